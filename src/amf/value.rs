@@ -1,0 +1,183 @@
+//! A value of either encoding.
+
+/// A value as AMF0 (specification of 2007) or AMF3 (2013) carries it.
+///
+/// Text that is not UTF-8 is read with replacement characters: names come in all encodings, and none
+/// of them is worth losing a connection for.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// A double: the only number of AMF0.
+    Number(f64),
+    /// A 29-bit signed integer, AMF3 only. AMF0 writes it as a number.
+    Integer(i32),
+    /// True or false.
+    Boolean(bool),
+    /// Text, in AMF0 as a long string when over 65,535 bytes.
+    String(String),
+    /// An anonymous object.
+    Object(Object),
+    /// A named-class object.
+    TypedObject {
+        /// The class's name.
+        class: String,
+        /// Its members.
+        object: Object,
+    },
+    /// An associative array: an object in all but name; an AMF3 array with keys.
+    EcmaArray(Object),
+    /// A list.
+    StrictArray(Vec<Value>),
+    /// A moment.
+    Date {
+        /// Milliseconds since 1970 in UTC.
+        unix_ms: f64,
+        /// Minutes east; reserved, 0 in practice. AMF0 only.
+        time_zone: i16,
+    },
+    /// An XML document, as its text.
+    Xml(String),
+    /// Raw bytes, AMF3 only.
+    ByteArray(Vec<u8>),
+    /// Nothing.
+    Null,
+    /// Not even nothing.
+    Undefined,
+    /// A value that its sender could not express, AMF0 only.
+    Unsupported,
+}
+
+impl Value {
+    /// The number, whichever of the two kinds it is.
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Integer(integer) => Some(f64::from(*integer)),
+            _ => None,
+        }
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The truth of a boolean, or of a number as some clients send it.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Boolean(truth) => Some(*truth),
+            _ => self.as_number().map(|number| number != 0.0),
+        }
+    }
+
+    /// The members of an object of any kind.
+    pub fn as_object(&self) -> Option<&Object> {
+        match self {
+            Self::Object(object) | Self::EcmaArray(object) | Self::TypedObject { object, .. } => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Self::Boolean(truth)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::String(text)
+    }
+}
+
+impl From<Object> for Value {
+    fn from(object: Object) -> Self {
+        Self::Object(object)
+    }
+}
+
+/// Keys and values in the order in which they were written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object(Vec<(String, Value)>);
+
+impl Object {
+    /// An object without members.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a member; for building objects in one expression.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.push(key, value);
+        self
+    }
+
+    /// Appends a member, even when the key is there already: the last one counts.
+    pub fn push(&mut self, key: impl Into<String>, value: impl Into<Value>) {
+        self.0.push((key.into(), value.into()));
+    }
+
+    /// The value of a key, the last one when it stands there twice.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// Takes out every member with that key; says whether there was one.
+    pub fn remove(&mut self, key: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(name, _)| name != key);
+        self.0.len() < before
+    }
+
+    /// The members in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no member.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Object {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Self {
+        Self(members.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_two_equal_keys_counts_and_order_is_kept() {
+        let mut object = Object::new().with("b", 1.0).with("a", 2.0).with("b", 3.0);
+        assert_eq!(object.get("b"), Some(&Value::Number(3.0)));
+        assert_eq!(object.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["b", "a", "b"]);
+        assert!(object.remove("b") && !object.remove("b"));
+        assert_eq!(object.len(), 1);
+    }
+}

@@ -1,0 +1,8 @@
+//! gortmp: an RTMP camera relay and video-on-demand server, and the library it is made of.
+
+pub mod amf;
+pub mod error;
+pub mod limits;
+pub mod media;
+
+pub use error::{Error, Result};

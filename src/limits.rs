@@ -1,0 +1,97 @@
+//! Every cap on what a peer, a file or an audience may make the server hold or wait for: one place,
+//! with its unit and its reason. Sizes from outside meet one of these before memory is reserved.
+
+use std::time::Duration;
+
+/// Longest message taken from a peer, in bytes. The wire allows 16 MiB − 1 (a 24-bit length); a key
+/// frame of an 8K camera stays well below this.
+pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Longest command, data or control message, in bytes. Real ones have a few hundred; metadata with a
+/// keyframe index of many hours reaches some hundred thousand.
+pub const COMMAND_BYTES: usize = 1024 * 1024;
+
+/// Bytes of all unfinished messages of one connection together.
+pub const PARTIAL_BYTES: usize = 16 * 1024 * 1024;
+
+/// Chunk streams that one connection may use. Real encoders use five.
+pub const CHUNK_STREAMS: usize = 64;
+
+/// Message streams that one connection may hold open (`createStream`). Real clients open one or two.
+pub const MESSAGE_STREAMS: usize = 16;
+
+/// Sub-messages in one aggregate message.
+pub const AGGREGATE_MESSAGES: usize = 4096;
+
+/// How deep AMF values may nest; the decoders recurse, so this bounds the stack.
+pub const AMF_DEPTH: usize = 24;
+
+/// AMF values in one message, nested ones counted. A keyframe index of 24 hours with a key frame every
+/// second is 172,800 numbers.
+pub const AMF_VALUES: usize = 200_000;
+
+/// Longest application, stream or file name, in bytes.
+pub const NAME_BYTES: usize = 1024;
+
+/// Bytes of the cached group of pictures of one stream: 16 s at 8 Mbit/s. Over it the cache starts
+/// again at the next key frame.
+pub const GOP_CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Messages of the cached group of pictures of one stream.
+pub const GOP_CACHE_MESSAGES: usize = 8192;
+
+/// Audio messages without a picture between them after which a stream counts as audio only and its
+/// old pictures are forgotten: about 4 s of AAC.
+pub const AUDIO_ONLY_AFTER: usize = 172;
+
+/// Sequence headers kept for one stream: one for each kind and track.
+pub const SEQUENCE_HEADERS: usize = 32;
+
+/// Bytes that may wait for a player that reads too slowly, beyond the group of pictures it started
+/// with. Messages are shared between players, so this is not memory for each of them.
+pub const PLAYER_QUEUE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a message may wait for a slow player before the player skips to the next key frame.
+pub const PLAYER_QUEUE_AGE: Duration = Duration::from_secs(8);
+
+/// Bytes that a publisher may have under way to the relay lanes before it waits for them.
+pub const LANE_CREDIT_BYTES: usize = 8 * 1024 * 1024;
+
+/// Connections at once, further ones are closed right away.
+pub const CONNECTIONS: usize = 8192;
+
+/// From the connection to the end of the handshake, in total, however the bytes drip in.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// From the handshake to the first `publish` or `play`.
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A publisher that sends nothing for this long is taken for dead and its name is freed.
+pub const PUBLISHER_SILENCE: Duration = Duration::from_secs(30);
+
+/// With `--replace-publisher idle`, a second publisher takes over a name whose first was silent this long.
+pub const PUBLISHER_IDLE: Duration = Duration::from_secs(5);
+
+/// A peer that said nothing and was sent nothing for this long gets a ping.
+pub const PING_AFTER: Duration = Duration::from_secs(30);
+
+/// A player that neither answers pings nor takes media for this long is closed.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// A peer whose socket takes no byte for this long is closed.
+pub const WRITE_STALL: Duration = Duration::from_secs(20);
+
+/// How long a connection stays open after its player was told the end, so that it can hang up first.
+pub const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// Longest tag data in an FLV file that is played, in bytes: the tag's 24-bit size allows no more.
+pub const FLV_TAG_BYTES: usize = 16 * 1024 * 1024 - 1;
+
+/// Key frames remembered for one FLV file: 48 hours with one every second.
+pub const KEYFRAME_INDEX_ENTRIES: usize = 172_800;
+
+/// FLV files whose key frames are remembered at once.
+pub const KEYFRAME_INDEXES: usize = 64;
+
+/// Stack of a connection's, lane's or file player's thread, in bytes. AMF is the deepest recursion.
+pub const THREAD_STACK_BYTES: usize = 256 * 1024;

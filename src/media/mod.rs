@@ -1,0 +1,8 @@
+//! One message of sound, picture or data, and what its first bytes say about it.
+
+mod packet;
+pub mod tag_header;
+mod timestamp;
+
+pub use packet::{Packet, PacketKind};
+pub use timestamp::Timestamp;

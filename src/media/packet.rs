@@ -1,0 +1,72 @@
+//! A media message as everything above the wire formats sees it.
+
+use super::Timestamp;
+use super::tag_header::{AudioTagHeader, VideoTagHeader};
+
+/// What a [`Packet`] carries. The numbers are the message types of RTMP (1.0 §6.1) and the tag types
+/// of FLV (10.1 §E.4.1), which are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum PacketKind {
+    /// Sound: an FLV audio tag body.
+    Audio = 8,
+    /// Picture: an FLV video tag body.
+    Video = 9,
+    /// AMF0 data: a name and values, such as `onMetaData`.
+    Data = 18,
+}
+
+impl PacketKind {
+    /// The kind with that message or tag type.
+    pub fn from_type_id(type_id: u8) -> Option<Self> {
+        match type_id {
+            8 => Some(Self::Audio),
+            9 => Some(Self::Video),
+            18 => Some(Self::Data),
+            _ => None,
+        }
+    }
+
+    /// The message type of RTMP and tag type of FLV.
+    pub fn type_id(self) -> u8 {
+        self as u8
+    }
+}
+
+/// One message of sound, picture or data: the payload of an RTMP message of type 8, 9 or 18, and just
+/// as well the data of an FLV tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Sound, picture or data.
+    pub kind: PacketKind,
+    /// Decoding time.
+    pub timestamp: Timestamp,
+    /// The bytes as they came, never changed on their way through the server.
+    pub payload: Vec<u8>,
+}
+
+impl Packet {
+    /// What the first bytes of a picture say; `None` for other kinds.
+    pub fn video_header(&self) -> Option<VideoTagHeader> {
+        (self.kind == PacketKind::Video).then(|| VideoTagHeader::parse(&self.payload))
+    }
+
+    /// What the first bytes of sound say; `None` for other kinds.
+    pub fn audio_header(&self) -> Option<AudioTagHeader> {
+        (self.kind == PacketKind::Audio).then(|| AudioTagHeader::parse(&self.payload))
+    }
+
+    /// Whether a decoder can start at this picture.
+    pub fn is_key_frame(&self) -> bool {
+        self.video_header().is_some_and(|header| header.is_key_frame())
+    }
+
+    /// Whether this configures a decoder instead of being sound or picture itself.
+    pub fn is_sequence_header(&self) -> bool {
+        match self.kind {
+            PacketKind::Audio => AudioTagHeader::parse(&self.payload).is_sequence_header(),
+            PacketKind::Video => VideoTagHeader::parse(&self.payload).is_sequence_header(),
+            PacketKind::Data => false,
+        }
+    }
+}

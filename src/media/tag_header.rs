@@ -1,0 +1,290 @@
+//! What the first bytes of an audio or video message say: codec, key frame, sequence header.
+//!
+//! Both generations are read: the header of FLV 10.1 §E.4.2.1 and §E.4.3.1, and the extended one with
+//! FourCC of Enhanced RTMP v2, in which ModEx and Multitrack put the real packet type a level down.
+//! Reading never fails: the server relays what it does not understand, so a message that makes no
+//! sense is [`Content::Frame`] of an unknown codec and neither starts nor configures anything.
+
+/// Which codec a message is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Codec {
+    /// The four-bit number of FLV 10.1: `CodecID` of video or `SoundFormat` of audio.
+    Legacy(u8),
+    /// Four ASCII bytes of Enhanced RTMP, such as `hvc1` or `Opus`.
+    FourCc([u8; 4]),
+    /// The message is too short to tell.
+    Unknown,
+}
+
+impl Codec {
+    const AVC: Self = Self::Legacy(7);
+    /// Not in any specification; HEVC as several camera makers and CDNs send it.
+    const HEVC_LEGACY: Self = Self::Legacy(12);
+    const AAC: Self = Self::Legacy(10);
+}
+
+impl std::fmt::Display for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Legacy(number) => write!(f, "codec {number}"),
+            Self::FourCc(code) => write!(f, "{}", code.escape_ascii()),
+            Self::Unknown => f.write_str("unknown codec"),
+        }
+    }
+}
+
+/// What the body behind the header is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Configures the decoder: AVCDecoderConfigurationRecord, AudioSpecificConfig and their like.
+    SequenceHeader,
+    /// Coded sound or picture.
+    Frame,
+    /// The sender will send no more of this sequence.
+    SequenceEnd,
+    /// Enhanced RTMP metadata: colour information of video, channel layout of audio.
+    Metadata,
+    /// A command to the player instead of a picture (frame type 5).
+    Command,
+}
+
+/// The header of a video message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VideoTagHeader {
+    /// The codec of the (first) track.
+    pub codec: Codec,
+    /// 1 key frame, 2 inter frame, 3 disposable inter frame, 4 generated key frame, 5 command.
+    pub frame_type: u8,
+    /// What follows.
+    pub content: Content,
+    /// The (first) track; 0 unless the message is multitrack.
+    pub track: u8,
+}
+
+/// The header of an audio message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioTagHeader {
+    /// The codec of the (first) track.
+    pub codec: Codec,
+    /// What follows.
+    pub content: Content,
+    /// The (first) track; 0 unless the message is multitrack.
+    pub track: u8,
+}
+
+impl VideoTagHeader {
+    /// Reads the header of a video message of any length, 0 included.
+    pub fn parse(payload: &[u8]) -> Self {
+        let Some(&first) = payload.first() else {
+            return Self { codec: Codec::Unknown, frame_type: 0, content: Content::Frame, track: 0 };
+        };
+        if first & 0x80 != 0 {
+            return Self::parse_extended(first, payload);
+        }
+        let codec = Codec::Legacy(first & 0x0f);
+        let frame_type = first >> 4;
+        let has_packet_type = codec == Codec::AVC || codec == Codec::HEVC_LEGACY;
+        let content = match (frame_type, has_packet_type, payload.get(1)) {
+            (5, _, _) => Content::Command,
+            (_, true, Some(0)) => Content::SequenceHeader,
+            (_, true, Some(2)) => Content::SequenceEnd,
+            _ => Content::Frame,
+        };
+        Self { codec, frame_type, content, track: 0 }
+    }
+
+    fn parse_extended(first: u8, payload: &[u8]) -> Self {
+        let frame_type = (first >> 4) & 7;
+        let extended = Extended::parse(payload, 6);
+        let content = match extended.packet_type {
+            // The Metadata packet's frame type means nothing: look at it before the command.
+            Some(4) => Content::Metadata,
+            _ if frame_type == 5 => Content::Command,
+            Some(0 | 5) => Content::SequenceHeader,
+            Some(2) => Content::SequenceEnd,
+            _ => Content::Frame,
+        };
+        Self { codec: extended.codec, frame_type, content, track: extended.track }
+    }
+
+    /// Whether a decoder that has the sequence header can start here.
+    pub fn is_key_frame(&self) -> bool {
+        self.frame_type == 1 && self.content == Content::Frame && self.codec != Codec::Unknown && self.track == 0
+    }
+
+    /// Whether players that come later need this message before any picture.
+    pub fn is_sequence_header(&self) -> bool {
+        matches!(self.content, Content::SequenceHeader | Content::Metadata)
+    }
+}
+
+impl AudioTagHeader {
+    /// Reads the header of an audio message of any length, 0 included.
+    pub fn parse(payload: &[u8]) -> Self {
+        let Some(&first) = payload.first() else {
+            return Self { codec: Codec::Unknown, content: Content::Frame, track: 0 };
+        };
+        if first >> 4 == 9 {
+            let extended = Extended::parse(payload, 5);
+            let content = match extended.packet_type {
+                Some(0) => Content::SequenceHeader,
+                Some(2) => Content::SequenceEnd,
+                Some(4) => Content::Metadata,
+                _ => Content::Frame,
+            };
+            return Self { codec: extended.codec, content, track: extended.track };
+        }
+        let codec = Codec::Legacy(first >> 4);
+        let content = match payload.get(1) {
+            Some(0) if codec == Codec::AAC => Content::SequenceHeader,
+            _ => Content::Frame,
+        };
+        Self { codec, content, track: 0 }
+    }
+
+    /// Whether players that come later need this message before any sound.
+    pub fn is_sequence_header(&self) -> bool {
+        matches!(self.content, Content::SequenceHeader | Content::Metadata)
+    }
+}
+
+/// What stands behind the first byte of an extended header, audio and video alike.
+struct Extended {
+    /// `None` when the message ends before it.
+    packet_type: Option<u8>,
+    codec: Codec,
+    track: u8,
+}
+
+impl Extended {
+    const MOD_EX: u8 = 7;
+    const MANY_TRACKS_MANY_CODECS: u8 = 2;
+
+    /// `multitrack` is the packet type that means Multitrack: 6 for video, 5 for audio.
+    fn parse(payload: &[u8], multitrack: u8) -> Self {
+        Self::try_parse(payload, multitrack).unwrap_or(Self { packet_type: None, codec: Codec::Unknown, track: 0 })
+    }
+
+    fn try_parse(payload: &[u8], multitrack: u8) -> Option<Self> {
+        let (&first, mut rest) = payload.split_first()?;
+        let mut packet_type = first & 0x0f;
+        while packet_type == Self::MOD_EX {
+            let (&size, behind_size) = rest.split_first()?;
+            let (size, behind_size) = match size {
+                // 255 escapes to a 16-bit size.
+                255 => {
+                    let (wide, behind) = behind_size.split_at_checked(2)?;
+                    (usize::from(u16::from_be_bytes([wide[0], wide[1]])) + 1, behind)
+                }
+                size => (usize::from(size) + 1, behind_size),
+            };
+            let (&types, behind) = behind_size.get(size..)?.split_first()?;
+            packet_type = types & 0x0f;
+            rest = behind;
+        }
+        let mut track = 0;
+        let mut is_multitrack = false;
+        if packet_type == multitrack {
+            let (&types, behind) = rest.split_first()?;
+            packet_type = types & 0x0f;
+            rest = behind;
+            is_multitrack = true;
+            if types >> 4 > Self::MANY_TRACKS_MANY_CODECS || packet_type == multitrack {
+                return None;
+            }
+        }
+        let codec = match rest.first_chunk::<4>() {
+            Some(code) => Codec::FourCc(*code),
+            None => Codec::Unknown,
+        };
+        if is_multitrack {
+            // One FourCC for all tracks or one for each: the first track's id follows it either way.
+            track = *rest.get(4)?;
+        }
+        Some(Self { packet_type: Some(packet_type), codec, track })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn video(bytes: &[u8]) -> VideoTagHeader {
+        VideoTagHeader::parse(bytes)
+    }
+
+    #[test]
+    fn legacy_video() {
+        let sequence_header = video(&[0x17, 0, 0, 0, 0, 1]);
+        assert!(sequence_header.is_sequence_header() && !sequence_header.is_key_frame());
+        assert!(video(&[0x17, 1, 0, 0, 0]).is_key_frame());
+        assert!(!video(&[0x27, 1, 0, 0, 0]).is_key_frame());
+        assert_eq!(video(&[0x17, 2, 0, 0, 0]).content, Content::SequenceEnd);
+        assert!(!video(&[0x17, 2, 0, 0, 0]).is_key_frame());
+        assert_eq!(video(&[0x57, 0]).content, Content::Command);
+        assert!(video(&[0x12, 0, 0]).is_key_frame(), "Sorenson has no packet type");
+        assert!(video(&[0x1c, 0]).is_sequence_header(), "HEVC as codec 12");
+    }
+
+    #[test]
+    fn legacy_audio() {
+        assert!(AudioTagHeader::parse(&[0xaf, 0, 0x12, 0x10]).is_sequence_header());
+        assert!(!AudioTagHeader::parse(&[0xaf, 1, 0]).is_sequence_header());
+        assert!(!AudioTagHeader::parse(&[0x2f, 0]).is_sequence_header(), "MP3 has no packet type");
+    }
+
+    #[test]
+    fn extended_video() {
+        let start = video(b"\x90hvc1");
+        assert!(start.is_sequence_header() && !start.is_key_frame());
+        assert_eq!(start.codec, Codec::FourCc(*b"hvc1"));
+        assert!(video(b"\x91hvc1\0\0\x28").is_key_frame());
+        assert!(video(b"\x93av01").is_key_frame());
+        assert!(!video(b"\xa3hvc1").is_key_frame());
+        assert_eq!(video(b"\x84hvc1").content, Content::Metadata);
+        assert_eq!(video(b"\xd4hvc1").content, Content::Metadata, "its frame type means nothing");
+        assert_eq!(video(b"\xd1\x00").content, Content::Command);
+        assert!(video(b"\x95av01").is_sequence_header(), "MPEG2TSSequenceStart");
+    }
+
+    #[test]
+    fn a_level_down() {
+        let second_track = video(b"\x96\x01av01\x01");
+        assert_eq!((second_track.track, second_track.codec), (1, Codec::FourCc(*b"av01")));
+        assert!(!second_track.is_key_frame(), "a group of pictures starts on track 0");
+        assert!(video(b"\x96\x11av01\x00\0\0\x01").is_key_frame());
+        assert!(video(b"\x97\x02\x07\xa1\x20\x01hvc1\0\0\0").is_key_frame(), "behind ModEx");
+        let mut wide = vec![0x97, 255, 0x01, 0x00];
+        wide.extend([0; 257]);
+        wide.extend(b"\x00hvc1");
+        assert!(video(&wide).is_sequence_header(), "ModEx of 257 bytes");
+        assert_eq!(AudioTagHeader::parse(b"\x95\x00Opus\x02").track, 2);
+    }
+
+    #[test]
+    fn extended_audio() {
+        assert!(AudioTagHeader::parse(b"\x90Opus").is_sequence_header());
+        assert_eq!(AudioTagHeader::parse(b"\x91Opus").content, Content::Frame);
+        assert!(AudioTagHeader::parse(b"\x94Opus\x01\x06\0\0\x06\x0f").is_sequence_header(), "MultichannelConfig");
+    }
+
+    #[test]
+    fn stubs_start_nothing() {
+        for stub in
+            [&b""[..], b"\x97", b"\x97\xff", b"\x97\x02\x01", b"\x96", b"\x96\x01", b"\x96\x66av01\0", b"\x91hv"]
+        {
+            assert!(!video(stub).is_key_frame() && !video(stub).is_sequence_header(), "{stub:x?}");
+        }
+        assert!(!video(b"\x17").is_sequence_header());
+        assert!(!AudioTagHeader::parse(b"\xaf").is_sequence_header());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = VideoTagHeader::parse(&bytes);
+            let _ = AudioTagHeader::parse(&bytes);
+        }
+    }
+}
