@@ -1,1 +1,3 @@
+//! The program `gortmp`: options in, a server out.
+
 fn main() {}
