@@ -1,4 +1,5 @@
 //! gortmp: an RTMP camera relay and video-on-demand server, and the library it is made of.
+#![forbid(unsafe_code)]
 
 pub mod amf;
 pub mod error;

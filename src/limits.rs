@@ -14,6 +14,10 @@ pub const COMMAND_BYTES: usize = 1024 * 1024;
 /// Bytes of all unfinished messages of one connection together.
 pub const PARTIAL_BYTES: usize = 16 * 1024 * 1024;
 
+/// Bytes that a peer may send before it waits for an acknowledgement. Others announce the same number,
+/// and every client is at ease with it.
+pub const ACKNOWLEDGEMENT_WINDOW: u32 = 2_500_000;
+
 /// Chunk streams that one connection may use. Real encoders use five.
 pub const CHUNK_STREAMS: usize = 64;
 
@@ -29,6 +33,10 @@ pub const AMF_DEPTH: usize = 24;
 /// AMF values in one message, nested ones counted. A keyframe index of 24 hours with a key frame every
 /// second is 172,800 numbers.
 pub const AMF_VALUES: usize = 200_000;
+
+/// Bytes of text and values that AMF references may repeat in one message; each takes only a byte or two
+/// there.
+pub const AMF_REPEATED_BYTES: usize = 4 * 1024 * 1024;
 
 /// Longest application, stream or file name, in bytes.
 pub const NAME_BYTES: usize = 1024;
@@ -51,8 +59,19 @@ pub const SEQUENCE_HEADERS: usize = 32;
 /// with. Messages are shared between players, so this is not memory for each of them.
 pub const PLAYER_QUEUE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes that wait for a player at the very most. Sequence headers and metadata are never skipped, so a
+/// publisher that sends nothing else fills the queues of players that don't read: those are closed.
+pub const PLAYER_QUEUE_CAP_BYTES: usize = 64 * 1024 * 1024;
+
 /// How long a message may wait for a slow player before the player skips to the next key frame.
 pub const PLAYER_QUEUE_AGE: Duration = Duration::from_secs(8);
+
+/// Bytes of answers and of a played file that may wait for a peer: one that goes on asking without
+/// reading is cut off here. A file player waits long before.
+pub const REPLY_QUEUE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Bytes of a played file that may wait for a player's socket before the file is read on.
+pub const FILE_AHEAD_BYTES: usize = 128 * 1024;
 
 /// Bytes that a publisher may have under way to the relay lanes before it waits for them.
 pub const LANE_CREDIT_BYTES: usize = 8 * 1024 * 1024;
@@ -72,16 +91,17 @@ pub const PUBLISHER_SILENCE: Duration = Duration::from_secs(30);
 /// With `--replace-publisher idle`, a second publisher takes over a name whose first was silent this long.
 pub const PUBLISHER_IDLE: Duration = Duration::from_secs(5);
 
-/// A peer that said nothing and was sent nothing for this long gets a ping.
+/// A player that has said nothing for this long gets a ping.
 pub const PING_AFTER: Duration = Duration::from_secs(30);
 
-/// A player that neither answers pings nor takes media for this long is closed.
+/// A player that sends nothing for this long, no answer to two pings either, is closed.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A peer whose socket takes no byte for this long is closed.
 pub const WRITE_STALL: Duration = Duration::from_secs(20);
 
 /// How long a connection stays open after its player was told the end, so that it can hang up first.
+/// A file's player gets the length of its buffer on top, in which it may still seek back.
 pub const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// Longest tag data in an FLV file that is played, in bytes: the tag's 24-bit size allows no more.

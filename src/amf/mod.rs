@@ -1,5 +1,8 @@
 //! AMF0 and AMF3: the values inside command and data messages.
 
+pub mod amf0;
+pub mod amf3;
+mod cursor;
 mod value;
 
 pub use value::{Object, Value};

@@ -169,8 +169,50 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Object {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Values of every kind, nested. Numbers are finite: NaN equals nothing.
+    pub fn any_value() -> impl Strategy<Value = Value> {
+        let number = -1e15..1e15;
+        let leaf = prop_oneof![
+            number.clone().prop_map(Value::Number),
+            (-(1 << 28)..1 << 28).prop_map(Value::Integer),
+            any::<bool>().prop_map(Value::Boolean),
+            "\\PC{0,12}".prop_map(Value::String),
+            number.prop_map(|unix_ms| Value::Date { unix_ms, time_zone: 0 }),
+            "\\PC{0,12}".prop_map(Value::Xml),
+            proptest::collection::vec(any::<u8>(), 0..12).prop_map(Value::ByteArray),
+            Just(Value::Null),
+            Just(Value::Undefined),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            let object = proptest::collection::vec(("[a-z]{1,4}", inner.clone()), 1..4).prop_map(Object::from_iter);
+            prop_oneof![
+                object.clone().prop_map(Value::Object),
+                object.clone().prop_map(Value::EcmaArray),
+                ("[A-Z]{1,4}", object).prop_map(|(class, object)| Value::TypedObject { class, object }),
+                proptest::collection::vec(inner, 0..4).prop_map(Value::StrictArray),
+            ]
+        })
+    }
+
+    impl Value {
+        /// The value as AMF0 can hold it, but for what goes by the switch to AMF3.
+        pub fn without_integers(self) -> Self {
+            let members =
+                |object: Object| object.0.into_iter().map(|(key, value)| (key, value.without_integers())).collect();
+            match self {
+                Self::Integer(integer) => Self::Number(integer.into()),
+                Self::StrictArray(items) => Self::StrictArray(items.into_iter().map(Self::without_integers).collect()),
+                Self::Object(object) => Self::Object(members(object)),
+                Self::EcmaArray(object) => Self::EcmaArray(members(object)),
+                Self::TypedObject { class, object } => Self::TypedObject { class, object: members(object) },
+                other => other,
+            }
+        }
+    }
 
     #[test]
     fn the_last_of_two_equal_keys_counts_and_order_is_kept() {

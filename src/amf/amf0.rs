@@ -1,0 +1,406 @@
+//! AMF0, the encoding of commands and metadata (specification of 2007).
+//!
+//! A value is a marker byte and what it announces, all integers big endian:
+//!
+//! | marker | value | behind it |
+//! |---|---|---|
+//! | 00 | number | f64 |
+//! | 01 | boolean | u8 |
+//! | 02 | string | length u16, text |
+//! | 03 | object | { length u16, key, value } …, `00 00 09` |
+//! | 05, 06, 0D | null, undefined, unsupported | nothing |
+//! | 07 | reference | index u16 of an object or array of the same message |
+//! | 08 | ECMA array | count u32, then as an object |
+//! | 0A | strict array | count u32, values |
+//! | 0B | date | f64 milliseconds, zone i16 |
+//! | 0C, 0F | long string, XML | length u32, text |
+//! | 10 | typed object | length u16, class name, then as an object |
+//! | 11 | switch to AMF3 | one AMF3 value |
+
+use std::ops::Range;
+
+use super::cursor::Cursor;
+use super::{Object, Value, amf3};
+use crate::error::Result;
+
+const NUMBER: u8 = 0x00;
+const BOOLEAN: u8 = 0x01;
+const STRING: u8 = 0x02;
+const OBJECT: u8 = 0x03;
+const NULL: u8 = 0x05;
+const UNDEFINED: u8 = 0x06;
+const REFERENCE: u8 = 0x07;
+const ECMA_ARRAY: u8 = 0x08;
+const OBJECT_END: u8 = 0x09;
+const STRICT_ARRAY: u8 = 0x0a;
+const DATE: u8 = 0x0b;
+const LONG_STRING: u8 = 0x0c;
+const UNSUPPORTED: u8 = 0x0d;
+const XML: u8 = 0x0f;
+const TYPED_OBJECT: u8 = 0x10;
+const AMF3: u8 = 0x11;
+
+/// Reads the values of one message, one after the other; ends behind the last or the first error.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    cursor: Cursor<'a>,
+    /// Where objects and arrays stand, in order of appearance: references mean these.
+    complex: Vec<Range<usize>>,
+    /// What a reference means is being read again, and has its place already.
+    repeating: bool,
+    failed: bool,
+}
+
+impl<'a> Decoder<'a> {
+    /// Reads from the payload of a message.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { cursor: Cursor::new(bytes), complex: Vec::new(), repeating: false, failed: false }
+    }
+
+    /// Offset of what was not read yet.
+    pub fn position(&self) -> usize {
+        self.cursor.position()
+    }
+
+    fn value(&mut self) -> Result<Value> {
+        self.cursor.spend_values(1)?;
+        let start = self.cursor.position();
+        let cursor = &mut self.cursor;
+        Ok(match cursor.u8()? {
+            NUMBER => Value::Number(cursor.f64()?),
+            BOOLEAN => Value::Boolean(cursor.u8()? != 0),
+            STRING => Value::String(self.short_text()?),
+            OBJECT => self.complex(start, |decoder| Ok(Value::Object(decoder.members(false)?)))?,
+            NULL => Value::Null,
+            UNDEFINED => Value::Undefined,
+            UNSUPPORTED => Value::Unsupported,
+            REFERENCE => self.reference(start)?,
+            ECMA_ARRAY => {
+                // Many encoders write a wrong count; the end marker is what holds.
+                cursor.u32()?;
+                self.complex(start, |decoder| Ok(Value::EcmaArray(decoder.members(true)?)))?
+            }
+            STRICT_ARRAY => self.complex(start, Self::strict_array)?,
+            DATE => Value::Date { unix_ms: cursor.f64()?, time_zone: i16::from_be_bytes(cursor.array()?) },
+            LONG_STRING => Value::String(self.long_text()?),
+            XML => Value::Xml(self.long_text()?),
+            TYPED_OBJECT => {
+                let class = self.short_text()?;
+                self.complex(start, |decoder| Ok(Value::TypedObject { class, object: decoder.members(false)? }))?
+            }
+            AMF3 => amf3::read_value(&mut self.cursor)?,
+            marker => return Err(self.cursor.error(format!("marker {marker:#04x} is no AMF0 value"))),
+        })
+    }
+
+    fn short_text(&mut self) -> Result<String> {
+        let length = self.cursor.u16()?;
+        self.cursor.text(length.into())
+    }
+
+    fn long_text(&mut self) -> Result<String> {
+        let length = self.cursor.u32()?;
+        self.cursor.text(length as usize)
+    }
+
+    /// Reads an object or array that began at `start`: a level down, and known to references.
+    fn complex(&mut self, start: usize, read: impl FnOnce(&mut Self) -> Result<Value>) -> Result<Value> {
+        let index = self.complex.len();
+        if !self.repeating {
+            self.complex.push(start..usize::MAX);
+        }
+        self.cursor.enter()?;
+        let value = read(self)?;
+        self.cursor.leave();
+        if let (false, Some(place)) = (self.repeating, self.complex.get_mut(index)) {
+            place.end = self.cursor.position();
+        }
+        Ok(value)
+    }
+
+    fn members(&mut self, may_lack_end: bool) -> Result<Object> {
+        let mut object = Object::new();
+        while !(may_lack_end && self.cursor.is_at_end()) {
+            let key = self.short_text()?;
+            if key.is_empty() && self.cursor.skip_if(OBJECT_END) {
+                break;
+            }
+            object.push(key, self.value()?);
+        }
+        Ok(object)
+    }
+
+    fn strict_array(&mut self) -> Result<Value> {
+        let count = self.cursor.u32()? as usize;
+        // Every value has at least its marker.
+        if count > self.cursor.left() {
+            return Err(self.cursor.error(format!("an array of {count} values in {} bytes", self.cursor.left())));
+        }
+        let mut items = Vec::new();
+        for _ in 0..count {
+            items.push(self.value()?);
+        }
+        Ok(Value::StrictArray(items))
+    }
+
+    /// What a reference means is read again from its place, at the cost of all limits.
+    fn reference(&mut self, start: usize) -> Result<Value> {
+        let index = usize::from(self.cursor.u16()?);
+        let Some(place) = self.complex.get(index).cloned() else {
+            return Err(self.cursor.error(format!("reference {index} means nothing")));
+        };
+        if place.contains(&start) {
+            // An object inside itself would have no end.
+            return Ok(Value::Null);
+        }
+        self.cursor.spend_bytes(place.len())?;
+        self.cursor.enter()?;
+        let after = self.cursor.jump(place.start);
+        let was_repeating = std::mem::replace(&mut self.repeating, true);
+        let value = self.value();
+        self.repeating = was_repeating;
+        self.cursor.jump(after);
+        self.cursor.leave();
+        value
+    }
+}
+
+impl Iterator for Decoder<'_> {
+    type Item = Result<Value>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed || self.cursor.is_at_end() {
+            return None;
+        }
+        let value = self.value();
+        self.failed = value.is_err();
+        Some(value)
+    }
+}
+
+/// Reads all values.
+///
+/// # Errors
+/// [`crate::Error::Amf`] and [`crate::Error::Limit`] for the first that can't be read.
+pub fn decode_all(bytes: &[u8]) -> Result<Vec<Value>> {
+    Decoder::new(bytes).collect()
+}
+
+/// Appends a value. What AMF0 can't express goes by the switch to AMF3.
+pub fn encode(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Number(number) => encode_number(*number, out),
+        Value::Integer(integer) => encode_number(f64::from(*integer), out),
+        Value::Boolean(truth) => out.extend_from_slice(&[BOOLEAN, u8::from(*truth)]),
+        Value::String(text) => match u16::try_from(text.len()) {
+            Ok(_) => {
+                out.push(STRING);
+                encode_short_text(text, out);
+            }
+            Err(_) => encode_long_text(LONG_STRING, text, out),
+        },
+        Value::Object(object) => {
+            out.push(OBJECT);
+            encode_members(object, out);
+        }
+        Value::TypedObject { class, object } => {
+            out.push(TYPED_OBJECT);
+            encode_short_text(class, out);
+            encode_members(object, out);
+        }
+        Value::EcmaArray(object) => {
+            out.push(ECMA_ARRAY);
+            out.extend_from_slice(&(object.len() as u32).to_be_bytes());
+            encode_members(object, out);
+        }
+        Value::StrictArray(items) => {
+            out.push(STRICT_ARRAY);
+            out.extend_from_slice(&(items.len() as u32).to_be_bytes());
+            items.iter().for_each(|item| encode(item, out));
+        }
+        Value::Date { unix_ms, time_zone } => {
+            out.push(DATE);
+            out.extend_from_slice(&unix_ms.to_be_bytes());
+            out.extend_from_slice(&time_zone.to_be_bytes());
+        }
+        Value::Xml(text) => encode_long_text(XML, text, out),
+        Value::ByteArray(_) => {
+            out.push(AMF3);
+            amf3::encode(value, out);
+        }
+        Value::Null => out.push(NULL),
+        Value::Undefined => out.push(UNDEFINED),
+        Value::Unsupported => out.push(UNSUPPORTED),
+    }
+}
+
+/// The values one after the other.
+pub fn encode_all(values: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    values.iter().for_each(|value| encode(value, &mut out));
+    out
+}
+
+fn encode_number(number: f64, out: &mut Vec<u8>) {
+    out.push(NUMBER);
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+/// Keys and class names have 16 bits for their length: longer ones are cut, at a character.
+fn encode_short_text(text: &str, out: &mut Vec<u8>) {
+    let mut end = text.len().min(u16::MAX.into());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    out.extend_from_slice(&(end as u16).to_be_bytes());
+    out.extend_from_slice(&text.as_bytes()[..end]);
+}
+
+fn encode_long_text(marker: u8, text: &str, out: &mut Vec<u8>) {
+    out.push(marker);
+    out.extend_from_slice(&(text.len() as u32).to_be_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn encode_members(object: &Object, out: &mut Vec<u8>) {
+    for (key, value) in object.iter() {
+        encode_short_text(key, out);
+        encode(value, out);
+    }
+    out.extend_from_slice(&[0, 0, OBJECT_END]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amf::value::tests::any_value;
+    use crate::error::Error;
+    use crate::limits;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_value_has_its_bytes() {
+        let members = || Object::new().with("a", true);
+        let cases: Vec<(Value, &[u8])> = vec![
+            (Value::Number(1.0), b"\x00\x3f\xf0\0\0\0\0\0\0"),
+            (true.into(), b"\x01\x01"),
+            (false.into(), b"\x01\x00"),
+            ("hi".into(), b"\x02\0\x02hi"),
+            (members().into(), b"\x03\0\x01a\x01\x01\0\0\x09"),
+            (Value::Null, b"\x05"),
+            (Value::Undefined, b"\x06"),
+            (Value::EcmaArray(members()), b"\x08\0\0\0\x01\0\x01a\x01\x01\0\0\x09"),
+            (Value::StrictArray(vec![Value::Null]), b"\x0a\0\0\0\x01\x05"),
+            (Value::Date { unix_ms: 1.0, time_zone: -1 }, b"\x0b\x3f\xf0\0\0\0\0\0\0\xff\xff"),
+            (Value::Unsupported, b"\x0d"),
+            (Value::Xml("x".into()), b"\x0f\0\0\0\x01x"),
+            (Value::TypedObject { class: "C".into(), object: members() }, b"\x10\0\x01C\0\x01a\x01\x01\0\0\x09"),
+            (Value::ByteArray(vec![7]), b"\x11\x0c\x03\x07"),
+        ];
+        for (value, bytes) in cases {
+            assert_eq!(encode_all(std::slice::from_ref(&value)), bytes, "{value:?}");
+            assert_eq!(decode_all(bytes).unwrap(), [value]);
+        }
+        assert_eq!(encode_all(&[Value::Integer(1)]), b"\x00\x3f\xf0\0\0\0\0\0\0");
+    }
+
+    #[test]
+    fn text_over_16_bits_is_a_long_string() {
+        for (length, marker) in [(65_535, STRING), (65_536, LONG_STRING)] {
+            let value = Value::String("x".repeat(length));
+            let bytes = encode_all(std::slice::from_ref(&value));
+            assert_eq!(bytes[0], marker);
+            assert_eq!(decode_all(&bytes).unwrap(), [value]);
+        }
+        let key = "é".repeat(40_000);
+        let bytes = encode_all(&[Object::new().with(key, Value::Null).into()]);
+        let Value::Object(object) = &decode_all(&bytes).unwrap()[0] else { panic!() };
+        assert_eq!(object.iter().next().unwrap().0.len(), 65_534, "cut at a character");
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_is_read_all_the_same() {
+        assert_eq!(decode_all(b"\x02\0\x03a\xe9b").unwrap(), ["a\u{fffd}b".into()]);
+    }
+
+    #[test]
+    fn an_ecma_array_may_lie_about_its_count_and_lack_its_end() {
+        let expected = [Value::EcmaArray(Object::new().with("a", Value::Null))];
+        assert_eq!(decode_all(b"\x08\xff\xff\xff\xff\0\x01a\x05\0\0\x09").unwrap(), expected);
+        assert_eq!(decode_all(b"\x08\0\0\0\0\0\x01a\x05").unwrap(), expected);
+        assert!(decode_all(b"\x03\0\x01a\x05").is_err(), "an object may not");
+    }
+
+    #[test]
+    fn an_empty_key_is_a_key_unless_the_end_follows() {
+        let expected = [Value::from(Object::new().with("", Value::Null))];
+        assert_eq!(decode_all(b"\x03\0\0\x05\0\0\x09").unwrap(), expected);
+    }
+
+    #[test]
+    fn references_repeat_complete_values() {
+        // [{}, the object again] and behind it the array.
+        let values = decode_all(b"\x0a\0\0\0\x02\x03\0\0\x09\x07\0\x01\x07\0\0").unwrap();
+        let array = Value::StrictArray(vec![Object::new().into(), Object::new().into()]);
+        assert_eq!(values, [array.clone(), array]);
+        assert_eq!(decode_all(b"\x0a\0\0\0\x01\x07\0\0").unwrap(), [Value::StrictArray(vec![Value::Null])]);
+        assert!(decode_all(b"\x07\0\0").is_err());
+    }
+
+    #[test]
+    fn a_bomb_of_references_is_defused() {
+        // Each array holds the one before it ten times over.
+        let mut bytes = b"\x0a\0\0\0\x01\x05".to_vec();
+        for index in 0..20u16 {
+            bytes.extend(b"\x0a\0\0\0\x0a");
+            let reference = [&[REFERENCE][..], &index.to_be_bytes()].concat();
+            bytes.extend(reference.repeat(10));
+        }
+        assert!(matches!(decode_all(&bytes), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn depth_at_the_limit_and_one_past() {
+        let nested = |depth: usize| [&b"\x0a\0\0\0\x01".repeat(depth)[..], &[NULL]].concat();
+        assert!(decode_all(&nested(limits::AMF_DEPTH)).is_ok());
+        assert!(matches!(decode_all(&nested(limits::AMF_DEPTH + 1)), Err(Error::Limit { .. })));
+        let across = [&b"\x0a\0\0\0\x01".repeat(limits::AMF_DEPTH)[..], &[AMF3, 9, 1, 1]].concat();
+        assert!(matches!(decode_all(&across), Err(Error::Limit { .. })), "into AMF3 as well");
+    }
+
+    #[test]
+    fn the_number_of_values_at_the_limit_and_one_past() {
+        assert!(decode_all(&[NULL].repeat(limits::AMF_VALUES)).is_ok());
+        assert!(matches!(decode_all(&[NULL].repeat(limits::AMF_VALUES + 1)), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn counts_and_lengths_beyond_the_end_are_errors() {
+        for bytes in
+            [&b"\x0a\xff\xff\xff\xff"[..], b"\x0c\xff\xff\xff\xff", b"\x02\0\x02a", b"\x00\0", b"\x04", b"\x0e"]
+        {
+            assert!(matches!(decode_all(bytes), Err(Error::Amf { .. })), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn the_position_is_behind_what_was_read() {
+        let mut decoder = Decoder::new(b"\x02\0\x02hi\x05");
+        decoder.next();
+        assert_eq!(decoder.position(), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(value in any_value()) {
+            let bytes = encode_all(std::slice::from_ref(&value));
+            let back = decode_all(&bytes).unwrap();
+            prop_assert_eq!(back, [value.without_integers()]);
+        }
+
+        #[test]
+        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode_all(&bytes);
+        }
+    }
+}

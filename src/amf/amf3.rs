@@ -1,0 +1,531 @@
+//! AMF3, which AMF0 may switch to for a value (specification of 2013).
+//!
+//! A value is a marker byte and what it announces. Lengths, counts and references are *U29*: up to four
+//! bytes of which the first three give 7 bits each and say by their top bit whether another follows; the
+//! fourth gives 8.
+//!
+//! | marker | value | behind it |
+//! |---|---|---|
+//! | 00–03 | undefined, null, false, true | nothing |
+//! | 04 | integer | U29, signed in 29 bits |
+//! | 05 | double | f64 |
+//! | 06 | string | length × 2 + 1, text; or reference × 2 |
+//! | 07, 0B | XML | as a string |
+//! | 08 | date | 1, f64 milliseconds |
+//! | 09 | array | count × 2 + 1, { key, value } …, empty key, `count` values |
+//! | 0A | object | traits, values, { key, value } … and empty key if dynamic |
+//! | 0C | byte array | length × 2 + 1, bytes |
+//! | 0D–10 | vectors | count × 2 + 1, fixed u8, items |
+//! | 11 | dictionary | count × 2 + 1, weak u8, { key value, value } … |
+//!
+//! In place of what follows the marker there may be a reference to an earlier string or, from 07 on, to an
+//! earlier value of these kinds.
+
+use std::ops::Range;
+
+use super::cursor::Cursor;
+use super::{Object, Value};
+use crate::error::Result;
+
+const UNDEFINED: u8 = 0x00;
+const NULL: u8 = 0x01;
+const FALSE: u8 = 0x02;
+const TRUE: u8 = 0x03;
+const INTEGER: u8 = 0x04;
+const DOUBLE: u8 = 0x05;
+const STRING: u8 = 0x06;
+const XML_DOCUMENT: u8 = 0x07;
+const DATE: u8 = 0x08;
+const ARRAY: u8 = 0x09;
+const OBJECT: u8 = 0x0a;
+const XML: u8 = 0x0b;
+const BYTE_ARRAY: u8 = 0x0c;
+const VECTOR_INT: u8 = 0x0d;
+const VECTOR_UINT: u8 = 0x0e;
+const VECTOR_DOUBLE: u8 = 0x0f;
+const DICTIONARY: u8 = 0x11;
+
+/// The largest U29.
+const U29_MAX: u32 = (1 << 29) - 1;
+
+/// The only externalizable class that is met in practice: its body is one value.
+const ARRAY_COLLECTION: &str = "flex.messaging.io.ArrayCollection";
+
+/// Reads values that stand one after the other and share their references.
+///
+/// # Errors
+/// [`crate::Error::Amf`] and [`crate::Error::Limit`] for the first that can't be read.
+pub fn decode_all(bytes: &[u8]) -> Result<Vec<Value>> {
+    let mut cursor = Cursor::new(bytes);
+    let mut reader = Reader::new(&mut cursor);
+    let mut values = Vec::new();
+    while !reader.cursor.is_at_end() {
+        values.push(reader.value()?);
+    }
+    Ok(values)
+}
+
+/// Reads the one value behind AMF0's switch; references in it reach no further.
+pub(super) fn read_value(cursor: &mut Cursor<'_>) -> Result<Value> {
+    Reader::new(cursor).value()
+}
+
+#[derive(Debug)]
+struct Reader<'c, 'a> {
+    cursor: &'c mut Cursor<'a>,
+    strings: Vec<String>,
+    /// Where values that can be referred to stand.
+    complex: Vec<Range<usize>>,
+    traits: Vec<Traits>,
+    /// What a reference means is being read again, and has its place already.
+    repeating: bool,
+}
+
+/// The members that all objects of a class have.
+#[derive(Clone, Debug)]
+struct Traits {
+    class: String,
+    members: Vec<String>,
+    is_dynamic: bool,
+    is_externalizable: bool,
+}
+
+/// What a U29 in front of a value says.
+enum Head {
+    Reference(usize),
+    /// A length, a count or flags.
+    Inline(usize),
+}
+
+impl<'c, 'a> Reader<'c, 'a> {
+    fn new(cursor: &'c mut Cursor<'a>) -> Self {
+        Self { cursor, strings: Vec::new(), complex: Vec::new(), traits: Vec::new(), repeating: false }
+    }
+
+    fn value(&mut self) -> Result<Value> {
+        self.cursor.spend_values(1)?;
+        let start = self.cursor.position();
+        let marker = self.cursor.u8()?;
+        Ok(match marker {
+            UNDEFINED => Value::Undefined,
+            NULL => Value::Null,
+            FALSE => Value::Boolean(false),
+            TRUE => Value::Boolean(true),
+            // The sign is the 29th bit.
+            INTEGER => Value::Integer((self.u29()? << 3) as i32 >> 3),
+            DOUBLE => Value::Number(self.cursor.f64()?),
+            STRING => Value::String(self.string()?),
+            XML_DOCUMENT..=DICTIONARY => self.complex(start, marker)?,
+            marker => return Err(self.cursor.error(format!("marker {marker:#04x} is no AMF3 value"))),
+        })
+    }
+
+    fn u29(&mut self) -> Result<u32> {
+        let mut number = 0;
+        for _ in 0..3 {
+            let byte = u32::from(self.cursor.u8()?);
+            number = number << 7 | byte & 0x7f;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Ok(number << 8 | u32::from(self.cursor.u8()?))
+    }
+
+    fn head(&mut self) -> Result<Head> {
+        let number = self.u29()?;
+        let rest = (number >> 1) as usize;
+        Ok(if number & 1 == 0 { Head::Reference(rest) } else { Head::Inline(rest) })
+    }
+
+    fn string(&mut self) -> Result<String> {
+        match self.head()? {
+            Head::Inline(length) => {
+                let text = self.cursor.text(length)?;
+                if !text.is_empty() && !self.repeating {
+                    self.cursor.spend_bytes(text.len())?;
+                    self.strings.push(text.clone());
+                }
+                Ok(text)
+            }
+            Head::Reference(index) => {
+                let Some(text) = self.strings.get(index) else {
+                    return Err(self.cursor.error(format!("string reference {index} means nothing")));
+                };
+                self.cursor.spend_bytes(text.len())?;
+                Ok(text.clone())
+            }
+        }
+    }
+
+    /// Reads a value of the kinds that references can mean; it began at `start`.
+    fn complex(&mut self, start: usize, marker: u8) -> Result<Value> {
+        let inline = match self.head()? {
+            Head::Reference(index) => return self.reference(start, index),
+            Head::Inline(inline) => inline,
+        };
+        let index = self.complex.len();
+        if !self.repeating {
+            self.complex.push(start..usize::MAX);
+        }
+        self.cursor.enter()?;
+        let value = match marker {
+            XML_DOCUMENT | XML => Value::Xml(self.cursor.text(inline)?),
+            DATE => Value::Date { unix_ms: self.cursor.f64()?, time_zone: 0 },
+            ARRAY => self.array(inline)?,
+            OBJECT => self.object(inline)?,
+            BYTE_ARRAY => Value::ByteArray(self.cursor.take(inline)?.to_vec()),
+            DICTIONARY => self.dictionary(inline)?,
+            _ => self.vector(marker, inline)?,
+        };
+        self.cursor.leave();
+        if let (false, Some(place)) = (self.repeating, self.complex.get_mut(index)) {
+            place.end = self.cursor.position();
+        }
+        Ok(value)
+    }
+
+    /// What a reference means is read again from its place, at the cost of all limits.
+    fn reference(&mut self, start: usize, index: usize) -> Result<Value> {
+        let Some(place) = self.complex.get(index).cloned() else {
+            return Err(self.cursor.error(format!("reference {index} means nothing")));
+        };
+        if place.contains(&start) {
+            // A value inside itself would have no end.
+            return Ok(Value::Null);
+        }
+        self.cursor.spend_bytes(place.len())?;
+        self.cursor.enter()?;
+        let after = self.cursor.jump(place.start);
+        let was_repeating = std::mem::replace(&mut self.repeating, true);
+        let value = self.value();
+        self.repeating = was_repeating;
+        self.cursor.jump(after);
+        self.cursor.leave();
+        value
+    }
+
+    /// `count` values with at least `size` bytes each.
+    fn items(&mut self, count: usize, size: usize, read: impl Fn(&mut Self) -> Result<Value>) -> Result<Vec<Value>> {
+        if count.saturating_mul(size) > self.cursor.left() {
+            return Err(self.cursor.error(format!("{count} values in {} bytes", self.cursor.left())));
+        }
+        let mut items = Vec::new();
+        for _ in 0..count {
+            items.push(read(self)?);
+        }
+        Ok(items)
+    }
+
+    /// Keys and values up to the empty key.
+    fn pairs(&mut self, object: &mut Object) -> Result<()> {
+        loop {
+            let key = self.string()?;
+            if key.is_empty() {
+                return Ok(());
+            }
+            object.push(key, self.value()?);
+        }
+    }
+
+    fn array(&mut self, count: usize) -> Result<Value> {
+        let mut object = Object::new();
+        self.pairs(&mut object)?;
+        let items = self.items(count, 1, Self::value)?;
+        if object.is_empty() {
+            return Ok(Value::StrictArray(items));
+        }
+        items.into_iter().enumerate().for_each(|(index, item)| object.push(index.to_string(), item));
+        Ok(Value::EcmaArray(object))
+    }
+
+    fn object(&mut self, flags: usize) -> Result<Value> {
+        let traits = self.traits(flags)?;
+        if traits.is_externalizable {
+            if traits.class == ARRAY_COLLECTION {
+                return self.value();
+            }
+            return Err(self.cursor.error(format!("an object of class {} can't be read", traits.class.escape_debug())));
+        }
+        let mut object = Object::new();
+        for member in traits.members {
+            object.push(member, self.value()?);
+        }
+        if traits.is_dynamic {
+            self.pairs(&mut object)?;
+        }
+        Ok(match traits.class {
+            class if class.is_empty() => Value::Object(object),
+            class => Value::TypedObject { class, object },
+        })
+    }
+
+    fn traits(&mut self, flags: usize) -> Result<Traits> {
+        if flags & 1 == 0 {
+            let index = flags >> 1;
+            let Some(traits) = self.traits.get(index) else {
+                return Err(self.cursor.error(format!("traits reference {index} means nothing")));
+            };
+            let bytes = traits.members.iter().map(String::len).sum::<usize>();
+            self.cursor.spend_values(traits.members.len())?;
+            self.cursor.spend_bytes(bytes + traits.class.len())?;
+            return Ok(traits.clone());
+        }
+        let (is_externalizable, is_dynamic, count) = (flags & 2 != 0, flags & 4 != 0, flags >> 3);
+        let class = self.string()?;
+        // Each name has at least its length.
+        if count > self.cursor.left() {
+            return Err(self.cursor.error(format!("{count} members in {} bytes", self.cursor.left())));
+        }
+        self.cursor.spend_values(count)?;
+        let members = (0..count).map(|_| self.string()).collect::<Result<_>>()?;
+        let traits = Traits { class, members, is_dynamic, is_externalizable };
+        if !self.repeating {
+            self.traits.push(traits.clone());
+        }
+        Ok(traits)
+    }
+
+    fn vector(&mut self, marker: u8, count: usize) -> Result<Value> {
+        // Whether its length is fixed is of no concern here.
+        self.cursor.u8()?;
+        let items = match marker {
+            VECTOR_INT => self.items(count, 4, |reader| Ok(Value::Number(f64::from(reader.cursor.u32()? as i32))))?,
+            VECTOR_UINT => self.items(count, 4, |reader| Ok(Value::Number(f64::from(reader.cursor.u32()?))))?,
+            VECTOR_DOUBLE => self.items(count, 8, |reader| Ok(Value::Number(reader.cursor.f64()?)))?,
+            // VECTOR_OBJECT: the name of the items' class comes first.
+            _ => {
+                self.string()?;
+                self.items(count, 1, Self::value)?
+            }
+        };
+        self.cursor.spend_values(items.len())?;
+        Ok(Value::StrictArray(items))
+    }
+
+    fn dictionary(&mut self, count: usize) -> Result<Value> {
+        self.cursor.u8()?;
+        let mut object = Object::new();
+        for _ in 0..count {
+            let key = match self.value()? {
+                Value::String(text) => text,
+                Value::Integer(number) => number.to_string(),
+                Value::Number(number) => number.to_string(),
+                _ => return Err(self.cursor.error("a dictionary's key is neither text nor number")),
+            };
+            object.push(key, self.value()?);
+        }
+        Ok(Value::EcmaArray(object))
+    }
+}
+
+/// Appends a value. No references are written: they are allowed, not required.
+pub fn encode(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Undefined | Value::Unsupported => out.push(UNDEFINED),
+        Value::Null => out.push(NULL),
+        Value::Boolean(truth) => out.push(if *truth { TRUE } else { FALSE }),
+        Value::Integer(integer) if (-(1 << 28)..1 << 28).contains(integer) => {
+            out.push(INTEGER);
+            encode_u29(*integer as u32 & U29_MAX, out);
+        }
+        Value::Integer(integer) => encode(&Value::Number(f64::from(*integer)), out),
+        Value::Number(number) => {
+            out.push(DOUBLE);
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        Value::String(text) => {
+            out.push(STRING);
+            encode_bytes(text.as_bytes(), out);
+        }
+        Value::Xml(text) => {
+            out.push(XML);
+            encode_bytes(text.as_bytes(), out);
+        }
+        Value::ByteArray(bytes) => {
+            out.push(BYTE_ARRAY);
+            encode_bytes(bytes, out);
+        }
+        Value::Date { unix_ms, .. } => {
+            out.extend_from_slice(&[DATE, 1]);
+            out.extend_from_slice(&unix_ms.to_be_bytes());
+        }
+        Value::StrictArray(items) => {
+            out.push(ARRAY);
+            encode_u29((items.len() as u32) << 1 | 1, out);
+            out.push(1);
+            items.iter().for_each(|item| encode(item, out));
+        }
+        Value::EcmaArray(object) => {
+            out.extend_from_slice(&[ARRAY, 1]);
+            encode_pairs(object, out);
+        }
+        Value::Object(object) => encode_object("", object, out),
+        Value::TypedObject { class, object } => encode_object(class, object, out),
+    }
+}
+
+/// An object of a dynamic class without members of its own: marker, traits, class name, pairs.
+fn encode_object(class: &str, object: &Object, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[OBJECT, 0x0b]);
+    encode_bytes(class.as_bytes(), out);
+    encode_pairs(object, out);
+}
+
+/// Pairs, and the empty key that ends them; a pair whose key is empty can't be told from that end.
+fn encode_pairs(object: &Object, out: &mut Vec<u8>) {
+    for (key, value) in object.iter().filter(|(key, _)| !key.is_empty()) {
+        encode_bytes(key.as_bytes(), out);
+        encode(value, out);
+    }
+    out.push(1);
+}
+
+fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    encode_u29((bytes.len() as u32) << 1 | 1, out);
+    out.extend_from_slice(bytes);
+}
+
+fn encode_u29(number: u32, out: &mut Vec<u8>) {
+    let number = number.min(U29_MAX);
+    let seven = |shift: u32| (number >> shift) as u8 & 0x7f | 0x80;
+    match number {
+        0..=0x7f => out.push(number as u8),
+        0x80..=0x3fff => out.extend_from_slice(&[seven(7), number as u8 & 0x7f]),
+        0x4000..=0x1f_ffff => out.extend_from_slice(&[seven(14), seven(7), number as u8 & 0x7f]),
+        _ => out.extend_from_slice(&[seven(22), seven(15), seven(8), number as u8]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amf::value::tests::any_value;
+    use crate::error::Error;
+    use crate::limits;
+    use proptest::prelude::*;
+
+    fn one(bytes: &[u8]) -> Value {
+        let mut values = decode_all(bytes).unwrap();
+        assert_eq!(values.len(), 1);
+        values.remove(0)
+    }
+
+    fn encoded(value: &Value) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(value, &mut out);
+        out
+    }
+
+    #[test]
+    fn u29_at_its_steps() {
+        for (number, bytes) in [
+            (127, &[0x7f][..]),
+            (128, &[0x81, 0x00]),
+            (16_383, &[0xff, 0x7f]),
+            (16_384, &[0x81, 0x80, 0x00]),
+            (2_097_151, &[0xff, 0xff, 0x7f]),
+            (2_097_152, &[0x80, 0xc0, 0x80, 0x00]),
+            (U29_MAX, &[0xff, 0xff, 0xff, 0xff]),
+        ] {
+            let mut out = Vec::new();
+            encode_u29(number, &mut out);
+            assert_eq!(out, bytes, "{number}");
+            assert_eq!(Reader::new(&mut Cursor::new(bytes)).u29().unwrap(), number);
+        }
+    }
+
+    #[test]
+    fn every_value_has_its_bytes() {
+        let date = Value::Date { unix_ms: 1.0, time_zone: 0 };
+        let cases: Vec<(Value, Vec<u8>)> = vec![
+            (Value::Undefined, vec![0]),
+            (Value::Null, vec![1]),
+            (Value::Boolean(false), vec![2]),
+            (Value::Boolean(true), vec![3]),
+            (Value::Integer(5), vec![4, 5]),
+            (Value::Integer(-1), vec![4, 0xff, 0xff, 0xff, 0xff]),
+            (Value::Number(1.0), vec![5, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]),
+            ("hi".into(), b"\x06\x05hi".to_vec()),
+            (date, vec![8, 1, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]),
+            (Value::StrictArray(vec![Value::Null]), vec![9, 3, 1, 1]),
+            (Value::EcmaArray(Object::new().with("a", true)), b"\x09\x01\x03a\x03\x01".to_vec()),
+            (Object::new().with("app", "live").into(), b"\x0a\x0b\x01\x07app\x06\x09live\x01".to_vec()),
+            (Value::Xml("x".into()), b"\x0b\x03x".to_vec()),
+            (Value::ByteArray(vec![1, 2]), vec![0x0c, 5, 1, 2]),
+        ];
+        for (value, bytes) in cases {
+            assert_eq!(encoded(&value), bytes, "{value:?}");
+            assert_eq!(one(&bytes), value);
+        }
+        assert_eq!(encoded(&Value::Integer(1 << 28)), encoded(&Value::Number(f64::from(1 << 28))));
+    }
+
+    #[test]
+    fn sealed_members_and_references_to_strings_traits_and_objects() {
+        // [{a: 1} of class C, another of the same traits, the first again]
+        let bytes = b"\x09\x07\x01\x0a\x13\x03C\x03a\x04\x01\x0a\x01\x04\x02\x0a\x02";
+        let object =
+            |number| Value::TypedObject { class: "C".into(), object: Object::new().with("a", Value::Integer(number)) };
+        assert_eq!(one(bytes), Value::StrictArray(vec![object(1), object(2), object(1)]));
+        assert_eq!(one(b"\x09\x05\x01\x06\x03x\x06\x00"), Value::StrictArray(vec!["x".into(), "x".into()]));
+    }
+
+    #[test]
+    fn a_value_inside_itself_reads_as_null() {
+        assert_eq!(one(b"\x09\x03\x01\x09\x00"), Value::StrictArray(vec![Value::Null]));
+    }
+
+    #[test]
+    fn vectors_dictionaries_and_array_collections() {
+        let numbers = |numbers: &[f64]| Value::StrictArray(numbers.iter().map(|n| Value::Number(*n)).collect());
+        assert_eq!(one(&[0x0d, 5, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1]), numbers(&[-1.0, 1.0]));
+        assert_eq!(one(&[0x0e, 3, 0, 0xff, 0xff, 0xff, 0xff]), numbers(&[4_294_967_295.0]));
+        assert_eq!(one(&[0x0f, 3, 0, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]), numbers(&[1.0]));
+        assert_eq!(one(&[0x10, 3, 0, 1, 1]), Value::StrictArray(vec![Value::Null]));
+        assert_eq!(one(b"\x11\x03\x00\x06\x03k\x03"), Value::EcmaArray(Object::new().with("k", true)));
+        let mut collection = vec![0x0a, 0x07, (ARRAY_COLLECTION.len() as u8) << 1 | 1];
+        collection.extend(ARRAY_COLLECTION.as_bytes());
+        collection.extend([9, 1, 1]);
+        assert_eq!(one(&collection), Value::StrictArray(Vec::new()));
+        assert!(decode_all(b"\x0a\x07\x03X\x01").is_err(), "another class could be anything");
+    }
+
+    #[test]
+    fn references_to_nothing_and_counts_beyond_the_end_are_errors() {
+        for bytes in [&b"\x06\x02"[..], b"\x09\x02", b"\x0a\x05", b"\x09\xff\xff\x7f\x01", b"\x0d\xff\x7f\x00", b"\x12"]
+        {
+            assert!(matches!(decode_all(bytes), Err(Error::Amf { .. })), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn what_references_repeat_is_limited() {
+        // A string of 8,192 bytes and as many references to it as it takes.
+        let mut text = vec![9];
+        encode_u29(2_000 << 1 | 1, &mut text);
+        text.push(1);
+        encode(&Value::String("x".repeat(8_192)), &mut text);
+        text.extend([6, 0].repeat(1_999));
+        assert!(matches!(decode_all(&text), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn depth_at_the_limit_and_one_past() {
+        let nested = |depth: usize| [&[9, 3, 1].repeat(depth - 1)[..], &[9, 1, 1]].concat();
+        assert!(decode_all(&nested(limits::AMF_DEPTH)).is_ok());
+        assert!(matches!(decode_all(&nested(limits::AMF_DEPTH + 1)), Err(Error::Limit { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(value in any_value()) {
+            prop_assert_eq!(one(&encoded(&value)), value);
+        }
+
+        #[test]
+        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode_all(&bytes);
+        }
+    }
+}
