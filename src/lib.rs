@@ -5,5 +5,6 @@ pub mod amf;
 pub mod error;
 pub mod limits;
 pub mod media;
+pub mod rtmp;
 
 pub use error::{Error, Result};

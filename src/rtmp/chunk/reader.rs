@@ -1,0 +1,666 @@
+//! Chunks to messages.
+
+use std::io::Read;
+
+use byteorder::{BigEndian, ByteOrder, LittleEndian};
+
+use super::{ChunkSize, ChunkStreamId, EXTENDED, RawMessage};
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::media::Timestamp;
+use crate::rtmp::message::MessageType;
+
+/// What a message's buffer starts with; beyond it grows as bytes really come.
+const FIRST_RESERVE: usize = 128 * 1024;
+
+/// Windows below this would cost an acknowledgement for every few chunks.
+const LEAST_WINDOW: u32 = 1_000;
+
+/// By the specification, a message that starts with a type 3 chunk right behind a type 0 chunk comes as
+/// many milliseconds after it as its absolute time says. ffmpeg means that; nginx-rtmp and librtmp mean
+/// "at the same time". Nobody's frames are a minute apart, so later than that the second reading holds.
+const LONGEST_DELTA_FROM_ABSOLUTE: u32 = 60_000;
+
+/// Puts messages together from chunks, which may interleave at will.
+///
+/// It obeys Set Chunk Size and Abort and counts for acknowledgements itself, so that no caller can
+/// forget to; those messages are returned like all others.
+#[derive(Debug)]
+pub struct ChunkReader<R> {
+    source: R,
+    /// Bytes that were looked at and turned out to belong to what follows.
+    unread: Unread,
+    chunk_size: usize,
+    streams: Vec<ChunkStream>,
+    partial_bytes: usize,
+    received: u64,
+    acknowledged: u64,
+    window: u32,
+}
+
+#[derive(Debug, Default)]
+struct Unread {
+    bytes: [u8; 4],
+    length: usize,
+}
+
+/// What is remembered of a chunk stream between its chunks.
+#[derive(Debug)]
+struct ChunkStream {
+    id: ChunkStreamId,
+    timestamp: Timestamp,
+    delta: u32,
+    /// The delta came from an absolute timestamp.
+    delta_is_absolute: bool,
+    /// The extended timestamp field of the last chunk that could have one.
+    extended: Option<u32>,
+    length: usize,
+    type_id: u8,
+    stream_id: u32,
+    in_progress: bool,
+    payload: Vec<u8>,
+}
+
+impl<R: Read> ChunkReader<R> {
+    /// Reads chunks from `source`, which is where the handshake left it. It should be buffered.
+    pub fn new(source: R) -> Self {
+        Self {
+            source,
+            unread: Unread::default(),
+            chunk_size: ChunkSize::DEFAULT.get() as usize,
+            streams: Vec::new(),
+            partial_bytes: 0,
+            received: 0,
+            acknowledged: 0,
+            window: limits::ACKNOWLEDGEMENT_WINDOW,
+        }
+    }
+
+    /// Bytes received since the handshake.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The number to send in an Acknowledgement now, if one is due: half a window came since the last.
+    pub fn acknowledgement_due(&mut self) -> Option<u32> {
+        if self.received - self.acknowledged < u64::from(self.window / 2) {
+            return None;
+        }
+        self.acknowledged = self.received;
+        Some(self.received as u32)
+    }
+
+    /// Reads chunks until a message is complete.
+    ///
+    /// # Errors
+    /// As [`read_chunk`](Self::read_chunk).
+    pub fn read_message(&mut self) -> Result<RawMessage> {
+        loop {
+            if let Some(message) = self.read_chunk()? {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// Reads one chunk; returns the message that it completes, if it does.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`] when the source ends between two chunks and no message is unfinished;
+    /// [`Error::Io`], [`Error::Chunk`] and [`Error::Limit`] otherwise. The reader is of no use after an error.
+    pub fn read_chunk(&mut self) -> Result<Option<RawMessage>> {
+        let (format, id) = self.basic_header()?;
+        let index = self.stream_index(id, format)?;
+        self.message_header(index, format)?;
+        self.payload(index)
+    }
+
+    fn basic_header(&mut self) -> Result<(u8, ChunkStreamId)> {
+        let first = self.first_byte()?;
+        let id = match first & 0x3f {
+            0 => {
+                let mut byte = [0];
+                self.fill(&mut byte)?;
+                64 + u32::from(byte[0])
+            }
+            1 => {
+                let mut bytes = [0; 2];
+                self.fill(&mut bytes)?;
+                64 + u32::from(LittleEndian::read_u16(&bytes))
+            }
+            id => u32::from(id),
+        };
+        let id = ChunkStreamId::new(id).ok_or_else(|| self.error(id, "no such chunk stream"))?;
+        Ok((first >> 6, id))
+    }
+
+    /// Between two chunks, and nowhere else, a peer may leave.
+    fn first_byte(&mut self) -> Result<u8> {
+        let mut byte = [0];
+        if self.unread.length == 0 && self.partial_bytes == 0 {
+            loop {
+                match self.source.read(&mut byte) {
+                    Ok(0) => return Err(Error::Disconnected),
+                    Ok(_) => {
+                        self.received += 1;
+                        return Ok(byte[0]);
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(Error::io("reading a chunk", error)),
+                }
+            }
+        }
+        self.fill(&mut byte)?;
+        Ok(byte[0])
+    }
+
+    fn stream_index(&mut self, id: ChunkStreamId, format: u8) -> Result<usize> {
+        if let Some(index) = self.streams.iter().position(|stream| stream.id == id) {
+            return Ok(index);
+        }
+        // librtmp's ping response is a type 1 chunk on a fresh chunk stream; types 2 and 3 have no length there.
+        if format > 1 {
+            return Err(self.error(id.get(), "begins with a chunk that repeats a header which never came"));
+        }
+        if self.streams.len() == limits::CHUNK_STREAMS {
+            return Err(Error::Limit {
+                what: "the number of chunk streams",
+                value: self.streams.len() as u64 + 1,
+                limit: limits::CHUNK_STREAMS as u64,
+            });
+        }
+        self.streams.push(ChunkStream::new(id));
+        Ok(self.streams.len() - 1)
+    }
+
+    fn message_header(&mut self, index: usize, format: u8) -> Result<()> {
+        let mut bytes = [0; 11];
+        let bytes = &mut bytes[..[11, 7, 3, 0][usize::from(format & 3)]];
+        self.fill(bytes)?;
+        let stream = &self.streams[index];
+        let (id, resumed) = (stream.id.get(), stream.in_progress);
+        let field = if format < 3 { Some(BigEndian::read_u24(bytes)) } else { None };
+        let extended = match field {
+            Some(EXTENDED) => {
+                let mut wide = [0; 4];
+                self.fill(&mut wide)?;
+                Some(BigEndian::read_u32(&wide))
+            }
+            Some(_) => None,
+            None => self.repeated_extended_timestamp(stream.extended)?,
+        };
+        let stream = &self.streams[index];
+        let (length, type_id) = match format {
+            0 | 1 => (BigEndian::read_u24(&bytes[3..6]) as usize, bytes[6]),
+            _ => (stream.length, stream.type_id),
+        };
+        if resumed {
+            // By the specification only type 3 may go on with a message. A repeated header does no harm
+            // while it says the same.
+            if (length, type_id) != (stream.length, stream.type_id) {
+                return Err(self.error(id, "a new message begins inside another"));
+            }
+            return Ok(());
+        }
+        let limit = limit_for(type_id);
+        if length > limit {
+            return Err(Error::Limit { what: "a message's length", value: length as u64, limit: limit as u64 });
+        }
+        let stream = &mut self.streams[index];
+        if format == 0 {
+            stream.stream_id = LittleEndian::read_u32(&bytes[7..11]);
+        }
+        stream.begin(format, extended.or(field), extended, length, type_id);
+        Ok(())
+    }
+
+    /// A type 3 chunk repeats the extended timestamp (RTMP 1.0 §5.3.1.3), but old senders leave it out:
+    /// it is there if the four bytes that follow are the same again.
+    fn repeated_extended_timestamp(&mut self, expected: Option<u32>) -> Result<Option<u32>> {
+        if let Some(expected) = expected {
+            let mut bytes = [0; 4];
+            self.fill(&mut bytes)?;
+            if BigEndian::read_u32(&bytes) != expected {
+                self.unread = Unread { bytes, length: 4 };
+                self.received -= 4;
+            }
+        }
+        Ok(expected)
+    }
+
+    fn payload(&mut self, index: usize) -> Result<Option<RawMessage>> {
+        let stream = &mut self.streams[index];
+        let mut payload = std::mem::take(&mut stream.payload);
+        let mut missing = self.chunk_size.min(stream.length - payload.len());
+        let partial = self.partial_bytes + missing;
+        if partial > limits::PARTIAL_BYTES {
+            return Err(Error::Limit {
+                what: "the size of all unfinished messages",
+                value: partial as u64,
+                limit: limits::PARTIAL_BYTES as u64,
+            });
+        }
+        if payload.is_empty() {
+            payload.reserve_exact(stream.length.min(FIRST_RESERVE));
+        }
+        self.partial_bytes = partial;
+        while missing > 0 {
+            let step = missing.min(FIRST_RESERVE);
+            let start = payload.len();
+            payload.resize(start + step, 0);
+            self.fill(&mut payload[start..])?;
+            missing -= step;
+        }
+        let stream = &mut self.streams[index];
+        if payload.len() < stream.length {
+            stream.payload = payload;
+            return Ok(None);
+        }
+        stream.in_progress = false;
+        self.partial_bytes -= payload.len();
+        let message = RawMessage {
+            chunk_stream_id: stream.id,
+            timestamp: stream.timestamp,
+            type_id: stream.type_id,
+            stream_id: stream.stream_id,
+            payload,
+        };
+        self.obey(&message)?;
+        Ok(Some(message))
+    }
+
+    fn obey(&mut self, message: &RawMessage) -> Result<()> {
+        let Some(argument) = message.payload.first_chunk().map(|bytes| u32::from_be_bytes(*bytes)) else {
+            return Ok(());
+        };
+        match MessageType::from_id(message.type_id) {
+            Some(MessageType::SetChunkSize) => self.chunk_size = ChunkSize::new(argument)?.get() as usize,
+            Some(MessageType::Abort) => {
+                if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id.get() == argument) {
+                    self.partial_bytes -= stream.payload.len();
+                    stream.payload = Vec::new();
+                    stream.in_progress = false;
+                }
+            }
+            Some(MessageType::WindowAckSize) => {
+                self.window = if argument == 0 { limits::ACKNOWLEDGEMENT_WINDOW } else { argument.max(LEAST_WINDOW) };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
+        let again = self.unread.length.min(buffer.len());
+        let (front, rest) = buffer.split_at_mut(again);
+        front.copy_from_slice(&self.unread.bytes[..again]);
+        self.unread.bytes.copy_within(again.., 0);
+        self.unread.length -= again;
+        self.source.read_exact(rest).map_err(|error| Error::io("reading a chunk", error))?;
+        self.received += buffer.len() as u64;
+        Ok(())
+    }
+
+    fn error(&self, chunk_stream_id: u32, reason: &'static str) -> Error {
+        Error::Chunk { chunk_stream_id, position: self.received, reason: reason.into() }
+    }
+}
+
+impl ChunkStream {
+    fn new(id: ChunkStreamId) -> Self {
+        Self {
+            id,
+            timestamp: Timestamp::ZERO,
+            delta: 0,
+            delta_is_absolute: false,
+            extended: None,
+            length: 0,
+            type_id: 0,
+            stream_id: 0,
+            in_progress: false,
+            payload: Vec::new(),
+        }
+    }
+
+    /// Starts a message; `time` is the absolute time of a type 0 chunk, the delta of types 1 and 2.
+    fn begin(&mut self, format: u8, time: Option<u32>, extended: Option<u32>, length: usize, type_id: u8) {
+        match (format, time) {
+            (0, Some(time)) => {
+                self.timestamp = Timestamp::new(time);
+                self.delta = time;
+                self.delta_is_absolute = true;
+            }
+            (1 | 2, Some(delta)) => {
+                self.delta = delta;
+                self.delta_is_absolute = false;
+                self.timestamp = self.timestamp + delta;
+            }
+            _ if self.delta_is_absolute && self.delta > LONGEST_DELTA_FROM_ABSOLUTE => {}
+            _ => self.timestamp = self.timestamp + self.delta,
+        }
+        self.extended = extended;
+        self.length = length;
+        self.type_id = type_id;
+        self.in_progress = true;
+    }
+}
+
+/// Sound and picture may be long; nothing else needs to be.
+fn limit_for(type_id: u8) -> usize {
+    match MessageType::from_id(type_id) {
+        Some(MessageType::Audio | MessageType::Video | MessageType::Aggregate) => limits::MESSAGE_BYTES,
+        _ => limits::COMMAND_BYTES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ChunkWriter;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn messages(bytes: &[u8]) -> (Vec<RawMessage>, Error) {
+        let mut reader = ChunkReader::new(bytes);
+        let mut messages = Vec::new();
+        loop {
+            match reader.read_message() {
+                Ok(message) => messages.push(message),
+                Err(error) => return (messages, error),
+            }
+        }
+    }
+
+    fn all_messages(bytes: &[u8]) -> Vec<RawMessage> {
+        let (messages, error) = messages(bytes);
+        assert!(matches!(error, Error::Disconnected), "{error}");
+        messages
+    }
+
+    fn summary(bytes: &[u8]) -> Vec<(u32, u32, u8, u32, usize)> {
+        all_messages(bytes)
+            .iter()
+            .map(|m| (m.chunk_stream_id.get(), m.timestamp.milliseconds(), m.type_id, m.stream_id, m.payload.len()))
+            .collect()
+    }
+
+    #[test]
+    fn all_four_header_types() {
+        let mut bytes = vec![6, 0, 0, 40, 0, 0, 2, 9, 1, 0, 0, 0, 0x17, 1];
+        bytes.extend([0x46, 0, 0, 33, 0, 0, 3, 9, 1, 2, 3]);
+        bytes.extend([0x86, 0, 0, 34, 1, 2, 3]);
+        bytes.extend([0xc6, 1, 2, 3]);
+        assert_eq!(summary(&bytes), [(6, 40, 9, 1, 2), (6, 73, 9, 1, 3), (6, 107, 9, 1, 3), (6, 141, 9, 1, 3)]);
+    }
+
+    #[test]
+    fn type_3_behind_type_0_repeats_its_time_as_the_delta_while_that_makes_sense() {
+        let at = |time: u32| {
+            let mut bytes = vec![6];
+            bytes.extend(&time.to_be_bytes()[1..]);
+            bytes.extend([0, 0, 1, 9, 1, 0, 0, 0, 7, 0xc6, 8]);
+            summary(&bytes)[1].1
+        };
+        assert_eq!(at(40), 80, "ffmpeg");
+        assert_eq!(at(60_000), 120_000);
+        assert_eq!(at(60_001), 60_001, "nginx-rtmp, librtmp");
+    }
+
+    #[test]
+    fn chunks_of_two_streams_interleave() {
+        let mut bytes = vec![6, 0, 0, 0, 0, 0, 200, 9, 1, 0, 0, 0];
+        bytes.extend([1; 128]);
+        bytes.extend([4, 0, 0, 0, 0, 0, 130, 8, 1, 0, 0, 0]);
+        bytes.extend([2; 128]);
+        bytes.push(0xc6);
+        bytes.extend([1; 72]);
+        bytes.extend([0xc4, 2, 2]);
+        let messages = all_messages(&bytes);
+        assert_eq!(messages[0].payload, [1; 200]);
+        assert_eq!(messages[1].payload, [2; 130]);
+    }
+
+    #[test]
+    fn a_new_chunk_size_counts_within_an_unfinished_message_too() {
+        let mut bytes = vec![6, 0, 0, 0, 0, 0, 200, 9, 1, 0, 0, 0];
+        bytes.extend([1; 128]);
+        bytes.extend([2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 50]);
+        bytes.push(0xc6);
+        bytes.extend([1; 50]);
+        bytes.push(0xc6);
+        bytes.extend([1; 22]);
+        assert_eq!(summary(&bytes), [(2, 0, 1, 0, 4), (6, 0, 9, 1, 200)]);
+    }
+
+    #[test]
+    fn chunk_size_0_and_with_the_top_bit_are_refused() {
+        for size in [[0, 0, 0, 0], [0x80, 0, 0, 0]] {
+            let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+            bytes.extend(size);
+            assert!(matches!(messages(&bytes).1, Error::Message { .. }));
+        }
+        let short = [2, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0];
+        assert_eq!(summary(&short), [(2, 0, 1, 0, 2)], "three bytes too short to obey");
+    }
+
+    #[test]
+    fn abort_drops_an_unfinished_message_and_keeps_its_header() {
+        let mut bytes = vec![6, 0, 0, 0, 0, 0, 200, 9, 1, 0, 0, 0];
+        bytes.extend([1; 128]);
+        bytes.extend([2, 0, 0, 0, 0, 0, 4, 2, 0, 0, 0, 0, 0, 0, 0, 6]);
+        bytes.extend([0x46, 0, 0, 9, 0, 0, 1, 9, 5]);
+        assert_eq!(summary(&bytes), [(2, 0, 2, 0, 4), (6, 9, 9, 1, 1)]);
+    }
+
+    #[test]
+    fn a_repeated_header_may_continue_a_message_and_a_changed_one_may_not() {
+        let mut bytes = vec![6, 0, 0, 5, 0, 0, 130, 9, 1, 0, 0, 0];
+        bytes.extend([1; 128]);
+        let mut changed = bytes.clone();
+        bytes.extend([6, 0, 0, 5, 0, 0, 130, 9, 1, 0, 0, 0, 1, 1]);
+        assert_eq!(summary(&bytes), [(6, 5, 9, 1, 130)]);
+        changed.extend([6, 0, 0, 5, 0, 0, 131, 9, 1, 0, 0, 0, 1, 1, 1]);
+        assert!(matches!(messages(&changed).1, Error::Chunk { chunk_stream_id: 6, .. }));
+    }
+
+    #[test]
+    fn a_fresh_chunk_stream_may_begin_with_type_1_but_not_2_or_3() {
+        let ping_response = [0x42, 0, 0, 0, 0, 0, 6, 4, 0, 7, 0, 0, 0, 9];
+        assert_eq!(summary(&ping_response), [(2, 0, 4, 0, 6)], "librtmp");
+        assert!(matches!(messages(&[0x82, 0, 0, 0]).1, Error::Chunk { .. }));
+        assert!(matches!(messages(&[0xc2]).1, Error::Chunk { .. }));
+    }
+
+    /// A message of 200 bytes at an extended time, its second chunk with or without the repeated field.
+    fn extended_message(repeat: bool, time: u32) -> Vec<u8> {
+        let mut bytes = vec![6, 0xff, 0xff, 0xff, 0, 0, 200, 9, 1, 0, 0, 0];
+        bytes.extend(time.to_be_bytes());
+        bytes.extend([1; 128]);
+        bytes.push(0xc6);
+        if repeat {
+            bytes.extend(time.to_be_bytes());
+        }
+        bytes.extend([2; 72]);
+        bytes
+    }
+
+    #[test]
+    fn extended_timestamps_with_and_without_repetition_on_type_3() {
+        for repeat in [true, false] {
+            let mut bytes = extended_message(repeat, 20_000_000);
+            bytes.extend(extended_message(repeat, 20_000_040));
+            let messages = all_messages(&bytes);
+            assert_eq!(messages[0].timestamp, Timestamp::new(20_000_000));
+            assert_eq!(messages[1].timestamp, Timestamp::new(20_000_040));
+            assert!(messages.iter().all(|m| m.payload[..128] == [1; 128] && m.payload[128..] == [2; 72]));
+        }
+    }
+
+    #[test]
+    fn bytes_looked_at_are_counted_once() {
+        for repeat in [true, false] {
+            let bytes = extended_message(repeat, 20_000_000);
+            let mut reader = ChunkReader::new(&bytes[..]);
+            reader.read_message().unwrap();
+            assert_eq!(reader.received(), bytes.len() as u64);
+        }
+    }
+
+    #[test]
+    fn steps_back_and_the_wrap_at_32_bits() {
+        let mut bytes = vec![4, 0xff, 0xff, 0xff, 0, 0, 1, 8, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xf0, 1];
+        bytes.extend([0x44, 0, 0, 32, 0, 0, 1, 8, 1]);
+        bytes.extend([0x44, 0xff, 0xff, 0xff, 0, 0, 1, 8, 0xff, 0xff, 0xff, 0xf9, 1]);
+        let times: Vec<_> = summary(&bytes).iter().map(|m| m.1).collect();
+        assert_eq!(times, [0xffff_fff0, 16, 9]);
+    }
+
+    #[test]
+    fn three_byte_ids_and_the_long_form_of_short_ids() {
+        let long = |low, high| {
+            let bytes = [0x01, low, high, 0, 0, 0, 0, 0, 1, 8, 1, 0, 0, 0, 1];
+            summary(&bytes)[0].0
+        };
+        assert_eq!(long(0xff, 0xff), 65_599);
+        assert_eq!(long(0, 1), 320);
+        assert_eq!(long(0, 0), 64, "legal on input");
+        assert_eq!(summary(&[0x00, 0xff, 0, 0, 0, 0, 0, 1, 8, 1, 0, 0, 0, 1])[0].0, 319);
+    }
+
+    #[test]
+    fn empty_messages_are_complete_at_once() {
+        let bytes = [4, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0, 0xc4];
+        assert_eq!(summary(&bytes), [(4, 0, 8, 1, 0), (4, 0, 8, 1, 0)]);
+    }
+
+    #[test]
+    fn leaving_inside_a_message_is_an_error_that_says_so() {
+        let mut bytes = vec![6, 0, 0, 0, 0, 0, 200, 9, 1, 0, 0, 0];
+        bytes.extend([1; 128]);
+        assert!(matches!(messages(&bytes).1, Error::Io { .. }));
+        assert!(matches!(messages(&bytes[..5]).1, Error::Io { .. }));
+    }
+
+    #[test]
+    fn message_length_at_the_limit_and_one_past() {
+        let header = |length: usize, type_id| {
+            let mut bytes = vec![6, 0, 0, 0];
+            bytes.extend(&(length as u32).to_be_bytes()[1..]);
+            bytes.extend([type_id, 1, 0, 0, 0]);
+            messages(&bytes).1
+        };
+        assert!(matches!(header(limits::MESSAGE_BYTES, 9), Error::Io { .. }));
+        assert!(matches!(header(limits::MESSAGE_BYTES + 1, 9), Error::Limit { .. }));
+        assert!(matches!(header(limits::COMMAND_BYTES, 20), Error::Io { .. }));
+        assert!(matches!(header(limits::COMMAND_BYTES + 1, 20), Error::Limit { .. }));
+    }
+
+    #[test]
+    fn chunk_streams_at_the_limit_and_one_past() {
+        let many = |count: usize| {
+            let mut bytes = Vec::new();
+            for id in 0..count {
+                bytes.extend([0x01, id as u8, 1, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0]);
+            }
+            messages(&bytes).1
+        };
+        assert!(matches!(many(limits::CHUNK_STREAMS), Error::Disconnected));
+        assert!(matches!(many(limits::CHUNK_STREAMS + 1), Error::Limit { .. }));
+    }
+
+    #[test]
+    fn unfinished_messages_at_their_limit_and_one_past() {
+        // Two messages of the greatest length fill the limit but for a chunk each; a third can't begin.
+        let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+        bytes.extend((limits::MESSAGE_BYTES as u32 - 1).to_be_bytes());
+        for id in [6u8, 7] {
+            bytes.push(id);
+            bytes.extend([0, 0, 0]);
+            bytes.extend(&(limits::MESSAGE_BYTES as u32).to_be_bytes()[1..]);
+            bytes.extend([9, 1, 0, 0, 0]);
+            bytes.resize(bytes.len() + limits::MESSAGE_BYTES - 1, 0);
+        }
+        let third = |length: u8| {
+            let mut bytes = bytes.clone();
+            bytes.extend([8, 0, 0, 0, 0, 0, length, 8, 1, 0, 0, 0, 1, 1, 1]);
+            messages(&bytes).0.len()
+        };
+        assert_eq!(third(2), 2, "Set Chunk Size and the third message");
+        assert_eq!(third(3), 1);
+    }
+
+    #[test]
+    fn acknowledgements_fall_due_at_half_a_window() {
+        let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 5, 0, 0, 0, 0, 0, 0, 0x07, 0xd0];
+        for _ in 0..10 {
+            bytes.extend([6, 0, 0, 0, 0, 0, 100, 9, 1, 0, 0, 0]);
+            bytes.extend([0; 100]);
+        }
+        let mut reader = ChunkReader::new(&bytes[..]);
+        let mut due = Vec::new();
+        while reader.read_message().is_ok() {
+            due.extend(reader.acknowledgement_due());
+        }
+        assert_eq!(due, [16 + 9 * 112]);
+    }
+
+    #[test]
+    fn the_acknowledged_number_wraps() {
+        let mut reader = ChunkReader::new(&[][..]);
+        reader.received = (1 << 32) + 7;
+        assert_eq!(reader.acknowledgement_due(), Some(7));
+        assert_eq!(reader.acknowledgement_due(), None);
+    }
+
+    /// Gives its bytes in pieces of the lengths that are asked for.
+    struct Pieces<'a> {
+        bytes: &'a [u8],
+        lengths: std::iter::Cycle<std::vec::IntoIter<usize>>,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let length = self.lengths.next().unwrap().min(buffer.len()).min(self.bytes.len());
+            let (now, later) = self.bytes.split_at(length);
+            buffer[..length].copy_from_slice(now);
+            self.bytes = later;
+            Ok(length)
+        }
+    }
+
+    fn any_message() -> impl Strategy<Value = RawMessage> {
+        let time = prop_oneof![Just(0xff_fffe), Just(0xff_ffff), Just(0x100_0000), Just(u32::MAX), any::<u32>()];
+        let id = prop_oneof![Just(3), Just(63), Just(64), Just(319), Just(320), Just(65_599)];
+        (id, time, prop_oneof![Just(8u8), Just(9), Just(18), Just(20)], any::<u32>(), 0usize..400).prop_map(
+            |(id, time, type_id, stream_id, length)| RawMessage {
+                chunk_stream_id: ChunkStreamId::new(id).unwrap(),
+                timestamp: Timestamp::new(time),
+                type_id,
+                stream_id,
+                payload: (0..length).map(|i| i as u8).collect(),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_at_every_split(
+            sent in proptest::collection::vec(any_message(), 1..8),
+            lengths in proptest::collection::vec(1usize..40, 1..5),
+        ) {
+            let mut writer = ChunkWriter::new();
+            let mut bytes = Vec::new();
+            for message in &sent {
+                writer.write(message, &mut bytes);
+            }
+            let mut reader = ChunkReader::new(Pieces { bytes: &bytes, lengths: lengths.into_iter().cycle() });
+            for message in sent {
+                prop_assert_eq!(reader.read_message().unwrap(), message);
+            }
+            prop_assert!(matches!(reader.read_message(), Err(Error::Disconnected)));
+        }
+
+        #[test]
+        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            messages(&bytes);
+        }
+    }
+}

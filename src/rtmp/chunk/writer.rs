@@ -1,0 +1,179 @@
+//! Messages to chunks.
+
+use super::{ChunkSize, ChunkStreamId, EXTENDED, RawMessage};
+use crate::media::Timestamp;
+use crate::rtmp::message::MessageType;
+
+/// Cuts messages into chunks of the size announced last.
+///
+/// Every message begins with a type 0 chunk and goes on with type 3: absolute timestamps need no state,
+/// so the same bytes serve every player, and all known clients read them.
+#[derive(Debug)]
+pub struct ChunkWriter {
+    chunk_size: ChunkSize,
+}
+
+impl ChunkWriter {
+    /// A writer with the default chunk size, as at the start of a connection.
+    pub fn new() -> Self {
+        Self { chunk_size: ChunkSize::DEFAULT }
+    }
+
+    /// Appends `message` to `out`. A Set Chunk Size message takes effect for the next one.
+    pub fn write(&mut self, message: &RawMessage, out: &mut Vec<u8>) {
+        encode_message(
+            self.chunk_size,
+            message.chunk_stream_id,
+            message.timestamp,
+            message.type_id,
+            message.stream_id,
+            &message.payload,
+            out,
+        );
+        if message.type_id == MessageType::SetChunkSize.id() {
+            let announced = message.payload.first_chunk().map(|bytes| ChunkSize::new(u32::from_be_bytes(*bytes)));
+            if let Some(Ok(size)) = announced {
+                self.chunk_size = size;
+            }
+        }
+    }
+}
+
+impl Default for ChunkWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Appends one message to `out` as a type 0 chunk and as many type 3 chunks as it takes.
+///
+/// `payload` has at most 2²⁴ − 1 bytes; the length field has no room for more, and what is beyond is
+/// not written.
+pub fn encode_message(
+    chunk_size: ChunkSize,
+    chunk_stream_id: ChunkStreamId,
+    timestamp: Timestamp,
+    type_id: u8,
+    stream_id: u32,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let payload = &payload[..payload.len().min(EXTENDED as usize)];
+    let chunk_size = chunk_size.get() as usize;
+    let milliseconds = timestamp.milliseconds();
+    let extended = milliseconds >= EXTENDED;
+    out.reserve(payload.len() + 18 + payload.len() / chunk_size * 7);
+
+    let mut chunks = payload.chunks(chunk_size);
+    basic_header(0, chunk_stream_id, out);
+    out.extend_from_slice(&milliseconds.min(EXTENDED).to_be_bytes()[1..]);
+    out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
+    out.push(type_id);
+    out.extend_from_slice(&stream_id.to_le_bytes());
+    if extended {
+        out.extend_from_slice(&milliseconds.to_be_bytes());
+    }
+    out.extend_from_slice(chunks.next().unwrap_or_default());
+    for chunk in chunks {
+        basic_header(3, chunk_stream_id, out);
+        if extended {
+            // ffmpeg and librtmp always expect it here, and lose the stream without it.
+            out.extend_from_slice(&milliseconds.to_be_bytes());
+        }
+        out.extend_from_slice(chunk);
+    }
+}
+
+fn basic_header(format: u8, id: ChunkStreamId, out: &mut Vec<u8>) {
+    let format = format << 6;
+    match id.get() {
+        id @ 0..=63 => out.push(format | id as u8),
+        id @ 64..=319 => out.extend_from_slice(&[format, (id - 64) as u8]),
+        id => {
+            out.push(format | 1);
+            out.extend_from_slice(&((id - 64) as u16).to_le_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(chunk_size: u32, id: u32, timestamp: u32, type_id: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let id = ChunkStreamId::new(id).unwrap();
+        encode_message(
+            ChunkSize::new(chunk_size).unwrap(),
+            id,
+            Timestamp::new(timestamp),
+            type_id,
+            1,
+            payload,
+            &mut out,
+        );
+        out
+    }
+
+    #[test]
+    fn basic_header_forms() {
+        let head = |id| {
+            let mut out = Vec::new();
+            basic_header(0, ChunkStreamId::new(id).unwrap(), &mut out);
+            out
+        };
+        assert_eq!(head(2), [0x02]);
+        assert_eq!(head(63), [0x3f]);
+        assert_eq!(head(64), [0x00, 0x00]);
+        assert_eq!(head(319), [0x00, 0xff]);
+        assert_eq!(head(320), [0x01, 0x00, 0x01]);
+        assert_eq!(head(365), [0x01, 0x2d, 0x01]);
+        assert_eq!(head(65_599), [0x01, 0xff, 0xff]);
+    }
+
+    #[test]
+    fn the_extended_timestamp_stands_on_every_chunk() {
+        let mut payload = vec![0x27, 1, 0, 0, 0];
+        payload.extend(0..=0x86u8);
+        let bytes = encode(128, 6, 20_000_000, 9, &payload);
+        assert_eq!(bytes.len(), 161);
+        assert_eq!(bytes[..16], [6, 0xff, 0xff, 0xff, 0, 0, 0x8c, 9, 1, 0, 0, 0, 0x01, 0x31, 0x2d, 0]);
+        assert_eq!(bytes[143], 0x7a);
+        assert_eq!(bytes[144..150], [0xc6, 0x01, 0x31, 0x2d, 0x00, 0x7b]);
+    }
+
+    #[test]
+    fn timestamps_around_the_extension() {
+        assert_eq!(encode(128, 6, 0xff_fffe, 9, &[])[..12], [6, 0xff, 0xff, 0xfe, 0, 0, 0, 9, 1, 0, 0, 0]);
+        assert_eq!(
+            encode(128, 6, 0xff_ffff, 9, &[]),
+            [6, 0xff, 0xff, 0xff, 0, 0, 0, 9, 1, 0, 0, 0, 0x00, 0xff, 0xff, 0xff]
+        );
+    }
+
+    #[test]
+    fn a_payload_of_exactly_one_chunk_has_no_second() {
+        assert_eq!(encode(4, 6, 0, 9, &[1, 2, 3, 4]).len(), 12 + 4);
+        assert_eq!(encode(4, 6, 0, 9, &[1, 2, 3, 4, 5]).len(), 12 + 4 + 1 + 1);
+    }
+
+    #[test]
+    fn set_chunk_size_counts_from_the_next_message() {
+        let mut writer = ChunkWriter::new();
+        let mut message = RawMessage {
+            chunk_stream_id: ChunkStreamId::CONTROL,
+            timestamp: Timestamp::ZERO,
+            type_id: 1,
+            stream_id: 0,
+            payload: vec![0, 1, 0, 0],
+        };
+        let mut out = Vec::new();
+        writer.write(&message, &mut out);
+        assert_eq!(out, [2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 1, 0, 0]);
+        out.clear();
+        message.type_id = 9;
+        message.payload = vec![0; 60_000];
+        writer.write(&message, &mut out);
+        assert_eq!(out.len(), 12 + 60_000);
+    }
+}

@@ -1,0 +1,342 @@
+//! Messages by type (RTMP 1.0 §5.4, §6, §7.1).
+
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::media::{Packet, PacketKind, Timestamp};
+use crate::rtmp::chunk::{ChunkSize, ChunkStreamId, RawMessage};
+use crate::rtmp::command::Command;
+use crate::rtmp::user_control::UserControl;
+
+/// The message types by their standard names and numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum MessageType {
+    /// How many bytes of a message a chunk carries from now on.
+    SetChunkSize = 1,
+    /// Forget the unfinished message of a chunk stream.
+    Abort = 2,
+    /// So many bytes were received.
+    Acknowledgement = 3,
+    /// An event, see [`UserControl`].
+    UserControl = 4,
+    /// How many bytes the peer may send before it waits for an acknowledgement.
+    WindowAckSize = 5,
+    /// How many unacknowledged bytes the peer shall send at most.
+    SetPeerBandwidth = 6,
+    /// Sound.
+    Audio = 8,
+    /// Picture.
+    Video = 9,
+    /// Data in AMF3 form.
+    DataAmf3 = 15,
+    /// Shared object in AMF3 form.
+    SharedObjectAmf3 = 16,
+    /// Command in AMF3 form.
+    CommandAmf3 = 17,
+    /// Data in AMF0.
+    DataAmf0 = 18,
+    /// Shared object in AMF0.
+    SharedObjectAmf0 = 19,
+    /// Command in AMF0.
+    CommandAmf0 = 20,
+    /// Several messages in one.
+    Aggregate = 22,
+}
+
+impl MessageType {
+    /// The type with that number.
+    pub fn from_id(id: u8) -> Option<Self> {
+        Some(match id {
+            1 => Self::SetChunkSize,
+            2 => Self::Abort,
+            3 => Self::Acknowledgement,
+            4 => Self::UserControl,
+            5 => Self::WindowAckSize,
+            6 => Self::SetPeerBandwidth,
+            8 => Self::Audio,
+            9 => Self::Video,
+            15 => Self::DataAmf3,
+            16 => Self::SharedObjectAmf3,
+            17 => Self::CommandAmf3,
+            18 => Self::DataAmf0,
+            19 => Self::SharedObjectAmf0,
+            20 => Self::CommandAmf0,
+            22 => Self::Aggregate,
+            _ => return None,
+        })
+    }
+
+    /// The number.
+    pub fn id(self) -> u8 {
+        self as u8
+    }
+}
+
+/// How a Set Peer Bandwidth message is meant (RTMP 1.0 §5.4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BandwidthLimit {
+    /// Limit the output to the size.
+    Hard = 0,
+    /// The smaller of the size and the limit in force.
+    Soft = 1,
+    /// As hard if the last one was hard, else to be ignored.
+    Dynamic = 2,
+}
+
+/// A message with its payload taken apart.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Message {
+    /// Type 1.
+    SetChunkSize(ChunkSize),
+    /// Type 2: the number of the chunk stream.
+    Abort(u32),
+    /// Type 3: bytes received, modulo 2³².
+    Acknowledgement(u32),
+    /// Type 4.
+    UserControl(UserControl),
+    /// Type 5: bytes.
+    WindowAckSize(u32),
+    /// Type 6.
+    SetPeerBandwidth {
+        /// Bytes.
+        size: u32,
+        /// How it is meant.
+        limit: BandwidthLimit,
+    },
+    /// Types 8, 9, 18 and 15, the last with its payload as type 18 has it.
+    Media(Packet),
+    /// Types 20 and 17.
+    Command(Command),
+    /// Type 22, taken apart.
+    Aggregate(Vec<Packet>),
+    /// Shared objects, and types that no specification knows: to be passed over.
+    Other(u8),
+}
+
+impl Message {
+    /// Takes the payload of a message apart.
+    ///
+    /// # Errors
+    /// [`Error::Message`] and [`Error::Amf`] when it isn't what the type promises.
+    pub fn decode(raw: RawMessage) -> Result<Self> {
+        let Some(message_type) = MessageType::from_id(raw.type_id) else {
+            return Ok(Self::Other(raw.type_id));
+        };
+        let number = |name: &'static str| {
+            let bytes = raw.payload.first_chunk().ok_or_else(|| Error::message(name, "shorter than 4 bytes"))?;
+            Ok::<u32, Error>(u32::from_be_bytes(*bytes))
+        };
+        Ok(match message_type {
+            MessageType::SetChunkSize => Self::SetChunkSize(ChunkSize::new(number("Set Chunk Size")?)?),
+            MessageType::Abort => Self::Abort(number("Abort")?),
+            MessageType::Acknowledgement => Self::Acknowledgement(number("Acknowledgement")?),
+            MessageType::UserControl => Self::UserControl(UserControl::decode(&raw.payload)?),
+            MessageType::WindowAckSize => Self::WindowAckSize(number("Window Acknowledgement Size")?),
+            MessageType::SetPeerBandwidth => Self::SetPeerBandwidth {
+                size: number("Set Peer Bandwidth")?,
+                limit: match raw.payload.get(4) {
+                    Some(0) => BandwidthLimit::Hard,
+                    Some(1) => BandwidthLimit::Soft,
+                    _ => BandwidthLimit::Dynamic,
+                },
+            },
+            MessageType::Audio => Self::media(PacketKind::Audio, raw.timestamp, raw.payload),
+            MessageType::Video => Self::media(PacketKind::Video, raw.timestamp, raw.payload),
+            MessageType::DataAmf0 => Self::media(PacketKind::Data, raw.timestamp, raw.payload),
+            MessageType::DataAmf3 => {
+                Self::media(PacketKind::Data, raw.timestamp, without_selector(&raw.payload).to_vec())
+            }
+            MessageType::CommandAmf0 => Self::Command(Command::decode(&raw.payload)?),
+            MessageType::CommandAmf3 => Self::Command(Command::decode(without_selector(&raw.payload))?),
+            MessageType::Aggregate => Self::Aggregate(split_aggregate(raw.timestamp, &raw.payload)?),
+            MessageType::SharedObjectAmf0 | MessageType::SharedObjectAmf3 => Self::Other(raw.type_id),
+        })
+    }
+
+    fn media(kind: PacketKind, timestamp: Timestamp, payload: Vec<u8>) -> Self {
+        Self::Media(Packet { kind, timestamp, payload })
+    }
+
+    /// The message for the wire, on the chunk stream that suits it. Media keeps its own timestamp,
+    /// everything else has 0. `None` for what this crate only receives: aggregates and [`Message::Other`].
+    pub fn encode(&self, stream_id: u32) -> Option<RawMessage> {
+        let (message_type, payload) = match self {
+            Self::SetChunkSize(size) => (MessageType::SetChunkSize, size.get().to_be_bytes().to_vec()),
+            Self::Abort(chunk_stream_id) => (MessageType::Abort, chunk_stream_id.to_be_bytes().to_vec()),
+            Self::Acknowledgement(bytes) => (MessageType::Acknowledgement, bytes.to_be_bytes().to_vec()),
+            Self::UserControl(event) => (MessageType::UserControl, event.encode()),
+            Self::WindowAckSize(bytes) => (MessageType::WindowAckSize, bytes.to_be_bytes().to_vec()),
+            Self::SetPeerBandwidth { size, limit } => {
+                (MessageType::SetPeerBandwidth, [&size.to_be_bytes()[..], &[*limit as u8]].concat())
+            }
+            Self::Command(command) => (MessageType::CommandAmf0, command.encode()),
+            Self::Media(packet) => {
+                return Some(RawMessage {
+                    chunk_stream_id: chunk_stream_for(packet.kind),
+                    timestamp: packet.timestamp,
+                    type_id: packet.kind.type_id(),
+                    stream_id,
+                    payload: packet.payload.clone(),
+                });
+            }
+            Self::Aggregate(_) | Self::Other(_) => return None,
+        };
+        let (chunk_stream_id, stream_id) = match (message_type, stream_id) {
+            (MessageType::CommandAmf0, 0) => (ChunkStreamId::COMMAND, 0),
+            (MessageType::CommandAmf0, _) => (ChunkStreamId::STREAM, stream_id),
+            _ => (ChunkStreamId::CONTROL, 0),
+        };
+        let type_id = message_type.id();
+        Some(RawMessage { chunk_stream_id, timestamp: Timestamp::ZERO, type_id, stream_id, payload })
+    }
+}
+
+/// The chunk stream that sound, picture and data travel on when this crate sends them.
+pub fn chunk_stream_for(kind: PacketKind) -> ChunkStreamId {
+    match kind {
+        PacketKind::Audio => ChunkStreamId::AUDIO,
+        PacketKind::Video => ChunkStreamId::VIDEO,
+        PacketKind::Data => ChunkStreamId::STREAM,
+    }
+}
+
+/// The AMF3 forms have a zero byte in front of what the AMF0 forms have; some senders forget it.
+fn without_selector(payload: &[u8]) -> &[u8] {
+    payload.strip_prefix(&[0]).unwrap_or(payload)
+}
+
+/// Takes an aggregate message apart (RTMP 1.0 §7.1.6).
+///
+/// ```text
+/// { type u8 | length u24 | timestamp u24, its high byte u8 | stream id u24 | data | back pointer u32 } …
+/// ```
+///
+/// The aggregate's own time is that of the first sub-message; the others keep their distance to it. A
+/// missing last back pointer is forgiven, sub-messages other than media are passed over.
+fn split_aggregate(timestamp: Timestamp, mut rest: &[u8]) -> Result<Vec<Packet>> {
+    let broken = || Error::message("Aggregate", "a sub-message reaches past its end");
+    let mut packets = Vec::new();
+    let mut first_time = None;
+    let mut count = 0;
+    while !rest.is_empty() {
+        count += 1;
+        if count > limits::AGGREGATE_MESSAGES {
+            let limit = limits::AGGREGATE_MESSAGES as u64;
+            return Err(Error::Limit { what: "the number of messages in an aggregate", value: count as u64, limit });
+        }
+        let (header, behind) = rest.split_first_chunk::<11>().ok_or_else(broken)?;
+        let length = u32::from_be_bytes([0, header[1], header[2], header[3]]) as usize;
+        let time = Timestamp::new(u32::from_be_bytes([header[7], header[4], header[5], header[6]]));
+        let (data, behind) = behind.split_at_checked(length).ok_or_else(broken)?;
+        let distance = time - *first_time.get_or_insert(time);
+        if let Some(kind) = PacketKind::from_type_id(header[0]) {
+            packets.push(Packet { kind, timestamp: timestamp + distance, payload: data.to_vec() });
+        }
+        rest = behind.get(4..).unwrap_or_default();
+    }
+    Ok(packets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(type_id: u8, payload: &[u8]) -> RawMessage {
+        RawMessage {
+            chunk_stream_id: ChunkStreamId::COMMAND,
+            timestamp: Timestamp::new(500),
+            type_id,
+            stream_id: 1,
+            payload: payload.to_vec(),
+        }
+    }
+
+    #[test]
+    fn control_messages_have_their_bytes() {
+        let cases = [
+            (Message::SetChunkSize(ChunkSize::new(65_536).unwrap()), 1, &[0, 1, 0, 0][..]),
+            (Message::Abort(6), 2, &[0, 0, 0, 6]),
+            (Message::Acknowledgement(2_500_000), 3, &[0, 0x26, 0x25, 0xa0]),
+            (Message::UserControl(UserControl::StreamBegin(1)), 4, &[0, 0, 0, 0, 0, 1]),
+            (Message::WindowAckSize(2_500_000), 5, &[0, 0x26, 0x25, 0xa0]),
+            (
+                Message::SetPeerBandwidth { size: 2_500_000, limit: BandwidthLimit::Dynamic },
+                6,
+                &[0, 0x26, 0x25, 0xa0, 2],
+            ),
+        ];
+        for (message, type_id, payload) in cases {
+            let encoded = message.encode(0).unwrap();
+            assert_eq!((encoded.type_id, &encoded.payload[..]), (type_id, payload));
+            assert_eq!(encoded.chunk_stream_id, ChunkStreamId::CONTROL);
+            assert_eq!(Message::decode(encoded).unwrap(), message);
+            assert!(Message::decode(raw(type_id, &payload[..3])).is_err() || type_id == 4);
+        }
+    }
+
+    #[test]
+    fn commands_travel_by_their_stream() {
+        let command = Message::Command(Command::new("onStatus", Vec::new()));
+        assert_eq!(command.encode(0).unwrap().chunk_stream_id, ChunkStreamId::COMMAND);
+        assert_eq!(command.encode(1).unwrap().chunk_stream_id, ChunkStreamId::STREAM);
+    }
+
+    #[test]
+    fn amf3_forms_read_with_and_without_their_first_byte() {
+        let play = b"\x02\x00\x04play";
+        let expected = Message::Command(Command::new("play", Vec::new()));
+        assert_eq!(Message::decode(raw(17, &[b"\0", &play[..]].concat())).unwrap(), expected);
+        assert_eq!(Message::decode(raw(17, play)).unwrap(), expected);
+        let Message::Media(data) = Message::decode(raw(15, b"\0\x02\0\x01a")).unwrap() else { panic!() };
+        assert_eq!((data.kind, &data.payload[..]), (PacketKind::Data, &b"\x02\0\x01a"[..]));
+    }
+
+    #[test]
+    fn shared_objects_and_unknown_types_are_passed_over() {
+        for type_id in [0, 7, 14, 16, 19, 21, 23, 255] {
+            assert_eq!(Message::decode(raw(type_id, b"\0\x01a")).unwrap(), Message::Other(type_id));
+        }
+    }
+
+    /// Sound af 01 21 at 1000, picture 27 01 00 00 00 at 1023.
+    const AGGREGATE: &[u8] = &[
+        8, 0, 0, 3, 0, 3, 0xe8, 0, 0, 0, 0, 0xaf, 1, 0x21, 0, 0, 0, 14, //
+        9, 0, 0, 5, 0, 3, 0xff, 0, 0, 0, 0, 0x27, 1, 0, 0, 0, 0, 0, 0, 16,
+    ];
+
+    #[test]
+    fn an_aggregate_keeps_the_distances_between_its_messages() {
+        for bytes in [AGGREGATE, &AGGREGATE[..AGGREGATE.len() - 4]] {
+            let Message::Aggregate(packets) = Message::decode(raw(22, bytes)).unwrap() else { panic!() };
+            let times: Vec<_> = packets.iter().map(|p| (p.kind, p.timestamp.milliseconds())).collect();
+            assert_eq!(times, [(PacketKind::Audio, 500), (PacketKind::Video, 523)]);
+            assert_eq!(packets[1].payload, [0x27, 1, 0, 0, 0]);
+        }
+    }
+
+    #[test]
+    fn an_aggregate_that_ends_early_is_an_error() {
+        for length in [1, 10, 13, 19, AGGREGATE.len() - 5] {
+            assert!(Message::decode(raw(22, &AGGREGATE[..length])).is_err(), "{length}");
+        }
+        assert_eq!(Message::decode(raw(22, &[])).unwrap(), Message::Aggregate(Vec::new()));
+    }
+
+    #[test]
+    fn messages_in_an_aggregate_at_the_limit_and_one_past() {
+        let empty = [8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
+        assert!(Message::decode(raw(22, &empty.repeat(limits::AGGREGATE_MESSAGES))).is_ok());
+        let error = Message::decode(raw(22, &empty.repeat(limits::AGGREGATE_MESSAGES + 1))).unwrap_err();
+        assert!(matches!(error, Error::Limit { .. }));
+    }
+
+    #[test]
+    fn the_time_in_an_aggregate_has_its_high_byte_last() {
+        let mut bytes = AGGREGATE.to_vec();
+        bytes[25] = 1;
+        let Message::Aggregate(packets) = Message::decode(raw(22, &bytes)).unwrap() else { panic!() };
+        assert_eq!(packets[1].timestamp, Timestamp::new(500 + 23 + (1 << 24)));
+    }
+}

@@ -1,0 +1,134 @@
+//! User Control messages (RTMP 1.0 §7.1.7): events about message streams and the connection.
+//!
+//! ```text
+//! event type u16 | event data: mostly a message stream id u32, or a time u32
+//! ```
+
+use crate::error::{Error, Result};
+
+/// One event. Stream ids are message stream ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UserControl {
+    /// 0: the stream is ready for use.
+    StreamBegin(u32),
+    /// 1: no more data will come for now.
+    StreamEof(u32),
+    /// 2: nothing has come for a while.
+    StreamDry(u32),
+    /// 3: how much the player wants to have buffered. It may come before the stream is played.
+    SetBufferLength {
+        /// The stream; 0 before there is one.
+        stream_id: u32,
+        /// Milliseconds.
+        buffer_ms: u32,
+    },
+    /// 4: the stream is a recording.
+    StreamIsRecorded(u32),
+    /// 6: are you there? The time is the sender's own.
+    PingRequest(u32),
+    /// 7: I am; the time is the request's.
+    PingResponse(u32),
+    /// 0x1a: prove which player you are. Never sent by this crate.
+    VerifyRequest,
+    /// 0x1b: the proof, 42 bytes that nobody here checks.
+    VerifyResponse(Vec<u8>),
+    /// 0x1f: the server's buffer for the stream ran empty.
+    BufferEmpty(u32),
+    /// 0x20: the server's buffer for the stream is filled.
+    BufferReady(u32),
+    /// Anything else, to be passed over.
+    Unknown {
+        /// The event type.
+        event: u16,
+        /// Its data.
+        data: Vec<u8>,
+    },
+}
+
+impl UserControl {
+    /// Reads a payload.
+    ///
+    /// # Errors
+    /// [`Error::Message`] when it is too short for its event.
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let (event, data) = payload.split_first_chunk().ok_or_else(|| too_short(payload))?;
+        let number = |at: usize| {
+            let bytes = data.get(at..).and_then(|rest| rest.first_chunk());
+            bytes.map(|bytes| u32::from_be_bytes(*bytes)).ok_or_else(|| too_short(payload))
+        };
+        Ok(match u16::from_be_bytes(*event) {
+            0 => Self::StreamBegin(number(0)?),
+            1 => Self::StreamEof(number(0)?),
+            2 => Self::StreamDry(number(0)?),
+            3 => Self::SetBufferLength { stream_id: number(0)?, buffer_ms: number(4)? },
+            4 => Self::StreamIsRecorded(number(0)?),
+            6 => Self::PingRequest(number(0)?),
+            7 => Self::PingResponse(number(0)?),
+            0x1a => Self::VerifyRequest,
+            0x1b => Self::VerifyResponse(data.to_vec()),
+            0x1f => Self::BufferEmpty(number(0)?),
+            0x20 => Self::BufferReady(number(0)?),
+            event => Self::Unknown { event, data: data.to_vec() },
+        })
+    }
+
+    /// The payload that [`decode`](Self::decode) reads.
+    pub fn encode(&self) -> Vec<u8> {
+        let (event, data) = match self {
+            Self::StreamBegin(id) => (0, id.to_be_bytes().to_vec()),
+            Self::StreamEof(id) => (1, id.to_be_bytes().to_vec()),
+            Self::StreamDry(id) => (2, id.to_be_bytes().to_vec()),
+            Self::SetBufferLength { stream_id, buffer_ms } => {
+                (3, [stream_id.to_be_bytes(), buffer_ms.to_be_bytes()].concat())
+            }
+            Self::StreamIsRecorded(id) => (4, id.to_be_bytes().to_vec()),
+            Self::PingRequest(time) => (6, time.to_be_bytes().to_vec()),
+            Self::PingResponse(time) => (7, time.to_be_bytes().to_vec()),
+            Self::VerifyRequest => (0x1a, vec![1]),
+            Self::VerifyResponse(proof) => (0x1b, proof.clone()),
+            Self::BufferEmpty(id) => (0x1f, id.to_be_bytes().to_vec()),
+            Self::BufferReady(id) => (0x20, id.to_be_bytes().to_vec()),
+            Self::Unknown { event, data } => (*event, data.clone()),
+        };
+        [&u16::to_be_bytes(event)[..], &data].concat()
+    }
+}
+
+fn too_short(payload: &[u8]) -> Error {
+    Error::message("User Control", format!("{} bytes are too few for the event", payload.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_its_bytes() {
+        let cases = [
+            (UserControl::StreamBegin(1), &[0, 0, 0, 0, 0, 1][..]),
+            (UserControl::StreamEof(1), &[0, 1, 0, 0, 0, 1]),
+            (UserControl::StreamDry(1), &[0, 2, 0, 0, 0, 1]),
+            (UserControl::SetBufferLength { stream_id: 1, buffer_ms: 3000 }, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0b, 0xb8]),
+            (UserControl::StreamIsRecorded(1), &[0, 4, 0, 0, 0, 1]),
+            (UserControl::PingRequest(0x0102_0304), &[0, 6, 1, 2, 3, 4]),
+            (UserControl::PingResponse(0x0102_0304), &[0, 7, 1, 2, 3, 4]),
+            (UserControl::VerifyRequest, &[0, 0x1a, 1]),
+            (UserControl::VerifyResponse(vec![1, 1]), &[0, 0x1b, 1, 1]),
+            (UserControl::BufferEmpty(1), &[0, 0x1f, 0, 0, 0, 1]),
+            (UserControl::BufferReady(1), &[0, 0x20, 0, 0, 0, 1]),
+            (UserControl::Unknown { event: 5, data: vec![9] }, &[0, 5, 9]),
+        ];
+        for (event, bytes) in cases {
+            assert_eq!(event.encode(), bytes);
+            assert_eq!(UserControl::decode(bytes).unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn short_payloads_are_errors() {
+        for short in [&[][..], &[0], &[0, 0], &[0, 0, 0, 0, 0], &[0, 3, 0, 0, 0, 1, 0, 0, 0]] {
+            assert!(UserControl::decode(short).is_err(), "{short:?}");
+        }
+    }
+}
