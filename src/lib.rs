@@ -6,5 +6,6 @@ pub mod error;
 pub mod limits;
 pub mod media;
 pub mod rtmp;
+pub mod session;
 
 pub use error::{Error, Result};

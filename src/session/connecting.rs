@@ -1,0 +1,104 @@
+//! `connect` and its answers (RTMP 1.0 §7.2.1.1).
+
+use super::Reply;
+use crate::amf::{Object, Value};
+use crate::limits;
+use crate::rtmp::chunk::ChunkSize;
+use crate::rtmp::command::Command;
+use crate::rtmp::message::{BandwidthLimit, Message};
+use crate::rtmp::status::StatusCode;
+
+/// What a client said of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectRequest {
+    /// The application, perhaps with more of the path and a query.
+    pub app: String,
+    /// The program, for example `FMLE/3.0 (compatible; Lavf59.27.100)`; empty when it didn't say.
+    pub flash_version: String,
+    /// 0 for AMF0, 3 for AMF3. Answers are AMF0 all the same: that is what every client reads.
+    pub object_encoding: f64,
+    transaction_id: f64,
+}
+
+impl ConnectRequest {
+    /// Reads the command; properties that are missing or of the wrong kind are as good as empty.
+    pub(super) fn new(command: &Command) -> Self {
+        let property = |key: &str| command.object.as_object().and_then(|object| object.get(key));
+        let text = |key: &str| property(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut app = text("app");
+        if app.is_empty() {
+            // Some devices write the key in lower case, put quotes around the URL, and send no app.
+            let urls = [text("tcUrl"), text("tcurl")];
+            app = urls
+                .iter()
+                .map(|url| path_of(url.trim_matches('"')))
+                .find(|path| !path.is_empty())
+                .unwrap_or_default()
+                .to_owned();
+        }
+        Self {
+            app,
+            flash_version: text("flashVer"),
+            object_encoding: property("objectEncoding").and_then(Value::as_number).unwrap_or(0.0),
+            transaction_id: command.transaction_id,
+        }
+    }
+
+    pub(super) fn accept(&self) -> Vec<Reply> {
+        let properties = Object::new().with("fmsVer", "FMS/3,0,1,123").with("capabilities", 31.0);
+        let info = StatusCode::ConnectSuccess
+            .info("Connection succeeded.")
+            .with("objectEncoding", if self.object_encoding == 3.0 { 3.0 } else { 0.0 });
+        let result = Command::result(self.transaction_id, properties.into(), info.into());
+        [
+            Message::WindowAckSize(limits::ACKNOWLEDGEMENT_WINDOW),
+            Message::SetPeerBandwidth { size: limits::ACKNOWLEDGEMENT_WINDOW, limit: BandwidthLimit::Dynamic },
+            Message::SetChunkSize(ChunkSize::LARGE),
+            Message::Command(result),
+        ]
+        .map(|message| Reply { stream_id: 0, message })
+        .into()
+    }
+
+    pub(super) fn refuse(&self, reason: &str) -> Vec<Reply> {
+        let error = Command::error(self.transaction_id, StatusCode::ConnectRejected.info(reason));
+        [error, Command::new("close", Vec::new())]
+            .map(|command| Reply { stream_id: 0, message: Message::Command(command) })
+            .into()
+    }
+}
+
+/// The path of `rtmp://host:port/path`, without its first slash.
+fn path_of(url: &str) -> &str {
+    let behind_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
+    behind_scheme.split_once('/').map_or("", |(_, path)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connect(object: Value) -> ConnectRequest {
+        ConnectRequest::new(&Command { transaction_id: 1.0, object, ..Command::new("connect", Vec::new()) })
+    }
+
+    #[test]
+    fn the_application_from_whatever_a_device_sends() {
+        let object = Object::new().with("app", "live").with("tcUrl", "rtmp://host/other");
+        assert_eq!(connect(object.into()).app, "live");
+        let lower_case = Object::new().with("tcurl", "\"rtmp://host:1935/live/a?k=v\"");
+        assert_eq!(connect(Value::EcmaArray(lower_case)).app, "live/a?k=v");
+        assert_eq!(connect(Object::new().with("app", 7.0).into()).app, "");
+        assert_eq!(connect(Value::Null).app, "");
+    }
+
+    #[test]
+    fn the_answer_echoes_transaction_and_object_encoding() {
+        let replies = connect(Object::new().with("objectEncoding", 3.0).into()).accept();
+        let Message::Command(result) = &replies[3].message else { panic!() };
+        assert_eq!((result.name.as_str(), result.transaction_id), ("_result", 1.0));
+        let info = result.argument(0).as_object().unwrap();
+        assert_eq!(info.get("objectEncoding"), Some(&Value::Number(3.0)));
+        assert_eq!(info.get("code"), Some(&Value::from("NetConnection.Connect.Success")));
+    }
+}

@@ -1,0 +1,147 @@
+//! Which stream a client means.
+//!
+//! Clients cut one URL in different places: of `rtmp://host/a/b/c?k=v`, ffmpeg makes the application
+//! `a/b` and the name `c?k=v`, GStreamer and OBS cut elsewhere, and some add prefixes or drop endings. So
+//! the two are joined again, queries taken off, and the path cut at its first slash.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Error, Result};
+use crate::limits;
+
+/// Prefixes that clients put before a name to tell the container.
+const PREFIXES: [&str; 4] = ["flv:", "mp4:", "f4v:", "mp3:"];
+
+/// An application and a name in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamPath {
+    /// The first part of the path, for example `live`.
+    pub app: String,
+    /// The rest, as it came: perhaps with slashes, percent escapes, an ending.
+    pub name: String,
+    /// What stood behind question marks, the name's before the application's, joined by `&`.
+    query: String,
+}
+
+impl StreamPath {
+    /// Puts together what `connect` and `publish` or `play` said.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when the path is longer than [`limits::NAME_BYTES`].
+    pub fn new(app: &str, name: &str) -> Result<Self> {
+        let (app, app_query) = split_query(app);
+        let (name, name_query) = split_query(name.trim_matches('"'));
+        let name = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+        let length = app.len() + name.len();
+        if length > limits::NAME_BYTES {
+            let (value, limit) = (length as u64, limits::NAME_BYTES as u64);
+            return Err(Error::Limit { what: "a stream name's length", value, limit });
+        }
+        let parts = app.split('/').chain(name.split('/'));
+        let mut parts = parts.filter(|part| !part.is_empty() && *part != "_definst_");
+        let app = parts.next().unwrap_or_default().to_owned();
+        let name = parts.collect::<Vec<_>>().join("/");
+        let query = [name_query, app_query].into_iter().flatten().collect::<Vec<_>>().join("&");
+        Ok(Self { app, name, query })
+    }
+
+    /// The value of a key in the query, decoded: the first one, so that the name's beats the application's.
+    pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
+        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
+    }
+
+    /// The name under which a live stream is known: some clients decode percent escapes and cut `.flv`
+    /// off, others don't, and both shall meet.
+    pub fn live_name(&self) -> String {
+        let name = percent_decode_str(&self.name).decode_utf8_lossy();
+        name.strip_suffix(".flv").unwrap_or(&name).to_owned()
+    }
+}
+
+/// Without the query, which may hold a key, and with control characters escaped: fit for the log.
+impl fmt::Display for StreamPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.app.escape_debug(), self.name.escape_debug())
+    }
+}
+
+fn split_query(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('?') {
+        Some((path, query)) => (path, Some(query).filter(|query| !query.is_empty())),
+        None => (text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_stream_however_its_url_was_cut() {
+        for (app, name, expected_app, expected_name) in [
+            ("live", "cam", "live", "cam"),
+            ("live/", "/cam", "live", "cam"),
+            ("/live", "cam/", "live", "cam"),
+            ("live/_definst_", "cam", "live", "cam"),
+            ("gortmp/a", "b/name", "gortmp", "a/b/name"),
+            ("gortmp", "a/b/name", "gortmp", "a/b/name"),
+            ("gortmp", "mp4:name.mp4", "gortmp", "name.mp4"),
+            ("gortmp", "flv:a/name", "gortmp", "a/name"),
+            ("gortmp/a//", "name", "gortmp", "a/name"),
+            ("live", "\"cam\"", "live", "cam"),
+            ("live", "", "live", ""),
+            ("", "", "", ""),
+            ("", "live/cam", "live", "cam"),
+            ("gortmp/..", "x", "gortmp", "../x"),
+        ] {
+            let path = StreamPath::new(app, name).unwrap();
+            assert_eq!((path.app.as_str(), path.name.as_str()), (expected_app, expected_name), "{app} + {name}");
+        }
+    }
+
+    #[test]
+    fn the_queries_of_both_count_and_the_names_wins() {
+        let path = StreamPath::new("gortmp?tok=1&gop=1", "name?gop=0&x=%20y").unwrap();
+        assert_eq!(path.query_value("gop").as_deref(), Some("0"));
+        assert_eq!(path.query_value("tok").as_deref(), Some("1"));
+        assert_eq!(path.query_value("x").as_deref(), Some(" y"));
+        assert_eq!(path.query_value("y"), None);
+        assert_eq!(path.to_string(), "gortmp/name", "no key in a log");
+    }
+
+    #[test]
+    fn live_names_meet_escaped_or_not() {
+        let live_name = |name| StreamPath::new("live", name).unwrap().live_name();
+        assert_eq!(live_name("caf%C3%A9.flv"), "café");
+        assert_eq!(live_name("café"), "café");
+    }
+
+    #[test]
+    fn names_at_the_limit_and_one_past() {
+        let name = "n".repeat(limits::NAME_BYTES - 4);
+        assert!(StreamPath::new("live", &name).is_ok());
+        assert!(matches!(StreamPath::new("live5", &name), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_log() {
+        let path = StreamPath::new("live", "a\r\n\u{1b}[31m").unwrap();
+        assert_eq!(path.to_string(), "live/a\\r\\n\\u{1b}[31m");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_read(app: String, name: String) {
+            if let Ok(path) = StreamPath::new(&app, &name) {
+                prop_assert!(!path.app.contains('/') && !path.name.starts_with('/'));
+                path.live_name();
+                path.query_value("key");
+            }
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The state machine, driven by the messages that real clients send.
+
+use super::*;
+use crate::amf::Object;
+use crate::media::Timestamp;
+
+/// A session that has let its client in to `app`.
+fn connected(app: &str) -> Session {
+    let mut session = Session::new();
+    let object = Object::new().with("app", app);
+    let connect = Command { transaction_id: 1.0, object: object.into(), ..Command::new("connect", Vec::new()) };
+    let mut actions = Vec::new();
+    session.handle(0, Message::Command(connect), &mut actions).unwrap();
+    assert!(matches!(&actions[..], [Action::Connect(request)] if request.app == app));
+    session.accept_connect();
+    session
+}
+
+fn command(
+    session: &mut Session,
+    stream_id: u32,
+    name: &str,
+    transaction_id: f64,
+    arguments: Vec<Value>,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let command = Command { transaction_id, ..Command::new(name, arguments) };
+    session.handle(stream_id, Message::Command(command), &mut actions).unwrap();
+    actions
+}
+
+/// Sends createStream and returns the id.
+fn create_stream(session: &mut Session) -> u32 {
+    let actions = command(session, 0, "createStream", 4.0, Vec::new());
+    let [Action::Reply(Reply { stream_id: 0, message: Message::Command(answer) })] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!((answer.name.as_str(), answer.transaction_id, &answer.object), ("_result", 4.0, &Value::Null));
+    answer.argument(0).as_number().unwrap() as u32
+}
+
+fn publishing(app: &str, name: &str) -> Session {
+    let mut session = connected(app);
+    let id = create_stream(&mut session);
+    let actions = command(&mut session, id, "publish", 5.0, vec![name.into(), "live".into()]);
+    assert!(matches!(actions[..], [Action::Publish { stream_id: 1, kind: PublishKind::Live, .. }]), "{actions:?}");
+    session
+}
+
+fn playing(app: &str, name: &str) -> Session {
+    let mut session = connected(app);
+    let id = create_stream(&mut session);
+    let actions = command(&mut session, id, "play", 0.0, vec![name.into(), (-2000.0).into()]);
+    assert!(matches!(&actions[..], [Action::Play { stream_id: 1, .. }]), "{actions:?}");
+    session
+}
+
+fn media(session: &mut Session, stream_id: u32) -> Vec<Action> {
+    let packet = Packet { kind: PacketKind::Video, timestamp: Timestamp::new(40), payload: vec![0x17, 1] };
+    let mut actions = Vec::new();
+    session.handle(stream_id, Message::Media(packet), &mut actions).unwrap();
+    actions
+}
+
+fn codes(actions: &[Action]) -> Vec<String> {
+    let code = |action: &Action| match action {
+        Action::Reply(Reply { message: Message::Command(command), .. }) => {
+            Some(command.argument(0).as_object()?.get("code")?.as_str()?.to_owned())
+        }
+        _ => None,
+    };
+    actions.iter().filter_map(code).collect()
+}
+
+#[test]
+fn commands_before_connect_end_the_connection() {
+    let mut session = Session::new();
+    let publish = Message::Command(Command::new("publish", vec!["cam".into()]));
+    assert!(session.handle(1, publish, &mut Vec::new()).is_err());
+}
+
+#[test]
+fn a_refused_connect_lets_nothing_through() {
+    let mut session = Session::new();
+    let connect = Message::Command(Command { transaction_id: 1.0, ..Command::new("connect", Vec::new()) });
+    session.handle(0, connect.clone(), &mut Vec::new()).unwrap();
+    let replies = session.refuse_connect("no such application");
+    let names: Vec<_> = replies
+        .iter()
+        .map(|reply| match &reply.message {
+            Message::Command(command) => command.name.as_str(),
+            _ => "",
+        })
+        .collect();
+    assert_eq!(names, ["_error", "close"]);
+    let create = Message::Command(Command::new("createStream", Vec::new()));
+    assert!(session.handle(0, create, &mut Vec::new()).is_err());
+    assert!(session.handle(0, connect, &mut Vec::new()).is_err(), "twice");
+}
+
+#[test]
+fn streams_are_numbered_from_1_and_numbers_come_back() {
+    let mut session = connected("live");
+    assert_eq!(create_stream(&mut session), 1);
+    assert_eq!(create_stream(&mut session), 2);
+    command(&mut session, 0, "deleteStream", 0.0, vec![1.0.into()]);
+    assert_eq!(create_stream(&mut session), 1);
+}
+
+#[test]
+fn message_streams_at_the_limit_and_one_past() {
+    let mut session = connected("live");
+    for expected in 1..=limits::MESSAGE_STREAMS as u32 {
+        assert_eq!(create_stream(&mut session), expected);
+    }
+    let actions = command(&mut session, 0, "createStream", 9.0, Vec::new());
+    assert_eq!(codes(&actions), ["NetConnection.Call.Failed"]);
+    let publish = Message::Command(Command::new("publish", vec!["cam".into()]));
+    assert!(matches!(session.handle(99, publish, &mut Vec::new()), Err(Error::Limit { .. })));
+}
+
+#[test]
+fn media_counts_only_where_something_is_published() {
+    let mut session = publishing("live", "cam");
+    assert!(matches!(media(&mut session, 1)[..], [Action::Media { stream_id: 1, .. }]));
+    assert!(matches!(media(&mut session, 0)[..], [Action::Media { stream_id: 1, .. }]), "on 0, the only one is meant");
+    assert!(media(&mut session, 2).is_empty());
+    assert!(media(&mut playing("live", "cam"), 1).is_empty());
+    session.refuse_publish(1, StatusCode::PublishBadName, "taken");
+    assert!(media(&mut session, 1).is_empty());
+}
+
+#[test]
+fn an_aggregate_is_as_good_as_its_parts() {
+    let mut session = publishing("live", "cam");
+    let packet = Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1] };
+    let mut actions = Vec::new();
+    session.handle(1, Message::Aggregate(vec![packet.clone(), packet]), &mut actions).unwrap();
+    assert_eq!(actions.len(), 2);
+}
+
+#[test]
+fn ffmpeg_ends_with_fcunpublish_and_delete_stream() {
+    let mut session = publishing("live", "cam");
+    let actions = command(&mut session, 0, "FCUnpublish", 6.0, vec!["cam".into()]);
+    assert!(matches!(&actions[..], [Action::Stop { stream_id: 1 }, Action::Reply(_), Action::Reply(_)]), "{actions:?}");
+    assert_eq!(codes(&actions), ["NetStream.Unpublish.Success"]);
+    assert!(command(&mut session, 0, "deleteStream", 7.0, vec![1.0.into()]).is_empty());
+}
+
+#[test]
+fn rtmp2sink_deletes_by_name_on_message_stream_0() {
+    let mut session = publishing("live", "cam");
+    let actions = command(&mut session, 0, "deleteStream", 0.0, vec!["cam".into()]);
+    assert!(matches!(&actions[..], [Action::Stop { stream_id: 1 }, Action::Reply(_)]), "{actions:?}");
+}
+
+#[test]
+fn of_two_publications_fcunpublish_ends_the_named_one() {
+    let mut session = publishing("live", "a");
+    let second = create_stream(&mut session);
+    command(&mut session, second, "publish", 0.0, vec!["b?key=1".into()]);
+    let actions = command(&mut session, 0, "FCUnpublish", 0.0, vec!["b".into()]);
+    assert!(matches!(&actions[..], [Action::Stop { stream_id: 2 }, ..]), "{actions:?}");
+}
+
+#[test]
+fn publish_and_play_share_a_connection() {
+    let mut session = publishing("live", "a");
+    let second = create_stream(&mut session);
+    let actions = command(&mut session, second, "play", 0.0, vec!["b".into()]);
+    assert!(matches!(&actions[..], [Action::Play { stream_id: 2, .. }]), "{actions:?}");
+    assert!(matches!(media(&mut session, 1)[..], [Action::Media { stream_id: 1, .. }]));
+}
+
+#[test]
+fn a_second_play_ends_the_first() {
+    let mut session = playing("live", "a");
+    let actions = command(&mut session, 1, "play", 0.0, vec!["b".into()]);
+    assert!(matches!(&actions[..], [Action::Stop { stream_id: 1 }, Action::Play { .. }]), "{actions:?}");
+}
+
+#[test]
+fn play_arguments_as_clients_send_them() {
+    let mut session = connected("gortmp/a");
+    let id = create_stream(&mut session);
+    let buffer = UserControl::SetBufferLength { stream_id: 0, buffer_ms: 300 };
+    session.handle(0, Message::UserControl(buffer), &mut Vec::new()).unwrap();
+    let mut request = |arguments: Vec<Value>| {
+        let actions = command(&mut session, id, "play", 0.0, arguments);
+        let Some(Action::Play { request, .. }) = actions.last() else { panic!("{actions:?}") };
+        (request.path.to_string(), request.start_ms, request.duration_ms, request.buffer_ms)
+    };
+    let path = || "gortmp/a/b/name".to_owned();
+    assert_eq!(request(vec!["b/name".into(), (-2000.0).into()]), (path(), None, None, Some(300)), "ffmpeg");
+    assert_eq!(
+        request(vec!["b/name".into(), 3000.0.into(), 2000.0.into()]),
+        (path(), Some(3000), Some(2000), Some(300))
+    );
+    assert_eq!(
+        request(vec!["b/name".into(), f64::NAN.into(), (-1.0).into(), true.into()]),
+        (path(), None, None, Some(300))
+    );
+    assert_eq!(request(vec!["b/name".into()]), (path(), None, None, Some(300)));
+}
+
+#[test]
+fn librtmp_pauses_and_seeks_on_message_stream_0() {
+    let mut session = playing("gortmp", "a");
+    let actions = command(&mut session, 0, "pause", 3.0, vec![true.into(), 1500.0.into()]);
+    assert_eq!(actions, [Action::Pause { stream_id: 1, paused: true, position_ms: 1500 }]);
+    let actions = command(&mut session, 0, "seek", 4.0, vec![9000.0.into()]);
+    assert_eq!(actions, [Action::Seek { stream_id: 1, position_ms: 9000 }]);
+    let actions = command(&mut session, 1, "pauseRaw", 0.0, vec![false.into(), 1500.0.into()]);
+    assert_eq!(actions, [Action::Pause { stream_id: 1, paused: false, position_ms: 1500 }]);
+}
+
+#[test]
+fn wishes_without_a_play_are_passed_over() {
+    let mut session = publishing("live", "cam");
+    for name in ["pause", "seek", "receiveAudio", "receiveVideo"] {
+        assert!(command(&mut session, 1, name, 0.0, vec![true.into()]).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn small_calls_are_answered_when_they_ask_for_it() {
+    let mut session = connected("live");
+    for name in ["releaseStream", "FCPublish", "FCSubscribe", "_checkbw", "FCUnpublish"] {
+        let actions = command(&mut session, 0, name, 2.0, vec!["cam".into()]);
+        let [Action::Reply(Reply { message: Message::Command(answer), .. })] = &actions[..] else {
+            panic!("{actions:?}")
+        };
+        assert_eq!((answer.name.as_str(), answer.transaction_id), ("_result", 2.0));
+        assert!(command(&mut session, 0, name, 0.0, vec!["cam".into()]).is_empty(), "GStreamer asks with 0");
+    }
+}
+
+#[test]
+fn unknown_commands_get_an_error_and_answers_get_nothing() {
+    let mut session = connected("live");
+    assert_eq!(codes(&command(&mut session, 0, "getLost", 8.0, Vec::new())), ["NetConnection.Call.Failed"]);
+    assert!(command(&mut session, 0, "getLost", 0.0, Vec::new()).is_empty());
+    for answer in ["_result", "_error", "onStatus"] {
+        assert!(command(&mut session, 0, answer, 8.0, Vec::new()).is_empty());
+    }
+}
+
+#[test]
+fn play2_is_answered_and_switches_nothing() {
+    let mut session = playing("live", "a");
+    let actions = command(&mut session, 1, "play2", 0.0, vec![Object::new().with("streamName", "b").into()]);
+    assert_eq!(codes(&actions), ["NetStream.Play.Failed"]);
+    assert_eq!(actions.len(), 1);
+}
+
+#[test]
+fn publishing_on_stream_0_needs_to_be_unambiguous() {
+    let mut session = connected("live");
+    let publish = Message::Command(Command::new("publish", vec!["cam".into()]));
+    assert!(session.handle(0, publish.clone(), &mut Vec::new()).is_err());
+    create_stream(&mut session);
+    let mut actions = Vec::new();
+    session.handle(0, publish, &mut actions).unwrap();
+    assert!(matches!(actions[..], [Action::Publish { stream_id: 1, .. }]));
+}
+
+#[test]
+fn pings_and_bandwidth_are_answered() {
+    let mut session = connected("live");
+    let mut actions = Vec::new();
+    session.handle(0, Message::UserControl(UserControl::PingRequest(7)), &mut actions).unwrap();
+    assert_eq!(actions, [Action::Reply(Reply::event(UserControl::PingResponse(7)))]);
+    let bandwidth = |size| Message::SetPeerBandwidth { size, limit: crate::rtmp::message::BandwidthLimit::Hard };
+    let mut answers = |size| {
+        let mut actions = Vec::new();
+        session.handle(0, bandwidth(size), &mut actions).unwrap();
+        actions.len()
+    };
+    assert_eq!([answers(limits::ACKNOWLEDGEMENT_WINDOW), answers(5), answers(5)], [0, 1, 0], "only when it changes");
+}
+
+#[test]
+fn record_and_append_are_recognised() {
+    let mut session = connected("live");
+    let id = create_stream(&mut session);
+    let mut kind = |argument: Value| {
+        let actions = command(&mut session, id, "publish", 0.0, vec!["cam".into(), argument]);
+        let Some(Action::Publish { kind, .. }) = actions.last() else { panic!("{actions:?}") };
+        *kind
+    };
+    assert_eq!(kind("record".into()), PublishKind::Record);
+    assert_eq!(kind("append".into()), PublishKind::Append);
+    assert_eq!(kind(Value::Undefined), PublishKind::Live);
+}
+
+#[test]
+fn players_are_told_in_the_orders_they_understand() {
+    let told = |replies: Vec<Reply>| -> Vec<String> {
+        let name = |reply: &Reply| match &reply.message {
+            Message::UserControl(event) => format!("{event:?}"),
+            Message::Command(command) => {
+                let info = command.argument(0).as_object().unwrap();
+                info.get("code").unwrap().as_str().unwrap().replace("NetStream.", "")
+            }
+            Message::Media(packet) => format!("data at {}", packet.timestamp),
+            other => panic!("{other:?}"),
+        };
+        replies.iter().map(name).collect()
+    };
+    assert_eq!(
+        told(playing::started(1, Source::Recording, "a")),
+        ["StreamIsRecorded(1)", "StreamBegin(1)", "Play.Reset", "Play.Start", "data at 0 ms"]
+    );
+    assert_eq!(
+        told(playing::sought(1, Source::Recording, 5)),
+        ["StreamEof(1)", "StreamIsRecorded(1)", "StreamBegin(1)", "Seek.Notify", "Play.Start"]
+    );
+    assert_eq!(told(playing::live_ended(1)), ["StreamEof(1)", "Play.UnpublishNotify", "Play.Stop"]);
+    assert_eq!(told(playing::recording_ended(1, 12_000, 9)), ["StreamEof(1)", "data at 0 ms", "Play.Stop"]);
+}
