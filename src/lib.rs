@@ -4,6 +4,7 @@
 pub mod amf;
 pub mod error;
 pub mod limits;
+pub mod live;
 pub mod media;
 pub mod rtmp;
 pub mod session;

@@ -1,0 +1,218 @@
+//! What a player that comes late needs: metadata, sequence headers, and the pictures since the last key
+//! frame.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::message::LiveMessage;
+use crate::limits;
+use crate::media::tag_header::Content;
+use crate::media::{Packet, PacketKind, Timestamp};
+
+/// The cache of one stream.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    metadata: Option<Arc<LiveMessage>>,
+    headers: BTreeMap<HeaderSlot, Arc<LiveMessage>>,
+    /// Everything since the last key frame, it included; empty before the first.
+    pictures: Vec<Arc<LiveMessage>>,
+    bytes: usize,
+    audio_since_video: usize,
+}
+
+impl Cache {
+    /// The publisher's metadata.
+    pub fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
+        self.metadata = metadata;
+    }
+
+    /// Any message but metadata, in order.
+    pub fn add(&mut self, message: &Arc<LiveMessage>) {
+        let packet = &message.packet;
+        if let Some(slot) = header_slot(packet) {
+            self.add_header(slot, message);
+            return;
+        }
+        match packet.kind {
+            PacketKind::Video => self.audio_since_video = 0,
+            PacketKind::Audio => self.audio_since_video += 1,
+            PacketKind::Data => {}
+        }
+        if message.is_key_frame {
+            self.forget_pictures();
+        } else if self.pictures.is_empty() {
+            return;
+        }
+        self.bytes += packet.payload.len();
+        self.pictures.push(message.clone());
+        let too_much = self.bytes > limits::GOP_CACHE_BYTES || self.pictures.len() > limits::GOP_CACHE_MESSAGES;
+        if too_much || self.audio_since_video > limits::AUDIO_ONLY_AFTER {
+            self.forget_pictures();
+        }
+    }
+
+    fn add_header(&mut self, slot: HeaderSlot, message: &Arc<LiveMessage>) {
+        if self.headers.get(&slot).is_some_and(|known| known.packet.payload == message.packet.payload) {
+            return;
+        }
+        // The pictures so far need the old header. Those that need the new one start with a key frame.
+        self.forget_pictures();
+        if self.headers.len() < limits::SEQUENCE_HEADERS || self.headers.contains_key(&slot) {
+            self.headers.insert(slot, message.clone());
+        }
+    }
+
+    fn forget_pictures(&mut self) {
+        self.pictures.clear();
+        self.bytes = 0;
+    }
+
+    /// The publisher is gone, and what it sent with it.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What a new player gets first: metadata, sequence headers, and, if it wants them, the pictures.
+    ///
+    /// The headers' time is that of the first picture, or `now` without pictures, so that time does not
+    /// jump behind them.
+    pub fn start(&self, with_pictures: bool, now: Timestamp) -> Vec<Arc<LiveMessage>> {
+        let pictures = if with_pictures { &self.pictures[..] } else { &[] };
+        let first = pictures.first().map_or(now, |message| message.packet.timestamp);
+        let headers = self.headers.values().map(|header| {
+            let packet = Packet { timestamp: first, ..header.packet.clone() };
+            Arc::new(LiveMessage::new(packet))
+        });
+        self.metadata.iter().cloned().chain(headers).chain(pictures.iter().cloned()).collect()
+    }
+}
+
+/// Which header replaces which: one for each kind, content and track.
+type HeaderSlot = (PacketKind, bool, u8);
+
+fn header_slot(packet: &Packet) -> Option<HeaderSlot> {
+    let (content, track) = match packet.kind {
+        PacketKind::Audio => packet.audio_header().map(|header| (header.content, header.track)),
+        PacketKind::Video => packet.video_header().map(|header| (header.content, header.track)),
+        PacketKind::Data => None,
+    }?;
+    match content {
+        Content::SequenceHeader => Some((packet.kind, false, track)),
+        Content::Metadata => Some((packet.kind, true, track)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: PacketKind, time: u32, payload: &[u8]) -> Arc<LiveMessage> {
+        Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec() }))
+    }
+
+    fn video(time: u32, payload: &[u8]) -> Arc<LiveMessage> {
+        message(PacketKind::Video, time, payload)
+    }
+
+    const AVC_HEADER: &[u8] = &[0x17, 0, 0, 0, 0, 1];
+    const KEY: &[u8] = &[0x17, 1, 0, 0, 0];
+    const INTER: &[u8] = &[0x27, 1, 0, 0, 0];
+    const AAC_HEADER: &[u8] = &[0xaf, 0, 0x12, 0x10];
+    const AAC: &[u8] = &[0xaf, 1, 0x21];
+
+    fn start(cache: &Cache, with_pictures: bool) -> Vec<(u32, Vec<u8>)> {
+        let start = cache.start(with_pictures, Timestamp::new(999));
+        start.iter().map(|m| (m.packet.timestamp.milliseconds(), m.packet.payload.clone())).collect()
+    }
+
+    #[test]
+    fn a_late_player_starts_with_the_headers_at_the_key_frames_time() {
+        let mut cache = Cache::default();
+        let frames = [
+            video(0, AVC_HEADER),
+            message(PacketKind::Audio, 0, AAC_HEADER),
+            video(0, KEY),
+            video(40, INTER),
+            video(80, KEY),
+            message(PacketKind::Audio, 90, AAC),
+        ];
+        frames.iter().for_each(|frame| cache.add(frame));
+        let expected: [(u32, &[u8]); 4] = [(80, AAC_HEADER), (80, AVC_HEADER), (80, KEY), (90, AAC)];
+        assert_eq!(start(&cache, true), expected.map(|(time, bytes)| (time, bytes.to_vec())));
+        let expected: [(u32, &[u8]); 2] = [(999, AAC_HEADER), (999, AVC_HEADER)];
+        assert_eq!(start(&cache, false), expected.map(|(time, bytes)| (time, bytes.to_vec())));
+    }
+
+    #[test]
+    fn nothing_is_kept_before_the_first_key_frame() {
+        let mut cache = Cache::default();
+        cache.add(&video(0, INTER));
+        cache.add(&message(PacketKind::Audio, 0, AAC));
+        assert!(start(&cache, true).is_empty());
+    }
+
+    #[test]
+    fn a_repeated_header_changes_nothing_and_a_new_one_starts_anew() {
+        let mut cache = Cache::default();
+        for payload in [AVC_HEADER, KEY, AVC_HEADER, INTER] {
+            cache.add(&video(0, payload));
+        }
+        assert_eq!(start(&cache, true).len(), 3);
+        cache.add(&video(0, &[0x17, 0, 0, 0, 0, 2]));
+        assert_eq!(start(&cache, true), [(999, vec![0x17, 0, 0, 0, 0, 2])]);
+    }
+
+    #[test]
+    fn enhanced_headers_are_kept_by_track_and_content() {
+        let mut cache = Cache::default();
+        for payload in [&b"\x90hvc1\x01"[..], b"\x94hvc1\x02", b"\x96\x00hvc1\x01\x03", b"\x90hvc1\x04"] {
+            cache.add(&video(0, payload));
+        }
+        assert_eq!(start(&cache, true).len(), 3);
+    }
+
+    #[test]
+    fn old_pictures_are_forgotten_when_only_sound_comes() {
+        let mut cache = Cache::default();
+        cache.add(&video(0, KEY));
+        for _ in 0..limits::AUDIO_ONLY_AFTER {
+            cache.add(&message(PacketKind::Audio, 0, AAC));
+        }
+        assert_eq!(start(&cache, true).len(), 1 + limits::AUDIO_ONLY_AFTER);
+        cache.add(&message(PacketKind::Audio, 0, AAC));
+        assert!(start(&cache, true).is_empty());
+    }
+
+    #[test]
+    fn pictures_at_the_limits_and_one_past() {
+        let mut cache = Cache::default();
+        cache.add(&video(0, KEY));
+        for _ in 1..limits::GOP_CACHE_MESSAGES {
+            cache.add(&video(0, INTER));
+        }
+        assert_eq!(cache.pictures.len(), limits::GOP_CACHE_MESSAGES);
+        cache.add(&video(0, INTER));
+        assert!(cache.pictures.is_empty());
+
+        let mut half = vec![0; limits::GOP_CACHE_BYTES / 2];
+        half[..2].copy_from_slice(&KEY[..2]);
+        cache.add(&video(0, &half));
+        half[0] = INTER[0];
+        cache.add(&video(0, &half));
+        assert_eq!(cache.pictures.len(), 2);
+        cache.add(&video(0, INTER));
+        assert!(cache.pictures.is_empty());
+        cache.add(&video(0, INTER));
+        assert!(cache.pictures.is_empty(), "it starts again at a key frame only");
+    }
+
+    #[test]
+    fn headers_at_the_limit_and_one_past() {
+        let mut cache = Cache::default();
+        for track in 0..=limits::SEQUENCE_HEADERS as u8 {
+            cache.add(&video(0, &[b"\x96\x00hvc1", &[track][..]].concat()));
+        }
+        assert_eq!(start(&cache, true).len(), limits::SEQUENCE_HEADERS);
+    }
+}

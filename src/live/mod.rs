@@ -1,0 +1,23 @@
+//! Live streams: who publishes, who plays, and who gets which message when.
+//!
+//! A publisher's thread puts each message into an `Arc` and pushes it into the crossbeam channels of the
+//! lanes that have players of its stream; a lane is a thread that hands what it finds in its channel to
+//! its players' sinks, none of which ever makes it wait.
+
+mod cache;
+mod lane;
+mod message;
+mod metadata;
+mod registry;
+mod stream;
+mod subscriber;
+mod timeline;
+
+pub use lane::{Lane, LanePool};
+pub use message::{LiveMessage, PLAYER_STREAM_ID};
+pub use registry::{PublishRefused, Registry, ReplacePublisher};
+pub use stream::{Publication, PublisherGone, StartAt, Stream, Subscription};
+pub use subscriber::{Backlog, Sink, Wanted};
+
+#[cfg(test)]
+mod tests;

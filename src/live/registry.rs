@@ -1,0 +1,97 @@
+//! All live streams by name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::stream::{Publication, Stream};
+use crate::limits;
+
+/// What happens when somebody publishes under a name that is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplacePublisher {
+    /// The second is refused.
+    Never,
+    /// The second takes over when the first has sent nothing for [`limits::PUBLISHER_IDLE`], and is
+    /// refused otherwise.
+    #[default]
+    Idle,
+    /// The second takes over.
+    Always,
+}
+
+/// The name is taken: the reason, for the client and the log.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PublishRefused(pub String);
+
+/// The live streams of a server.
+#[derive(Debug)]
+pub struct Registry {
+    streams: Mutex<HashMap<String, Arc<Stream>>>,
+    replace: ReplacePublisher,
+    grace: Duration,
+}
+
+impl Registry {
+    /// An empty registry. `grace` is how long players are kept when their publisher goes.
+    pub fn new(replace: ReplacePublisher, grace: Duration) -> Self {
+        Self { streams: Mutex::default(), replace, grace }
+    }
+
+    /// Makes the caller the publisher of `name`, if the name is free or may be taken over. `evict` is
+    /// called, with a reason, if another publisher takes over later.
+    ///
+    /// # Errors
+    /// [`PublishRefused`] when the name is taken.
+    pub fn publish(
+        &self,
+        name: &str,
+        now: Instant,
+        evict: Box<dyn Fn(&str) + Send>,
+    ) -> Result<Publication, PublishRefused> {
+        let mut streams = self.streams.lock();
+        let stream = streams.entry(name.to_owned()).or_insert_with(|| Arc::new(Stream::new(name)));
+        if let Some(silence) = stream.silence(now) {
+            let idle = limits::PUBLISHER_IDLE;
+            let refused = match self.replace {
+                ReplacePublisher::Never => true,
+                ReplacePublisher::Idle => silence < idle,
+                ReplacePublisher::Always => false,
+            };
+            if refused {
+                let hint = match self.replace {
+                    ReplacePublisher::Idle => {
+                        format!("; it can be taken over when its publisher is silent for {} s", idle.as_secs())
+                    }
+                    _ => String::new(),
+                };
+                return Err(PublishRefused(format!("{name} is being published already{hint}")));
+            }
+        }
+        Ok(stream.publish(now, evict))
+    }
+
+    /// The stream of that name, there or yet to come. What nobody publishes or plays is forgotten with
+    /// the next [`tick`](Self::tick), so subscribe inside of `then`.
+    pub fn with_stream<T>(&self, name: &str, then: impl FnOnce(&Arc<Stream>) -> T) -> T {
+        let mut streams = self.streams.lock();
+        then(streams.entry(name.to_owned()).or_insert_with(|| Arc::new(Stream::new(name))))
+    }
+
+    /// Ends streams whose grace is over and forgets those nobody needs. To be called about every half second.
+    pub fn tick(&self, now: Instant) {
+        self.streams.lock().retain(|_, stream| stream.tick(now, self.grace));
+    }
+
+    /// How many names are published, waited for or kept.
+    pub fn len(&self) -> usize {
+        self.streams.lock().len()
+    }
+
+    /// Whether there is no stream at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

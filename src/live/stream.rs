@@ -1,0 +1,296 @@
+//! One live stream: at most one publisher, any number of players, and what lies between.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use parking_lot::Mutex;
+
+use super::cache::Cache;
+use super::lane::{Command, Lane};
+use super::message::LiveMessage;
+use super::metadata::DataMessage;
+use super::subscriber::{Sink, Subscriber, Wanted};
+use super::timeline::Timeline;
+use crate::limits;
+use crate::media::{Packet, PacketKind};
+
+/// Numbers for streams, publications and subscriptions, never used twice.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A name under which somebody publishes, or waits for somebody to.
+pub struct Stream {
+    id: u64,
+    name: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    publisher: Option<Publisher>,
+    /// When the last publisher left, until another comes.
+    left: Option<Instant>,
+    timeline: Timeline,
+    cache: Cache,
+    players: HashMap<u64, Lane>,
+    /// The lanes of the players, each once, with how many are on it.
+    lanes: Vec<(Lane, usize)>,
+}
+
+struct Publisher {
+    id: u64,
+    last_media: Instant,
+    /// Ends the publisher's connection, for that reason.
+    evict: Box<dyn Fn(&str) + Send>,
+}
+
+/// Where a player begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    /// At the last key frame, which is there at once.
+    LastKeyFrame,
+    /// At the next key frame, which has no delay.
+    NextKeyFrame,
+}
+
+/// Another publisher has taken the name over.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PublisherGone;
+
+impl Stream {
+    pub(super) fn new(name: &str) -> Self {
+        Self { id: next_id(), name: name.to_owned(), state: Mutex::default() }
+    }
+
+    /// The stream's name, application included.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long the publisher has sent nothing; `None` when there is no publisher.
+    pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
+        let state = self.state.lock();
+        state.publisher.as_ref().map(|publisher| now.saturating_duration_since(publisher.last_media))
+    }
+
+    /// Makes the caller the publisher. Who was it before is told to go.
+    pub(super) fn publish(self: &Arc<Self>, now: Instant, evict: Box<dyn Fn(&str) + Send>) -> Publication {
+        let id = next_id();
+        let mut state = self.state.lock();
+        let replaced = state.publisher.replace(Publisher { id, last_media: now, evict });
+        state.left = None;
+        state.cache.clear();
+        if state.players.is_empty() {
+            // Nobody remembers the old time.
+            state.timeline = Timeline::default();
+        }
+        state.timeline.restart();
+        state.tell_lanes(|| Command::Restart(self.id));
+        drop(state);
+        if let Some(replaced) = replaced {
+            (replaced.evict)("another publisher has taken over the name");
+        }
+        Publication { stream: self.clone(), id, under_way: 0, mark: None }
+    }
+
+    /// Makes a player's sink get the stream, now or as soon as there is a publisher.
+    pub fn subscribe(
+        self: &Arc<Self>,
+        sink: Arc<dyn Sink>,
+        stream_id: u32,
+        lane: &Lane,
+        start_at: StartAt,
+        wanted: Wanted,
+    ) -> Subscription {
+        let id = next_id();
+        let dropped = Arc::new(AtomicU64::new(0));
+        let subscriber = Subscriber::new(id, sink, stream_id, wanted, dropped.clone());
+        let mut state = self.state.lock();
+        let start = state.cache.start(start_at == StartAt::LastKeyFrame, state.timeline.now());
+        state.players.insert(id, lane.clone());
+        match state.lanes.iter_mut().find(|(known, _)| known.is(lane)) {
+            Some((_, players)) => *players += 1,
+            None => state.lanes.push((lane.clone(), 1)),
+        }
+        // Under the lock: no message may get between what the cache holds and what the lane brings.
+        lane.send(Command::Join(self.id, Box::new(subscriber), start));
+        drop(state);
+        Subscription { stream: self.clone(), id, dropped }
+    }
+
+    fn leave(&self, id: u64) {
+        let mut state = self.state.lock();
+        let Some(lane) = state.players.remove(&id) else { return };
+        state.lanes.retain_mut(|(known, players)| {
+            *players -= usize::from(known.is(&lane));
+            *players > 0
+        });
+        lane.send(Command::Leave(self.id, id));
+    }
+
+    /// Ends the stream for its players when its publisher has been gone for longer than `grace`. Says
+    /// whether the stream is still of use to anybody.
+    pub(super) fn tick(&self, now: Instant, grace: Duration) -> bool {
+        let mut state = self.state.lock();
+        if state.left.is_some_and(|left| now.saturating_duration_since(left) >= grace) {
+            state.left = None;
+            if !state.players.is_empty() {
+                log::info!("{}: nobody published it again, its {} players are told", self.name, state.players.len());
+            }
+            state.tell_lanes(|| Command::End(self.id));
+            state.players.clear();
+            state.lanes.clear();
+        }
+        state.publisher.is_some() || state.left.is_some() || !state.players.is_empty()
+    }
+}
+
+impl State {
+    fn tell_lanes(&self, command: impl Fn() -> Command) {
+        self.lanes.iter().for_each(|(lane, _)| lane.send(command()));
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The right to send under a stream's name; dropping it frees the name at once.
+#[derive(Debug)]
+pub struct Publication {
+    stream: Arc<Stream>,
+    id: u64,
+    /// Bytes given to the lanes since the last mark.
+    under_way: usize,
+    /// Ends when the lanes have come to the last mark.
+    mark: Option<Receiver<()>>,
+}
+
+impl Publication {
+    /// The stream's name, application included.
+    pub fn name(&self) -> &str {
+        self.stream.name()
+    }
+
+    /// Relays a message. Never waits for a player; waits for the lanes only when they are behind by
+    /// [`limits::LANE_CREDIT_BYTES`].
+    ///
+    /// # Errors
+    /// [`PublisherGone`] when another publisher has taken over.
+    pub fn send(&mut self, packet: Packet, now: Instant) -> Result<(), PublisherGone> {
+        let bytes = packet.payload.len();
+        let mut state = self.stream.state.lock();
+        let State { publisher, timeline, cache, .. } = &mut *state;
+        match publisher {
+            Some(publisher) if publisher.id == self.id => publisher.last_media = now,
+            _ => return Err(PublisherGone),
+        }
+        let Some(message) = prepare(packet, timeline, cache) else { return Ok(()) };
+        state.tell_lanes(|| Command::Message(self.stream.id, message.clone()));
+        self.under_way += bytes;
+        let mark_due = self.under_way > limits::LANE_CREDIT_BYTES / 2;
+        let mark = mark_due.then(|| {
+            let (done, mark) = crossbeam_channel::bounded(0);
+            state.tell_lanes(|| Command::Passed(done.clone()));
+            mark
+        });
+        drop(state);
+        if let Some(mark) = mark {
+            self.under_way = 0;
+            if let Some(last) = self.mark.replace(mark) {
+                // Nothing is ever sent on it: this returns when every lane has dropped its end.
+                let _ = last.recv();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives a message its time in the stream and its place in the cache. `None` for what players don't get.
+fn prepare(packet: Packet, timeline: &mut Timeline, cache: &mut Cache) -> Option<Arc<LiveMessage>> {
+    let timestamp = packet.timestamp;
+    if packet.kind == PacketKind::Data {
+        return match DataMessage::new(packet) {
+            DataMessage::Metadata(packet) => {
+                let message = Arc::new(LiveMessage::metadata(packet));
+                cache.set_metadata(Some(message.clone()));
+                Some(message)
+            }
+            DataMessage::ClearMetadata => {
+                cache.set_metadata(None);
+                None
+            }
+            DataMessage::Other(packet) => {
+                let message = Arc::new(LiveMessage::new(Packet { timestamp: timeline.header(timestamp), ..packet }));
+                cache.add(&message);
+                Some(message)
+            }
+            DataMessage::Nameless => None,
+        };
+    }
+    if packet.payload.is_empty() {
+        return None;
+    }
+    let mut message = LiveMessage::new(packet);
+    message.packet.timestamp = match message.is_essential {
+        true => timeline.header(timestamp),
+        false => timeline.frame(message.packet.kind, timestamp),
+    };
+    let message = Arc::new(message);
+    cache.add(&message);
+    Some(message)
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        let mut state = self.stream.state.lock();
+        if state.publisher.as_ref().is_some_and(|publisher| publisher.id == self.id) {
+            state.publisher = None;
+            state.left = Some(Instant::now());
+            state.cache.clear();
+        }
+    }
+}
+
+/// A player's place at a stream; dropping it ends it.
+#[derive(Debug)]
+pub struct Subscription {
+    stream: Arc<Stream>,
+    id: u64,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Subscription {
+    /// The stream.
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// Changes which kinds the player gets.
+    pub fn set_wanted(&self, wanted: Wanted) {
+        let state = self.stream.state.lock();
+        if let Some(lane) = state.players.get(&self.id) {
+            lane.send(Command::SetWanted(self.stream.id, self.id, wanted));
+        }
+    }
+
+    /// Messages that the player was too slow for.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.stream.leave(self.id);
+    }
+}

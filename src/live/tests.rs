@@ -1,0 +1,322 @@
+//! Publishers, lanes and players together, with sinks in place of sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::Mutex;
+
+use super::*;
+use crate::limits;
+use crate::media::{Packet, PacketKind, Timestamp};
+
+/// What a player was sent: time and first two bytes, or the end.
+#[derive(Debug, PartialEq, Eq)]
+enum Got {
+    Message(u32, [u8; 2]),
+    End,
+}
+
+struct FakeSink {
+    got: Sender<Got>,
+    backlog: Mutex<Backlog>,
+    skipped: AtomicBool,
+}
+
+impl Sink for FakeSink {
+    fn push(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
+        assert_eq!(stream_id, 1);
+        for message in messages {
+            let Packet { timestamp, payload, .. } = &message.packet;
+            let first = [payload[0], payload.get(1).copied().unwrap_or_default()];
+            self.got.send(Got::Message(timestamp.milliseconds(), first)).unwrap();
+        }
+        *self.backlog.lock()
+    }
+
+    fn skip(&self, _: u32) -> usize {
+        self.skipped.store(true, Ordering::Relaxed);
+        7
+    }
+
+    fn flush(&self) -> bool {
+        false
+    }
+
+    fn ended(&self, _: u32) {
+        self.got.send(Got::End).unwrap();
+    }
+
+    fn peer(&self) -> &str {
+        "192.0.2.7:5000"
+    }
+}
+
+struct Player {
+    sink: Arc<FakeSink>,
+    got: Receiver<Got>,
+    subscription: Option<Subscription>,
+}
+
+struct House {
+    registry: Registry,
+    lanes: LanePool,
+}
+
+impl House {
+    fn new(replace: ReplacePublisher, grace: Duration) -> Self {
+        Self { registry: Registry::new(replace, grace), lanes: LanePool::start(2).unwrap() }
+    }
+
+    fn player(&self, start_at: StartAt) -> Player {
+        let (got_in, got) = crossbeam_channel::unbounded();
+        let sink = Arc::new(FakeSink { got: got_in, backlog: Mutex::default(), skipped: AtomicBool::new(false) });
+        let subscription = self.registry.with_stream("live/cam", |stream| {
+            stream.subscribe(sink.clone(), 1, &self.lanes.pick(), start_at, Wanted::default())
+        });
+        Player { sink, got, subscription: Some(subscription) }
+    }
+
+    fn publish(&self) -> Publication {
+        self.registry.publish("live/cam", Instant::now(), Box::new(|_| {})).unwrap()
+    }
+}
+
+impl Player {
+    fn next(&self) -> Got {
+        self.got.recv_timeout(Duration::from_secs(5)).expect("the player should have got something")
+    }
+
+    fn take(&self, count: usize) -> Vec<Got> {
+        (0..count).map(|_| self.next()).collect()
+    }
+
+    /// Nothing more comes: everything sent before has passed the lanes.
+    fn assert_nothing_more(&self) {
+        assert!(self.got.recv_timeout(Duration::from_millis(50)).is_err());
+    }
+}
+
+fn default_house() -> House {
+    House::new(ReplacePublisher::Idle, Duration::from_secs(10))
+}
+
+fn send(publication: &mut Publication, frames: &[(u32, [u8; 2])]) {
+    for (time, first) in frames {
+        let kind = if first[0] == 0xaf { PacketKind::Audio } else { PacketKind::Video };
+        let payload = [&first[..], &[0, 0, 0, 9]].concat();
+        publication.send(Packet { kind, timestamp: Timestamp::new(*time), payload }, Instant::now()).unwrap();
+    }
+}
+
+fn message((time, first): (u32, [u8; 2])) -> Got {
+    Got::Message(time, first)
+}
+
+const HEADER: [u8; 2] = [0x17, 0];
+const KEY: [u8; 2] = [0x17, 1];
+const INTER: [u8; 2] = [0x27, 1];
+const AAC_HEADER: [u8; 2] = [0xaf, 0];
+const AAC: [u8; 2] = [0xaf, 1];
+
+#[test]
+fn who_waits_gets_everything_from_the_first_key_frame() {
+    let house = default_house();
+    let player = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, HEADER), (0, AAC_HEADER), (0, INTER), (5, AAC), (40, KEY), (80, INTER)]);
+    assert_eq!(player.take(5), [(0, HEADER), (0, AAC_HEADER), (5, AAC), (40, KEY), (80, INTER)].map(message));
+    player.assert_nothing_more();
+}
+
+#[test]
+fn who_comes_late_starts_at_the_last_key_frame_and_misses_nothing() {
+    let house = default_house();
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, HEADER), (0, KEY), (40, INTER), (80, KEY), (120, INTER)]);
+    let player = house.player(StartAt::LastKeyFrame);
+    send(&mut publication, &[(160, INTER)]);
+    assert_eq!(player.take(4), [(80, HEADER), (80, KEY), (120, INTER), (160, INTER)].map(message));
+}
+
+#[test]
+fn without_the_group_of_pictures_the_next_key_frame_is_the_first() {
+    let house = default_house();
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, HEADER), (0, KEY), (40, INTER)]);
+    let player = house.player(StartAt::NextKeyFrame);
+    send(&mut publication, &[(80, INTER), (120, KEY)]);
+    assert_eq!(player.take(2), [(40, HEADER), (120, KEY)].map(message));
+}
+
+#[test]
+fn sound_alone_starts_at_once() {
+    let house = default_house();
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, AAC_HEADER), (10, AAC)]);
+    let player = house.player(StartAt::LastKeyFrame);
+    send(&mut publication, &[(33, AAC)]);
+    assert_eq!(player.take(2), [(10, AAC_HEADER), (33, AAC)].map(message));
+}
+
+#[test]
+fn players_stay_when_the_publisher_comes_back_and_time_goes_on() {
+    let house = default_house();
+    let player = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    send(&mut publication, &[(5_000, HEADER), (5_000, KEY), (5_040, INTER)]);
+    player.take(3);
+    drop(publication);
+    house.registry.tick(Instant::now());
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, HEADER), (0, INTER), (40, KEY), (80, INTER)]);
+    // The INTER that needs a lost picture is not sent, but it sets the offset.
+    assert_eq!(player.take(3), [(5_040, HEADER), (5_100, KEY), (5_140, INTER)].map(message));
+    player.assert_nothing_more();
+}
+
+#[test]
+fn after_the_grace_players_are_told_and_the_stream_is_forgotten() {
+    let house = default_house();
+    let mut player = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, KEY)]);
+    player.next();
+    drop(publication);
+    house.registry.tick(Instant::now() + Duration::from_secs(9));
+    player.assert_nothing_more();
+    house.registry.tick(Instant::now() + Duration::from_secs(10));
+    assert_eq!(player.next(), Got::End);
+    player.subscription = None;
+    assert!(house.registry.is_empty());
+}
+
+#[test]
+fn who_waits_for_a_publisher_that_never_was_is_not_sent_away() {
+    let house = default_house();
+    let player = house.player(StartAt::LastKeyFrame);
+    house.registry.tick(Instant::now() + Duration::from_secs(3600));
+    player.assert_nothing_more();
+    assert_eq!(house.registry.len(), 1);
+}
+
+#[test]
+fn a_name_is_free_at_once_when_its_publisher_goes() {
+    let house = House::new(ReplacePublisher::Never, Duration::from_secs(10));
+    drop(house.publish());
+    let _second = house.publish();
+}
+
+#[test]
+fn a_second_publisher_under_each_setting() {
+    let later = Instant::now() + limits::PUBLISHER_IDLE;
+    for (replace, at_once, when_idle) in [
+        (ReplacePublisher::Never, false, false),
+        (ReplacePublisher::Idle, false, true),
+        (ReplacePublisher::Always, true, true),
+    ] {
+        for (now, granted) in [(Instant::now(), at_once), (later, when_idle)] {
+            let house = House::new(replace, Duration::ZERO);
+            let (evicted_in, evicted) = crossbeam_channel::bounded(1);
+            let evict = Box::new(move |reason: &str| evicted_in.send(reason.to_owned()).unwrap());
+            let mut first =
+                house.registry.publish("live/cam", Instant::now() - Duration::from_millis(1), evict).unwrap();
+            let second = house.registry.publish("live/cam", now, Box::new(|_| {}));
+            assert_eq!(second.is_ok(), granted, "{replace:?}");
+            assert_eq!(evicted.try_recv().is_ok(), granted, "{replace:?}");
+            let packet = Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1] };
+            assert_eq!(first.send(packet, Instant::now()).is_ok(), !granted);
+        }
+    }
+}
+
+#[test]
+fn the_replaced_publishers_end_does_not_free_the_name() {
+    let house = House::new(ReplacePublisher::Always, Duration::ZERO);
+    let first = house.publish();
+    let mut second = house.publish();
+    drop(first);
+    house.registry.tick(Instant::now());
+    send(&mut second, &[(0, KEY)]);
+}
+
+#[test]
+fn a_slow_player_skips_to_the_next_key_frame_and_the_others_miss_nothing() {
+    let house = default_house();
+    let slow = house.player(StartAt::LastKeyFrame);
+    let quick = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, KEY)]);
+    slow.next();
+    quick.next();
+    *slow.sink.backlog.lock() = Backlog { bytes: limits::PLAYER_QUEUE_BYTES + 1, age: Duration::ZERO };
+    send(&mut publication, &[(20, INTER)]);
+    slow.next();
+    quick.next();
+    while !slow.sink.skipped.load(Ordering::Relaxed) {
+        std::thread::yield_now();
+    }
+    *slow.sink.backlog.lock() = Backlog::default();
+    send(&mut publication, &[(40, INTER), (50, AAC), (60, HEADER), (80, KEY), (90, AAC)]);
+    assert_eq!(slow.take(3), [(60, HEADER), (80, KEY), (90, AAC)].map(message));
+    assert_eq!(quick.take(5).len(), 5);
+    assert_eq!(slow.subscription.unwrap().dropped(), 7 + 2);
+}
+
+#[test]
+fn a_player_that_is_late_by_time_skips_as_well() {
+    let house = default_house();
+    let slow = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    *slow.sink.backlog.lock() = Backlog { bytes: 1, age: limits::PLAYER_QUEUE_AGE + Duration::from_millis(1) };
+    send(&mut publication, &[(0, KEY), (40, INTER)]);
+    slow.next();
+    while !slow.sink.skipped.load(Ordering::Relaxed) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn kinds_that_are_not_wanted_are_left_out_and_pictures_come_back_at_a_key_frame() {
+    let house = default_house();
+    let player = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, KEY)]);
+    player.next();
+    let subscription = player.subscription.as_ref().unwrap();
+    subscription.set_wanted(Wanted { audio: true, video: false });
+    send(&mut publication, &[(40, INTER), (41, AAC), (80, KEY)]);
+    assert_eq!(player.next(), Got::Message(41, AAC));
+    subscription.set_wanted(Wanted { audio: false, video: true });
+    send(&mut publication, &[(120, INTER), (121, AAC), (160, KEY), (200, INTER)]);
+    assert_eq!(player.take(2), [(160, KEY), (200, INTER)].map(message));
+    player.assert_nothing_more();
+}
+
+#[test]
+fn empty_messages_and_nameless_data_are_not_relayed() {
+    let house = default_house();
+    let player = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    for kind in [PacketKind::Audio, PacketKind::Video, PacketKind::Data] {
+        publication.send(Packet { kind, timestamp: Timestamp::ZERO, payload: Vec::new() }, Instant::now()).unwrap();
+    }
+    player.assert_nothing_more();
+}
+
+#[test]
+fn a_publisher_waits_for_the_lanes_and_not_for_ever() {
+    let house = default_house();
+    let player = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    let mut payload = vec![0; limits::LANE_CREDIT_BYTES / 4];
+    payload[..2].copy_from_slice(&KEY);
+    for time in 0..20 {
+        let timestamp = Timestamp::new(time);
+        publication
+            .send(Packet { kind: PacketKind::Video, timestamp, payload: payload.clone() }, Instant::now())
+            .unwrap();
+    }
+    assert_eq!(player.take(20).len(), 20);
+}
