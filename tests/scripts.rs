@@ -355,6 +355,9 @@ fn camera_list_with_a_mistake_is_refused_as_a_whole() {
         assert_eq!(place.run("push-cameras.sh", &["list"]), Some(2), "{list}");
         assert!(place.log().contains(message), "{}", place.log());
     }
+    let example = scripts().join("cameras.example");
+    assert_eq!(place.run("push-cameras.sh", &["--only", "nobody", example.to_str().unwrap()]), Some(2));
+    assert!(place.log().contains("there is no nobody in "), "{}", place.log());
     fs::write(place.file("list"), "a test --nonsense").unwrap();
     assert_eq!(place.run("push-cameras.sh", &["list"]), Some(1));
     assert!(place.log().contains("[a] push-test-pattern.sh: unknown option --nonsense"), "{}", place.log());
