@@ -1,0 +1,61 @@
+#!/bin/sh
+# Pushes a media file to an RTMP server at the speed it plays.
+# shellcheck source-path=SCRIPTDIR source=lib-push.sh
+. "$(dirname "$0")/lib-push.sh"
+
+bitrate=2500k
+loop=
+
+usage() {
+    cat <<EOF
+Usage: push-file.sh [OPTIONS] FILE [URL]
+Pushes a file as if it were live, to $default_url unless
+told otherwise. Codecs that FLV knows (H.264, AAC, MP3) are copied as they are,
+anything else is transcoded. Ends with the file, unless --loop is given.
+
+  --loop             begin again at the end of the file, for ever
+  --bitrate RATE     of the video, if it is transcoded (default $bitrate)
+EOF
+    common_help
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --loop) loop=yes taken=1 ;;
+    --bitrate)
+        need_value "$@"
+        bitrate=$2 taken=2
+        ;;
+    *) take_common "$@" ;;
+    esac
+    shift "$taken"
+done
+url=${second:-$default_url}
+[ -n "$first" ] || bad_usage "which file?"
+check_bitrate --bitrate "$bitrate"
+check_url "$url"
+[ -f "$first" ] || die 1 "there is no file $first"
+
+need_tools ffmpeg ffprobe
+begin
+claim_stream "$url"
+
+push_once() {
+    # The prefix keeps a colon in the name from being taken for a protocol.
+    probe "file:$first" || return 1
+    set -- -re
+    [ -z "$loop" ] || set -- "$@" -stream_loop -1
+    set -- "$@" -i "file:$first" -map '0:V:0?' -map '0:a:0?'
+    case $video in
+    h264 | flv1 | vp6f) set -- "$@" -c:v copy ;;
+    ?*) set -- "$@" -c:v libx264 -preset veryfast -pix_fmt yuv420p -force_key_frames 'expr:gte(t,n_forced*2)' \
+        -b:v "$bitrate" -maxrate "$bitrate" -bufsize "$bitrate" ;;
+    esac
+    case $audio,$audio_rate in
+    aac,* | mp3,44100) set -- "$@" -c:a copy ;;
+    ?*,*) set -- "$@" -c:a aac -b:a 128k -ar 44100 ;;
+    esac
+    run_ffmpeg "$@"
+}
+[ -n "$loop" ] || until_done=yes
+supervise push_once

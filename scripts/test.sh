@@ -1,0 +1,39 @@
+#!/bin/sh
+# Everything that must hold before a change is taken, for people and for the build machine alike.
+set -u
+
+if [ $# -gt 0 ]; then
+    case $1 in
+    -h | --help) ;;
+    *)
+        echo "test.sh: unknown argument $1 (see test.sh --help)" >&2
+        exit 2
+        ;;
+    esac
+    cat <<'EOF'
+Usage: test.sh
+Checks the formatting, lints, documentation, tests and scripts, in this order,
+and stops at the first that fails. What the tests need besides Rust is
+installed by install-test-tools.sh.
+
+  -h, --help         print this
+EOF
+    exit 0
+fi
+
+step() {
+    echo "== $*"
+    "$@" || {
+        echo "test.sh: FAILED at: $*" >&2
+        exit 1
+    }
+}
+
+cd "$(dirname "$0")/.." || exit 1
+export RUSTDOCFLAGS=-Dwarnings
+step cargo fmt --check
+step cargo clippy --all-targets --locked -- -D warnings
+step cargo doc --no-deps --locked
+step cargo test --locked
+step shellcheck scripts/*.sh .ci/run
+echo "== all is well"
