@@ -12,9 +12,9 @@ if [ $# -gt 0 ]; then
     esac
     cat <<'EOF'
 Usage: test.sh
-Checks the formatting, lints, documentation, tests and scripts, in this order,
-and stops at the first that fails. What the tests need besides Rust is
-installed by install-test-tools.sh.
+Installs what the tests need besides Rust (install-test-tools.sh; nothing when
+it is there), then checks the formatting, lints, documentation, tests and
+scripts, in this order, and stops at the first that fails.
 
   -h, --help         print this
 EOF
@@ -30,6 +30,7 @@ step() {
 }
 
 cd "$(dirname "$0")/.." || exit 1
+step scripts/install-test-tools.sh
 export RUSTDOCFLAGS=-Dwarnings
 step cargo fmt --check
 step cargo clippy --all-targets --locked -- -D warnings

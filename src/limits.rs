@@ -113,5 +113,49 @@ pub const KEYFRAME_INDEX_ENTRIES: usize = 172_800;
 /// FLV files whose key frames are remembered at once.
 pub const KEYFRAME_INDEXES: usize = 64;
 
+/// Longest header of an FLV file, in bytes; all known ones have 9.
+pub const FLV_HEADER_BYTES: u32 = 64 * 1024;
+
+/// Tags looked at for the metadata and the first frame of an FLV file. Real files have about four.
+pub const FLV_HEAD_TAGS: usize = 256;
+
+/// Bytes of all sequence headers remembered for one FLV file. A file with one configuration of sound and
+/// picture needs below 200; changes over this are forgotten.
+pub const FLV_SEQUENCE_HEADER_BYTES: usize = 64 * 1024;
+
+/// Tags read from a file in one go before its player listens to its client again.
+pub const FLV_TAGS_AT_ONCE: usize = 4096;
+
+/// A step in an FLV file's timestamps, in milliseconds and either way, over which it is taken for a new
+/// start of the clock instead of a silence to wait for.
+pub const FLV_TIME_JUMP_MS: u32 = 60_000;
+
+/// Bytes that a file player hands over at once.
+pub const VOD_BATCH_BYTES: usize = 256 * 1024;
+
+/// How long due tags gather before a file player wakes up for them.
+pub const VOD_GATHER: Duration = Duration::from_millis(200);
+
+/// Shortest buffer, in milliseconds, that a file player fills, whatever the client asked for: less would
+/// not start at once.
+pub const VOD_BUFFER_LEAST_MS: u32 = 1_000;
+
+/// Longest buffer, in milliseconds, that a file player fills. Beyond it a client that leaves early has
+/// cost too much.
+pub const VOD_BUFFER_MOST_MS: u32 = 30_000;
+
+/// A client that asks for a buffer of this many milliseconds or more wants the file, not to watch it, and
+/// gets it as fast as it takes it. rtmpdump asks for 36,000,000.
+pub const VOD_UNPACED_MS: u32 = 3_600_000;
+
+/// Requests of one client that wait for its file player.
+pub const VOD_CONTROLS: usize = 64;
+
+/// How deep the folder of videos is listed.
+pub const LIBRARY_DEPTH: usize = 16;
+
+/// Entries of the folder of videos that are looked at for its list.
+pub const LIBRARY_ENTRIES: usize = 10_000;
+
 /// Stack of a connection's, lane's or file player's thread, in bytes. AMF is the deepest recursion.
 pub const THREAD_STACK_BYTES: usize = 256 * 1024;

@@ -62,34 +62,55 @@ impl<'a> Decoder<'a> {
         self.cursor.position()
     }
 
+    /// Recursion goes by this and the two below, so what takes stack but holds no values is elsewhere.
     fn value(&mut self) -> Result<Value> {
         self.cursor.spend_values(1)?;
         let start = self.cursor.position();
+        match self.cursor.u8()? {
+            marker @ (OBJECT | ECMA_ARRAY | STRICT_ARRAY | TYPED_OBJECT) => self.complex(start, marker),
+            REFERENCE => self.reference(start),
+            AMF3 => amf3::read_value(&mut self.cursor),
+            marker => self.plain(marker),
+        }
+    }
+
+    /// Reads an object or array that began at `start`: a level down, and known to references.
+    fn complex(&mut self, start: usize, marker: u8) -> Result<Value> {
+        let index = self.complex.len();
+        if !self.repeating {
+            self.complex.push(start..usize::MAX);
+        }
+        self.cursor.enter()?;
+        let value = match marker {
+            STRICT_ARRAY => Value::StrictArray(self.items()?),
+            OBJECT => Value::Object(self.members(false)?),
+            ECMA_ARRAY => {
+                // Many encoders write a wrong count; the end marker is what holds.
+                self.cursor.u32()?;
+                Value::EcmaArray(self.members(true)?)
+            }
+            _ => Value::TypedObject { class: self.short_text()?, object: self.members(false)? },
+        };
+        self.cursor.leave();
+        if let (false, Some(place)) = (self.repeating, self.complex.get_mut(index)) {
+            place.end = self.cursor.position();
+        }
+        Ok(value)
+    }
+
+    fn plain(&mut self, marker: u8) -> Result<Value> {
         let cursor = &mut self.cursor;
-        Ok(match cursor.u8()? {
+        Ok(match marker {
             NUMBER => Value::Number(cursor.f64()?),
             BOOLEAN => Value::Boolean(cursor.u8()? != 0),
             STRING => Value::String(self.short_text()?),
-            OBJECT => self.complex(start, |decoder| Ok(Value::Object(decoder.members(false)?)))?,
             NULL => Value::Null,
             UNDEFINED => Value::Undefined,
             UNSUPPORTED => Value::Unsupported,
-            REFERENCE => self.reference(start)?,
-            ECMA_ARRAY => {
-                // Many encoders write a wrong count; the end marker is what holds.
-                cursor.u32()?;
-                self.complex(start, |decoder| Ok(Value::EcmaArray(decoder.members(true)?)))?
-            }
-            STRICT_ARRAY => self.complex(start, Self::strict_array)?,
             DATE => Value::Date { unix_ms: cursor.f64()?, time_zone: i16::from_be_bytes(cursor.array()?) },
             LONG_STRING => Value::String(self.long_text()?),
             XML => Value::Xml(self.long_text()?),
-            TYPED_OBJECT => {
-                let class = self.short_text()?;
-                self.complex(start, |decoder| Ok(Value::TypedObject { class, object: decoder.members(false)? }))?
-            }
-            AMF3 => amf3::read_value(&mut self.cursor)?,
-            marker => return Err(self.cursor.error(format!("marker {marker:#04x} is no AMF0 value"))),
+            marker => return Err(cursor.error(format!("marker {marker:#04x} is no AMF0 value"))),
         })
     }
 
@@ -101,21 +122,6 @@ impl<'a> Decoder<'a> {
     fn long_text(&mut self) -> Result<String> {
         let length = self.cursor.u32()?;
         self.cursor.text(length as usize)
-    }
-
-    /// Reads an object or array that began at `start`: a level down, and known to references.
-    fn complex(&mut self, start: usize, read: impl FnOnce(&mut Self) -> Result<Value>) -> Result<Value> {
-        let index = self.complex.len();
-        if !self.repeating {
-            self.complex.push(start..usize::MAX);
-        }
-        self.cursor.enter()?;
-        let value = read(self)?;
-        self.cursor.leave();
-        if let (false, Some(place)) = (self.repeating, self.complex.get_mut(index)) {
-            place.end = self.cursor.position();
-        }
-        Ok(value)
     }
 
     fn members(&mut self, may_lack_end: bool) -> Result<Object> {
@@ -130,25 +136,21 @@ impl<'a> Decoder<'a> {
         Ok(object)
     }
 
-    fn strict_array(&mut self) -> Result<Value> {
+    fn items(&mut self) -> Result<Vec<Value>> {
         let count = self.cursor.u32()? as usize;
         // Every value has at least its marker.
-        if count > self.cursor.left() {
-            return Err(self.cursor.error(format!("an array of {count} values in {} bytes", self.cursor.left())));
-        }
+        self.cursor.expect_values(count, 1)?;
         let mut items = Vec::new();
         for _ in 0..count {
             items.push(self.value()?);
         }
-        Ok(Value::StrictArray(items))
+        Ok(items)
     }
 
     /// What a reference means is read again from its place, at the cost of all limits.
     fn reference(&mut self, start: usize) -> Result<Value> {
         let index = usize::from(self.cursor.u16()?);
-        let Some(place) = self.complex.get(index).cloned() else {
-            return Err(self.cursor.error(format!("reference {index} means nothing")));
-        };
+        let place = self.complex.get(index).cloned().ok_or_else(|| self.cursor.dangling(index))?;
         if place.contains(&start) {
             // An object inside itself would have no end.
             return Ok(Value::Null);
@@ -366,6 +368,34 @@ mod tests {
         assert!(matches!(decode_all(&nested(limits::AMF_DEPTH + 1)), Err(Error::Limit { .. })));
         let across = [&b"\x0a\0\0\0\x01".repeat(limits::AMF_DEPTH)[..], &[AMF3, 9, 1, 1]].concat();
         assert!(matches!(decode_all(&across), Err(Error::Limit { .. })), "into AMF3 as well");
+    }
+
+    #[test]
+    fn the_deepest_values_fit_half_a_threads_stack() {
+        let depth = limits::AMF_DEPTH;
+        let object = [&b"\x03\0\x01a".repeat(depth)[..], &[NULL], &b"\0\0\x09".repeat(depth)].concat();
+        let array = [&b"\x0a\0\0\0\x01".repeat(depth)[..], &[NULL]].concat();
+        // Each array holds a reference to the one before it, so reading it again goes as deep as may be.
+        let mut references = b"\x0a\0\0\0\x01\x05".to_vec();
+        for index in 0..depth as u16 / 2 - 1 {
+            references.extend(b"\x0a\0\0\0\x01\x07");
+            references.extend(index.to_be_bytes());
+        }
+        let amf3 = [&[AMF3][..], &[9, 3, 1].repeat(depth - 1), &[9, 1, 1]].concat();
+        let decode = move || [object, array, references, amf3].map(|bytes| decode_all(&bytes).is_ok());
+        let thread = std::thread::Builder::new().stack_size(limits::THREAD_STACK_BYTES / 2).spawn(decode);
+        assert_eq!(thread.unwrap().join().unwrap(), [true; 4]);
+    }
+
+    #[test]
+    fn every_value_cut_anywhere_is_an_error_or_shorter() {
+        let object = Object::new().with("a", "text").with("b", 1.0);
+        let date = Value::Date { unix_ms: 0.0, time_zone: 0 };
+        let values = [object.into(), Value::StrictArray(vec![true.into(), date]), Value::ByteArray(vec![1, 2, 3])];
+        let bytes = encode_all(&values);
+        for length in 0..bytes.len() {
+            assert!(decode_all(&bytes[..length]).map_or(true, |read| read.len() < values.len()), "{length}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::{Object, Value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 const UNDEFINED: u8 = 0x00;
 const NULL: u8 = 0x01;
@@ -43,6 +43,7 @@ const BYTE_ARRAY: u8 = 0x0c;
 const VECTOR_INT: u8 = 0x0d;
 const VECTOR_UINT: u8 = 0x0e;
 const VECTOR_DOUBLE: u8 = 0x0f;
+const VECTOR_OBJECT: u8 = 0x10;
 const DICTIONARY: u8 = 0x11;
 
 /// The largest U29.
@@ -102,10 +103,17 @@ impl<'c, 'a> Reader<'c, 'a> {
         Self { cursor, strings: Vec::new(), complex: Vec::new(), traits: Vec::new(), repeating: false }
     }
 
+    /// Recursion goes by this and a few below, so what takes stack but holds no values is elsewhere.
     fn value(&mut self) -> Result<Value> {
         self.cursor.spend_values(1)?;
         let start = self.cursor.position();
-        let marker = self.cursor.u8()?;
+        match self.cursor.u8()? {
+            marker @ XML_DOCUMENT..=DICTIONARY => self.complex(start, marker),
+            marker => self.plain(marker),
+        }
+    }
+
+    fn plain(&mut self, marker: u8) -> Result<Value> {
         Ok(match marker {
             UNDEFINED => Value::Undefined,
             NULL => Value::Null,
@@ -115,7 +123,6 @@ impl<'c, 'a> Reader<'c, 'a> {
             INTEGER => Value::Integer((self.u29()? << 3) as i32 >> 3),
             DOUBLE => Value::Number(self.cursor.f64()?),
             STRING => Value::String(self.string()?),
-            XML_DOCUMENT..=DICTIONARY => self.complex(start, marker)?,
             marker => return Err(self.cursor.error(format!("marker {marker:#04x} is no AMF3 value"))),
         })
     }
@@ -149,9 +156,7 @@ impl<'c, 'a> Reader<'c, 'a> {
                 Ok(text)
             }
             Head::Reference(index) => {
-                let Some(text) = self.strings.get(index) else {
-                    return Err(self.cursor.error(format!("string reference {index} means nothing")));
-                };
+                let text = self.strings.get(index).ok_or_else(|| self.cursor.dangling(index))?;
                 self.cursor.spend_bytes(text.len())?;
                 Ok(text.clone())
             }
@@ -170,13 +175,11 @@ impl<'c, 'a> Reader<'c, 'a> {
         }
         self.cursor.enter()?;
         let value = match marker {
-            XML_DOCUMENT | XML => Value::Xml(self.cursor.text(inline)?),
-            DATE => Value::Date { unix_ms: self.cursor.f64()?, time_zone: 0 },
             ARRAY => self.array(inline)?,
             OBJECT => self.object(inline)?,
-            BYTE_ARRAY => Value::ByteArray(self.cursor.take(inline)?.to_vec()),
+            VECTOR_OBJECT => Value::StrictArray(self.object_vector(inline)?),
             DICTIONARY => self.dictionary(inline)?,
-            _ => self.vector(marker, inline)?,
+            _ => self.flat(marker, inline)?,
         };
         self.cursor.leave();
         if let (false, Some(place)) = (self.repeating, self.complex.get_mut(index)) {
@@ -187,9 +190,7 @@ impl<'c, 'a> Reader<'c, 'a> {
 
     /// What a reference means is read again from its place, at the cost of all limits.
     fn reference(&mut self, start: usize, index: usize) -> Result<Value> {
-        let Some(place) = self.complex.get(index).cloned() else {
-            return Err(self.cursor.error(format!("reference {index} means nothing")));
-        };
+        let place = self.complex.get(index).cloned().ok_or_else(|| self.cursor.dangling(index))?;
         if place.contains(&start) {
             // A value inside itself would have no end.
             return Ok(Value::Null);
@@ -205,14 +206,12 @@ impl<'c, 'a> Reader<'c, 'a> {
         value
     }
 
-    /// `count` values with at least `size` bytes each.
-    fn items(&mut self, count: usize, size: usize, read: impl Fn(&mut Self) -> Result<Value>) -> Result<Vec<Value>> {
-        if count.saturating_mul(size) > self.cursor.left() {
-            return Err(self.cursor.error(format!("{count} values in {} bytes", self.cursor.left())));
-        }
+    fn items(&mut self, count: usize) -> Result<Vec<Value>> {
+        // Every value has at least its marker.
+        self.cursor.expect_values(count, 1)?;
         let mut items = Vec::new();
         for _ in 0..count {
-            items.push(read(self)?);
+            items.push(self.value()?);
         }
         Ok(items)
     }
@@ -231,7 +230,7 @@ impl<'c, 'a> Reader<'c, 'a> {
     fn array(&mut self, count: usize) -> Result<Value> {
         let mut object = Object::new();
         self.pairs(&mut object)?;
-        let items = self.items(count, 1, Self::value)?;
+        let items = self.items(count)?;
         if object.is_empty() {
             return Ok(Value::StrictArray(items));
         }
@@ -245,7 +244,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             if traits.class == ARRAY_COLLECTION {
                 return self.value();
             }
-            return Err(self.cursor.error(format!("an object of class {} can't be read", traits.class.escape_debug())));
+            return Err(self.unreadable(&traits.class));
         }
         let mut object = Object::new();
         for member in traits.members {
@@ -260,12 +259,15 @@ impl<'c, 'a> Reader<'c, 'a> {
         })
     }
 
+    /// Only the class itself knows how long its objects are.
+    fn unreadable(&self, class: &str) -> Error {
+        self.cursor.error(format!("an object of class {} can't be read", class.escape_debug()))
+    }
+
     fn traits(&mut self, flags: usize) -> Result<Traits> {
         if flags & 1 == 0 {
             let index = flags >> 1;
-            let Some(traits) = self.traits.get(index) else {
-                return Err(self.cursor.error(format!("traits reference {index} means nothing")));
-            };
+            let traits = self.traits.get(index).ok_or_else(|| self.cursor.dangling(index))?;
             let bytes = traits.members.iter().map(String::len).sum::<usize>();
             self.cursor.spend_values(traits.members.len())?;
             self.cursor.spend_bytes(bytes + traits.class.len())?;
@@ -274,9 +276,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         let (is_externalizable, is_dynamic, count) = (flags & 2 != 0, flags & 4 != 0, flags >> 3);
         let class = self.string()?;
         // Each name has at least its length.
-        if count > self.cursor.left() {
-            return Err(self.cursor.error(format!("{count} members in {} bytes", self.cursor.left())));
-        }
+        self.cursor.expect_values(count, 1)?;
         self.cursor.spend_values(count)?;
         let members = (0..count).map(|_| self.string()).collect::<Result<_>>()?;
         let traits = Traits { class, members, is_dynamic, is_externalizable };
@@ -286,36 +286,53 @@ impl<'c, 'a> Reader<'c, 'a> {
         Ok(traits)
     }
 
-    fn vector(&mut self, marker: u8, count: usize) -> Result<Value> {
-        // Whether its length is fixed is of no concern here.
+    fn object_vector(&mut self, count: usize) -> Result<Vec<Value>> {
+        // Whether its length is fixed, and the class of its items, are of no concern here.
         self.cursor.u8()?;
-        let items = match marker {
-            VECTOR_INT => self.items(count, 4, |reader| Ok(Value::Number(f64::from(reader.cursor.u32()? as i32))))?,
-            VECTOR_UINT => self.items(count, 4, |reader| Ok(Value::Number(f64::from(reader.cursor.u32()?))))?,
-            VECTOR_DOUBLE => self.items(count, 8, |reader| Ok(Value::Number(reader.cursor.f64()?)))?,
-            // VECTOR_OBJECT: the name of the items' class comes first.
-            _ => {
-                self.string()?;
-                self.items(count, 1, Self::value)?
-            }
+        self.string()?;
+        self.items(count)
+    }
+
+    /// Values that references can mean but that hold no others.
+    fn flat(&mut self, marker: u8, inline: usize) -> Result<Value> {
+        Ok(match marker {
+            XML_DOCUMENT | XML => Value::Xml(self.cursor.text(inline)?),
+            DATE => Value::Date { unix_ms: self.cursor.f64()?, time_zone: 0 },
+            BYTE_ARRAY => Value::ByteArray(self.cursor.take(inline)?.to_vec()),
+            _ => Value::StrictArray(self.numbers(marker, inline)?),
+        })
+    }
+
+    fn numbers(&mut self, marker: u8, count: usize) -> Result<Vec<Value>> {
+        self.cursor.u8()?;
+        self.cursor.expect_values(count, if marker == VECTOR_DOUBLE { 8 } else { 4 })?;
+        self.cursor.spend_values(count)?;
+        let number = |cursor: &mut Cursor<'_>| match marker {
+            VECTOR_INT => cursor.u32().map(|number| f64::from(number as i32)),
+            VECTOR_UINT => cursor.u32().map(f64::from),
+            _ => cursor.f64(),
         };
-        self.cursor.spend_values(items.len())?;
-        Ok(Value::StrictArray(items))
+        (0..count).map(|_| number(self.cursor).map(Value::Number)).collect()
     }
 
     fn dictionary(&mut self, count: usize) -> Result<Value> {
         self.cursor.u8()?;
         let mut object = Object::new();
         for _ in 0..count {
-            let key = match self.value()? {
-                Value::String(text) => text,
-                Value::Integer(number) => number.to_string(),
-                Value::Number(number) => number.to_string(),
-                _ => return Err(self.cursor.error("a dictionary's key is neither text nor number")),
-            };
+            let key = self.value()?;
+            let key = self.dictionary_key(key)?;
             object.push(key, self.value()?);
         }
         Ok(Value::EcmaArray(object))
+    }
+
+    fn dictionary_key(&self, key: Value) -> Result<String> {
+        match key {
+            Value::String(text) => Ok(text),
+            Value::Integer(number) => Ok(number.to_string()),
+            Value::Number(number) => Ok(number.to_string()),
+            _ => Err(self.cursor.error("a dictionary's key is neither text nor number")),
+        }
     }
 }
 
@@ -401,7 +418,6 @@ fn encode_u29(number: u32, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::amf::value::tests::any_value;
-    use crate::error::Error;
     use crate::limits;
     use proptest::prelude::*;
 

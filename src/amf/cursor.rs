@@ -27,13 +27,22 @@ impl<'a> Cursor<'a> {
         self.position >= self.bytes.len()
     }
 
-    /// Bytes not read yet.
-    pub fn left(&self) -> usize {
-        self.bytes.len().saturating_sub(self.position)
-    }
-
     pub fn error(&self, reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
         Error::Amf { offset: self.position, reason: reason.into() }
+    }
+
+    /// A reference to something that isn't there.
+    pub fn dangling(&self, index: usize) -> Error {
+        self.error(format!("reference {index} means nothing"))
+    }
+
+    /// Checks that so many values of at least `size` bytes can follow at all.
+    pub fn expect_values(&self, count: usize, size: usize) -> Result<()> {
+        let left = self.bytes.len().saturating_sub(self.position);
+        if count.saturating_mul(size) > left {
+            return Err(self.error(format!("{count} values in {left} bytes")));
+        }
+        Ok(())
     }
 
     pub fn take(&mut self, length: usize) -> Result<&'a [u8]> {

@@ -142,7 +142,12 @@ impl Stream {
         if state.left.is_some_and(|left| now.saturating_duration_since(left) >= grace) {
             state.left = None;
             if !state.players.is_empty() {
-                log::info!("{}: nobody published it again, its {} players are told", self.name, state.players.len());
+                log::info!(
+                    "{}: nobody published it again within {} s, its players are told ({})",
+                    self.name.escape_debug(),
+                    grace.as_secs(),
+                    state.players.len()
+                );
             }
             state.tell_lanes(|| Command::End(self.id));
             state.players.clear();

@@ -210,19 +210,18 @@ fn a_name_is_free_at_once_when_its_publisher_goes() {
 
 #[test]
 fn a_second_publisher_under_each_setting() {
-    let later = Instant::now() + limits::PUBLISHER_IDLE;
     for (replace, at_once, when_idle) in [
         (ReplacePublisher::Never, false, false),
         (ReplacePublisher::Idle, false, true),
         (ReplacePublisher::Always, true, true),
     ] {
-        for (now, granted) in [(Instant::now(), at_once), (later, when_idle)] {
+        for (silence, granted) in [(Duration::ZERO, at_once), (limits::PUBLISHER_IDLE, when_idle)] {
             let house = House::new(replace, Duration::ZERO);
             let (evicted_in, evicted) = crossbeam_channel::bounded(1);
             let evict = Box::new(move |reason: &str| evicted_in.send(reason.to_owned()).unwrap());
-            let mut first =
-                house.registry.publish("live/cam", Instant::now() - Duration::from_millis(1), evict).unwrap();
-            let second = house.registry.publish("live/cam", now, Box::new(|_| {}));
+            let start = Instant::now();
+            let mut first = house.registry.publish("live/cam", start, evict).unwrap();
+            let second = house.registry.publish("live/cam", start + silence, Box::new(|_| {}));
             assert_eq!(second.is_ok(), granted, "{replace:?}");
             assert_eq!(evicted.try_recv().is_ok(), granted, "{replace:?}");
             let packet = Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1] };

@@ -172,15 +172,7 @@ impl Message {
                 (MessageType::SetPeerBandwidth, [&size.to_be_bytes()[..], &[*limit as u8]].concat())
             }
             Self::Command(command) => (MessageType::CommandAmf0, command.encode()),
-            Self::Media(packet) => {
-                return Some(RawMessage {
-                    chunk_stream_id: chunk_stream_for(packet.kind),
-                    timestamp: packet.timestamp,
-                    type_id: packet.kind.type_id(),
-                    stream_id,
-                    payload: packet.payload.clone(),
-                });
-            }
+            Self::Media(packet) => return Some(media_message(packet.clone(), stream_id)),
             Self::Aggregate(_) | Self::Other(_) => return None,
         };
         let (chunk_stream_id, stream_id) = match (message_type, stream_id) {
@@ -190,6 +182,17 @@ impl Message {
         };
         let type_id = message_type.id();
         Some(RawMessage { chunk_stream_id, timestamp: Timestamp::ZERO, type_id, stream_id, payload })
+    }
+}
+
+/// A packet as a message on the chunk stream that suits it.
+pub fn media_message(packet: Packet, stream_id: u32) -> RawMessage {
+    RawMessage {
+        chunk_stream_id: chunk_stream_for(packet.kind),
+        timestamp: packet.timestamp,
+        type_id: packet.kind.type_id(),
+        stream_id,
+        payload: packet.payload,
     }
 }
 
