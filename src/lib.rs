@@ -3,6 +3,7 @@
 
 pub mod amf;
 pub mod error;
+pub mod flv;
 pub mod limits;
 pub mod live;
 pub mod media;

@@ -1,0 +1,32 @@
+//! FLV files (FLV 10.1 annex E, with the codecs of Enhanced RTMP): reading, writing, finding key frames.
+//!
+//! ```text
+//! file = "FLV" version flags header-length(4) [more header] PreviousTagSize0(4) tag*
+//! tag  = header(11) data PreviousTagSize(4)
+//! ```
+//!
+//! A tag's data is exactly the payload of the RTMP message of the same type, so both are a
+//! [`Packet`](crate::media::Packet).
+
+mod head;
+mod keyframe_index;
+mod metadata;
+mod reader;
+#[cfg(test)]
+pub(crate) mod sample;
+mod sequence_headers;
+pub mod tag;
+mod tail;
+mod time_base;
+mod writer;
+
+pub use head::Head;
+pub use keyframe_index::{KeyFrame, KeyframeIndex, Search};
+pub use metadata::Metadata;
+pub use reader::{Reader, TagStart};
+pub use sequence_headers::SequenceHeaders;
+pub use tag::TagHeader;
+pub use tail::last_timestamp;
+pub use time_base::TimeBase;
+pub(crate) use time_base::is_jump;
+pub use writer::Writer;
