@@ -9,5 +9,6 @@ pub mod live;
 pub mod media;
 pub mod rtmp;
 pub mod session;
+pub mod vod;
 
 pub use error::{Error, Result};

@@ -1,0 +1,350 @@
+//! The folder of videos.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::open::open_below;
+use super::{Video, name, not_found};
+use crate::flv::{Head, KeyframeIndex, Metadata};
+use crate::{Error, Result, limits};
+
+/// A folder of FLV files, and what is known about where they can be played from.
+///
+/// The key frames of at most [`limits::KEYFRAME_INDEXES`] files are remembered, for as long as size and
+/// modification time stay the same; the file not asked for the longest goes first. All viewers of a file
+/// share what is known of it; a search in one file doesn't hold up the viewers of another.
+#[derive(Debug)]
+pub struct Library {
+    root: PathBuf,
+    /// The latest used is last.
+    indexes: Mutex<Vec<(FileId, SharedIndex)>>,
+}
+
+type SharedIndex = Arc<Mutex<KeyframeIndex>>;
+
+/// A file in a certain state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+}
+
+impl FileId {
+    fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+/// A file that can be played.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListedVideo {
+    /// What to ask for: the path below the folder, without `.flv`.
+    pub name: String,
+    /// The file's size.
+    pub bytes: u64,
+}
+
+impl Library {
+    /// The videos below a folder, which need not exist yet.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root, indexes: Mutex::default() }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Opens the file that a name means. The name is the stream's path below the application, without
+    /// query: `sub/name`, with or without `.flv`, as it is or percent-encoded, `flv:name`.
+    ///
+    /// Never opens anything outside the folder, hidden, or other than a regular file: that, and a name
+    /// without a file, fails with [`Error::Refused`] and the code `NetStream.Play.StreamNotFound`. A name
+    /// over [`limits::NAME_BYTES`] fails with [`Error::Limit`], a file that isn't FLV with [`Error::Flv`] or
+    /// [`Error::Limit`], and one that can't be read with [`Error::Io`].
+    pub fn open(&self, name: &str) -> Result<Video> {
+        let mut why_not = not_found("no such file");
+        for path in name::candidates(name)? {
+            match self.open_path(&path) {
+                Ok(Some(video)) => return Ok(video),
+                Ok(None) => {}
+                Err(error) => why_not = error,
+            }
+        }
+        Err(why_not)
+    }
+
+    fn open_path(&self, path: &Path) -> Result<Option<Video>> {
+        let Some(file) = open_below(&self.root, path)? else { return Ok(None) };
+        let name = path.to_string_lossy().into_owned();
+        Video::new(name, file, |file, head, metadata| self.index(file, head, metadata)).map(Some)
+    }
+
+    fn index(&self, file: &File, head: &Head, metadata: &Metadata) -> Result<SharedIndex> {
+        let status = file.metadata().map_err(|error| Error::io("looking at a video file", error))?;
+        let id = FileId {
+            device: status.dev(),
+            inode: status.ino(),
+            bytes: status.len(),
+            modified: (status.mtime(), status.mtime_nsec()),
+        };
+        let mut indexes = self.indexes.lock();
+        let known = indexes.iter().position(|(other, _)| other.is_same_file(&id)).map(|at| indexes.remove(at));
+        let index = match known {
+            Some((known, index)) if known == id => index,
+            _ => Arc::new(Mutex::new(KeyframeIndex::new(head, metadata, id.bytes))),
+        };
+        if indexes.len() >= limits::KEYFRAME_INDEXES {
+            indexes.remove(0);
+        }
+        indexes.push((id, index.clone()));
+        Ok(index)
+    }
+
+    /// The files that end in `.flv`, sorted by name. Sub-folders are listed to a depth of
+    /// [`limits::LIBRARY_DEPTH`] and [`limits::LIBRARY_ENTRIES`] entries in all; links to folders are not
+    /// followed. What can't be read is left out.
+    pub fn list(&self) -> Vec<ListedVideo> {
+        let mut videos = Vec::new();
+        let mut folders = vec![(PathBuf::new(), 1)];
+        let mut entries_left = limits::LIBRARY_ENTRIES;
+        while let Some((folder, depth)) = folders.pop() {
+            let Ok(entries) = self.root.join(&folder).read_dir() else { continue };
+            for entry in entries.flatten() {
+                if entries_left == 0 {
+                    log::warn!("only {} files and folders of the video folder were listed", limits::LIBRARY_ENTRIES);
+                    videos.sort();
+                    return videos;
+                }
+                entries_left -= 1;
+                if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                    continue;
+                }
+                let path = folder.join(entry.file_name());
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() && depth < limits::LIBRARY_DEPTH => folders.push((path, depth + 1)),
+                    Ok(kind) if !kind.is_dir() => videos.extend(self.listed(&path)),
+                    _ => {}
+                }
+            }
+        }
+        videos.sort();
+        videos
+    }
+
+    fn listed(&self, path: &Path) -> Option<ListedVideo> {
+        let name = path.to_str()?.strip_suffix(".flv")?.to_owned();
+        name::candidates(&name).ok()?;
+        let file = open_below(&self.root, path).ok()??;
+        Some(ListedVideo { name, bytes: file.metadata().ok()?.len() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flv::sample;
+    use std::os::unix::fs::symlink;
+    use std::time::{Duration, SystemTime};
+
+    fn library(files: &[&str]) -> (tempfile::TempDir, Library) {
+        let parent = tempfile::tempdir().unwrap();
+        let root = parent.path().join("videos");
+        for file in files {
+            let path = root.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, sample::file(&sample::usual(2))).unwrap();
+        }
+        (parent, Library::new(root))
+    }
+
+    fn opened(library: &Library, name: &str) -> String {
+        library.open(name).unwrap_or_else(|error| panic!("{name}: {error}")).name().to_owned()
+    }
+
+    fn is_not_found(library: &Library, name: &str) -> bool {
+        matches!(library.open(name), Err(Error::Refused { code, .. }) if code == "NetStream.Play.StreamNotFound")
+    }
+
+    #[test]
+    fn a_name_finds_its_file() {
+        let files = ["a.flv", "b", "sub/deep/c.flv", "d e.flv", "100%.flv", "f%20g.flv", "\u{fc}\u{1f3a5}.flv"];
+        let (_parent, library) = library(&files);
+        for (name, file) in [
+            ("a", "a.flv"),
+            ("a.flv", "a.flv"),
+            ("flv:a", "a.flv"),
+            ("mp4:a.flv", "a.flv"),
+            ("/a", "a.flv"),
+            ("b", "b"),
+            ("b.flv", "b"),
+            ("sub/deep/c", "sub/deep/c.flv"),
+            ("sub//deep/mp4:c", "sub/deep/c.flv"),
+            ("d e", "d e.flv"),
+            ("d%20e.flv", "d e.flv"),
+            ("100%", "100%.flv"),
+            ("100%25", "100%.flv"),
+            ("f%20g", "f%20g.flv"),
+            ("\u{fc}\u{1f3a5}", "\u{fc}\u{1f3a5}.flv"),
+            ("%c3%bc%F0%9F%8E%A5.flv", "\u{fc}\u{1f3a5}.flv"),
+        ] {
+            assert_eq!(opened(&library, name), file, "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_opened() {
+        let (parent, library) = library(&["a.flv", "sub/c.flv", ".hidden.flv", ".git/d.flv"]);
+        let secret = parent.path().join("secret.flv");
+        std::fs::copy(library.root().join("a.flv"), &secret).unwrap();
+        symlink(&secret, library.root().join("absolute.flv")).unwrap();
+        symlink("../secret.flv", library.root().join("relative.flv")).unwrap();
+        symlink("..", library.root().join("sub/parent")).unwrap();
+        symlink("../..", library.root().join("sub/grandparent")).unwrap();
+        let fifo = library.root().join("fifo.flv");
+        rustix::fs::mknodat(rustix::fs::CWD, fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        let absolute = secret.to_str().unwrap();
+        for name in [
+            "nope",
+            "A",
+            "",
+            "sub",
+            "sub/",
+            "fifo",
+            "fifo.flv",
+            "absolute",
+            "relative",
+            ".hidden",
+            ".hidden.flv",
+            ".git/d",
+            "../secret",
+            "..%2fsecret",
+            "%2e%2e/secret.flv",
+            "sub/../../secret",
+            "sub/..",
+            "sub/../a",
+            "sub/grandparent/secret",
+            "..\\secret",
+            "..%5csecret",
+            "a.flv\0",
+            "a%00.flv",
+            "a.flv/x",
+            "flv:../secret",
+            "%252e%252e/secret",
+            absolute,
+        ] {
+            assert!(is_not_found(&library, name), "{name:?}");
+        }
+        assert_eq!(opened(&library, "sub/parent/a"), "sub/parent/a.flv", "a link that stays inside");
+    }
+
+    #[test]
+    fn the_reason_is_told() {
+        let (_parent, library) = library(&["a.flv", "sub/c.flv"]);
+        std::fs::write(library.root().join("text.flv"), "This is text.").unwrap();
+        std::fs::write(library.root().join("empty.flv"), "").unwrap();
+        let reason = |name| library.open(name).unwrap_err().to_string();
+        assert_eq!(reason("nope"), "NetStream.Play.StreamNotFound: no such file");
+        assert_eq!(reason("sub"), "NetStream.Play.StreamNotFound: not a regular file");
+        assert!(matches!(library.open("text"), Err(Error::Flv { offset: 0, .. })));
+        assert!(matches!(library.open("empty"), Err(Error::Flv { offset: 0, .. })));
+    }
+
+    #[test]
+    fn a_folder_can_come_later() {
+        let parent = tempfile::tempdir().unwrap();
+        let library = Library::new(parent.path().join("videos"));
+        assert!(is_not_found(&library, "a"));
+        assert!(library.list().is_empty());
+        std::fs::create_dir(library.root()).unwrap();
+        std::fs::write(library.root().join("a.flv"), sample::file(&[])).unwrap();
+        assert_eq!(opened(&library, "a"), "a.flv");
+    }
+
+    #[test]
+    fn viewers_share_an_index_until_the_file_changes() {
+        let (_parent, library) = library(&["a.flv", "b.flv"]);
+        let index = |name| library.open(name).unwrap().index;
+        let first = index("a");
+        assert!(Arc::ptr_eq(&first, &index("a.flv")));
+        assert!(!Arc::ptr_eq(&first, &index("b")));
+        let file = File::options().write(true).open(library.root().join("a.flv")).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+        let touched = index("a");
+        assert!(!Arc::ptr_eq(&first, &touched));
+        file.set_len(2000).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+        assert!(!Arc::ptr_eq(&touched, &index("a")));
+        assert_eq!(library.indexes.lock().len(), 2, "one for each file");
+    }
+
+    #[test]
+    fn limit_of_the_indexes() {
+        let names: Vec<String> = (0..=limits::KEYFRAME_INDEXES).map(|number| format!("{number}.flv")).collect();
+        let (_parent, library) = library(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let index = |number: usize| library.open(&names[number]).unwrap().index;
+        let kept: Vec<SharedIndex> = (0..limits::KEYFRAME_INDEXES).map(index).collect();
+        assert!(Arc::ptr_eq(&kept[0], &index(0)), "at the limit all are kept, and this one was used last");
+        index(limits::KEYFRAME_INDEXES);
+        assert_eq!(library.indexes.lock().len(), limits::KEYFRAME_INDEXES);
+        assert!(Arc::ptr_eq(&kept[0], &index(0)));
+        assert!(!Arc::ptr_eq(&kept[1], &index(1)), "the one not used for the longest went");
+    }
+
+    #[test]
+    fn the_duration_is_the_metadatas_or_the_last_tags() {
+        let (_parent, library) = library(&[]);
+        std::fs::create_dir(library.root()).unwrap();
+        let duration = |packets: &[crate::media::Packet], cut: usize| {
+            let bytes = sample::file(packets);
+            std::fs::write(library.root().join("a.flv"), &bytes[..bytes.len() - cut]).unwrap();
+            library.open("a").unwrap().duration()
+        };
+        let listed = sample::on_meta_data(crate::amf::Object::new().with("duration", 12.5));
+        assert_eq!(duration(&[vec![listed], sample::usual(2)].concat(), 0), Some(12.5));
+        let zero = sample::on_meta_data(crate::amf::Object::new().with("duration", 0.0));
+        assert_eq!(duration(&[vec![zero], sample::usual(2)].concat(), 0), Some(1.8));
+        assert_eq!(duration(&sample::seconds(4_000_000, 2), 0), Some(1.8));
+        assert_eq!(duration(&sample::usual(2), 1), None);
+        assert_eq!(duration(&[], 0), None);
+    }
+
+    #[test]
+    fn the_list() {
+        let (parent, library) =
+            library(&["b.flv", "a b.flv", "sub/c.flv", "d.mp4", ".x.flv", ".git/y.flv", "e\\f.flv"]);
+        symlink("b.flv", library.root().join("link.flv")).unwrap();
+        symlink(parent.path(), library.root().join("out")).unwrap();
+        symlink("nowhere", library.root().join("broken.flv")).unwrap();
+        let bytes = sample::file(&sample::usual(2)).len() as u64;
+        let expected = ["a b", "b", "link", "sub/c"].map(|name| ListedVideo { name: name.to_owned(), bytes });
+        assert_eq!(library.list(), expected);
+    }
+
+    #[test]
+    fn limit_of_the_lists_depth() {
+        let deep = |depth: usize| format!("{}a.flv", "x/".repeat(depth - 1));
+        for (depth, count) in [(limits::LIBRARY_DEPTH, 1), (limits::LIBRARY_DEPTH + 1, 0)] {
+            assert_eq!(library(&[&deep(depth)]).1.list().len(), count, "{depth}");
+        }
+    }
+
+    #[test]
+    fn limit_of_the_lists_entries() {
+        let parent = tempfile::tempdir().unwrap();
+        for number in 0..=limits::LIBRARY_ENTRIES {
+            if number == limits::LIBRARY_ENTRIES {
+                assert_eq!(Library::new(parent.path().to_owned()).list().len(), limits::LIBRARY_ENTRIES);
+            }
+            std::fs::write(parent.path().join(format!("{number}.flv")), "").unwrap();
+        }
+        assert_eq!(Library::new(parent.path().to_owned()).list().len(), limits::LIBRARY_ENTRIES);
+    }
+}

@@ -1,0 +1,99 @@
+//! Packets of a file as a viewer gets them.
+
+use super::{Video, is_near};
+use crate::flv::{KeyFrame, Metadata};
+use crate::media::{Packet, PacketKind, Timestamp};
+use crate::{Result, limits};
+
+/// Reads a video from one place to the next, with the times that its viewer is to see.
+pub(super) struct Source {
+    video: Video,
+    /// The time of the last frame read.
+    last_ms: u32,
+    /// The end, or damage; only another place brings more.
+    at_end: bool,
+}
+
+/// What the next tag of a file came to.
+pub(super) enum Step {
+    /// Something to send. Sound and pictures have the file's time, data has 0.
+    Packet(Packet),
+    /// A tag that nobody needs.
+    Nothing,
+    /// There is no more.
+    End,
+}
+
+impl Source {
+    /// At the video's first frame.
+    pub(super) fn new(video: Video) -> Self {
+        Self { video, last_ms: 0, at_end: true }
+    }
+
+    pub(super) fn video(&self) -> &Video {
+        &self.video
+    }
+
+    pub(super) fn first_frame(&self) -> KeyFrame {
+        KeyFrame { time_ms: self.video.head.first_frame_ms, offset: self.video.head.first_frame }
+    }
+
+    /// The time of the last frame read, or of the place gone to since.
+    pub(super) fn last_ms(&self) -> u32 {
+        self.last_ms
+    }
+
+    /// Goes to a place; gives the sequence headers that belong before its first frame.
+    pub(super) fn go_to(&mut self, place: KeyFrame) -> Result<Vec<Packet>> {
+        self.video.reader.seek_to(place.offset)?;
+        self.at_end = false;
+        self.last_ms = place.time_ms;
+        let mut headers = self.video.index.lock().sequence_headers(place.offset);
+        headers.iter_mut().for_each(|header| header.timestamp = Timestamp::new(place.time_ms));
+        Ok(headers)
+    }
+
+    /// Reads a tag. Damage, and trouble with reading, goes to the log and is the end.
+    pub(super) fn step(&mut self) -> Step {
+        if self.at_end {
+            return Step::End;
+        }
+        match self.video.reader.next_packet() {
+            Ok(Some(packet)) => self.stamp(packet).map_or(Step::Nothing, Step::Packet),
+            Ok(None) => self.end(),
+            Err(error) => {
+                self.video.warn(&error);
+                self.end()
+            }
+        }
+    }
+
+    fn end(&mut self) -> Step {
+        self.at_end = true;
+        Step::End
+    }
+
+    fn stamp(&mut self, mut packet: Packet) -> Option<Packet> {
+        let time_ms = self.video.head.time_base.time_ms(packet.timestamp);
+        let time_ms = match packet.kind {
+            PacketKind::Data => {
+                let payload = Metadata::without_set_data_frame(&packet.payload);
+                if !Metadata::is_in(payload) || payload.len() > limits::COMMAND_BYTES {
+                    return None;
+                }
+                packet.payload = payload.to_vec();
+                0
+            }
+            _ if packet.payload.is_empty() => return None,
+            // Some recorders write them with time 0 wherever they are.
+            _ if packet.is_sequence_header() && !is_near(time_ms, self.last_ms) => self.last_ms,
+            _ if packet.is_sequence_header() => time_ms,
+            _ => {
+                self.last_ms = time_ms;
+                time_ms
+            }
+        };
+        packet.timestamp = Timestamp::new(time_ms);
+        Some(packet)
+    }
+}

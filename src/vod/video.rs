@@ -1,0 +1,65 @@
+//! A file opened for one viewer.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::FileCursor;
+use crate::flv::{self, Head, KeyframeIndex, Metadata, Reader};
+use crate::media::Packet;
+use crate::{Error, Result};
+
+/// An FLV file opened for one viewer, to be handed to [`play`](super::play).
+#[derive(Debug)]
+pub struct Video {
+    pub(super) name: String,
+    pub(super) file: Arc<File>,
+    pub(super) reader: Reader<FileCursor>,
+    pub(super) head: Head,
+    /// Shared with the other viewers of the file.
+    pub(super) index: Arc<Mutex<KeyframeIndex>>,
+    listed_duration: Option<f64>,
+}
+
+impl Video {
+    /// Reads the head of a file. `index` finds what is known about the file's key frames, or keeps what it
+    /// is given. Fails with [`Error::Flv`] and [`Error::Limit`] when the file isn't FLV, and [`Error::Io`].
+    pub(super) fn new(
+        name: String,
+        file: File,
+        index: impl FnOnce(&File, &Head, &Metadata) -> Result<Arc<Mutex<KeyframeIndex>>>,
+    ) -> Result<Self> {
+        let file = Arc::new(file);
+        let mut reader = Reader::new(FileCursor::new(file.clone()))?;
+        let head = Head::read(&mut reader)?;
+        let metadata = head.metadata.as_ref().and_then(|packet| Metadata::parse(&packet.payload)).unwrap_or_default();
+        let index = index(&file, &head, &metadata)?;
+        Ok(Self { name, file, reader, head, index, listed_duration: metadata.duration })
+    }
+
+    /// The file's path below the library's folder.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file's `onMetaData`, at time 0.
+    pub fn metadata(&self) -> Option<&Packet> {
+        self.head.metadata.as_ref()
+    }
+
+    /// Length in seconds: what the metadata says, else the time of the last tag; `None` when the file
+    /// tells neither.
+    pub fn duration(&self) -> Option<f64> {
+        self.listed_duration.or_else(|| {
+            let last = flv::last_timestamp(&mut FileCursor::new(self.file.clone())).ok()??;
+            let milliseconds = self.head.time_base.time_ms(last);
+            (milliseconds > 0).then(|| f64::from(milliseconds) / 1000.0)
+        })
+    }
+
+    /// Says in the log what is wrong with the file, and where.
+    pub(super) fn warn(&self, error: &Error) {
+        log::warn!("video \"{}\": {error}", self.name.escape_debug());
+    }
+}
