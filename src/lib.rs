@@ -1,14 +1,84 @@
 //! gortmp: an RTMP camera relay and video-on-demand server, and the library it is made of.
+//!
+//! The whole server is a line:
+//!
+//! ```no_run
+//! gortmp::serve()?;
+//! # Ok::<(), gortmp::Error>(())
+//! ```
+//!
+//! With settings, and a handle to stop it, it is a [`Server`] with a [`Config`]. A program that publishes
+//! or plays is a [`Client`]:
+//!
+//! ```no_run
+//! use gortmp::media::{Packet, PacketKind, Timestamp};
+//!
+//! let mut camera = gortmp::Client::connect("127.0.0.1:1935", "live")?;
+//! camera.publish("livestream")?;
+//! camera.send(Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1, 0x21] })?;
+//! # Ok::<(), gortmp::Error>(())
+//! ```
+//!
+//! # The house
+//!
+//! The layers stand alone, and each imports only from lower levels; a test holds the code to that.
+//!
+//! | level | module | job |
+//! |---|---|---|
+//! | 0 | [`error`], [`limits`] | one error enum; every cap with its unit and reason |
+//! | 1 | [`amf`], [`media`] | values on the wire; one media message, its time, what its first bytes say |
+//! | 2 | [`rtmp`], [`flv`] | the two wire formats, over `Read` and `Write`; neither knows the other |
+//! | 3 | [`session`] | the protocol's state machine: a message in, actions out; no socket, thread or clock |
+//! | 4 | [`live`], [`vod`] | who gets which message when; which file a name means, and what of it is due |
+//! | 5 | [`connection`] | the only place where a socket meets the layers below |
+//! | 6 | [`config`], then [`server`] | checked settings; accept loop, deadlines, shutdown |
+//! | 7 | [`cli`] | options in, an exit code back |
+//!
+//! # The life of a live message
+//!
+//! ```text
+//!  publisher's socket                                             player's socket
+//!         │ blocking reads, BufReader                                    ▲ sends that never wait
+//!         ▼                                                              │
+//!  rtmp::chunk::ChunkReader     one unfinished message per        connection::Outgoing
+//!         │                     chunk stream                      queue, bounded in bytes and time
+//!         ▼                                                              ▲
+//!  session::Session             is this peer publishing?                 │
+//!         │                                                              │
+//!         ▼                                                              │
+//!  live::Publication            time, cache, one Arc                live::Lane
+//!         └───────────── crossbeam channel of each lane ───────────▶ a thread for all its players
+//! ```
+//!
+//! # Threads
+//!
+//! One accepts on each listener; one reads for each connection (`conn ADDRESS`); one lane for each core
+//! (`lane N`); one for each file that is being played (`vod NAME`); and the one in [`Server::run`] holds
+//! all deadlines against the clock twice a second, so that no read has a timeout that could lose bytes.
+//!
+//! # What the log levels mean
+//!
+//! - `error`: the server can't go on.
+//! - `warn`: someone should look: a client was refused or broke the rules, a player is too slow, a file is damaged.
+//! - `info`: what the server serves, who publishes and who plays, from when to when.
+//! - `debug`: every connection, and what was passed over.
 #![forbid(unsafe_code)]
 
 pub mod amf;
+pub mod cli;
+pub mod config;
+pub mod connection;
 pub mod error;
 pub mod flv;
 pub mod limits;
 pub mod live;
 pub mod media;
 pub mod rtmp;
+pub mod server;
 pub mod session;
 pub mod vod;
 
+pub use config::Config;
+pub use connection::{Client, ClientEvent};
 pub use error::{Error, Result};
+pub use server::{Handle, Server, serve};

@@ -1,3 +1,7 @@
 //! The program `gortmp`: options in, a server out.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    gortmp::cli::run(std::env::args().skip(1))
+}

@@ -1,0 +1,97 @@
+//! The settings of a server, checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+pub use crate::live::ReplacePublisher;
+
+/// The port that RTMP has been given.
+pub const DEFAULT_PORT: u16 = 1935;
+
+/// Everything that can be set. The defaults suit a camera or two on a LAN.
+///
+/// ```
+/// let config = gortmp::Config { video_dir: "films".into(), ..gortmp::Config::default() };
+/// assert_eq!(config.live_apps, ["live"]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen. Empty, the default, means `[::]:1935`, which takes IPv4 as well, or
+    /// `0.0.0.0:1935` on a machine without IPv6. Port 0 picks a free one.
+    pub listen: Vec<SocketAddr>,
+    /// The folder of the FLV files. Default: `video`.
+    pub video_dir: PathBuf,
+    /// Applications for live streams. Default: `live`.
+    pub live_apps: Vec<String>,
+    /// The application for files. Default: `gortmp`.
+    pub vod_app: String,
+    /// Start new players at the last key frame, which shows a picture at once and lags behind by up to
+    /// one group of pictures. Default: yes. A player may say otherwise by `?gop=0` or `?gop=1`.
+    pub gop_cache: bool,
+    /// What happens when a name is published twice. Default: [`ReplacePublisher::Idle`].
+    pub replace_publisher: ReplacePublisher,
+    /// How long players are kept when their publisher goes. Default: 10 s.
+    pub republish_grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            video_dir: "video".into(),
+            live_apps: vec!["live".to_owned()],
+            vod_app: "gortmp".to_owned(),
+            gop_cache: true,
+            replace_publisher: ReplacePublisher::default(),
+            republish_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// Says what can't work, and what to do about it.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub fn check(&self) -> Result<()> {
+        let apps = || self.live_apps.iter().chain([&self.vod_app]);
+        if let Some(app) =
+            apps().find(|app| app.is_empty() || app.contains(['/', '?', '%']) || app.contains(char::is_whitespace))
+        {
+            let hint = "an application is one part of a path, such as live";
+            return Err(Error::Config(format!("\"{}\" can't be an application: {hint}", app.escape_debug()).into()));
+        }
+        if self.live_apps.is_empty() {
+            return Err(Error::Config("there must be a live application: name one with --live-app".into()));
+        }
+        if self.live_apps.contains(&self.vod_app) {
+            let hint = "choose another name with --live-app or --vod-app";
+            return Err(Error::Config(
+                format!("\"{}\" can't be for live streams and for files: {hint}", self.vod_app).into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_told() {
+        assert!(Config::default().check().is_ok());
+        let bad = [
+            Config { vod_app: "live".into(), ..Config::default() },
+            Config { vod_app: String::new(), ..Config::default() },
+            Config { vod_app: "a/b".into(), ..Config::default() },
+            Config { live_apps: vec!["a b".into()], ..Config::default() },
+            Config { live_apps: Vec::new(), ..Config::default() },
+        ];
+        for config in bad {
+            assert!(matches!(config.check(), Err(Error::Config(_))), "{config:?}");
+        }
+    }
+}

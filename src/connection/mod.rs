@@ -1,0 +1,158 @@
+//! Where a client's socket meets the layers below: one thread reads, decides with the session, and acts.
+
+mod activity;
+mod client;
+mod outgoing;
+mod peer;
+mod vod_output;
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, Read};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
+
+use activity::Activity;
+pub use client::{Client, ClientEvent};
+pub use peer::Peer;
+use peer::Phase;
+
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::live::{LanePool, Registry};
+use crate::rtmp::chunk::ChunkReader;
+use crate::rtmp::handshake;
+use crate::rtmp::message::Message;
+use crate::session::{Reply, Session};
+use crate::vod::Library;
+
+/// How much is read from a socket at once, in bytes: a few messages of a camera.
+const READ_BUFFER: usize = 32 * 1024;
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub struct Service {
+    /// The live streams.
+    pub registry: Registry,
+    /// The lanes that bring them to players.
+    pub lanes: LanePool,
+    /// The files.
+    pub library: Library,
+    /// Applications for live streams.
+    pub live_apps: Vec<String>,
+    /// The application for files.
+    pub vod_app: String,
+    /// Start new players at the last key frame.
+    pub gop_cache: bool,
+}
+
+/// One client, from its handshake to its end.
+pub struct Connection {
+    service: Arc<Service>,
+    peer: Arc<Peer>,
+    session: Session,
+    /// What its message streams are doing.
+    activities: BTreeMap<u32, Activity>,
+}
+
+impl Connection {
+    /// Prepares an accepted socket. `name` stands for the client in the log: its address.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the socket can't be set up.
+    pub fn new(service: Arc<Service>, socket: &TcpStream, name: String) -> Result<Self> {
+        let setup = || {
+            socket.set_nodelay(true)?;
+            socket.set_write_timeout(Some(limits::WRITE_STALL))?;
+            rustix::net::sockopt::set_socket_keepalive(socket, true)?;
+            // A host that vanished: what stays unacknowledged, a ping at the least, ends the connection.
+            rustix::net::sockopt::set_tcp_user_timeout(socket, limits::PING_TIMEOUT.as_millis() as u32)?;
+            socket.try_clone()
+        };
+        let sending = setup().map_err(|error| Error::io("setting up a connection", error))?;
+        let peer = Peer::new(name, sending, service.lanes.pick());
+        Ok(Self { service, peer, session: Session::new(), activities: BTreeMap::new() })
+    }
+
+    /// The client as others see it.
+    pub fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    /// Serves the client until it leaves, breaks the rules or is told to go, and logs which.
+    pub fn run(mut self, socket: &TcpStream) {
+        let started = Instant::now();
+        let result = self.serve(socket);
+        for (_, activity) in std::mem::take(&mut self.activities) {
+            activity.end(&self.peer);
+        }
+        if let Err(Error::Refused { .. }) = &result {
+            let _ = linger(socket);
+        }
+        let end = match (result, self.peer.closed_because()) {
+            (_, Some(reason)) => format!("was closed: {reason}"),
+            (Err(error), None) if !error.is_disconnect() => {
+                log::warn!("{} {error}", self.peer);
+                "was closed".to_owned()
+            }
+            _ => "left".to_owned(),
+        };
+        self.peer.close(&end);
+        log::debug!(
+            "{} {end} after {:.1} s, {} bytes sent",
+            self.peer,
+            started.elapsed().as_secs_f32(),
+            self.peer.sent()
+        );
+    }
+
+    fn serve(&mut self, socket: &TcpStream) -> Result<()> {
+        log::debug!("{} connected", self.peer);
+        let mut reader = BufReader::with_capacity(READ_BUFFER, socket);
+        let kind = handshake::server::accept(&mut reader, &mut &*socket)?;
+        log::debug!("{} shook hands: {kind:?}", self.peer);
+        self.peer.enter(Phase::Idle);
+        // The handshake and the chunks share one buffer: the first chunk may come along with C2.
+        let mut chunks = ChunkReader::new(reader);
+        let mut actions = Vec::new();
+        let mut complaint = log::Level::Warn;
+        loop {
+            let message = chunks.read_chunk()?;
+            let now = Instant::now();
+            self.peer.heard(now);
+            if let Some(bytes) = chunks.acknowledgement_due() {
+                self.peer.reply(&[Reply { stream_id: 0, message: Message::Acknowledgement(bytes) }]);
+            }
+            let Some(raw) = message else { continue };
+            let stream_id = raw.stream_id;
+            match Message::decode(raw) {
+                Ok(message) => self.session.handle(stream_id, message, &mut actions)?,
+                Err(error) => {
+                    log::log!(complaint, "{} byte {}: {error}: passed over", self.peer, chunks.received());
+                    complaint = log::Level::Debug;
+                }
+            }
+            for action in actions.drain(..) {
+                self.act(action, now)?;
+            }
+        }
+    }
+}
+
+/// Lets a client that was refused something read why: closing a socket with unread bytes in it would
+/// take the answer back. librtmp stops at nothing but the end of the connection, so that comes first.
+fn linger(socket: &TcpStream) -> std::io::Result<()> {
+    socket.shutdown(Shutdown::Write)?;
+    let until = Instant::now() + limits::CLOSE_GRACE;
+    let mut unread = [0; 4096];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        socket.set_read_timeout(Some(left))?;
+        if (&*socket).read(&mut unread)? == 0 {
+            return Ok(());
+        }
+    }
+}

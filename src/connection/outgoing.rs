@@ -1,0 +1,457 @@
+//! The one way out to a peer: a queue in front of its socket, never waited for.
+//!
+//! Replies from the peer's own thread, live messages from a lane and a file player's messages all go
+//! through here, so that order is kept and no message is cut in two by another. What the socket does not
+//! take at once stays in the queue, and the connection's lane tries again until it is gone.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::live::{Backlog, LiveMessage, PLAYER_STREAM_ID};
+use crate::media::Packet;
+use crate::rtmp::chunk::ChunkWriter;
+use crate::rtmp::message::media_message;
+use crate::session::Reply;
+
+/// Pieces handed to the socket in one call.
+const SLICES: usize = 64;
+
+/// How often who waits for the socket looks whether it still has to.
+const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// The outgoing side of a connection.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    socket: TcpStream,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    writer: ChunkWriter,
+    entries: VecDeque<Entry>,
+    /// Bytes of the first entry that the socket has taken.
+    begun: usize,
+    waiting: usize,
+    /// Those of them that aren't shared with other players.
+    own: usize,
+    sent: u64,
+    /// When the socket last took something, or had nothing to take.
+    progress: Instant,
+    broken: bool,
+    /// A lane has promised to flush.
+    retried: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    content: Content,
+    /// When it was queued.
+    since: Instant,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// On [`PLAYER_STREAM_ID`].
+    Live(Arc<LiveMessage>),
+    /// On another message stream, which needs its own chunks.
+    LiveOn(u32, Vec<u8>, Arc<LiveMessage>),
+    /// Anything else.
+    Own(Vec<u8>),
+}
+
+impl Content {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Live(message) => message.chunks(),
+            Self::LiveOn(_, bytes, _) | Self::Own(bytes) => bytes,
+        }
+    }
+
+    /// Whether it is part of a live play on that message stream and can be done without.
+    fn is_droppable(&self, stream_id: u32) -> bool {
+        match self {
+            Self::Live(message) => stream_id == PLAYER_STREAM_ID && !message.is_essential,
+            Self::LiveOn(id, _, message) => stream_id == *id && !message.is_essential,
+            Self::Own(_) => false,
+        }
+    }
+}
+
+impl Outgoing {
+    pub fn new(socket: TcpStream) -> Self {
+        let queue = Queue {
+            writer: ChunkWriter::new(),
+            entries: VecDeque::new(),
+            begun: 0,
+            waiting: 0,
+            own: 0,
+            sent: 0,
+            progress: Instant::now(),
+            broken: false,
+            retried: false,
+        };
+        Self { socket, queue: Mutex::new(queue) }
+    }
+
+    /// Queues replies and sends what can be sent. Says whether a lane has to be asked to flush the rest.
+    pub fn reply(&self, replies: &[Reply]) -> bool {
+        let messages = replies.iter().filter_map(|reply| reply.message.encode(reply.stream_id));
+        self.own(|writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
+    }
+
+    /// The same for packets on a message stream.
+    pub fn packets(&self, stream_id: u32, packets: &mut Vec<Packet>) -> bool {
+        let messages = packets.drain(..).map(|packet| media_message(packet, stream_id));
+        self.own(|writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
+    }
+
+    fn own(&self, write: impl FnOnce(&mut ChunkWriter, &mut Vec<u8>)) -> bool {
+        let mut queue = self.queue.lock();
+        let mut bytes = Vec::new();
+        write(&mut queue.writer, &mut bytes);
+        queue.push(Content::Own(bytes), Instant::now());
+        if queue.own > limits::REPLY_QUEUE_BYTES {
+            log::debug!("a peer that asks without reading the answers is cut off");
+            queue.broken = true;
+        }
+        self.write(&mut queue);
+        queue.promise_retry()
+    }
+
+    /// Queues live messages and sends what can be sent. The second value is as in [`reply`](Self::reply).
+    pub fn live(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> (Backlog, bool) {
+        let mut queue = self.queue.lock();
+        let now = Instant::now();
+        for message in messages {
+            let content = match stream_id {
+                PLAYER_STREAM_ID => Content::Live(message.clone()),
+                _ => Content::LiveOn(stream_id, message.chunks_for(stream_id), message.clone()),
+            };
+            queue.push(content, now);
+        }
+        queue.broken |= queue.waiting > limits::PLAYER_QUEUE_CAP_BYTES;
+        self.write(&mut queue);
+        let age = queue.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.since));
+        (Backlog { bytes: queue.waiting, age }, queue.promise_retry())
+    }
+
+    /// Throws away what waits of a live play, but for what was begun and what is essential.
+    pub fn skip(&self, stream_id: u32) -> usize {
+        let mut queue = self.queue.lock();
+        let before = queue.entries.len();
+        let begun = queue.begun > 0;
+        let mut index = 0;
+        let mut dropped_bytes = 0;
+        queue.entries.retain(|entry| {
+            let keep = (begun && index == 0) || !entry.content.is_droppable(stream_id);
+            index += 1;
+            if !keep {
+                dropped_bytes += entry.content.bytes().len();
+            }
+            keep
+        });
+        queue.waiting -= dropped_bytes;
+        before - queue.entries.len()
+    }
+
+    /// Sends what can be sent; says whether anything still waits.
+    pub fn flush(&self) -> bool {
+        let mut queue = self.queue.lock();
+        self.write(&mut queue);
+        queue.retried = !queue.entries.is_empty();
+        queue.retried
+    }
+
+    /// Waits until at most `bytes` wait, while `go_on` says so.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`] when the connection has broken or `go_on` said no.
+    pub fn wait_for_room(&self, bytes: usize, go_on: impl Fn() -> bool) -> Result<()> {
+        loop {
+            let mut queue = self.queue.lock();
+            self.write(&mut queue);
+            if queue.broken || !go_on() {
+                return Err(Error::Disconnected);
+            }
+            if queue.waiting <= bytes {
+                return Ok(());
+            }
+            drop(queue);
+            // Errors show in the next write.
+            let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(&LOOK_UP));
+        }
+    }
+
+    /// How long the socket has taken nothing of what waits.
+    pub fn stalled(&self, now: Instant) -> Duration {
+        let queue = self.queue.lock();
+        if queue.entries.is_empty() { Duration::ZERO } else { now.saturating_duration_since(queue.progress) }
+    }
+
+    /// Bytes that the socket took.
+    pub fn sent(&self) -> u64 {
+        self.queue.lock().sent
+    }
+
+    /// Ends the connection; its reader wakes up.
+    pub fn shutdown(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    fn write(&self, queue: &mut Queue) {
+        if !queue.broken {
+            if let Err(error) = queue.write_to(&self.socket) {
+                log::debug!("sending: {error}");
+                queue.broken = true;
+            }
+        }
+        if queue.broken {
+            queue.clear();
+            self.shutdown();
+        }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, content: Content, since: Instant) {
+        let length = content.bytes().len();
+        if length == 0 || self.broken {
+            return;
+        }
+        if self.entries.is_empty() {
+            self.progress = since;
+        }
+        self.waiting += length;
+        if let Content::Own(_) = content {
+            self.own += length;
+        }
+        self.entries.push_back(Entry { content, since });
+    }
+
+    /// Says yes once, when something waits and nobody has promised to flush it.
+    fn promise_retry(&mut self) -> bool {
+        let needed = !self.entries.is_empty() && !self.retried;
+        self.retried |= needed;
+        needed
+    }
+
+    fn write_to(&mut self, socket: &TcpStream) -> io::Result<()> {
+        while !self.entries.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut count = 0;
+            let mut offered = 0;
+            for (slice, entry) in slices.iter_mut().zip(&self.entries) {
+                let skipped = if count == 0 { self.begun } else { 0 };
+                let bytes = entry.content.bytes().get(skipped..).unwrap_or_default();
+                *slice = IoSlice::new(bytes);
+                offered += bytes.len();
+                count += 1;
+            }
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match sendmsg(socket, &slices[..count], &mut SendAncillaryBuffer::default(), flags) {
+                Ok(taken) => {
+                    self.taken(taken);
+                    if taken < offered {
+                        return Ok(());
+                    }
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) if error == rustix::io::Errno::AGAIN => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn taken(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.progress = Instant::now();
+        }
+        self.sent += bytes as u64;
+        self.waiting -= bytes;
+        self.begun += bytes;
+        while let Some(front) = self.entries.front() {
+            let length = front.content.bytes().len();
+            if self.begun < length {
+                break;
+            }
+            self.begun -= length;
+            if let Some(Entry { content: Content::Own(bytes), .. }) = self.entries.pop_front() {
+                self.own -= bytes.len();
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.begun = 0;
+        self.waiting = 0;
+        self.own = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+    use crate::media::{PacketKind, Timestamp};
+    use crate::rtmp::chunk::ChunkReader;
+    use crate::rtmp::message::Message;
+    use crate::rtmp::user_control::UserControl;
+
+    /// An outgoing side and its peer's end, with little room between them.
+    fn pair() -> (Outgoing, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let here = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (there, _) = listener.accept().unwrap();
+        rustix::net::sockopt::set_socket_send_buffer_size(&here, 4096).unwrap();
+        (Outgoing::new(here), there)
+    }
+
+    fn message(kind: PacketKind, first: [u8; 2], length: usize) -> Arc<LiveMessage> {
+        let mut payload = vec![7; length];
+        payload[..2].copy_from_slice(&first);
+        Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::ZERO, payload }))
+    }
+
+    fn frame(length: usize) -> Arc<LiveMessage> {
+        message(PacketKind::Video, [0x27, 1], length)
+    }
+
+    /// Fills the socket until something waits, and returns how many frames it took.
+    fn fill(outgoing: &Outgoing) -> usize {
+        (1..).find(|_| outgoing.live(1, &[frame(50_000)]).0.bytes > 200_000).unwrap()
+    }
+
+    fn ping() -> Reply {
+        Reply { stream_id: 0, message: Message::UserControl(UserControl::PingRequest(0)) }
+    }
+
+    /// Reads messages until a ping comes: their first bytes.
+    fn read_to_ping(socket: TcpStream) -> Vec<u8> {
+        let mut reader = ChunkReader::new(socket);
+        let mut first_bytes = Vec::new();
+        loop {
+            let message = reader.read_message().unwrap();
+            match message.type_id {
+                4 => return first_bytes,
+                1 => {}
+                _ => first_bytes.push(message.payload[0]),
+            }
+        }
+    }
+
+    fn chunk_size() -> Reply {
+        Reply { stream_id: 0, message: Message::SetChunkSize(crate::rtmp::chunk::ChunkSize::LARGE) }
+    }
+
+    #[test]
+    fn a_full_socket_never_makes_the_sender_wait_and_a_retry_is_asked_for_once() {
+        let (outgoing, _there) = pair();
+        let mut retries = 0;
+        for _ in 0..1000 {
+            retries += usize::from(outgoing.live(1, &[frame(50_000)]).1);
+        }
+        assert_eq!(retries, 1);
+        assert!(outgoing.flush(), "something waits still");
+    }
+
+    #[test]
+    fn skipping_keeps_what_was_begun_and_what_is_essential() {
+        let (outgoing, there) = pair();
+        outgoing.reply(&[chunk_size()]);
+        let sent = fill(&outgoing);
+        outgoing.live(1, &[message(PacketKind::Video, [0x17, 0], 60), frame(60)]);
+        let skipped = outgoing.skip(1);
+        outgoing.reply(&[ping()]);
+        let reader = std::thread::spawn(move || read_to_ping(there));
+        while outgoing.flush() {
+            std::thread::yield_now();
+        }
+        let got = reader.join().unwrap();
+        assert!(skipped > 3, "{skipped}");
+        assert_eq!(got.len(), sent + 2 - skipped, "no message was cut");
+        assert_eq!(got.last(), Some(&0x17), "the sequence header");
+    }
+
+    #[test]
+    fn skipping_spares_other_message_streams_and_replies() {
+        let (outgoing, _there) = pair();
+        fill(&outgoing);
+        outgoing.live(2, &[frame(60)]);
+        outgoing.reply(&[ping()]);
+        outgoing.skip(1);
+        let left = outgoing.queue.lock().entries.iter().map(|entry| entry.content.is_droppable(2)).collect::<Vec<_>>();
+        assert_eq!(left[left.len() - 2..], [true, false]);
+        assert_eq!(outgoing.skip(2), 1);
+    }
+
+    #[test]
+    fn the_counts_come_back_to_zero() {
+        let (outgoing, mut there) = pair();
+        fill(&outgoing);
+        outgoing.reply(&[ping()]);
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            there.read_to_end(&mut bytes).unwrap();
+            bytes.len()
+        });
+        while outgoing.flush() {
+            std::thread::yield_now();
+        }
+        {
+            let queue = outgoing.queue.lock();
+            assert_eq!((queue.waiting, queue.own, queue.begun), (0, 0, 0));
+        }
+        assert_eq!(outgoing.stalled(Instant::now()), Duration::ZERO);
+        outgoing.shutdown();
+        assert_eq!(reader.join().unwrap() as u64, outgoing.sent());
+    }
+
+    #[test]
+    fn who_asks_without_reading_is_cut_off_at_the_limit() {
+        let (outgoing, _there) = pair();
+        outgoing.reply(&[chunk_size()]);
+        let packets = || vec![Packet { kind: PacketKind::Data, timestamp: Timestamp::ZERO, payload: vec![0; 1 << 20] }];
+        let mut sent = 0;
+        while !outgoing.queue.lock().broken {
+            outgoing.packets(1, &mut packets());
+            sent += 1;
+            assert!(sent < 100, "there is no end");
+        }
+        assert!(sent << 20 >= limits::REPLY_QUEUE_BYTES, "{sent}");
+        assert!(outgoing.wait_for_room(0, || true).is_err());
+        assert_eq!(outgoing.queue.lock().waiting, 0, "nothing is kept for it");
+    }
+
+    #[test]
+    fn headers_that_nobody_reads_do_not_pile_up_for_ever() {
+        let (outgoing, _there) = pair();
+        let header = message(PacketKind::Video, [0x17, 0], 1 << 20);
+        let pushed = (1..200).find(|_| {
+            outgoing.live(1, std::slice::from_ref(&header));
+            outgoing.queue.lock().broken
+        });
+        assert!(pushed.is_some_and(|count| count << 20 > limits::PLAYER_QUEUE_CAP_BYTES), "{pushed:?}");
+    }
+
+    #[test]
+    fn a_stall_is_measured_from_the_last_byte_taken() {
+        let (outgoing, _there) = pair();
+        fill(&outgoing);
+        let later = Instant::now() + Duration::from_secs(30);
+        assert!(outgoing.stalled(later) > Duration::from_secs(29));
+    }
+}

@@ -1,0 +1,288 @@
+//! A connected client as others see it: the lanes that send to it, and the server that watches over it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::outgoing::Outgoing;
+use crate::error::Result;
+use crate::limits;
+use crate::live::{Backlog, Lane, LiveMessage, Sink};
+use crate::media::Packet;
+use crate::rtmp::message::Message;
+use crate::rtmp::user_control::UserControl;
+use crate::session::{Reply, playing};
+
+/// What a client is doing, for the deadlines that hold meanwhile; of several things, the last of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// It has not finished the handshake: [`limits::HANDSHAKE_DEADLINE`].
+    Handshake,
+    /// It neither publishes nor plays: [`limits::IDLE_DEADLINE`].
+    Idle,
+    /// It plays: [`limits::PING_TIMEOUT`].
+    Playing,
+    /// It publishes: [`limits::PUBLISHER_SILENCE`].
+    Publishing,
+}
+
+/// A connected client.
+pub struct Peer {
+    name: String,
+    me: Weak<Self>,
+    lane: Lane,
+    outgoing: Outgoing,
+    vitals: Mutex<Vitals>,
+}
+
+#[derive(Debug)]
+struct Vitals {
+    phase: Phase,
+    /// When the phase began.
+    since: Instant,
+    received: Instant,
+    pinged: Instant,
+    /// When it shall end unless the client goes on, and why.
+    close_at: Option<(Instant, String)>,
+    /// Why the connection was ended from this side.
+    reason: Option<String>,
+}
+
+impl Peer {
+    pub(super) fn new(name: String, socket: std::net::TcpStream, lane: Lane) -> Arc<Self> {
+        let now = Instant::now();
+        let vitals =
+            Vitals { phase: Phase::Handshake, since: now, received: now, pinged: now, close_at: None, reason: None };
+        Arc::new_cyclic(|me| Self {
+            name,
+            me: me.clone(),
+            lane,
+            outgoing: Outgoing::new(socket),
+            vitals: Mutex::new(vitals),
+        })
+    }
+
+    pub(super) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// Sends replies, in order with all else.
+    pub(super) fn reply(&self, replies: &[Reply]) {
+        let needed = self.outgoing.reply(replies);
+        self.retry_if(needed);
+    }
+
+    /// Sends packets on a message stream and waits until the socket has taken most of what waits, while
+    /// `go_on` says so.
+    ///
+    /// # Errors
+    /// [`crate::Error::Disconnected`] when the connection has broken or `go_on` said no.
+    pub(super) fn packets(&self, stream_id: u32, packets: &mut Vec<Packet>, go_on: impl Fn() -> bool) -> Result<()> {
+        let needed = self.outgoing.packets(stream_id, packets);
+        self.retry_if(needed);
+        self.outgoing.wait_for_room(limits::FILE_AHEAD_BYTES, go_on)
+    }
+
+    fn retry_if(&self, needed: bool) {
+        if let (true, Some(me)) = (needed, self.me.upgrade()) {
+            self.lane.retry(me);
+        }
+    }
+
+    /// Notes that something came from the client.
+    pub(super) fn heard(&self, now: Instant) {
+        self.vitals.lock().received = now;
+    }
+
+    /// Another set of deadlines holds from now on. What the client does now is also a reason not to
+    /// close the connection after an end that it was told.
+    pub(super) fn enter(&self, phase: Phase) {
+        let mut vitals = self.vitals.lock();
+        vitals.phase = phase;
+        vitals.since = Instant::now();
+        vitals.close_at = None;
+    }
+
+    /// Ends the connection in a while, unless the client [`enter`](Self::enter)s another phase before.
+    pub(super) fn close_after(&self, delay: Duration, reason: &str) {
+        self.vitals.lock().close_at = Some((Instant::now() + delay, reason.to_owned()));
+    }
+
+    /// Ends the connection now.
+    pub fn close(&self, reason: &str) {
+        self.vitals.lock().reason.get_or_insert_with(|| reason.to_owned());
+        self.outgoing.shutdown();
+    }
+
+    /// Why the connection was ended, if this side did it.
+    pub(super) fn closed_because(&self) -> Option<String> {
+        self.vitals.lock().reason.clone()
+    }
+
+    /// Bytes sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.outgoing.sent()
+    }
+
+    /// Holds the deadlines against the clock and pings who is silent. To be called about every half second.
+    pub fn check(&self, now: Instant) {
+        if let Some(reason) = self.overdue(now) {
+            self.close(&reason);
+        } else if self.ping_due(now) {
+            let time = now.saturating_duration_since(self.vitals.lock().since).as_millis() as u32;
+            let message = Message::UserControl(UserControl::PingRequest(time));
+            self.reply(&[Reply { stream_id: 0, message }]);
+        }
+    }
+
+    fn overdue(&self, now: Instant) -> Option<String> {
+        let stalled = self.outgoing.stalled(now);
+        if stalled > limits::WRITE_STALL {
+            return Some(format!("it took nothing of what it was sent for {} s", stalled.as_secs()));
+        }
+        let vitals = self.vitals.lock();
+        if let Some((_, reason)) = vitals.close_at.as_ref().filter(|(at, _)| now >= *at) {
+            return Some(reason.clone());
+        }
+        let in_phase = now.saturating_duration_since(vitals.since);
+        let silent = now.saturating_duration_since(vitals.received);
+        let (time, limit, what) = match vitals.phase {
+            Phase::Handshake => (in_phase, limits::HANDSHAKE_DEADLINE, "the handshake took too long"),
+            Phase::Idle => (in_phase, limits::IDLE_DEADLINE, "it neither published nor played"),
+            Phase::Publishing => (silent, limits::PUBLISHER_SILENCE, "its publisher fell silent"),
+            Phase::Playing => (silent, limits::PING_TIMEOUT, "it answered no ping"),
+        };
+        (time > limit).then(|| format!("{what} ({} s)", limit.as_secs()))
+    }
+
+    fn ping_due(&self, now: Instant) -> bool {
+        let mut vitals = self.vitals.lock();
+        let quiet_since = vitals.received.max(vitals.pinged);
+        let due = vitals.phase == Phase::Playing && now.saturating_duration_since(quiet_since) >= limits::PING_AFTER;
+        if due {
+            vitals.pinged = now;
+        }
+        due
+    }
+}
+
+impl Sink for Peer {
+    fn push(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
+        let (backlog, needed) = self.outgoing.live(stream_id, messages);
+        self.retry_if(needed);
+        backlog
+    }
+
+    fn skip(&self, stream_id: u32) -> usize {
+        self.outgoing.skip(stream_id)
+    }
+
+    fn flush(&self) -> bool {
+        self.outgoing.flush()
+    }
+
+    fn ended(&self, stream_id: u32) {
+        self.reply(&playing::live_ended(stream_id));
+        if self.vitals.lock().phase != Phase::Publishing {
+            self.close_after(limits::CLOSE_GRACE, "the stream has ended");
+        }
+    }
+
+    fn peer(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}]", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use super::*;
+    use crate::live::LanePool;
+    use crate::rtmp::chunk::ChunkReader;
+
+    fn pair() -> (Arc<Peer>, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (here, _) = listener.accept().unwrap();
+        let lane = LanePool::start(1).unwrap().pick();
+        (Peer::new("192.0.2.7:5000".to_owned(), here, lane), there)
+    }
+
+    #[test]
+    fn each_phase_has_its_deadline() {
+        let second = Duration::from_secs(1);
+        for (phase, limit) in [
+            (Phase::Handshake, limits::HANDSHAKE_DEADLINE),
+            (Phase::Idle, limits::IDLE_DEADLINE),
+            (Phase::Publishing, limits::PUBLISHER_SILENCE),
+            (Phase::Playing, limits::PING_TIMEOUT),
+        ] {
+            let (peer, _there) = pair();
+            peer.enter(phase);
+            let now = Instant::now();
+            peer.check(now + limit - second);
+            assert_eq!(peer.closed_because(), None, "{phase:?}");
+            peer.check(now + limit + second);
+            assert!(peer.closed_because().is_some(), "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_drip_in_do_not_stretch_the_handshake() {
+        let (peer, _there) = pair();
+        let late = Instant::now() + limits::HANDSHAKE_DEADLINE + Duration::from_secs(1);
+        peer.heard(late);
+        peer.check(late);
+        assert!(peer.closed_because().is_some_and(|reason| reason.contains("handshake")));
+    }
+
+    #[test]
+    fn who_is_heard_stays() {
+        let (peer, _there) = pair();
+        for phase in [Phase::Publishing, Phase::Playing] {
+            peer.enter(phase);
+            let late = Instant::now() + 2 * limits::PING_TIMEOUT;
+            peer.heard(late);
+            peer.check(late + Duration::from_secs(1));
+        }
+        assert_eq!(peer.closed_because(), None);
+    }
+
+    #[test]
+    fn a_silent_player_is_pinged_now_and_then() {
+        let (peer, there) = pair();
+        peer.enter(Phase::Playing);
+        let now = Instant::now();
+        for seconds in [1, 31, 32, 62, 63] {
+            peer.check(now + Duration::from_secs(seconds));
+        }
+        peer.close("enough");
+        let mut reader = ChunkReader::new(there);
+        let pings =
+            std::iter::from_fn(|| reader.read_message().ok()).filter(|m| m.payload.starts_with(&[0, 6])).count();
+        assert_eq!(pings, 2);
+    }
+
+    #[test]
+    fn an_announced_end_comes_unless_the_client_goes_on() {
+        let (peer, _there) = pair();
+        peer.enter(Phase::Playing);
+        peer.close_after(Duration::ZERO, "the stream has ended");
+        peer.enter(Phase::Playing);
+        peer.check(Instant::now());
+        assert_eq!(peer.closed_because(), None);
+        peer.close_after(Duration::ZERO, "the stream has ended");
+        peer.check(Instant::now());
+        assert_eq!(peer.closed_because().as_deref(), Some("the stream has ended"));
+    }
+}

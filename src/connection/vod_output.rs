@@ -1,0 +1,110 @@
+//! A file being played to a client: its thread, and the way from there to the socket.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::Sender;
+
+use super::Peer;
+use super::activity::grace_after_file;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::media::Packet;
+use crate::session::{PlayRequest, Source, playing};
+use crate::vod::{self, Control, Notice, Output, Video};
+
+/// What a player has buffered when it doesn't say, in milliseconds.
+const DEFAULT_BUFFER_MS: u32 = 3_000;
+
+/// A file that is being played; dropping it ends it.
+pub(super) struct FilePlay {
+    name: String,
+    controls: Option<Sender<Control>>,
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl FilePlay {
+    /// Starts a thread that plays `video` to `peer`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when there is no thread to be had.
+    pub fn start(video: Video, request: &PlayRequest, stream_id: u32, peer: &Arc<Peer>) -> Result<Self> {
+        let name = request.path.to_string();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let buffer_ms = request.buffer_ms.unwrap_or(DEFAULT_BUFFER_MS);
+        let (controls, receiver) = crossbeam_channel::bounded(limits::VOD_CONTROLS);
+        let file_request = vod::PlayRequest { start_ms: request.start_ms, duration_ms: request.duration_ms, buffer_ms };
+        let mut output =
+            ToPeer { name: name.clone(), stream_id, peer: peer.clone(), stopped: stopped.clone(), buffer_ms };
+        let play = move || {
+            if let Err(error) = vod::play(video, file_request, receiver, &mut output) {
+                if !error.is_disconnect() {
+                    log::warn!("{} {}: {error}", output.peer, output.name);
+                    output.peer.close("its file could not be read on");
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("vod {name}"))
+            .stack_size(limits::THREAD_STACK_BYTES)
+            .spawn(play)
+            .map_err(|error| Error::io("starting a thread for a file", error))?;
+        Ok(Self { name, controls: Some(controls), stopped, thread: Some(thread) })
+    }
+
+    /// The stream's path, fit for the log.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Passes a wish on.
+    pub fn control(&self, control: Control) {
+        if let Some(controls) = &self.controls {
+            // The thread may have ended by itself.
+            let _ = controls.send(control);
+        }
+    }
+}
+
+impl Drop for FilePlay {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.controls = None;
+        // What comes next on the message stream must not mix with this.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct ToPeer {
+    name: String,
+    stream_id: u32,
+    peer: Arc<Peer>,
+    stopped: Arc<AtomicBool>,
+    buffer_ms: u32,
+}
+
+impl Output for ToPeer {
+    fn send(&mut self, batch: &mut Vec<Packet>) -> Result<()> {
+        self.peer.packets(self.stream_id, batch, || !self.stopped.load(Ordering::Relaxed))
+    }
+
+    fn notify(&mut self, notice: Notice) -> Result<()> {
+        let id = self.stream_id;
+        match notice {
+            Notice::Started => self.peer.reply(&playing::started(id, Source::Recording, &self.name)),
+            Notice::Paused => self.peer.reply(&playing::paused(id)),
+            Notice::Resumed => self.peer.reply(&playing::resumed(id)),
+            Notice::Sought { position_ms } => self.peer.reply(&playing::sought(id, Source::Recording, position_ms)),
+            Notice::SeekFailed { reason, .. } => self.peer.reply(&playing::seek_failed(id, &reason)),
+            Notice::Ended { duration_ms, bytes } => {
+                self.peer.reply(&playing::recording_ended(id, duration_ms, bytes));
+                self.peer.close_after(grace_after_file(self.buffer_ms), "the file has ended");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! The first lines in the log: what is served, with URLs to copy.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Server;
+use crate::config::DEFAULT_PORT;
+
+/// Files that are named; of more, only the number is told.
+const FILES: usize = 12;
+
+pub(super) fn log(server: &Server) {
+    let config = &server.config;
+    log::info!("gortmp {}", env!("CARGO_PKG_VERSION"));
+    for address in server.local_addrs() {
+        let also = if address.ip().is_unspecified() && address.is_ipv6() { " (IPv4 and IPv6)" } else { "" };
+        log::info!("listening on rtmp://{address}{also}");
+    }
+    let hosts: Vec<_> = server.local_addrs().flat_map(hosts).collect();
+    for host in &hosts {
+        for app in &config.live_apps {
+            log::info!(
+                "push to and play  rtmp://{host}/{app}/livestream  (any name will do; OBS: server rtmp://{host}/{app}, stream key livestream)"
+            );
+        }
+    }
+    let Some(host) = hosts.first() else { return };
+    let videos = server.service.library.list();
+    for video in videos.iter().take(FILES) {
+        let name = video.name.strip_suffix(".flv").unwrap_or(&video.name);
+        log::info!("play on demand    rtmp://{host}/{}/{}", config.vod_app, name.escape_debug());
+    }
+    match videos.len() {
+        0 => log::info!("no files to play on demand: put FLV files into {}", config.video_dir.display()),
+        count if count > FILES => log::info!("… and {} more files in {}", count - FILES, config.video_dir.display()),
+        _ => {}
+    }
+}
+
+/// How the address looks from outside: a listener on every interface has one URL for each address of
+/// the machine. Those of the LAN come first.
+fn hosts(address: SocketAddr) -> Vec<String> {
+    let port = if address.port() == DEFAULT_PORT { String::new() } else { format!(":{}", address.port()) };
+    if !address.ip().is_unspecified() {
+        return vec![host(address.ip()) + &port];
+    }
+    let mut ips: Vec<_> = if_addrs::get_if_addrs()
+        .unwrap_or_default()
+        .iter()
+        .map(if_addrs::Interface::ip)
+        .filter(|ip| ip.is_ipv4())
+        .collect();
+    ips.sort_by_key(IpAddr::is_loopback);
+    if ips.is_empty() {
+        ips.push(IpAddr::from([127, 0, 0, 1]));
+    }
+    ips.into_iter().map(|ip| host(ip) + &port).collect()
+}
+
+fn host(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_leave_the_default_port_out() {
+        assert_eq!(hosts("192.0.2.7:1935".parse().unwrap()), ["192.0.2.7"]);
+        assert_eq!(hosts("192.0.2.7:1936".parse().unwrap()), ["192.0.2.7:1936"]);
+        assert_eq!(hosts("[2001:db8::1]:1936".parse().unwrap()), ["[2001:db8::1]:1936"]);
+    }
+
+    #[test]
+    fn every_interface_means_at_least_this_machine() {
+        assert!(hosts("[::]:1935".parse().unwrap()).contains(&"127.0.0.1".to_owned()));
+    }
+}
