@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gortmp::media::{Packet, PacketKind, Timestamp};
+use gortmp::rtmp::message::Message;
+use gortmp::rtmp::user_control::UserControl;
 use gortmp::{Client, ClientEvent};
 
 /// How long anything may take that takes no time on an idle machine.
@@ -230,5 +232,47 @@ impl Drop for Running {
         if std::thread::panicking() {
             eprintln!("--- {}:\n{}\n---", self.output.display(), self.text());
         }
+    }
+}
+
+pub mod wire;
+
+/// A round trip to the server: what was sent before has been handled when this returns. Media that comes
+/// meanwhile is handed back.
+pub fn settle(client: &mut Client) -> Vec<Packet> {
+    let mut media = Vec::new();
+    client.message(0, &Message::UserControl(UserControl::PingRequest(0x5e77))).expect("a ping goes out");
+    loop {
+        match client.next_event().expect("the ping is answered") {
+            ClientEvent::Event(UserControl::PingResponse(0x5e77)) => return media,
+            ClientEvent::Media(packet) if packet.kind != PacketKind::Data => media.push(packet),
+            _ => {}
+        }
+    }
+}
+
+/// The next so many sounds and pictures.
+pub fn next_medias(client: &mut Client, count: usize) -> Vec<Packet> {
+    (0..count).map(|_| next_media(client)).collect()
+}
+
+/// One of the samples above with a number behind it, to tell it from its like.
+pub fn numbered(sample: &[u8], number: u32) -> Vec<u8> {
+    [sample, &number.to_be_bytes()].concat()
+}
+
+/// What [`numbered`] put at the end.
+pub fn number(packet: &Packet) -> u32 {
+    u32::from_be_bytes(*packet.payload.last_chunk().expect("a number"))
+}
+
+/// Waits until the server hangs up; returns what it sent before.
+pub fn read_to_end(mut socket: &std::net::TcpStream) -> Vec<u8> {
+    use std::io::{ErrorKind, Read};
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let mut bytes = Vec::new();
+    match socket.read_to_end(&mut bytes) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("the server did not hang up: {error}"),
+        _ => bytes,
     }
 }
