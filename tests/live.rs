@@ -247,7 +247,7 @@ fn receive_video_and_receive_audio_leave_a_kind_out() {
     send_all(&mut publisher, [video(0, AVC_HEADER), audio(0, AAC_HEADER), video(0, KEY)]);
     let mut player = player(&server, "live", "kinds");
     next_medias(&mut player, 3);
-    let mut receive = |player: &mut Client, what: &str, wanted: bool| {
+    let receive = |player: &mut Client, what: &str, wanted: bool| {
         player.command(what, Value::Null, vec![wanted.into()]).unwrap();
         if wanted {
             assert_eq!(next_status(player), "NetStream.Seek.Notify");
