@@ -1,0 +1,219 @@
+//! Players that read too slowly, or not at all, beside others that do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use gortmp::media::{Packet, PacketKind};
+use gortmp::{Client, ClientEvent, limits};
+use support::*;
+
+/// Pictures between two key frames, the first of them counted.
+const GROUP: u32 = 10;
+/// Bytes of a picture. At 30 pictures a second this would be 24 Mbit/s.
+const PICTURE: usize = 100_000;
+
+/// Picture `n` of the stream: it is full of its number, so that any cut shows.
+fn picture(n: u32) -> Packet {
+    let sample = if n % GROUP == 0 { KEY } else { INTER };
+    let filling = vec![n as u8; PICTURE];
+    video(n * 33, &numbered(&[&numbered(sample, n), &*filling].concat(), n))
+}
+
+/// The number of a picture whose bytes are all there.
+fn checked(packet: &Packet) -> u32 {
+    let n = number(packet);
+    assert!(*packet == picture(n), "picture {n} is whole");
+    n
+}
+
+/// Memory that a process holds, in bytes.
+fn resident(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// Reads a stream as fast as it comes and hands its frames on, headers left out.
+fn frames(mut player: Client) -> mpsc::Receiver<Packet> {
+    let (seen, watching) = mpsc::channel();
+    std::thread::spawn(move || {
+        while let Ok(event) = player.next_event() {
+            let ClientEvent::Media(packet) = event else { continue };
+            let is_frame = packet.kind != PacketKind::Data && !packet.is_sequence_header();
+            if is_frame && seen.send(packet).is_err() {
+                return;
+            }
+        }
+    });
+    watching
+}
+
+/// Publishes pictures no faster than the watcher gets them, so that nothing depends on the machine's speed.
+struct Publisher {
+    client: Client,
+    watching: mpsc::Receiver<Packet>,
+    sent: u32,
+    seen: u32,
+}
+
+impl Publisher {
+    /// Publishes `count` more; the watcher has seen all of them when this returns.
+    fn publish(&mut self, count: u32) {
+        let until = self.sent + count;
+        while self.seen < until {
+            while self.sent < until && self.sent < self.seen + GROUP {
+                self.client.send(picture(self.sent)).expect("the publisher is not disturbed");
+                self.sent += 1;
+            }
+            let seen = self.watching.recv_timeout(PATIENCE).expect("the other player gets on");
+            assert_eq!(checked(&seen), self.seen, "the other player gets every picture in order");
+            self.seen += 1;
+        }
+    }
+}
+
+/// A publisher, a player that keeps up, and one that has read nothing since it began.
+fn start(server: &Server, name: &str) -> (Publisher, Client) {
+    let mut client = publisher(server, name);
+    client.send(video(0, AVC_HEADER)).unwrap();
+    settle(&mut client);
+    let slow = player(server, "live", name);
+    // A small window, so that the server's side feels it soon.
+    rustix::net::sockopt::set_socket_recv_buffer_size(slow.socket(), 64 * 1024).unwrap();
+    let watching = frames(player(server, "live", name));
+    (Publisher { client, watching, sent: 0, seen: 0 }, slow)
+}
+
+#[test]
+fn a_player_that_takes_nothing_for_twenty_seconds_is_closed() {
+    let server = Server::start(&[]);
+    let (mut publisher, slow) = start(&server, "dead");
+    let stalled = Instant::now();
+    publisher.publish(200);
+    let patience = limits::WRITE_STALL + Duration::from_secs(10);
+    while !server.log().iter().any(|line| line.contains("it took nothing of what it was sent")) {
+        assert!(stalled.elapsed() < patience, "it is still there after {:?}", stalled.elapsed());
+        publisher.publish(1);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(stalled.elapsed() > limits::WRITE_STALL - Duration::from_secs(1), "after {:?}", stalled.elapsed());
+    drop(slow);
+    publisher.publish(20);
+}
+
+/// Publishes `count` pictures; returns the most memory that the server held meanwhile.
+fn publish_and_measure(server: &Server, publisher: &mut Publisher, count: u32) -> usize {
+    let measure = |_| {
+        publisher.publish(GROUP);
+        resident(server)
+    };
+    (0..count / GROUP).map(measure).max().unwrap()
+}
+
+#[test]
+fn one_that_stops_reading_disturbs_nobody_and_costs_little_memory() {
+    let server = Server::start(&[]);
+    let before = resident(&server);
+    let (mut publisher, slow) = start(&server, "stopped");
+    let most = publish_and_measure(&server, &mut publisher, 1_500);
+    // Of 150 MB, no more than a full queue waits, beside the group of pictures that is kept for late players.
+    let allowed = 2 * limits::PLAYER_QUEUE_BYTES + 8 * 1024 * 1024;
+    assert!(most < before + allowed, "{} MiB became {} MiB", before >> 20, most >> 20);
+    server.wait_for_log("is too slow");
+    drop(slow);
+    server.wait_for_log("messages dropped");
+    publisher.publish(GROUP);
+}
+
+#[test]
+fn many_that_stop_reading_share_what_waits_for_them() {
+    let server = Server::start(&[]);
+    let before = resident(&server);
+    let (mut publisher, _slow) = start(&server, "crowd");
+    let _crowd: Vec<_> = (0..20).map(|_| player(&server, "live", "crowd")).collect();
+    let most = publish_and_measure(&server, &mut publisher, 500);
+    // Were it not shared, it would be 20 × 4 MiB.
+    let allowed = 4 * limits::PLAYER_QUEUE_BYTES + 8 * 1024 * 1024;
+    assert!(most < before + allowed, "{} MiB became {} MiB", before >> 20, most >> 20);
+    server.wait_for_logs("is too slow", 21);
+}
+
+#[test]
+fn one_that_reads_again_goes_on_at_a_key_frame_with_whole_messages_and_the_newest_header() {
+    let server = Server::start(&[]);
+    let (mut publisher, mut slow) = start(&server, "again");
+    publisher.publish(300);
+    server.wait_for_log("is too slow");
+    // While pictures are left out, a header comes.
+    let new_header: &[u8] = &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x28];
+    publisher.client.send(video(300 * 33, new_header)).unwrap();
+    publisher.publish(300);
+
+    let reading = std::thread::spawn(move || {
+        let mut pictures = Vec::new();
+        let mut headers = Vec::new();
+        while pictures.last() < Some(&650) {
+            let packet = next_media(&mut slow);
+            assert_eq!(packet.kind, PacketKind::Video);
+            if packet.is_sequence_header() {
+                headers.push((pictures.len(), packet.payload));
+            } else {
+                pictures.push(checked(&packet));
+            }
+        }
+        (pictures, headers)
+    });
+    while !reading.is_finished() {
+        publisher.publish(GROUP);
+        assert!(publisher.sent < 3_000, "it gets on again");
+    }
+    let (pictures, headers) = reading.join().unwrap();
+
+    assert_eq!(pictures[0], 0);
+    let gaps: Vec<_> = pictures.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
+    assert!(!gaps.is_empty(), "it was slow enough to miss something");
+    for gap in gaps {
+        assert!(gap[1] > gap[0], "never back: {gap:?}");
+        assert_eq!(gap[1] % GROUP, 0, "a key frame after a gap: {gap:?}");
+    }
+    let last = headers.last().unwrap();
+    assert_eq!((headers.len(), &*headers[0].1, &*last.1), (2, AVC_HEADER, new_header));
+    assert_eq!(headers[0].0, 0, "the first header comes before all pictures");
+    let behind = &pictures[last.0..];
+    assert!(behind[0] >= 300, "the new header comes before the pictures that need it: {}", behind[0]);
+    assert!(pictures[..last.0].iter().all(|n| *n < 300), "and after those that don't");
+}
+
+#[test]
+fn sound_without_pictures_goes_on_for_a_slow_player_too() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "sound");
+    publisher.send(audio(0, AAC_HEADER)).unwrap();
+    settle(&mut publisher);
+    let slow = player(&server, "live", "sound");
+    let sound = |n: u32| audio(n * 23, &numbered(&[AAC, &vec![n as u8; 50_000]].concat(), n));
+    for n in 0..400 {
+        publisher.send(sound(n)).unwrap();
+    }
+    settle(&mut publisher);
+    server.wait_for_log("is too slow");
+
+    // It reads all that waits, and then what comes next.
+    let reading = frames(slow);
+    let mut last = None;
+    let mut n = 400;
+    while last < Some(400) {
+        publisher.send(sound(n)).unwrap();
+        n += 1;
+        while let Ok(packet) = reading.recv_timeout(Duration::from_millis(20)) {
+            let seen = number(&packet);
+            assert!(packet == sound(seen), "sound {seen} is whole");
+            assert!(Some(seen) > last, "never back");
+            last = Some(seen);
+        }
+        assert!(n < 1_400, "it gets on again");
+    }
+}
