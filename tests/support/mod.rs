@@ -80,6 +80,12 @@ impl Server {
         });
     }
 
+    /// Waits for the process to end by itself; returns its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        let status = wait_for("the server to end", || self.process.try_wait().expect("it can be waited for"));
+        status.code()
+    }
+
     /// Ends the process as a service manager does; returns its exit code.
     pub fn stop(mut self) -> Option<i32> {
         terminate(self.process.id());
