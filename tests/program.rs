@@ -1,0 +1,343 @@
+//! The program as a whole: its options, its exit codes, its end, and the same server as a library.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use gortmp::amf::Value;
+use gortmp::{Client, Config, Error};
+use support::wire::{self, Wire};
+use support::*;
+
+/// Runs the program until it ends by itself.
+fn run(options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gortmp")).args(options).env_remove("RUST_LOG").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for option in ["--help", "-h"] {
+        let output = run(&[option]);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+        let help = text(&output.stdout);
+        for part in ["Usage: gortmp", "--listen", "--video-dir", "--republish-grace", "rtmp://HOST/live/", "--version"]
+        {
+            assert!(help.contains(part), "{part}: {help}");
+        }
+    }
+    for option in ["--version", "-V"] {
+        let output = run(&[option]);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+        assert_eq!(text(&output.stdout), concat!("gortmp ", env!("CARGO_PKG_VERSION"), "\n"));
+    }
+}
+
+#[test]
+fn a_bad_option_is_one_line_and_exit_code_2() {
+    for (options, hint) in [
+        (&["--nonsense"][..], "nonsense"),
+        (&["--listen"], "listen"),
+        (&["--listen", "1935"], "0.0.0.0:1935"),
+        (&["--gop-cache", "perhaps"], "on or off"),
+        (&["--replace-publisher", "sometimes"], "never, idle or always"),
+        (&["--republish-grace", "long"], "a number of seconds"),
+        (&["--live-app", "x", "--vod-app", "x"], "--vod-app"),
+        (&["stray"], "stray"),
+        (&["-q", "-v"], "-v and -q"),
+    ] {
+        let output = run(options);
+        let error = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()), "{options:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{options:?}: {error}");
+        assert!(error.starts_with("gortmp: ") && error.contains(hint), "{options:?}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_start_is_one_line_and_exit_code_1() {
+    let videos = tempfile::tempdir().unwrap();
+    let videos = videos.path().to_str().unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (options, hints) in [
+        (
+            &["--video-dir", videos, "--listen", &*taken][..],
+            [other.local_addr().unwrap().port().to_string(), "--listen".into()],
+        ),
+        (&["--video-dir", videos, "--listen", "192.0.2.1:0"], ["192.0.2.1".into(), "--listen".into()]),
+        (
+            &["--listen", "127.0.0.1:0", "--video-dir", file.path().to_str().unwrap()],
+            [file.path().display().to_string(), "--video-dir".into()],
+        ),
+    ] {
+        let output = run(options);
+        let error = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()), "{options:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{options:?}: {error}");
+        assert!(hints.iter().all(|hint| error.contains(hint)), "{options:?}: {error}");
+    }
+}
+
+#[test]
+fn a_missing_video_folder_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let videos = dir.path().join("films/of mine");
+    let server = Server::with_videos(&videos, &[]);
+    assert!(videos.is_dir());
+    server.wait_for_log("made the folder");
+    publisher(&server, "works");
+}
+
+#[test]
+fn a_video_folder_that_cannot_be_made_does_not_stop_live_streams() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let server = Server::with_videos(std::path::Path::new("/proc/none/films"), &[]);
+    server.wait_for_log("no files to play");
+    publisher(&server, "works");
+    drop(file);
+}
+
+#[test]
+fn the_first_lines_of_the_log_say_what_to_push_and_play() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::with_videos(dir.path(), &["--live-app", "cam", "--live-app", "door"]);
+    for line in [
+        format!("gortmp {}", env!("CARGO_PKG_VERSION")),
+        format!("rtmp://{}/cam/livestream", server.address),
+        format!("rtmp://{}/door/livestream", server.address),
+    ] {
+        server.wait_for_log(&line);
+    }
+}
+
+#[test]
+fn several_addresses_are_one_server() {
+    let server = Server::start(&["--listen", "127.0.0.2:0"]);
+    let second = wait_for("the second address", || {
+        let log = server.log();
+        let line = log.iter().find(|line| line.contains("listening on rtmp://127.0.0.2:"))?;
+        line.split_once("rtmp://")?.1.parse::<std::net::SocketAddr>().ok()
+    });
+    let mut player = Client::connect(second, "live").unwrap();
+    player.set_timeout(Some(PATIENCE)).unwrap();
+    player.play("both", None).unwrap();
+    publisher(&server, "both").send(video(0, KEY)).unwrap();
+    assert_eq!(next_media(&mut player).payload, KEY);
+}
+
+#[test]
+fn a_signal_ends_it_promptly_with_everyone_connected() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(&[]);
+        let mut publisher = publisher(&server, "end");
+        publisher.send(video(0, KEY)).unwrap();
+        let mut player = player(&server, "live", "end");
+        assert_eq!(next_media(&mut player).payload, KEY);
+        // One that reads nothing, one in its handshake, one that has connected only.
+        let mut stalled = support::player(&server, "live", "end");
+        settle(&mut stalled);
+        for n in 0..300 {
+            publisher.send(video(n, &[KEY, &[0; 50_000]].concat())).unwrap();
+        }
+        let _half = wire::dial(server.address);
+        let _idle = Wire::new(server.address);
+        settle(&mut publisher);
+
+        let before = Instant::now();
+        let pid = server.pid().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        assert_eq!(server.wait(), Some(0), "{signal}");
+        assert!(before.elapsed() < Duration::from_secs(3), "{signal}: {:?}", before.elapsed());
+        server.wait_for_log("stopping");
+        while player.next_event().is_ok() {}
+        assert!(publisher.next_event().is_err());
+    }
+}
+
+#[test]
+fn its_port_is_free_again_at_once() {
+    let server = Server::start(&[]);
+    let address = server.address.to_string();
+    let mut player = player(&server, "live", "again");
+    settle(&mut player);
+    assert_eq!(server.stop(), Some(0));
+    // The connections of the first still linger in the system.
+    let second = Server::start(&["--listen", &address]);
+    second.wait_for_log(&format!("listening on rtmp://{address}"));
+}
+
+/// The refusal that a client gets from `ask`, and that its connection is closed then.
+fn refused(server: &Server, app: &str, ask: impl FnOnce(&mut Client) -> gortmp::Result<()>) -> (String, String) {
+    let asked = Client::connect(server.address, app).and_then(|mut client| {
+        client.set_timeout(Some(PATIENCE)).unwrap();
+        ask(&mut client)
+    });
+    match asked {
+        Err(Error::Refused { code, description }) => (code.into_owned(), description.into_owned()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn refusals_say_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::with_videos(dir.path(), &[]);
+    let nothing = |_: &mut Client| panic!("it was let in");
+    let (code, reason) = refused(&server, "stream", nothing);
+    assert_eq!(code, "NetConnection.Connect.Rejected");
+    assert!(reason.contains("\"stream\"") && reason.contains("live and gortmp"), "{reason}");
+    server.wait_for_log(&reason);
+
+    let (code, reason) = refused(&server, "gortmp", |client| client.publish("film"));
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(reason.contains("/live/"), "{reason}");
+
+    for name in ["", "/", "?key=x"] {
+        let (code, reason) = refused(&server, "live", |client| client.publish(name));
+        assert_eq!(code, "NetStream.Publish.BadName");
+        assert!(reason.contains("/live/NAME"), "{reason}");
+        let (code, reason) = refused(&server, "live", |client| client.play(name, None));
+        assert_eq!(code, "NetStream.Play.StreamNotFound");
+        assert!(reason.contains("/live/NAME"), "{reason}");
+    }
+    let (code, _) = refused(&server, "gortmp", |client| client.play("nothing", None));
+    assert_eq!(code, "NetStream.Play.StreamNotFound");
+}
+
+#[test]
+fn a_refused_application_is_an_error_with_that_transaction_and_then_the_end() {
+    let server = Server::start(&[]);
+    let mut wire = Wire::new(server.address);
+    wire.send(&wire::command(0, 5.0, "connect", Value::Null, Vec::new()));
+    let answer = wire.answer(5.0);
+    assert_eq!((answer.name.as_str(), wire::code(&answer)), ("_error", Some("NetConnection.Connect.Rejected")));
+    let before = Instant::now();
+    while wire.read().is_ok() {}
+    assert!(before.elapsed() < Duration::from_secs(4), "{:?}", before.elapsed());
+}
+
+#[test]
+fn names_of_the_applications_can_be_chosen() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::with_videos(dir.path(), &["--live-app", "cam", "--vod-app", "film"]);
+    let mut camera = Client::connect(server.address, "cam").unwrap();
+    camera.publish("door").unwrap();
+    assert_eq!(refused(&server, "film", |client| client.publish("door")).0, "NetStream.Publish.Denied");
+    for app in ["live", "gortmp"] {
+        assert_eq!(refused(&server, app, |_| Ok(())).0, "NetConnection.Connect.Rejected", "{app}");
+    }
+}
+
+#[test]
+fn quiet_logs_nothing_while_all_is_well() {
+    let dir = tempfile::tempdir().unwrap();
+    // Its port is known beforehand, since it doesn't say it.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
+    command.args(["-q", "--listen", &address.to_string(), "--video-dir", dir.path().to_str().unwrap()]);
+    command.env_remove("RUST_LOG");
+    let output = dir.path().join("output");
+    let mut running = Running::start(command, output);
+    let mut client = wait_for("it to listen", || Client::connect(address, "live").ok());
+    client.publish("quiet").unwrap();
+    drop(client);
+    terminate(running.pid());
+    assert_eq!(running.wait(PATIENCE), Some(0));
+    assert_eq!(running.text(), "");
+}
+
+#[test]
+fn the_library_serves_and_stops_from_another_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        listen: vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()],
+        video_dir: dir.path().join("video"),
+        ..Config::default()
+    };
+    let server = gortmp::Server::bind(config.clone()).unwrap();
+    let address = server.local_addr();
+    assert_ne!(address.port(), 0);
+    assert_eq!(server.local_addrs().count(), 2);
+    assert!(config.video_dir.is_dir());
+    let handle = server.handle();
+    let running = std::thread::spawn(move || server.run());
+
+    let mut publisher = Client::connect(address, "live").unwrap();
+    publisher.publish("embedded").unwrap();
+    let mut player = Client::connect(address, "live").unwrap();
+    player.set_timeout(Some(PATIENCE)).unwrap();
+    player.play("embedded", None).unwrap();
+    publisher.send(video(0, KEY)).unwrap();
+    assert_eq!(next_media(&mut player).payload, KEY);
+
+    let before = Instant::now();
+    handle.stop();
+    handle.stop();
+    running.join().unwrap().unwrap();
+    assert!(before.elapsed() < Duration::from_secs(3), "{:?}", before.elapsed());
+    while player.next_event().is_ok() {}
+    // Another one can be had, on the same port.
+    let again = gortmp::Server::bind(Config { listen: vec![address], ..config }).unwrap();
+    assert_eq!(again.local_addr(), address);
+}
+
+#[test]
+fn a_library_server_that_was_stopped_before_it_ran_returns() {
+    let dir = tempfile::tempdir().unwrap();
+    let listen = vec!["127.0.0.1:0".parse().unwrap()];
+    let server = gortmp::Server::bind(Config { listen, video_dir: dir.path().into(), ..Config::default() }).unwrap();
+    server.handle().stop();
+    server.run().unwrap();
+}
+
+/// Threads and open descriptors of the server.
+fn holdings(server: &Server) -> (usize, usize) {
+    let count = |what| std::fs::read_dir(format!("/proc/{}/{what}", server.pid())).unwrap().count();
+    (count("task"), count("fd"))
+}
+
+#[test]
+fn connections_that_are_gone_leave_nothing_behind() {
+    let server = Server::start(&["--republish-grace", "0"]);
+    // What is made once and kept.
+    drop(publisher(&server, "first"));
+    server.wait_for_logs(" left after", 1);
+    let before = wait_for("a calm server", || {
+        let now = holdings(&server);
+        std::thread::sleep(Duration::from_millis(100));
+        (now == holdings(&server)).then_some(now)
+    });
+
+    let mut connections = Vec::new();
+    for n in 0..200 {
+        let socket = match n % 5 {
+            0 => wire::dial(server.address),
+            1 => {
+                let socket = wire::dial(server.address);
+                (&socket).write_all(&wire::c0_c1()).unwrap();
+                socket
+            }
+            2 => Wire::open(server.address, "live").socket,
+            3 => Wire::publisher(server.address, &format!("gone {n}")).socket,
+            _ => Wire::player(server.address, &format!("gone {}", n - 1)).socket,
+        };
+        connections.push(socket);
+    }
+    let during = holdings(&server);
+    assert!(during.0 >= before.0 + 200 && during.1 >= before.1 + 200, "{before:?}, {during:?}");
+    for (n, socket) in connections.into_iter().enumerate() {
+        if n % 2 == 0 {
+            rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).unwrap();
+        }
+    }
+    wait_for("nothing to be left", || (holdings(&server) == before).then_some(()));
+    assert_eq!(server.stop(), Some(0));
+}
