@@ -32,6 +32,8 @@ step() {
 cd "$(dirname "$0")/.." || exit 1
 step scripts/install-test-tools.sh
 export RUSTDOCFLAGS=-Dwarnings
+# Most tests wait for players and publishers that take their time; more of them fit than there are cores.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-6}"
 step cargo fmt --check
 step cargo clippy --all-targets --locked -- -D warnings
 step cargo doc --no-deps --locked

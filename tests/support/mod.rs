@@ -241,6 +241,7 @@ impl Drop for Running {
     }
 }
 
+pub mod nginx;
 pub mod wire;
 
 /// A round trip to the server: what was sent before has been handled when this returns. Media that comes
