@@ -42,7 +42,7 @@ pub const AMF_REPEATED_BYTES: usize = 4 * 1024 * 1024;
 pub const NAME_BYTES: usize = 1024;
 
 /// Bytes of the cached group of pictures of one stream: 16 s at 8 Mbit/s. Over it the cache starts
-/// again at the next key frame.
+/// again at the next key frame. A stream with players holds them twice, the second time in chunks.
 pub const GOP_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Messages of the cached group of pictures of one stream.
@@ -51,6 +51,10 @@ pub const GOP_CACHE_MESSAGES: usize = 8192;
 /// Audio messages without a picture between them after which a stream counts as audio only and its
 /// old pictures are forgotten: about 4 s of AAC.
 pub const AUDIO_ONLY_AFTER: usize = 172;
+
+/// Bytes of a sequence header that is kept for players to come; real ones have some hundred. Each new
+/// player gets copies.
+pub const SEQUENCE_HEADER_BYTES: usize = 64 * 1024;
 
 /// Sequence headers kept for one stream: one for each kind and track.
 pub const SEQUENCE_HEADERS: usize = 32;
@@ -82,6 +86,16 @@ pub const CONNECTIONS: usize = 8192;
 /// From the connection to the end of the handshake, in total, however the bytes drip in.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
+/// A player that has paused may be silent, and leave unread what it was sent, for this long. Players that
+/// have paused often read nothing at all, pings included.
+pub const PAUSE: Duration = Duration::from_secs(4 * 60 * 60);
+
+/// How long a client's wish may wait for a file's thread that can't get rid of what it sends.
+pub const CONTROL_WAIT: Duration = Duration::from_secs(5);
+
+/// Files that one connection may play at once, each with a thread.
+pub const FILES_PER_CONNECTION: usize = 4;
+
 /// From the handshake to the first `publish` or `play`.
 pub const IDLE_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -94,7 +108,8 @@ pub const PUBLISHER_IDLE: Duration = Duration::from_secs(5);
 /// A player that has said nothing for this long gets a ping.
 pub const PING_AFTER: Duration = Duration::from_secs(30);
 
-/// A player that sends nothing for this long, no answer to two pings either, is closed.
+/// A player that sends nothing for this long, no answer to two pings either, is closed. So is a connection
+/// that was ended after its last bytes, if the client has not read them by then.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A peer whose socket takes no byte for this long is closed.

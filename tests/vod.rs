@@ -132,6 +132,21 @@ fn the_connection_is_closed_some_time_after_the_end() {
 }
 
 #[test]
+fn a_slow_reader_gets_every_byte_before_the_connection_is_closed() {
+    let dir = TempDir::new().unwrap();
+    let mut packets = packets(1);
+    packets.iter_mut().skip(2).for_each(|packet| packet.payload.resize(200_000, 0));
+    std::fs::write(dir.path().join("film.flv"), flv(&packets)).unwrap();
+    let server = Server::with_videos(dir.path(), &[]);
+    let mut client = play(&server, 100, vec!["film".into()]);
+    next_media(&mut client);
+    // The file has ended for the server, and the time to close the connection has come.
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(media_to_the_end(&mut client).len() + 1, packets.len());
+    assert!(client.next_event().unwrap_err().is_disconnect());
+}
+
+#[test]
 fn a_file_is_paced_once_the_buffer_is_full() {
     let dir = folder(8);
     let server = Server::with_videos(dir.path(), &[]);

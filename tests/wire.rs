@@ -413,10 +413,10 @@ fn bytes_are_acknowledged_every_half_window() {
 fn a_new_bandwidth_is_answered_with_a_window() {
     let server = Server::start(&[]);
     let mut wire = Wire::open(server.address, "live");
-    wire.send(&wire::message(2, 0, 6, 0, &[0, 0x10, 0, 0, 2]));
+    wire.send(&wire::message(2, 0, 6, 0, &[0, 0x10, 0, 0, 0]));
     assert_eq!(wire.next(), (0, Message::WindowAckSize(0x10_0000)));
     // The same again says nothing new.
-    wire.send(&wire::message(2, 0, 6, 0, &[0, 0x10, 0, 0, 2]));
+    wire.send(&wire::message(2, 0, 6, 0, &[0, 0x10, 0, 0, 0]));
     wire.send(&wire::message(2, 0, 4, 0, &[0, 6, 0, 0, 0, 1]));
     assert_eq!(wire.next(), (0, Message::UserControl(UserControl::PingResponse(1))));
 }

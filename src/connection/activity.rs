@@ -8,7 +8,7 @@ use super::vod_output::FilePlay;
 use super::{Connection, Peer};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::live::{Publication, StartAt, Subscription, Wanted};
+use crate::live::{Publication, Sink, StartAt, Subscription, Wanted};
 use crate::media::{Packet, PacketKind};
 use crate::rtmp::status::StatusCode;
 use crate::session::{Action, ConnectRequest, PlayRequest, PublishKind, Source, StreamPath, playing};
@@ -70,6 +70,7 @@ impl Connection {
             Action::Stop { stream_id } => {
                 if let Some(activity) = self.activities.remove(&stream_id) {
                     activity.end(&self.peer);
+                    self.peer.skip(stream_id);
                 }
                 self.enter_phase(Phase::Idle);
             }
@@ -188,6 +189,10 @@ impl Connection {
     }
 
     fn play_file(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), (StatusCode, String)> {
+        let files = self.activities.values().filter(|activity| matches!(activity, Activity::PlayingFile(_))).count();
+        if files >= limits::FILES_PER_CONNECTION {
+            return Err((StatusCode::PlayFailed, format!("this connection plays {files} files already")));
+        }
         let video = self.service.library.open(&request.path.name).map_err(|error| match error {
             Error::Refused { description, .. } => (StatusCode::PlayStreamNotFound, description.into_owned()),
             error => (StatusCode::PlayFailed, error.to_string()),
@@ -233,25 +238,27 @@ impl Connection {
 
     /// Takes the activity out, so that it and the connection can be used side by side.
     fn with_live_play(&mut self, stream_id: u32, change: impl FnOnce(&Self, &mut LivePlay)) {
-        if let Some(Activity::Playing(mut play)) = self.activities.remove(&stream_id) {
-            change(self, &mut play);
-            self.activities.insert(stream_id, Activity::Playing(play));
+        let Some(mut activity) = self.activities.remove(&stream_id) else { return };
+        if let Activity::Playing(play) = &mut activity {
+            change(self, play);
         }
+        self.activities.insert(stream_id, activity);
     }
 
     /// Tells a file's player something; says whether the message stream plays a file.
-    fn control(&self, stream_id: u32, control: Control) -> bool {
-        let Some(Activity::PlayingFile(play)) = self.activities.get(&stream_id) else { return false };
+    fn control(&mut self, stream_id: u32, control: Control) -> bool {
+        let Some(Activity::PlayingFile(play)) = self.activities.get_mut(&stream_id) else { return false };
         play.control(control);
         true
     }
 
     fn pause(&mut self, stream_id: u32, paused: bool, position_ms: u32) {
         let control = if paused { Control::Pause { position_ms } } else { Control::Resume { position_ms } };
-        self.enter_phase(Phase::Playing);
-        if self.control(stream_id, control) {
-            return;
+        // Going on may bring the end at once, which must find the phase in place; standing still does not.
+        if !paused {
+            self.enter_phase(Phase::Playing);
         }
+        self.control(stream_id, control);
         self.with_live_play(stream_id, |connection, play| {
             if paused {
                 play.unsubscribe();
@@ -261,10 +268,13 @@ impl Connection {
                 connection.subscribe(stream_id, play, StartAt::NextKeyFrame);
             }
         });
+        if paused {
+            self.enter_phase(Phase::Idle);
+        }
     }
 
     fn seek(&mut self, stream_id: u32, position_ms: u32) {
-        self.enter_phase(Phase::Playing);
+        self.enter_phase(Phase::Idle);
         if self.control(stream_id, Control::Seek { position_ms }) {
             return;
         }
@@ -302,6 +312,8 @@ impl Connection {
     fn enter_phase(&self, least: Phase) {
         let phases = self.activities.values().map(|activity| match activity {
             Activity::Publishing { .. } => Phase::Publishing,
+            Activity::Playing(play) if play.subscription.is_none() => Phase::Paused,
+            Activity::PlayingFile(play) if play.is_paused() => Phase::Paused,
             Activity::Playing(_) | Activity::PlayingFile(_) => Phase::Playing,
         });
         self.peer.enter(phases.fold(least, Phase::max));

@@ -65,11 +65,11 @@ impl Connection {
             socket.set_nodelay(true)?;
             socket.set_write_timeout(Some(limits::WRITE_STALL))?;
             rustix::net::sockopt::set_socket_keepalive(socket, true)?;
-            // A host that vanished: what stays unacknowledged, a ping at the least, ends the connection.
-            rustix::net::sockopt::set_tcp_user_timeout(socket, limits::PING_TIMEOUT.as_millis() as u32)?;
             socket.try_clone()
         };
         let sending = setup().map_err(|error| Error::io("setting up a connection", error))?;
+        // A host that vanished is found out by what stays unacknowledged, a ping at the least, and while a
+        // player has paused by the system's keepalive.
         let peer = Peer::new(name, sending, service.lanes.pick());
         Ok(Self { service, peer, session: Session::new(), activities: BTreeMap::new() })
     }

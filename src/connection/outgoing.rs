@@ -48,6 +48,8 @@ struct Queue {
     /// When the socket last took something, or had nothing to take.
     progress: Instant,
     broken: bool,
+    /// Nothing more will be sent.
+    finished: bool,
     /// A lane has promised to flush.
     retried: bool,
 }
@@ -98,6 +100,7 @@ impl Outgoing {
             sent: 0,
             progress: Instant::now(),
             broken: false,
+            finished: false,
             retried: false,
         };
         Self { socket, queue: Mutex::new(queue) }
@@ -203,6 +206,27 @@ impl Outgoing {
         self.queue.lock().sent
     }
 
+    /// Ends this side of the connection once nothing waits; says whether it did. The peer reads what is on
+    /// its way and then the end: to close the socket would take that away from it.
+    pub fn finish(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let idle = queue.entries.is_empty();
+        if idle && !queue.finished {
+            queue.finished = true;
+            let _ = self.socket.shutdown(Shutdown::Write);
+        }
+        idle
+    }
+
+    /// How long sent bytes may stay unacknowledged, or unread by a peer that has no room for them, before
+    /// the system ends the connection; for ever if `None`.
+    pub fn set_user_timeout(&self, timeout: Option<Duration>) {
+        let milliseconds = timeout.map_or(0, |timeout| timeout.as_millis() as u32);
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&self.socket, milliseconds) {
+            log::debug!("setting a timeout: {error}");
+        }
+    }
+
     /// Ends the connection; its reader wakes up.
     pub fn shutdown(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
@@ -225,7 +249,7 @@ impl Outgoing {
 impl Queue {
     fn push(&mut self, content: Content, since: Instant) {
         let length = content.bytes().len();
-        if length == 0 || self.broken {
+        if length == 0 || self.broken || self.finished {
             return;
         }
         if self.entries.is_empty() {

@@ -23,6 +23,8 @@ pub(super) enum Phase {
     Handshake,
     /// It neither publishes nor plays: [`limits::IDLE_DEADLINE`].
     Idle,
+    /// It has paused what it plays: [`limits::PAUSE`].
+    Paused,
     /// It plays: [`limits::PING_TIMEOUT`].
     Playing,
     /// It publishes: [`limits::PUBLISHER_SILENCE`].
@@ -46,7 +48,9 @@ struct Vitals {
     received: Instant,
     pinged: Instant,
     /// When it shall end unless the client goes on, and why.
-    close_at: Option<(Instant, String)>,
+    close_at: Option<(Instant, &'static str)>,
+    /// When this side ended.
+    finished: Option<Instant>,
     /// Why the connection was ended from this side.
     reason: Option<String>,
 }
@@ -54,15 +58,18 @@ struct Vitals {
 impl Peer {
     pub(super) fn new(name: String, socket: std::net::TcpStream, lane: Lane) -> Arc<Self> {
         let now = Instant::now();
-        let vitals =
-            Vitals { phase: Phase::Handshake, since: now, received: now, pinged: now, close_at: None, reason: None };
-        Arc::new_cyclic(|me| Self {
-            name,
-            me: me.clone(),
-            lane,
-            outgoing: Outgoing::new(socket),
-            vitals: Mutex::new(vitals),
-        })
+        let outgoing = Outgoing::new(socket);
+        outgoing.set_user_timeout(Some(limits::PING_TIMEOUT));
+        let vitals = Vitals {
+            phase: Phase::Handshake,
+            since: now,
+            received: now,
+            pinged: now,
+            close_at: None,
+            finished: None,
+            reason: None,
+        };
+        Arc::new_cyclic(|me| Self { name, me: me.clone(), lane, outgoing, vitals: Mutex::new(vitals) })
     }
 
     pub(super) fn lane(&self) -> &Lane {
@@ -101,14 +108,24 @@ impl Peer {
     /// close the connection after an end that it was told.
     pub(super) fn enter(&self, phase: Phase) {
         let mut vitals = self.vitals.lock();
+        if (vitals.phase == Phase::Paused) != (phase == Phase::Paused) {
+            let timeout = (phase != Phase::Paused).then_some(limits::PING_TIMEOUT);
+            self.outgoing.set_user_timeout(timeout);
+        }
         vitals.phase = phase;
         vitals.since = Instant::now();
         vitals.close_at = None;
     }
 
-    /// Ends the connection in a while, unless the client [`enter`](Self::enter)s another phase before.
-    pub(super) fn close_after(&self, delay: Duration, reason: &str) {
-        self.vitals.lock().close_at = Some((Instant::now() + delay, reason.to_owned()));
+    /// Takes an announced end back.
+    pub(super) fn stay(&self) {
+        self.vitals.lock().close_at = None;
+    }
+
+    /// Ends the connection in a while, when the client has been sent everything, unless it
+    /// [`enter`](Self::enter)s another phase before.
+    pub(super) fn close_after(&self, delay: Duration, reason: &'static str) {
+        self.vitals.lock().close_at = Some((Instant::now() + delay, reason));
     }
 
     /// Ends the connection now.
@@ -131,6 +148,10 @@ impl Peer {
     pub fn check(&self, now: Instant) {
         if let Some(reason) = self.overdue(now) {
             self.close(&reason);
+        } else if self.end_is_due(now) {
+            if self.outgoing.finish() {
+                self.vitals.lock().finished.get_or_insert(now);
+            }
         } else if self.ping_due(now) {
             let time = now.saturating_duration_since(self.vitals.lock().since).as_millis() as u32;
             let message = Message::UserControl(UserControl::PingRequest(time));
@@ -138,14 +159,20 @@ impl Peer {
         }
     }
 
+    fn end_is_due(&self, now: Instant) -> bool {
+        let vitals = self.vitals.lock();
+        vitals.phase != Phase::Paused && vitals.close_at.is_some_and(|(at, _)| now >= at)
+    }
+
     fn overdue(&self, now: Instant) -> Option<String> {
         let stalled = self.outgoing.stalled(now);
-        if stalled > limits::WRITE_STALL {
-            return Some(format!("it took nothing of what it was sent for {} s", stalled.as_secs()));
-        }
         let vitals = self.vitals.lock();
-        if let Some((_, reason)) = vitals.close_at.as_ref().filter(|(at, _)| now >= *at) {
-            return Some(reason.clone());
+        if let (Some(finished), Some((_, reason))) = (vitals.finished, vitals.close_at) {
+            let unread = now.saturating_duration_since(finished) > limits::PING_TIMEOUT;
+            return unread.then(|| reason.to_owned());
+        }
+        if stalled > limits::WRITE_STALL && vitals.phase != Phase::Paused {
+            return Some(format!("it took nothing of what it was sent for {} s", stalled.as_secs()));
         }
         let in_phase = now.saturating_duration_since(vitals.since);
         let silent = now.saturating_duration_since(vitals.received);
@@ -153,6 +180,7 @@ impl Peer {
             Phase::Handshake => (in_phase, limits::HANDSHAKE_DEADLINE, "the handshake took too long"),
             Phase::Idle => (in_phase, limits::IDLE_DEADLINE, "it neither published nor played"),
             Phase::Publishing => (silent, limits::PUBLISHER_SILENCE, "its publisher fell silent"),
+            Phase::Paused => (silent, limits::PAUSE, "it paused and was not heard of again"),
             Phase::Playing => (silent, limits::PING_TIMEOUT, "it answered no ping"),
         };
         (time > limit).then(|| format!("{what} ({} s)", limit.as_secs()))
@@ -204,6 +232,7 @@ impl fmt::Display for Peer {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;
@@ -226,6 +255,7 @@ mod tests {
             (Phase::Idle, limits::IDLE_DEADLINE),
             (Phase::Publishing, limits::PUBLISHER_SILENCE),
             (Phase::Playing, limits::PING_TIMEOUT),
+            (Phase::Paused, limits::PAUSE),
         ] {
             let (peer, _there) = pair();
             peer.enter(phase);
@@ -275,7 +305,7 @@ mod tests {
 
     #[test]
     fn an_announced_end_comes_unless_the_client_goes_on() {
-        let (peer, _there) = pair();
+        let (peer, mut there) = pair();
         peer.enter(Phase::Playing);
         peer.close_after(Duration::ZERO, "the stream has ended");
         peer.enter(Phase::Playing);
@@ -283,6 +313,47 @@ mod tests {
         assert_eq!(peer.closed_because(), None);
         peer.close_after(Duration::ZERO, "the stream has ended");
         peer.check(Instant::now());
+        let mut end = Vec::new();
+        there.read_to_end(&mut end).unwrap();
+        assert_eq!((end.len(), peer.closed_because()), (0, None), "it may still say something");
+        peer.check(Instant::now() + limits::PING_TIMEOUT + Duration::from_secs(1));
         assert_eq!(peer.closed_because().as_deref(), Some("the stream has ended"));
+    }
+
+    #[test]
+    fn what_waits_is_sent_before_the_end() {
+        let (peer, mut there) = pair();
+        peer.enter(Phase::Playing);
+        let mut packets = vec![Packet {
+            kind: crate::media::PacketKind::Video,
+            timestamp: crate::media::Timestamp::ZERO,
+            payload: vec![7; 16 << 20],
+        }];
+        let needed = peer.outgoing.packets(1, &mut packets);
+        assert!(needed, "it is more than the socket takes");
+        peer.close_after(Duration::ZERO, "the file has ended");
+        peer.check(Instant::now());
+        let reading = std::thread::spawn(move || std::io::copy(&mut there, &mut std::io::sink()).unwrap());
+        while peer.outgoing.flush() {
+            std::thread::yield_now();
+        }
+        peer.check(Instant::now());
+        assert!(reading.join().unwrap() > 16 << 20);
+    }
+
+    #[test]
+    fn who_has_paused_may_read_nothing() {
+        let (peer, _there) = pair();
+        peer.enter(Phase::Paused);
+        let mut packets = vec![Packet {
+            kind: crate::media::PacketKind::Video,
+            timestamp: crate::media::Timestamp::ZERO,
+            payload: vec![7; 16 << 20],
+        }];
+        peer.outgoing.packets(1, &mut packets);
+        peer.check(Instant::now() + limits::PAUSE - Duration::from_secs(1));
+        assert_eq!(peer.closed_because(), None);
+        peer.check(Instant::now() + limits::PAUSE + Duration::from_secs(1));
+        assert!(peer.closed_because().is_some());
     }
 }

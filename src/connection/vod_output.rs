@@ -1,10 +1,10 @@
 //! A file being played to a client: its thread, and the way from there to the socket.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{SendTimeoutError, Sender};
 
 use super::Peer;
 use super::activity::grace_after_file;
@@ -20,7 +20,11 @@ const DEFAULT_BUFFER_MS: u32 = 3_000;
 /// A file that is being played; dropping it ends it.
 pub(super) struct FilePlay {
     name: String,
+    peer: Arc<Peer>,
     controls: Option<Sender<Control>>,
+    /// How much the client has buffered, in milliseconds.
+    buffer_ms: Arc<AtomicU32>,
+    is_paused: bool,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -36,8 +40,14 @@ impl FilePlay {
         let buffer_ms = request.buffer_ms.unwrap_or(DEFAULT_BUFFER_MS);
         let (controls, receiver) = crossbeam_channel::bounded(limits::VOD_CONTROLS);
         let file_request = vod::PlayRequest { start_ms: request.start_ms, duration_ms: request.duration_ms, buffer_ms };
-        let mut output =
-            ToPeer { name: name.clone(), stream_id, peer: peer.clone(), stopped: stopped.clone(), buffer_ms };
+        let shared_buffer_ms = Arc::new(AtomicU32::new(buffer_ms));
+        let mut output = ToPeer {
+            name: name.clone(),
+            stream_id,
+            peer: peer.clone(),
+            stopped: stopped.clone(),
+            buffer_ms: shared_buffer_ms.clone(),
+        };
         let play = move || {
             if let Err(error) = vod::play(video, file_request, receiver, &mut output) {
                 if !error.is_disconnect() {
@@ -51,7 +61,15 @@ impl FilePlay {
             .stack_size(limits::THREAD_STACK_BYTES)
             .spawn(play)
             .map_err(|error| Error::io("starting a thread for a file", error))?;
-        Ok(Self { name, controls: Some(controls), stopped, thread: Some(thread) })
+        Ok(Self {
+            name,
+            peer: peer.clone(),
+            controls: Some(controls),
+            buffer_ms: shared_buffer_ms,
+            is_paused: false,
+            stopped,
+            thread: Some(thread),
+        })
     }
 
     /// The stream's path, fit for the log.
@@ -59,11 +77,23 @@ impl FilePlay {
         &self.name
     }
 
+    /// Whether the client has paused it.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     /// Passes a wish on.
-    pub fn control(&self, control: Control) {
-        if let Some(controls) = &self.controls {
-            // The thread may have ended by itself.
-            let _ = controls.send(control);
+    pub fn control(&mut self, control: Control) {
+        match control {
+            Control::BufferLength { ms } => self.buffer_ms.store(ms, Ordering::Relaxed),
+            Control::Pause { .. } => self.is_paused = true,
+            Control::Resume { .. } => self.is_paused = false,
+            _ => {}
+        }
+        let Some(controls) = &self.controls else { return };
+        // The thread may have ended by itself, which is no reason to say anything.
+        if let Err(SendTimeoutError::Timeout(_)) = controls.send_timeout(control, limits::CONTROL_WAIT) {
+            self.peer.close("it asks for more than it reads");
         }
     }
 }
@@ -84,7 +114,7 @@ struct ToPeer {
     stream_id: u32,
     peer: Arc<Peer>,
     stopped: Arc<AtomicBool>,
-    buffer_ms: u32,
+    buffer_ms: Arc<AtomicU32>,
 }
 
 impl Output for ToPeer {
@@ -98,11 +128,15 @@ impl Output for ToPeer {
             Notice::Started => self.peer.reply(&playing::started(id, Source::Recording, &self.name)),
             Notice::Paused => self.peer.reply(&playing::paused(id)),
             Notice::Resumed => self.peer.reply(&playing::resumed(id)),
-            Notice::Sought { position_ms } => self.peer.reply(&playing::sought(id, Source::Recording, position_ms)),
+            Notice::Sought { position_ms } => {
+                self.peer.stay();
+                self.peer.reply(&playing::sought(id, Source::Recording, position_ms));
+            }
             Notice::SeekFailed { reason, .. } => self.peer.reply(&playing::seek_failed(id, &reason)),
             Notice::Ended { duration_ms, bytes } => {
                 self.peer.reply(&playing::recording_ended(id, duration_ms, bytes));
-                self.peer.close_after(grace_after_file(self.buffer_ms), "the file has ended");
+                let buffer_ms = self.buffer_ms.load(Ordering::Relaxed);
+                self.peer.close_after(grace_after_file(buffer_ms), "the file has ended");
             }
         }
         Ok(())

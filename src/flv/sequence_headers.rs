@@ -1,8 +1,7 @@
 //! The sequence headers of a file and where each comes into force.
 
 use crate::limits;
-use crate::media::tag_header::{AudioTagHeader, Content, VideoTagHeader};
-use crate::media::{Packet, PacketKind};
+use crate::media::{HeaderSlot, Packet};
 
 /// The sequence headers of a file, each with the offset of its tag.
 ///
@@ -10,33 +9,8 @@ use crate::media::{Packet, PacketKind};
 /// no more room than another. Together they stay below [`limits::FLV_SEQUENCE_HEADER_BYTES`].
 #[derive(Clone, Debug, Default)]
 pub struct SequenceHeaders {
-    found: Vec<(u64, Slot, Packet)>,
+    found: Vec<(u64, HeaderSlot, Packet)>,
     bytes: usize,
-}
-
-/// What a sequence header replaces: the one before it of the same kind, track and content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Slot {
-    kind: PacketKind,
-    track: u8,
-    content: Content,
-}
-
-impl Slot {
-    fn of(packet: &Packet) -> Option<Self> {
-        let (track, content) = match packet.kind {
-            PacketKind::Audio => {
-                let header = AudioTagHeader::parse(&packet.payload);
-                (header.track, header.content)
-            }
-            PacketKind::Video => {
-                let header = VideoTagHeader::parse(&packet.payload);
-                (header.track, header.content)
-            }
-            PacketKind::Data => return None,
-        };
-        Some(Self { kind: packet.kind, track, content })
-    }
 }
 
 impl SequenceHeaders {
@@ -45,7 +19,7 @@ impl SequenceHeaders {
 
     /// Remembers a sequence header that lies behind all known ones.
     pub fn note(&mut self, offset: u64, packet: Packet) {
-        let Some(slot) = Slot::of(&packet) else { return };
+        let Some(slot) = packet.header_slot() else { return };
         let last = self.found.iter().rev().find(|(_, other, _)| *other == slot);
         if last.is_some_and(|(_, _, known)| known.payload == packet.payload) {
             return;
@@ -60,7 +34,7 @@ impl SequenceHeaders {
     /// The sequence headers in force at a tag, in the order in which each first came; their timestamps
     /// are those of the file.
     pub fn valid_at(&self, offset: u64) -> Vec<Packet> {
-        let mut valid: Vec<(Slot, &Packet)> = Vec::new();
+        let mut valid: Vec<(HeaderSlot, &Packet)> = Vec::new();
         for (_, slot, packet) in self.found.iter().take_while(|(at, _, _)| *at < offset) {
             match valid.iter_mut().find(|(known, _)| known == slot) {
                 Some((_, known)) => *known = packet,
@@ -74,6 +48,7 @@ impl SequenceHeaders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::PacketKind;
     use crate::media::Timestamp;
 
     fn header(kind: PacketKind, payload: &[u8]) -> Packet {

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use super::message::LiveMessage;
 use crate::limits;
-use crate::media::tag_header::Content;
-use crate::media::{Packet, PacketKind, Timestamp};
+use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
 
 /// The cache of one stream.
 #[derive(Debug, Default)]
@@ -29,7 +28,7 @@ impl Cache {
     /// Any message but metadata, in order.
     pub fn add(&mut self, message: &Arc<LiveMessage>) {
         let packet = &message.packet;
-        if let Some(slot) = header_slot(packet) {
+        if let Some(slot) = packet.header_slot() {
             self.add_header(slot, message);
             return;
         }
@@ -57,7 +56,8 @@ impl Cache {
         }
         // The pictures so far need the old header. Those that need the new one start with a key frame.
         self.forget_pictures();
-        if self.headers.len() < limits::SEQUENCE_HEADERS || self.headers.contains_key(&slot) {
+        let fits = message.packet.payload.len() <= limits::SEQUENCE_HEADER_BYTES;
+        if fits && (self.headers.len() < limits::SEQUENCE_HEADERS || self.headers.contains_key(&slot)) {
             self.headers.insert(slot, message.clone());
         }
     }
@@ -84,22 +84,6 @@ impl Cache {
             Arc::new(LiveMessage::new(packet))
         });
         self.metadata.iter().cloned().chain(headers).chain(pictures.iter().cloned()).collect()
-    }
-}
-
-/// Which header replaces which: one for each kind, content and track.
-type HeaderSlot = (PacketKind, bool, u8);
-
-fn header_slot(packet: &Packet) -> Option<HeaderSlot> {
-    let (content, track) = match packet.kind {
-        PacketKind::Audio => packet.audio_header().map(|header| (header.content, header.track)),
-        PacketKind::Video => packet.video_header().map(|header| (header.content, header.track)),
-        PacketKind::Data => None,
-    }?;
-    match content {
-        Content::SequenceHeader => Some((packet.kind, false, track)),
-        Content::Metadata => Some((packet.kind, true, track)),
-        _ => None,
     }
 }
 
@@ -205,6 +189,17 @@ mod tests {
         assert!(cache.pictures.is_empty());
         cache.add(&video(0, INTER));
         assert!(cache.pictures.is_empty(), "it starts again at a key frame only");
+    }
+
+    #[test]
+    fn a_headers_length_at_the_limit_and_one_past() {
+        for (length, kept) in [(limits::SEQUENCE_HEADER_BYTES, 1), (limits::SEQUENCE_HEADER_BYTES + 1, 0)] {
+            let mut header = vec![0; length];
+            header[..2].copy_from_slice(&AVC_HEADER[..2]);
+            let mut cache = Cache::default();
+            cache.add(&video(0, &header));
+            assert_eq!(start(&cache, true).len(), kept);
+        }
     }
 
     #[test]

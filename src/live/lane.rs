@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
@@ -18,8 +18,9 @@ use super::message::LiveMessage;
 use super::subscriber::{Sink, Subscriber, Wanted};
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::media::PacketKind;
 
-/// How long what a socket did not take waits for the next try, unless a message comes before.
+/// How long what a socket did not take waits for the next try. The player's own next message is one, too.
 const RETRY: Duration = Duration::from_millis(5);
 
 /// Commands taken from the channel before what they brought is handed over.
@@ -62,6 +63,14 @@ impl Lane {
         self.send(Command::Retry(sink));
     }
 
+    /// Waits until everything sent before is done. Lanes wait for nothing, so it does not take long.
+    pub(super) fn catch_up(&self) {
+        let (done, passed) = crossbeam_channel::bounded(0);
+        self.send(Command::Passed(done));
+        // Nothing is ever sent on it: this returns when the lane has dropped its end.
+        let _ = passed.recv();
+    }
+
     /// Whether the two are the same lane.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.sender.same_channel(&other.sender)
@@ -102,12 +111,18 @@ impl LanePool {
 }
 
 /// What a lane knows of a stream.
-#[derive(Default)]
 struct StreamPlayers {
     players: Vec<Subscriber>,
     /// Came since the players were served last.
     batch: Vec<Arc<LiveMessage>>,
-    has_video: bool,
+    /// Sound since the last picture; as good as endless before the first.
+    audio_since_video: usize,
+}
+
+impl Default for StreamPlayers {
+    fn default() -> Self {
+        Self { players: Vec::new(), batch: Vec::new(), audio_since_video: usize::MAX }
+    }
 }
 
 impl StreamPlayers {
@@ -116,7 +131,7 @@ impl StreamPlayers {
             return;
         }
         for player in &mut self.players {
-            player.deliver(&self.batch, self.has_video);
+            player.deliver(&self.batch, self.audio_since_video <= limits::AUDIO_ONLY_AFTER);
         }
         self.batch.clear();
     }
@@ -129,15 +144,16 @@ struct Streams {
     fresh: Vec<u64>,
     /// Sinks in which something waits.
     waiting: Vec<Arc<dyn Sink>>,
+    /// When they are tried again.
+    retry_at: Option<Instant>,
 }
 
 impl Streams {
     fn run(mut self, receiver: &Receiver<Command>) {
         loop {
-            let first = if self.waiting.is_empty() {
-                receiver.recv().map_err(RecvTimeoutError::from)
-            } else {
-                receiver.recv_timeout(RETRY)
+            let first = match self.retry_at {
+                None => receiver.recv().map_err(RecvTimeoutError::from),
+                Some(retry_at) => receiver.recv_deadline(retry_at),
             };
             match first {
                 Ok(command) => {
@@ -152,7 +168,16 @@ impl Streams {
                     stream.deliver();
                 }
             }
+            self.retry();
+        }
+    }
+
+    /// Flushes what waits, when it is time: a busy lane comes by far more often than there is any use.
+    fn retry(&mut self) {
+        let now = Instant::now();
+        if self.retry_at.is_none_or(|retry_at| now >= retry_at) {
             self.waiting.retain(|sink| sink.flush());
+            self.retry_at = (!self.waiting.is_empty()).then(|| now + RETRY);
         }
     }
 
@@ -160,7 +185,11 @@ impl Streams {
         match command {
             Command::Message(stream, message) => {
                 let Some(players) = self.streams.get_mut(&stream) else { return };
-                players.has_video |= message.packet.kind == crate::media::PacketKind::Video;
+                match message.packet.kind {
+                    PacketKind::Video => players.audio_since_video = 0,
+                    PacketKind::Audio => players.audio_since_video = players.audio_since_video.saturating_add(1),
+                    PacketKind::Data => {}
+                }
                 if players.batch.is_empty() {
                     self.fresh.push(stream);
                 }
@@ -189,7 +218,7 @@ impl Streams {
             Command::Restart(stream) => {
                 let Some(players) = self.streams.get_mut(&stream) else { return };
                 players.deliver();
-                players.has_video = false;
+                players.audio_since_video = usize::MAX;
                 players.players.iter_mut().for_each(Subscriber::restart);
             }
             Command::End(stream) => {

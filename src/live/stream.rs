@@ -125,6 +125,7 @@ impl Stream {
         Subscription { stream: self.clone(), id, dropped }
     }
 
+    /// Returns when the player will get no more.
     fn leave(&self, id: u64) {
         let mut state = self.state.lock();
         let Some(lane) = state.players.remove(&id) else { return };
@@ -133,6 +134,9 @@ impl Stream {
             *players > 0
         });
         lane.send(Command::Leave(self.id, id));
+        drop(state);
+        // What comes next on the player's message stream must not mix with this.
+        lane.catch_up();
     }
 
     /// Ends the stream for its players when its publisher has been gone for longer than `grace`. Says

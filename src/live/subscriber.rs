@@ -126,8 +126,9 @@ impl Subscriber {
             self.sink.push(self.stream_id, &passing)
         };
         if self.flow == Flow::Skipping {
-            if !has_video && backlog.bytes == 0 {
-                self.flow = Flow::Flowing;
+            // Nothing to wait for but pictures that never come.
+            if !(has_video && self.wanted.video) && backlog.bytes == 0 {
+                self.flow = Flow::AwaitingKeyFrame;
             }
         } else if backlog.bytes > self.queue_bytes || backlog.age > limits::PLAYER_QUEUE_AGE {
             self.skip(backlog);

@@ -25,6 +25,8 @@ pub(super) struct Timeline {
     video: Clock,
     /// The first frame decides the offset anew.
     restarted: bool,
+    /// Where a new publisher's time begins; nothing of it may lie before.
+    begin: Option<Timestamp>,
 }
 
 /// Of sound or picture.
@@ -40,6 +42,7 @@ impl Timeline {
     /// A new publisher: its time goes on behind the last one's, wherever it starts.
     pub fn restart(&mut self) {
         self.restarted = self.last.is_some();
+        self.begin = None;
         self.audio.last = None;
         self.video.last = None;
     }
@@ -65,6 +68,7 @@ impl Timeline {
             let offset = (self.now() + STEP) - timestamp;
             self.audio.offset = offset;
             self.video.offset = offset;
+            self.begin = Some(self.now() + STEP);
         }
         let other = if kind == PacketKind::Video { self.audio } else { self.video };
         let now = self.now();
@@ -87,7 +91,14 @@ impl Timeline {
         if clock.last.is_none_or(|last| timestamp.since(last) > 0) {
             clock.last = Some(timestamp);
         }
-        let mapped = timestamp + clock.offset;
+        let mut mapped = timestamp + clock.offset;
+        if let Some(begin) = self.begin.filter(|begin| mapped.since(*begin) < 0) {
+            // The kind that came second began first: both move on by as much, to stay together.
+            let missing = begin - mapped;
+            self.audio.offset = self.audio.offset.wrapping_add(missing);
+            self.video.offset = self.video.offset.wrapping_add(missing);
+            mapped = begin;
+        }
         if self.last.is_none_or(|last| mapped.since(last) > 0) {
             self.last = Some(mapped);
         }
@@ -130,6 +141,15 @@ mod tests {
         assert_eq!(timeline.header(Timestamp::new(20_000_040)), Timestamp::new(20_000_040));
         timeline.restart();
         assert_eq!(timeline.header(Timestamp::new(20_000_040)), Timestamp::new(20_000_000));
+    }
+
+    #[test]
+    fn a_kind_that_comes_second_but_began_first_does_not_go_back() {
+        let mut timeline = Timeline::default();
+        map(&mut timeline, &[(Video, 5_000)]);
+        timeline.restart();
+        let frames = [(Video, 500), (Audio, 0), (Audio, 23), (Video, 540)];
+        assert_eq!(map(&mut timeline, &frames), [5_020, 5_020, 5_043, 5_560]);
     }
 
     #[test]

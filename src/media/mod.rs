@@ -4,5 +4,5 @@ mod packet;
 pub mod tag_header;
 mod timestamp;
 
-pub use packet::{Packet, PacketKind};
+pub use packet::{HeaderSlot, Packet, PacketKind};
 pub use timestamp::Timestamp;

@@ -1,7 +1,7 @@
 //! A media message as everything above the wire formats sees it.
 
 use super::Timestamp;
-use super::tag_header::{AudioTagHeader, VideoTagHeader};
+use super::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 
 /// What a [`Packet`] carries. The numbers are the message types of RTMP (1.0 §6.1) and the tag types
 /// of FLV (10.1 §E.4.1), which are the same.
@@ -63,10 +63,25 @@ impl Packet {
 
     /// Whether this configures a decoder instead of being sound or picture itself.
     pub fn is_sequence_header(&self) -> bool {
-        match self.kind {
-            PacketKind::Audio => AudioTagHeader::parse(&self.payload).is_sequence_header(),
-            PacketKind::Video => VideoTagHeader::parse(&self.payload).is_sequence_header(),
-            PacketKind::Data => false,
-        }
+        self.header_slot().is_some()
     }
+
+    /// Which earlier sequence header this one replaces; `None` when it is none.
+    pub fn header_slot(&self) -> Option<HeaderSlot> {
+        let (content, track) = match self.kind {
+            PacketKind::Audio => self.audio_header().map(|header| (header.content, header.track)),
+            PacketKind::Video => self.video_header().map(|header| (header.content, header.track)),
+            PacketKind::Data => None,
+        }?;
+        let configures = matches!(content, Content::SequenceHeader | Content::Metadata);
+        configures.then_some(HeaderSlot { kind: self.kind, content, track })
+    }
+}
+
+/// The place of a sequence header: of two with the same, the later one holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HeaderSlot {
+    kind: PacketKind,
+    content: Content,
+    track: u8,
 }

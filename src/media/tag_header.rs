@@ -34,7 +34,7 @@ impl std::fmt::Display for Codec {
 }
 
 /// What the body behind the header is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Content {
     /// Configures the decoder: AVCDecoderConfigurationRecord, AudioSpecificConfig and their like.
     SequenceHeader,

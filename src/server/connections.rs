@@ -89,6 +89,10 @@ impl Connections {
 
     fn enter(self: &Arc<Self>, peer: Arc<Peer>) -> Result<Entry> {
         let mut peers = self.peers.lock();
+        if self.stopping.load(Ordering::Relaxed) {
+            // Who comes in now would not be told to go.
+            return Err(crate::Error::Disconnected);
+        }
         if peers.len() >= limits::CONNECTIONS {
             let (value, limit) = (peers.len() as u64 + 1, limits::CONNECTIONS as u64);
             return Err(crate::Error::Limit { what: "the number of connections", value, limit });

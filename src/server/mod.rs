@@ -144,7 +144,7 @@ pub fn serve() -> Result<()> {
     Server::bind(Config::default())?.run()
 }
 
-/// Each connection takes three descriptors, and the limit that shells hand down is often 1,024.
+/// Each connection takes two descriptors, one with a file three, and the limit that shells hand down is often 1,024.
 fn raise_file_limit() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };

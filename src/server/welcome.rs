@@ -6,7 +6,7 @@ use super::Server;
 use crate::config::DEFAULT_PORT;
 
 /// Files that are named; of more, only the number is told.
-const FILES: usize = 12;
+const FILES: usize = 20;
 
 pub(super) fn log(server: &Server) {
     let config = &server.config;
@@ -43,12 +43,13 @@ fn hosts(address: SocketAddr) -> Vec<String> {
     if !address.ip().is_unspecified() {
         return vec![host(address.ip()) + &port];
     }
-    let mut ips: Vec<_> = if_addrs::get_if_addrs()
-        .unwrap_or_default()
-        .iter()
-        .map(if_addrs::Interface::ip)
-        .filter(|ip| ip.is_ipv4())
-        .collect();
+    let all: Vec<_> = if_addrs::get_if_addrs().unwrap_or_default().iter().map(if_addrs::Interface::ip).collect();
+    let is_lan_ipv6 = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if !ip.is_loopback() && !ip.is_unicast_link_local());
+    let mut ips: Vec<_> = all.iter().copied().filter(IpAddr::is_ipv4).collect();
+    if ips.iter().all(IpAddr::is_loopback) && address.is_ipv6() {
+        // Long to type: only where there is no shorter one.
+        ips.extend(all.into_iter().filter(is_lan_ipv6));
+    }
     ips.sort_by_key(IpAddr::is_loopback);
     if ips.is_empty() {
         ips.push(IpAddr::from([127, 0, 0, 1]));

@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::media::{Packet, PacketKind};
 use crate::rtmp::command::Command;
-use crate::rtmp::message::Message;
+use crate::rtmp::message::{BandwidthLimit, Message};
 use crate::rtmp::status::StatusCode;
 use crate::rtmp::user_control::UserControl;
 
@@ -58,7 +58,10 @@ pub struct Session {
     streams: BTreeMap<u32, MessageStream>,
     /// SetBufferLength came before there was a message stream.
     buffer_ms: Option<u32>,
-    window: Option<u32>,
+    /// What the client was told of ours, in bytes.
+    window: u32,
+    /// The last limit that the client set was hard.
+    bandwidth_is_hard: bool,
 }
 
 impl Session {
@@ -82,10 +85,7 @@ impl Session {
             Message::Aggregate(packets) => self.media(stream_id, packets, actions),
             Message::Command(command) => return self.command(stream_id, command, actions),
             Message::UserControl(event) => self.event(event, actions),
-            Message::SetPeerBandwidth { size, .. } if self.window != Some(size) => {
-                self.window = Some(size);
-                actions.push(Action::Reply(Reply { stream_id: 0, message: Message::WindowAckSize(size) }));
-            }
+            Message::SetPeerBandwidth { size, limit } => actions.extend(self.bandwidth(size, limit)),
             Message::Other(type_id) => log::debug!("a message of type {type_id} was passed over"),
             _ => {}
         }
@@ -112,6 +112,21 @@ impl Session {
             },
             _ => {}
         }
+    }
+
+    /// A peer that changes our window is told so (RTMP 1.0 §5.4.5). Nothing is held back for it: TCP does that.
+    fn bandwidth(&mut self, size: u32, limit: BandwidthLimit) -> Option<Action> {
+        let window = match limit {
+            BandwidthLimit::Hard => size,
+            BandwidthLimit::Soft => size.min(self.window),
+            BandwidthLimit::Dynamic if self.bandwidth_is_hard => size,
+            BandwidthLimit::Dynamic => return None,
+        };
+        self.bandwidth_is_hard = limit != BandwidthLimit::Soft;
+        if window == 0 || std::mem::replace(&mut self.window, window) == window {
+            return None;
+        }
+        Some(Action::Reply(Reply { stream_id: 0, message: Message::WindowAckSize(window) }))
     }
 
     fn command(&mut self, stream_id: u32, command: Command, actions: &mut Vec<Action>) -> Result<()> {
@@ -295,7 +310,7 @@ impl Session {
     /// The client may come in: what to tell it.
     pub fn accept_connect(&mut self) -> Vec<Reply> {
         self.accepted = true;
-        self.window = Some(limits::ACKNOWLEDGEMENT_WINDOW);
+        self.window = limits::ACKNOWLEDGEMENT_WINDOW;
         self.connect.as_ref().map(ConnectRequest::accept).unwrap_or_default()
     }
 

@@ -271,13 +271,22 @@ fn pings_and_bandwidth_are_answered() {
     let mut actions = Vec::new();
     session.handle(0, Message::UserControl(UserControl::PingRequest(7)), &mut actions).unwrap();
     assert_eq!(actions, [Action::Reply(Reply::event(UserControl::PingResponse(7)))]);
-    let bandwidth = |size| Message::SetPeerBandwidth { size, limit: crate::rtmp::message::BandwidthLimit::Hard };
-    let mut answers = |size| {
+    let mut answer = |size, limit| {
         let mut actions = Vec::new();
-        session.handle(0, bandwidth(size), &mut actions).unwrap();
-        actions.len()
+        session.handle(0, Message::SetPeerBandwidth { size, limit }, &mut actions).unwrap();
+        match actions.pop() {
+            Some(Action::Reply(Reply { message: Message::WindowAckSize(window), .. })) => Some(window),
+            _ => None,
+        }
     };
-    assert_eq!([answers(limits::ACKNOWLEDGEMENT_WINDOW), answers(5), answers(5)], [0, 1, 0], "only when it changes");
+    use BandwidthLimit::{Dynamic, Hard, Soft};
+    assert_eq!(answer(limits::ACKNOWLEDGEMENT_WINDOW, Hard), None, "only when it changes");
+    assert_eq!(answer(9_000, Dynamic), Some(9_000), "as hard behind a hard one");
+    assert_eq!(answer(10_000, Soft), None, "soft only lowers it");
+    assert_eq!(answer(5_000, Soft), Some(5_000));
+    assert_eq!(answer(9_000, Dynamic), None, "nothing behind a soft one");
+    assert_eq!(answer(9_000, Hard), Some(9_000));
+    assert_eq!(answer(0, Hard), None);
 }
 
 #[test]

@@ -117,6 +117,7 @@ impl Player<'_> {
     /// Waits, then takes the controls there are into the queue.
     fn receive(&mut self, wait: Wait) {
         let first = match wait {
+            _ if !self.queue.is_empty() => Err(RecvTimeoutError::Timeout),
             Wait::Nothing => Err(RecvTimeoutError::Timeout),
             Wait::Until(deadline) => self.controls.recv_deadline(deadline),
             Wait::Control => self.controls.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -168,6 +169,8 @@ impl Player<'_> {
             Some(paused_at) if !is_near(position_ms, paused_at) && !is_near(position_ms, self.source.last_ms()) => {
                 self.seek(position_ms)
             }
+            // The client goes on with what it has: it has to hear again that there is no more.
+            _ if self.has_ended => self.end(),
             _ => Ok(()),
         }
     }
@@ -185,7 +188,8 @@ impl Player<'_> {
             }
             Err(error) => {
                 self.source.video().warn(&error);
-                self.output.notify(Notice::SeekFailed { position_ms, reason: error.to_string() })
+                self.output.notify(Notice::SeekFailed { position_ms, reason: error.to_string() })?;
+                if self.has_ended { self.end() } else { Ok(()) }
             }
         }
     }
@@ -262,8 +266,11 @@ impl Player<'_> {
                 Step::Packet(packet) => {
                     let is_picture = is_frame(&packet);
                     self.push(packet);
+                    if is_picture || self.batch_bytes >= limits::VOD_BATCH_BYTES {
+                        self.flush()?;
+                    }
                     if is_picture {
-                        return self.flush();
+                        return Ok(());
                     }
                 }
                 Step::Nothing => {}
@@ -308,6 +315,11 @@ impl Player<'_> {
 
     fn end(&mut self) -> Result<()> {
         self.flush()?;
+        // That may have taken a while, and to be told the end during a seek makes ffmpeg stop.
+        self.receive(Wait::Nothing);
+        if self.queue.iter().any(|control| matches!(control, Control::Seek { .. } | Control::Stop)) {
+            return Ok(());
+        }
         self.has_ended = true;
         let end_ms = self.end_ms.unwrap_or(u32::MAX).min(self.source.last_ms());
         let duration_ms = end_ms.saturating_sub(self.start_ms);
@@ -615,7 +627,8 @@ mod tests {
         playing.until_end();
         playing.tell(Control::Pause { position_ms: 2800 });
         playing.tell(Control::Resume { position_ms: 2800 });
-        assert_eq!(playing.until_quiet(), [Told(Notice::Paused), Told(Notice::Resumed)]);
+        let events = playing.until_end();
+        assert_eq!(events[..2], [Told(Notice::Paused), Told(Notice::Resumed)], "and the end again");
         playing.tell(Control::Seek { position_ms: 1000 });
         let events = playing.until_end();
         assert_eq!(events[0], Told(Notice::Sought { position_ms: 1000 }));
