@@ -415,3 +415,71 @@ fn a_player_is_told_that_its_stream_begins() {
     assert_eq!(next_status(&mut player), "NetStream.Play.Reset");
     assert_eq!(next_status(&mut player), "NetStream.Play.Start");
 }
+
+#[test]
+fn whatever_start_a_player_asks_for_a_live_stream_is_live() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "start");
+    send_all(&mut publisher, [video(0, KEY)]);
+    // ffmpeg, rtmpdump --live, GStreamer, what the specification says, rtmpdump, a number with a length behind.
+    for arguments in
+        [&[][..], &[-2_000.0], &[-1_000.0], &[-2.0], &[-1.0], &[0.0], &[3_000.0], &[0.0, -1.0], &[-2.0, 5.0]]
+    {
+        let mut player = Client::connect(server.address, "live").unwrap();
+        player.set_timeout(Some(PATIENCE)).unwrap();
+        let name = [Value::from("start")];
+        let arguments = name.into_iter().chain(arguments.iter().map(|number| Value::from(*number)));
+        player.command("play", Value::Null, arguments.collect()).unwrap();
+        assert_eq!(next_media(&mut player).payload, KEY);
+    }
+}
+
+#[test]
+fn the_length_of_a_live_stream_is_none() {
+    let server = Server::start(&[]);
+    let mut wire = wire::Wire::open(server.address, "live");
+    wire.send(&wire::command(0, 3.0, "getStreamLength", Value::Null, vec!["any".into()]));
+    assert_eq!(wire.answer(3.0).argument(0), &Value::Number(0.0));
+}
+
+#[test]
+fn a_crowd_gets_the_same() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "crowd");
+    send_all(&mut publisher, [video(0, AVC_HEADER)]);
+    let crowd: Vec<_> = (0..60)
+        .map(|_| {
+            let mut player = player(&server, "live", "crowd");
+            assert_eq!(next_media(&mut player).payload, AVC_HEADER);
+            std::thread::spawn(move || next_medias(&mut player, 300))
+        })
+        .collect();
+    let sent: Vec<_> = (0..300)
+        .map(|n| match n % 30 {
+            0 => video(n, &numbered(KEY, n)),
+            even if even % 2 == 0 => video(n, &numbered(INTER, n)),
+            _ => audio(n, &numbered(AAC, n)),
+        })
+        .collect();
+    send_all(&mut publisher, sent.clone());
+    for player in crowd {
+        assert_eq!(player.join().unwrap(), sent);
+    }
+}
+
+#[test]
+fn the_newest_metadata_is_kept_until_it_is_cleared() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "renewed");
+    let metadata = |width: f64| data(0, &["onMetaData".into(), Value::EcmaArray(Object::new().with("width", width))]);
+    send_all(&mut publisher, [metadata(1.0), metadata(2.0), video(0, KEY)]);
+    let mut first = player(&server, "live", "renewed");
+    assert_eq!(next_data(&mut first), metadata(2.0));
+    send_all(&mut publisher, [data(0, &["@clearDataFrame".into(), "onMetaData".into()]), metadata(3.0)]);
+    send_all(&mut publisher, [data(0, &["@clearDataFrame".into(), "onMetaData".into()])]);
+    assert_eq!(next_data(&mut first), metadata(3.0));
+    let mut second = player(&server, "live", "renewed");
+    assert_eq!(next_media(&mut second).payload, KEY);
+    send_all(&mut publisher, [metadata(4.0)]);
+    assert_eq!(next_data(&mut second), metadata(4.0), "nothing was kept");
+}

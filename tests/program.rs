@@ -341,3 +341,108 @@ fn connections_that_are_gone_leave_nothing_behind() {
     wait_for("nothing to be left", || (holdings(&server) == before).then_some(()));
     assert_eq!(server.stop(), Some(0));
 }
+
+#[test]
+fn a_server_out_of_descriptors_goes_on_when_there_are_some_again() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "scarce");
+    let (_, open) = holdings(&server);
+    let pid = rustix::process::Pid::from_raw(server.pid() as i32);
+    let few = rustix::process::Rlimit { current: Some(open as u64 + 10), maximum: Some(open as u64 + 10) };
+    rustix::process::prlimit(pid, rustix::process::Resource::Nofile, few).unwrap();
+    let connections: Vec<_> = (0..30).map(|_| wire::dial(server.address)).collect();
+    server.wait_for_log("WARN");
+    publisher.send(video(0, KEY)).unwrap();
+    settle(&mut publisher);
+    drop(connections);
+    // Those that have gone may still be in its hands for a moment.
+    let mut player = wait_for("it to take clients again", || {
+        let mut player = Client::connect(server.address, "live").ok()?;
+        player.set_timeout(Some(PATIENCE)).unwrap();
+        player.play("scarce", None).ok().map(|()| player)
+    });
+    assert_eq!(next_media(&mut player).payload, KEY);
+    let complaints = server.log().iter().filter(|line| line.contains("WARN")).count();
+    assert!(complaints < 10, "{complaints} lines of complaint");
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_does_not_stop_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_gortmp"))
+        .args(["-v", "--listen", &address.to_string(), "--video-dir", dir.path().to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(process.stderr.take());
+    let mut client = wait_for("it to listen", || Client::connect(address, "live").ok());
+    client.publish("unheard").unwrap();
+    terminate(process.id());
+    let status = wait_for("it to end", || process.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn help_for_a_reader_that_has_gone_is_no_crash() {
+    for option in ["--help", "--version"] {
+        let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        drop(reader);
+        let stdout = std::os::fd::OwnedFd::from(writer);
+        let output = Command::new(env!("CARGO_BIN_EXE_gortmp")).arg(option).stdout(stdout).output().unwrap();
+        let error = text(&output.stderr);
+        assert!(!error.contains("panicked") && output.status.code() != Some(101), "{option}: {error}");
+    }
+}
+
+#[test]
+fn arguments_that_are_no_text_are_no_crash() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let bad = OsStr::from_bytes(b"--video-dir=\xff\xfe");
+    let output = Command::new(env!("CARGO_BIN_EXE_gortmp")).arg(bad).args(["--gop-cache", "x"]).output().unwrap();
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.starts_with("gortmp: ") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn the_environment_sets_the_log_level() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
+    command.args(["--listen", "127.0.0.1:0", "--video-dir", dir.path().to_str().unwrap()]);
+    command.env("RUST_LOG", "gortmp=debug,warn");
+    let running = Running::start(command, dir.path().join("output"));
+    let address: std::net::SocketAddr = wait_for("its address", || {
+        let log = running.text();
+        let line = log.lines().find(|line| line.contains("listening on rtmp://"))?;
+        line.split_once("rtmp://")?.1.trim().parse().ok()
+    });
+    let _client = Client::connect(address, "live").unwrap();
+    wait_for("what is only for the curious", || running.text().contains("shook hands").then_some(()));
+}
+
+#[test]
+fn library_servers_that_have_stopped_leave_no_threads() {
+    let lanes = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names
+            .filter(|name| name.starts_with("lane ") || name.starts_with("accept ") || name.starts_with("conn "))
+            .count()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..30 {
+        let listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let server =
+            gortmp::Server::bind(Config { listen, video_dir: dir.path().into(), ..Config::default() }).unwrap();
+        let (address, handle) = (server.local_addr(), server.handle());
+        let running = std::thread::spawn(move || server.run());
+        let mut client = Client::connect(address, "live").unwrap();
+        client.publish("short").unwrap();
+        handle.stop();
+        running.join().unwrap().unwrap();
+    }
+    // Other tests of this file run servers of their own meanwhile.
+    wait_for("the threads to end", || (lanes() < 30).then_some(()));
+}

@@ -383,3 +383,45 @@ fn a_name_goes_from_hand_to_hand_without_a_frame_of_the_last() {
     let times = times(&media);
     assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
 }
+
+#[test]
+fn the_end_of_one_stream_is_not_the_end_of_another_on_the_same_connection() {
+    let server = Server::start(&["--republish-grace", "0"]);
+    let short = publisher(&server, "short");
+    let mut long = publisher(&server, "long");
+    let mut wire = wire::Wire::player(server.address, "short");
+    wire.send(&wire::command(0, 3.0, "createStream", Value::Null, Vec::new()));
+    assert_eq!(wire.answer(3.0).argument(0).as_number(), Some(2.0));
+    wire.send(&wire::command(2, 0.0, "play", Value::Null, vec!["long".into()]));
+    assert_eq!(wire.wait_for_status("NetStream.Play.Start"), 2);
+    drop(short);
+    assert_eq!(wire.wait_for_status("NetStream.Play.Stop"), 1);
+    let told = Instant::now();
+    let mut time = 0;
+    // Past the moment at which the connection would be closed had it no other stream.
+    while told.elapsed() < Duration::from_secs(3) {
+        send_all(&mut long, [video(time, KEY)]);
+        let picture = wire.next_media();
+        assert_eq!((picture.stream_id, picture.timestamp.milliseconds()), (2, time));
+        time += 50;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(long);
+    assert_eq!(wire.wait_for_status("NetStream.Play.Stop"), 2);
+    while wire.read().is_ok() {}
+}
+
+#[test]
+fn a_publisher_may_say_publish_again() {
+    let server = Server::start(&["--replace-publisher", "never"]);
+    let mut player = player(&server, "live", "renewed");
+    settle(&mut player);
+    let mut publisher = publisher(&server, "renewed");
+    send_all(&mut publisher, [video(5_000, AVC_HEADER), video(5_000, KEY)]);
+    publisher.command("publish", Value::Null, vec!["renewed".into(), "live".into()]).unwrap();
+    assert_eq!(next_status(&mut publisher), "NetStream.Unpublish.Success");
+    assert_eq!(next_status(&mut publisher), "NetStream.Publish.Start");
+    send_all(&mut publisher, [video(0, AVC_HEADER), video(0, KEY)]);
+    let times = times(&next_medias(&mut player, 4));
+    assert!(times[3] > 5_000 && times[3] < 6_000, "it goes on: {times:?}");
+}
