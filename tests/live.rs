@@ -60,30 +60,47 @@ fn players_that_come_to_a_running_stream_miss_nothing_and_get_nothing_twice() {
     let server = Server::start(&[]);
     let mut publisher = publisher(&server, "running");
     publisher.send(video(0, AVC_HEADER)).unwrap();
+    settle(&mut publisher);
     let stop = Arc::new(AtomicBool::new(false));
+    // Others, so that there is always something under way.
+    let crowd: Vec<_> = (0..10)
+        .map(|_| {
+            let mut player = player(&server, "live", "running");
+            let stopped = stop.clone();
+            std::thread::spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    next_media(&mut player);
+                }
+            })
+        })
+        .collect();
     let stopped = stop.clone();
     let publishing = std::thread::spawn(move || {
         let mut count = 0;
         while !stopped.load(Ordering::Relaxed) {
             let sample = if count % 25 == 0 { KEY } else { INTER };
             publisher.send(video(count, &numbered(sample, count))).unwrap();
-            if count % 50 == 0 {
+            if count % 100 == 0 {
                 settle(&mut publisher);
             }
             count += 1;
         }
+        // Enough for all that still wait for one.
+        (0..100).for_each(|n| publisher.send(video(count + n, &numbered(KEY, count + n))).unwrap());
+        settle(&mut publisher);
     });
-    for _ in 0..20 {
+    for _ in 0..100 {
         let mut player = player(&server, "live", "running");
         assert_eq!(next_media(&mut player).payload, AVC_HEADER);
-        let media = next_medias(&mut player, 200);
+        let media = next_medias(&mut player, 60);
         assert!(media[0].is_key_frame());
         let first = number(&media[0]);
-        assert_eq!(media.iter().map(number).collect::<Vec<_>>(), (first..first + 200).collect::<Vec<_>>());
+        assert_eq!(media.iter().map(number).collect::<Vec<_>>(), (first..first + 60).collect::<Vec<_>>());
         assert!(media.iter().all(|packet| packet.timestamp.milliseconds() == number(packet)));
     }
     stop.store(true, Ordering::Relaxed);
     publishing.join().unwrap();
+    crowd.into_iter().for_each(|player| player.join().unwrap());
 }
 
 /// Joins behind a key frame at 0 and a picture at 40 and returns the first pictures' times.
