@@ -117,26 +117,58 @@ fn who_leaves_in_the_middle_of_the_handshake_is_no_trouble() {
     assert!(server.log().iter().all(|line| !line.contains("WARN")), "who leaves is nothing to warn of");
 }
 
+/// Bytes that look like nothing, the same each time.
+fn garbage(seed: &mut u64, length: usize) -> Vec<u8> {
+    let mut next = || {
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        *seed as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
 #[test]
 fn garbage_behind_the_handshake_closes_that_connection_only() {
     let server = Server::start(&[]);
     let mut bystanders = Bystanders::new(&server);
-    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut seed = 0x9e37_79b9_7f4a_7c15;
     for round in 0..60 {
-        let garbage: Vec<_> = (0..3_000)
-            .map(|_| {
-                seed ^= seed << 13;
-                seed ^= seed >> 7;
-                seed ^= seed << 17;
-                seed as u8
-            })
-            .collect();
+        let garbage = garbage(&mut seed, 3_000);
         let socket = if round % 2 == 0 { say(&server, &garbage) } else { say_inside(&server, &garbage) };
         // Some of it promises more to come.
         let _ = socket.shutdown(std::net::Shutdown::Write);
         is_closed("garbage", &socket);
         bystanders.check();
     }
+}
+
+#[test]
+fn garbage_inside_of_messages_does_no_harm() {
+    let server = Server::start(&[]);
+    let mut bystanders = Bystanders::new(&server);
+    let mut player = player(&server, "live", "noise");
+    settle(&mut player);
+    let publisher = Wire::publisher(server.address, "noise");
+    let mut seed = 0x2545_f491_4f6c_dd1d;
+    for round in 0..300 {
+        let garbage = garbage(&mut seed, round % 40);
+        publisher.send(&wire::message(6, 0, 9, 1, &garbage));
+        publisher.send(&wire::message(4, 0, 8, 1, &garbage));
+        for type_id in [3, 4, 7, 15, 18, 19, 22, 99] {
+            publisher.send(&wire::message(5, 0, type_id, 1, &garbage));
+        }
+        // Whose arguments make no sense; what would end the publication is left out.
+        for name in ["pause", "seek", "receiveAudio", "getStreamLength", "releaseStream", "nothing"] {
+            let name = [&[2, 0, name.len() as u8], name.as_bytes()].concat();
+            let command = [&*name, b"\0\0\0\0\0\0\0\0\0\x05", &garbage].concat();
+            publisher.send(&wire::message(3, 0, 20, 1, &command));
+            publisher.send(&wire::message(3, 0, 17, 1, &[&[0], &*command].concat()));
+        }
+    }
+    publisher.send(&wire::message(6, 40, 9, 1, &numbered(KEY, 4_711)));
+    while next_media(&mut player).payload != numbered(KEY, 4_711) {}
+    bystanders.check();
 }
 
 #[test]
