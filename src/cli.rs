@@ -1,5 +1,7 @@
 //! The command line: options in, a server out, an exit code back.
 
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,10 +36,11 @@ enum Wish {
 /// Runs the program with these arguments, the program's name not among them.
 ///
 /// Exit codes: 0 after a stop by signal, 1 when the server can't start, 2 for a bad option.
-pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match parse(arguments) {
         Ok(Wish::Print(text)) => {
-            println!("{text}");
+            // Who doesn't want to read to the end need not.
+            let _ = writeln!(io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
         Ok(Wish::Serve(config, level)) => {
@@ -45,13 +48,13 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
             match serve(*config) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    eprintln!("gortmp: {error}");
+                    let _ = writeln!(io::stderr(), "gortmp: {error}");
                     ExitCode::from(1)
                 }
             }
         }
         Err(error) => {
-            eprintln!("gortmp: {error} (gortmp --help lists all options)");
+            let _ = writeln!(io::stderr(), "gortmp: {error} (gortmp --help lists all options)");
             ExitCode::from(2)
         }
     }
@@ -74,7 +77,7 @@ fn options() -> Options {
     options
 }
 
-fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Wish> {
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Wish> {
     let options = options();
     let matches = options.parse(arguments).map_err(|error| Error::Config(error.to_string().into()))?;
     if matches.opt_present("help") {
@@ -174,7 +177,7 @@ mod tests {
     use super::*;
 
     fn parsed(arguments: &[&str]) -> Result<Wish> {
-        parse(arguments.iter().map(|argument| (*argument).to_owned()))
+        parse(arguments.iter().map(OsString::from))
     }
 
     fn parsed_config(arguments: &[&str]) -> Config {

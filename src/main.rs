@@ -3,5 +3,5 @@
 #![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
-    gortmp::cli::run(std::env::args().skip(1))
+    gortmp::cli::run(std::env::args_os().skip(1))
 }

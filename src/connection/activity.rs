@@ -71,8 +71,9 @@ impl Connection {
                 if let Some(activity) = self.activities.remove(&stream_id) {
                     activity.end(&self.peer);
                     self.peer.skip(stream_id);
+                    self.peer.stay(stream_id);
                 }
-                self.enter_phase(Phase::Idle);
+                self.enter_phase(Phase::Idle, 0);
             }
             Action::Media { stream_id, packet } => return self.media(stream_id, packet, now),
             Action::Pause { stream_id, paused, position_ms } => self.pause(stream_id, paused, position_ms),
@@ -147,7 +148,7 @@ impl Connection {
                 }
                 self.peer.reply(&self.session.accept_publish(stream_id, description));
                 self.activities.insert(stream_id, Activity::Publishing { publication, since: now, bytes: 0 });
-                self.enter_phase(Phase::Idle);
+                self.enter_phase(Phase::Idle, 0);
                 Ok(())
             }
             Err((code, reason)) => {
@@ -172,7 +173,8 @@ impl Connection {
 
     fn play(&mut self, stream_id: u32, request: PlayRequest) {
         // Before it begins: a short file may have ended, and said when to close, before this returns.
-        self.enter_phase(Phase::Playing);
+        self.peer.stay(stream_id);
+        self.enter_phase(Phase::Playing, 1);
         let result = if request.path.app == self.service.vod_app {
             self.play_file(stream_id, &request)
         } else {
@@ -183,7 +185,7 @@ impl Connection {
             Err((code, reason)) => {
                 log::warn!("{} can't play {}: {reason}", self.peer, request.path);
                 self.peer.reply(&self.session.refuse_play(stream_id, code, &reason));
-                self.enter_phase(Phase::Idle);
+                self.enter_phase(Phase::Idle, 0);
             }
         }
     }
@@ -256,7 +258,7 @@ impl Connection {
         let control = if paused { Control::Pause { position_ms } } else { Control::Resume { position_ms } };
         // Going on may bring the end at once, which must find the phase in place; standing still does not.
         if !paused {
-            self.enter_phase(Phase::Playing);
+            self.enter_phase(Phase::Playing, 0);
         }
         self.control(stream_id, control);
         self.with_live_play(stream_id, |connection, play| {
@@ -269,12 +271,12 @@ impl Connection {
             }
         });
         if paused {
-            self.enter_phase(Phase::Idle);
+            self.enter_phase(Phase::Idle, 0);
         }
     }
 
     fn seek(&mut self, stream_id: u32, position_ms: u32) {
-        self.enter_phase(Phase::Idle);
+        self.enter_phase(Phase::Idle, 0);
         if self.control(stream_id, Control::Seek { position_ms }) {
             return;
         }
@@ -308,15 +310,16 @@ impl Connection {
         });
     }
 
-    /// Sets the deadlines that suit what the client does now; `least` when its activities don't show it.
-    fn enter_phase(&self, least: Phase) {
+    /// Sets the deadlines that suit what the client does now; `least` when its activities don't show it, and
+    /// `coming` for activities about to begin.
+    fn enter_phase(&self, least: Phase, coming: usize) {
         let phases = self.activities.values().map(|activity| match activity {
             Activity::Publishing { .. } => Phase::Publishing,
             Activity::Playing(play) if play.subscription.is_none() => Phase::Paused,
             Activity::PlayingFile(play) if play.is_paused() => Phase::Paused,
             Activity::Playing(_) | Activity::PlayingFile(_) => Phase::Playing,
         });
-        self.peer.enter(phases.fold(least, Phase::max));
+        self.peer.enter(phases.fold(least, Phase::max), self.activities.len() + coming);
     }
 }
 

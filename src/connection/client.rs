@@ -21,9 +21,11 @@ use crate::rtmp::user_control::UserControl;
 pub enum ClientEvent {
     /// Sound, picture or data of the stream that is played.
     Media(Packet),
-    /// `onStatus`: the info object's code, for example `NetStream.Play.Start`, and its description.
+    /// `onStatus`: what the info object says.
     Status {
-        /// The code.
+        /// `status`, `warning` or `error`.
+        level: String,
+        /// The code, for example `NetStream.Play.Start`.
         code: String,
         /// The description.
         description: String,
@@ -178,6 +180,7 @@ impl Client {
                     let info = command.argument(0).as_object();
                     let text = |key| info.and_then(|info| info.get(key)).and_then(Value::as_str).unwrap_or_default();
                     return Ok(ClientEvent::Status {
+                        level: text("level").to_owned(),
                         code: text("code").to_owned(),
                         description: text("description").to_owned(),
                     });
@@ -208,7 +211,7 @@ impl Client {
         loop {
             match self.read_event()? {
                 ClientEvent::Status { code, .. } if code == wanted => return Ok(()),
-                ClientEvent::Status { code, description } if code != "NetStream.Play.Reset" => {
+                ClientEvent::Status { level, code, description } if level == "error" => {
                     return Err(Error::Refused { code: code.into(), description: description.into() });
                 }
                 event => self.waiting.push_back(event),

@@ -111,7 +111,7 @@ impl Connection {
         let mut reader = BufReader::with_capacity(READ_BUFFER, socket);
         let kind = handshake::server::accept(&mut reader, &mut &*socket)?;
         log::debug!("{} shook hands: {kind:?}", self.peer);
-        self.peer.enter(Phase::Idle);
+        self.peer.enter(Phase::Idle, 0);
         // The handshake and the chunks share one buffer: the first chunk may come along with C2.
         let mut chunks = ChunkReader::new(reader);
         let mut actions = Vec::new();

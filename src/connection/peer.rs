@@ -1,5 +1,6 @@
 //! A connected client as others see it: the lanes that send to it, and the server that watches over it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Weak;
@@ -47,6 +48,10 @@ struct Vitals {
     since: Instant,
     received: Instant,
     pinged: Instant,
+    /// How many of its message streams publish or play.
+    activities: usize,
+    /// Those of them that have told their player the end.
+    ended: BTreeSet<u32>,
     /// When it shall end unless the client goes on, and why.
     close_at: Option<(Instant, &'static str)>,
     /// When this side ended.
@@ -65,6 +70,8 @@ impl Peer {
             since: now,
             received: now,
             pinged: now,
+            activities: 0,
+            ended: BTreeSet::new(),
             close_at: None,
             finished: None,
             reason: None,
@@ -104,9 +111,9 @@ impl Peer {
         self.vitals.lock().received = now;
     }
 
-    /// Another set of deadlines holds from now on. What the client does now is also a reason not to
-    /// close the connection after an end that it was told.
-    pub(super) fn enter(&self, phase: Phase) {
+    /// Another set of deadlines holds from now on, for so many message streams in use. What the client does
+    /// now is also a reason not to close the connection after an end that it was told.
+    pub(super) fn enter(&self, phase: Phase, activities: usize) {
         let mut vitals = self.vitals.lock();
         if (vitals.phase == Phase::Paused) != (phase == Phase::Paused) {
             let timeout = (phase != Phase::Paused).then_some(limits::PING_TIMEOUT);
@@ -114,18 +121,25 @@ impl Peer {
         }
         vitals.phase = phase;
         vitals.since = Instant::now();
+        vitals.activities = activities;
         vitals.close_at = None;
     }
 
-    /// Takes an announced end back.
-    pub(super) fn stay(&self) {
-        self.vitals.lock().close_at = None;
+    /// The message stream goes on after all, or does something else.
+    pub(super) fn stay(&self, stream_id: u32) {
+        let mut vitals = self.vitals.lock();
+        vitals.ended.remove(&stream_id);
+        vitals.close_at = None;
     }
 
-    /// Ends the connection in a while, when the client has been sent everything, unless it
-    /// [`enter`](Self::enter)s another phase before.
-    pub(super) fn close_after(&self, delay: Duration, reason: &'static str) {
-        self.vitals.lock().close_at = Some((Instant::now() + delay, reason));
+    /// What the message stream plays has ended. If that was all, this ends the connection in a while, when
+    /// the client has been sent everything, unless it [`enter`](Self::enter)s another phase before.
+    pub(super) fn play_ended(&self, stream_id: u32, delay: Duration, reason: &'static str) {
+        let mut vitals = self.vitals.lock();
+        vitals.ended.insert(stream_id);
+        if vitals.ended.len() >= vitals.activities {
+            vitals.close_at = Some((Instant::now() + delay, reason));
+        }
     }
 
     /// Ends the connection now.
@@ -214,9 +228,7 @@ impl Sink for Peer {
 
     fn ended(&self, stream_id: u32) {
         self.reply(&playing::live_ended(stream_id));
-        if self.vitals.lock().phase != Phase::Publishing {
-            self.close_after(limits::CLOSE_GRACE, "the stream has ended");
-        }
+        self.play_ended(stream_id, limits::CLOSE_GRACE, "the stream has ended");
     }
 
     fn peer(&self) -> &str {
@@ -258,7 +270,7 @@ mod tests {
             (Phase::Paused, limits::PAUSE),
         ] {
             let (peer, _there) = pair();
-            peer.enter(phase);
+            peer.enter(phase, 1);
             let now = Instant::now();
             peer.check(now + limit - second);
             assert_eq!(peer.closed_because(), None, "{phase:?}");
@@ -280,7 +292,7 @@ mod tests {
     fn who_is_heard_stays() {
         let (peer, _there) = pair();
         for phase in [Phase::Publishing, Phase::Playing] {
-            peer.enter(phase);
+            peer.enter(phase, 1);
             let late = Instant::now() + 2 * limits::PING_TIMEOUT;
             peer.heard(late);
             peer.check(late + Duration::from_secs(1));
@@ -291,7 +303,7 @@ mod tests {
     #[test]
     fn a_silent_player_is_pinged_now_and_then() {
         let (peer, there) = pair();
-        peer.enter(Phase::Playing);
+        peer.enter(Phase::Playing, 1);
         let now = Instant::now();
         for seconds in [1, 31, 32, 62, 63] {
             peer.check(now + Duration::from_secs(seconds));
@@ -306,12 +318,12 @@ mod tests {
     #[test]
     fn an_announced_end_comes_unless_the_client_goes_on() {
         let (peer, mut there) = pair();
-        peer.enter(Phase::Playing);
-        peer.close_after(Duration::ZERO, "the stream has ended");
-        peer.enter(Phase::Playing);
+        peer.enter(Phase::Playing, 1);
+        peer.play_ended(1, Duration::ZERO, "the stream has ended");
+        peer.enter(Phase::Playing, 1);
         peer.check(Instant::now());
         assert_eq!(peer.closed_because(), None);
-        peer.close_after(Duration::ZERO, "the stream has ended");
+        peer.play_ended(1, Duration::ZERO, "the stream has ended");
         peer.check(Instant::now());
         let mut end = Vec::new();
         there.read_to_end(&mut end).unwrap();
@@ -321,9 +333,21 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_one_play_is_not_the_end_of_another() {
+        let (peer, _there) = pair();
+        peer.enter(Phase::Playing, 2);
+        peer.play_ended(1, Duration::ZERO, "the stream has ended");
+        assert!(!peer.end_is_due(Instant::now()));
+        peer.play_ended(2, Duration::ZERO, "the stream has ended");
+        assert!(peer.end_is_due(Instant::now()));
+        peer.stay(1);
+        assert!(!peer.end_is_due(Instant::now()));
+    }
+
+    #[test]
     fn what_waits_is_sent_before_the_end() {
         let (peer, mut there) = pair();
-        peer.enter(Phase::Playing);
+        peer.enter(Phase::Playing, 1);
         let mut packets = vec![Packet {
             kind: crate::media::PacketKind::Video,
             timestamp: crate::media::Timestamp::ZERO,
@@ -331,7 +355,7 @@ mod tests {
         }];
         let needed = peer.outgoing.packets(1, &mut packets);
         assert!(needed, "it is more than the socket takes");
-        peer.close_after(Duration::ZERO, "the file has ended");
+        peer.play_ended(1, Duration::ZERO, "the file has ended");
         peer.check(Instant::now());
         let reading = std::thread::spawn(move || std::io::copy(&mut there, &mut std::io::sink()).unwrap());
         while peer.outgoing.flush() {
@@ -344,7 +368,7 @@ mod tests {
     #[test]
     fn who_has_paused_may_read_nothing() {
         let (peer, _there) = pair();
-        peer.enter(Phase::Paused);
+        peer.enter(Phase::Paused, 1);
         let mut packets = vec![Packet {
             kind: crate::media::PacketKind::Video,
             timestamp: crate::media::Timestamp::ZERO,

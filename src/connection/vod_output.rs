@@ -129,14 +129,14 @@ impl Output for ToPeer {
             Notice::Paused => self.peer.reply(&playing::paused(id)),
             Notice::Resumed => self.peer.reply(&playing::resumed(id)),
             Notice::Sought { position_ms } => {
-                self.peer.stay();
+                self.peer.stay(id);
                 self.peer.reply(&playing::sought(id, Source::Recording, position_ms));
             }
             Notice::SeekFailed { reason, .. } => self.peer.reply(&playing::seek_failed(id, &reason)),
             Notice::Ended { duration_ms, bytes } => {
                 self.peer.reply(&playing::recording_ended(id, duration_ms, bytes));
                 let buffer_ms = self.buffer_ms.load(Ordering::Relaxed);
-                self.peer.close_after(grace_after_file(buffer_ms), "the file has ended");
+                self.peer.play_ended(id, grace_after_file(buffer_ms), "the file has ended");
             }
         }
         Ok(())

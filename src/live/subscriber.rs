@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::message::LiveMessage;
 use crate::limits;
 use crate::media::PacketKind;
+
+/// How often the log hears of one player's slowness at most.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// Where a player's messages go. No method waits for the network.
 pub trait Sink: Send + Sync {
@@ -84,6 +87,9 @@ pub(super) struct Subscriber {
     wanted: Wanted,
     flow: Flow,
     queue_bytes: usize,
+    /// What waited when it was given something last.
+    backlog: Backlog,
+    complained: Option<Instant>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -91,7 +97,8 @@ impl Subscriber {
     /// `dropped` counts the messages that this player was too slow for.
     pub fn new(id: u64, sink: Arc<dyn Sink>, stream_id: u32, wanted: Wanted, dropped: Arc<AtomicU64>) -> Self {
         let (flow, queue_bytes) = (Flow::AwaitingKeyFrame, limits::PLAYER_QUEUE_BYTES);
-        Self { id, sink, stream_id, wanted, flow, queue_bytes, dropped }
+        let backlog = Backlog::default();
+        Self { id, sink, stream_id, wanted, flow, queue_bytes, backlog, complained: None, dropped }
     }
 
     /// What a player gets before the stream's next message; it comes on top of what may wait.
@@ -125,6 +132,7 @@ impl Subscriber {
             passing.retain(|message| self.passes(message));
             self.sink.push(self.stream_id, &passing)
         };
+        self.backlog = backlog;
         if self.flow == Flow::Skipping {
             // Nothing to wait for but pictures that never come.
             if !(has_video && self.wanted.video) && backlog.bytes == 0 {
@@ -140,7 +148,9 @@ impl Subscriber {
         if message.is_essential {
             return true;
         }
-        if message.is_key_frame && self.wanted.video {
+        // Who takes nothing at all would only have to skip again.
+        let is_stuck = self.flow == Flow::Skipping && self.backlog.age > limits::PLAYER_QUEUE_AGE;
+        if message.is_key_frame && self.wanted.video && !is_stuck {
             self.flow = Flow::Flowing;
         }
         let flows = match self.flow {
@@ -159,6 +169,10 @@ impl Subscriber {
         self.dropped.fetch_add(skipped as u64, Ordering::Relaxed);
         self.flow = Flow::Skipping;
         self.queue_bytes = limits::PLAYER_QUEUE_BYTES;
+        if self.complained.is_some_and(|last| last.elapsed() < COMPLAIN_EVERY) {
+            return;
+        }
+        self.complained = Some(Instant::now());
         log::warn!(
             "{} is too slow: {} KiB waited for {:.1} s; {skipped} messages dropped, it goes on at the next key frame",
             self.sink.peer(),

@@ -268,12 +268,20 @@ fn a_player_that_is_late_by_time_skips_as_well() {
     let house = default_house();
     let slow = house.player(StartAt::LastKeyFrame);
     let mut publication = house.publish();
-    *slow.sink.backlog.lock() = Backlog { bytes: 1, age: limits::PLAYER_QUEUE_AGE + Duration::from_millis(1) };
-    send(&mut publication, &[(0, KEY), (40, INTER)]);
+    send(&mut publication, &[(0, KEY)]);
     slow.next();
+    *slow.sink.backlog.lock() = Backlog { bytes: 1, age: limits::PLAYER_QUEUE_AGE + Duration::from_millis(1) };
+    send(&mut publication, &[(40, INTER), (80, KEY)]);
+    assert_eq!(slow.take(2), [(40, INTER), (80, KEY)].map(message), "that it is late shows only behind these");
     while !slow.sink.skipped.load(Ordering::Relaxed) {
         std::thread::yield_now();
     }
+    // While it is stuck, even a key frame would only have to be thrown away.
+    send(&mut publication, &[(120, KEY)]);
+    slow.assert_nothing_more();
+    *slow.sink.backlog.lock() = Backlog::default();
+    send(&mut publication, &[(130, INTER), (160, KEY)]);
+    assert_eq!(slow.next(), Got::Message(160, KEY));
 }
 
 #[test]

@@ -238,9 +238,12 @@ impl Session {
     }
 
     fn delete_stream(&mut self, command: &Command, actions: &mut Vec<Action>) {
-        let named = command.argument(0).as_number().map(|id| id as u32);
-        // GStreamer's rtmp2sink gives the stream's name where its number belongs.
-        if let Some(stream_id) = named.or_else(|| self.publishing(command.argument(0))) {
+        let stream_id = match command.argument(0) {
+            // GStreamer's rtmp2sink gives the stream's name where its number belongs.
+            name @ Value::String(_) => self.publishing(name),
+            number => number.as_number().map(|id| id as u32),
+        };
+        if let Some(stream_id) = stream_id {
             self.stop(stream_id, actions);
             self.streams.remove(&stream_id);
         }
