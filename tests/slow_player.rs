@@ -6,6 +6,7 @@ mod support;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use gortmp::amf::Value;
 use gortmp::media::{Packet, PacketKind};
 use gortmp::{Client, ClientEvent, limits};
 use support::*;
@@ -95,18 +96,32 @@ fn start(server: &Server, name: &str) -> (Publisher, Client) {
 #[test]
 fn a_player_that_takes_nothing_for_twenty_seconds_is_closed() {
     let server = Server::start(&[]);
-    let (mut publisher, slow) = start(&server, "dead");
+    let mut publisher = publisher(&server, "dead");
+    let mut dead = player(&server, "live", "dead");
+    settle(&mut dead);
+    rustix::net::sockopt::set_socket_recv_buffer_size(dead.socket(), 16 * 1024).unwrap();
+    let mut n = 0;
+    let mut publish = |count: u32| {
+        for _ in 0..count {
+            let sample = if n % GROUP == 0 { KEY } else { INTER };
+            publisher.send(video(n * 33, &numbered(&[sample, &[1; 500]].concat(), n))).unwrap();
+            n += 1;
+            // Each message comes to the socket alone, as in a stream of little bandwidth.
+            settle(&mut publisher);
+        }
+    };
+    let began = Instant::now();
+    publish(8_000);
     let stalled = Instant::now();
-    publisher.publish(200);
-    let patience = limits::WRITE_STALL + Duration::from_secs(10);
-    while !server.log().iter().any(|line| line.contains("it took nothing of what it was sent")) {
-        assert!(stalled.elapsed() < patience, "it is still there after {:?}", stalled.elapsed());
-        publisher.publish(1);
-        std::thread::sleep(Duration::from_millis(100));
+    while !server.log().iter().any(|line| line.contains("it took nothing of what it was sent for 20 s")) {
+        assert!(stalled.elapsed() < limits::WRITE_STALL + Duration::from_secs(8), "it is still there");
+        publish(1);
+        std::thread::sleep(Duration::from_millis(33));
     }
-    assert!(stalled.elapsed() > limits::WRITE_STALL - Duration::from_secs(1), "after {:?}", stalled.elapsed());
-    drop(slow);
-    publisher.publish(20);
+    assert!(began.elapsed() > limits::WRITE_STALL, "after {:?}", began.elapsed());
+    let complaints = server.log().iter().filter(|line| line.contains("is too slow")).count();
+    let seconds = began.elapsed().as_secs() as usize;
+    assert!((1..=seconds).contains(&complaints), "{complaints} lines in the log about one player in {seconds} s");
 }
 
 /// Publishes `count` pictures; returns the most memory that the server held meanwhile.
@@ -226,4 +241,62 @@ fn sound_without_pictures_goes_on_for_a_slow_player_too() {
         }
         assert!(n < 1_400, "it gets on again");
     }
+}
+
+#[test]
+fn one_that_wants_no_pictures_gets_its_sound_again() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "listener");
+    publisher.send(audio(0, AAC_HEADER)).unwrap();
+    publisher.send(video(0, KEY)).unwrap();
+    settle(&mut publisher);
+    let mut slow = player(&server, "live", "listener");
+    slow.command("receiveVideo", Value::Null, vec![false.into()]).unwrap();
+    settle(&mut slow);
+    let sound = |n: u32| audio(n * 23, &numbered(&[AAC, &vec![n as u8; 50_000]].concat(), n));
+    for n in 0..400 {
+        publisher.send(sound(n)).unwrap();
+        publisher.send(video(n * 23, KEY)).unwrap();
+    }
+    settle(&mut publisher);
+    server.wait_for_log("is too slow");
+
+    let reading = frames(slow);
+    let mut last = None;
+    let mut n = 400;
+    while last < Some(400) {
+        publisher.send(sound(n)).unwrap();
+        publisher.send(video(n * 23, KEY)).unwrap();
+        n += 1;
+        while let Ok(packet) = reading.recv_timeout(Duration::from_millis(20)) {
+            if packet.kind == PacketKind::Audio {
+                last = Some(number(&packet));
+            }
+        }
+        assert!(n < 800, "it gets on again");
+    }
+}
+
+#[test]
+fn when_the_pictures_stop_a_slow_player_gets_the_sound_again() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "stops");
+    publisher.send(picture(0)).unwrap();
+    settle(&mut publisher);
+    let mut slow = player(&server, "live", "stops");
+    assert_eq!(checked(&next_media(&mut slow)), 0);
+    wait_for("it to be too slow", || {
+        publisher.send(picture(1)).unwrap();
+        settle(&mut publisher);
+        server.log().iter().any(|line| line.contains("is too slow")).then_some(())
+    });
+    let reading = frames(slow);
+    let mut heard = 0;
+    for n in 0..2 * limits::AUDIO_ONLY_AFTER as u32 {
+        publisher.send(audio(n * 23, AAC)).unwrap();
+        while let Ok(packet) = reading.recv_timeout(Duration::from_millis(5)) {
+            heard += u32::from(packet.kind == PacketKind::Audio);
+        }
+    }
+    assert!(heard > 5, "no sound any more");
 }
