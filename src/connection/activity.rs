@@ -1,17 +1,17 @@
 //! What a client's message streams do, and how its wishes become deeds.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::file_play::FilePlay;
 use super::peer::Phase;
-use super::vod_output::FilePlay;
+use super::playing::LivePlay;
 use super::{Connection, Peer};
 use crate::error::{Error, Result};
-use crate::limits;
-use crate::live::{Publication, Sink, StartAt, Subscription, Wanted};
-use crate::media::{Packet, PacketKind};
+use crate::live::{Publication, Sink};
+use crate::media::Packet;
 use crate::rtmp::status::StatusCode;
-use crate::session::{Action, ConnectRequest, PlayRequest, PublishKind, Source, StreamPath, playing};
+use crate::session::{Action, ConnectRequest, PublishKind, StreamPath, playing};
 use crate::vod::Control;
 
 /// What a message stream does.
@@ -22,16 +22,6 @@ pub(super) enum Activity {
     Playing(LivePlay),
     /// It gets a file.
     PlayingFile(FilePlay),
-}
-
-pub(super) struct LivePlay {
-    name: String,
-    since: Instant,
-    wanted: Wanted,
-    /// `None` while it is paused.
-    subscription: Option<Subscription>,
-    /// Dropped by earlier subscriptions.
-    dropped: u64,
 }
 
 impl Activity {
@@ -46,11 +36,7 @@ impl Activity {
                     bytes / 1024
                 );
             }
-            Self::Playing(play) => {
-                let dropped = play.dropped + play.subscription.as_ref().map_or(0, Subscription::dropped);
-                let seconds = play.since.elapsed().as_secs_f32();
-                log::info!("{peer} stopped playing {}: {seconds:.1} s, {dropped} messages dropped", play.name);
-            }
+            Self::Playing(play) => log::info!("{peer} stopped playing {play}"),
             Self::PlayingFile(play) => log::info!("{peer} stopped playing {}", play.name()),
         }
     }
@@ -171,168 +157,15 @@ impl Connection {
         Ok(())
     }
 
-    fn play(&mut self, stream_id: u32, request: PlayRequest) {
-        // Before it begins: a short file may have ended, and said when to close, before this returns.
-        self.peer.stay(stream_id);
-        self.enter_phase(Phase::Playing, 1);
-        let result = if request.path.app == self.service.vod_app {
-            self.play_file(stream_id, &request)
-        } else {
-            self.play_live(stream_id, &request)
-        };
-        match result {
-            Ok(()) => log::info!("{} plays {}", self.peer, request.path),
-            Err((code, reason)) => {
-                log::warn!("{} can't play {}: {reason}", self.peer, request.path);
-                self.peer.reply(&self.session.refuse_play(stream_id, code, &reason));
-                self.enter_phase(Phase::Idle, 0);
-            }
-        }
-    }
-
-    fn play_file(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), (StatusCode, String)> {
-        let files = self.activities.values().filter(|activity| matches!(activity, Activity::PlayingFile(_))).count();
-        if files >= limits::FILES_PER_CONNECTION {
-            return Err((StatusCode::PlayFailed, format!("this connection plays {files} files already")));
-        }
-        let video = self.service.library.open(&request.path.name).map_err(|error| match error {
-            Error::Refused { description, .. } => (StatusCode::PlayStreamNotFound, description.into_owned()),
-            error => (StatusCode::PlayFailed, error.to_string()),
-        })?;
-        let play = FilePlay::start(video, request, stream_id, &self.peer)
-            .map_err(|error| (StatusCode::PlayFailed, error.to_string()))?;
-        self.activities.insert(stream_id, Activity::PlayingFile(play));
-        Ok(())
-    }
-
-    fn play_live(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), (StatusCode, String)> {
-        let path = &request.path;
-        let name = path.live_name();
-        if name.is_empty() {
-            let reason = format!("a stream needs a name: play /{}/NAME", path.app);
-            return Err((StatusCode::PlayStreamNotFound, reason));
-        }
-        let start_at = match path.query_value("gop").as_deref() {
-            Some("0") => StartAt::NextKeyFrame,
-            Some("1") => StartAt::LastKeyFrame,
-            _ if self.service.gop_cache => StartAt::LastKeyFrame,
-            _ => StartAt::NextKeyFrame,
-        };
-        self.peer.reply(&playing::started(stream_id, Source::Live, &name));
-        let mut play = LivePlay {
-            name: format!("{}/{name}", path.app),
-            since: Instant::now(),
-            wanted: Wanted::default(),
-            subscription: None,
-            dropped: 0,
-        };
-        self.subscribe(stream_id, &mut play, start_at);
-        self.activities.insert(stream_id, Activity::Playing(play));
-        Ok(())
-    }
-
-    fn subscribe(&self, stream_id: u32, play: &mut LivePlay, start_at: StartAt) {
-        play.unsubscribe();
-        play.subscription = Some(self.service.registry.with_stream(&play.name, |stream| {
-            stream.subscribe(self.peer.clone(), stream_id, self.peer.lane(), start_at, play.wanted)
-        }));
-    }
-
-    /// Takes the activity out, so that it and the connection can be used side by side.
-    fn with_live_play(&mut self, stream_id: u32, change: impl FnOnce(&Self, &mut LivePlay)) {
-        let Some(mut activity) = self.activities.remove(&stream_id) else { return };
-        if let Activity::Playing(play) = &mut activity {
-            change(self, play);
-        }
-        self.activities.insert(stream_id, activity);
-    }
-
-    /// Tells a file's player something; says whether the message stream plays a file.
-    fn control(&mut self, stream_id: u32, control: Control) -> bool {
-        let Some(Activity::PlayingFile(play)) = self.activities.get_mut(&stream_id) else { return false };
-        play.control(control);
-        true
-    }
-
-    fn pause(&mut self, stream_id: u32, paused: bool, position_ms: u32) {
-        let control = if paused { Control::Pause { position_ms } } else { Control::Resume { position_ms } };
-        // Going on may bring the end at once, which must find the phase in place; standing still does not.
-        if !paused {
-            self.enter_phase(Phase::Playing, 0);
-        }
-        self.control(stream_id, control);
-        self.with_live_play(stream_id, |connection, play| {
-            if paused {
-                play.unsubscribe();
-                connection.peer.reply(&playing::paused(stream_id));
-            } else {
-                connection.peer.reply(&playing::resumed(stream_id));
-                connection.subscribe(stream_id, play, StartAt::NextKeyFrame);
-            }
-        });
-        if paused {
-            self.enter_phase(Phase::Idle, 0);
-        }
-    }
-
-    fn seek(&mut self, stream_id: u32, position_ms: u32) {
-        self.enter_phase(Phase::Idle, 0);
-        if self.control(stream_id, Control::Seek { position_ms }) {
-            return;
-        }
-        // There is nowhere to go in a live stream, but ffmpeg would wait for the answer for ever.
-        self.with_live_play(stream_id, |connection, play| {
-            connection.peer.reply(&playing::sought(stream_id, Source::Live, position_ms));
-            connection.subscribe(stream_id, play, StartAt::NextKeyFrame);
-        });
-    }
-
-    fn receive(&mut self, stream_id: u32, kind: PacketKind, wanted: bool) {
-        let control = match kind {
-            PacketKind::Audio => Control::ReceiveAudio(wanted),
-            _ => Control::ReceiveVideo(wanted),
-        };
-        let is_file = self.control(stream_id, control);
-        if wanted {
-            self.peer.reply(&playing::receiving(stream_id));
-        }
-        if is_file {
-            return;
-        }
-        self.with_live_play(stream_id, |_, play| {
-            match kind {
-                PacketKind::Audio => play.wanted.audio = wanted,
-                _ => play.wanted.video = wanted,
-            }
-            if let Some(subscription) = &play.subscription {
-                subscription.set_wanted(play.wanted);
-            }
-        });
-    }
-
     /// Sets the deadlines that suit what the client does now; `least` when its activities don't show it, and
     /// `coming` for activities about to begin.
-    fn enter_phase(&self, least: Phase, coming: usize) {
+    pub(super) fn enter_phase(&self, least: Phase, coming: usize) {
         let phases = self.activities.values().map(|activity| match activity {
             Activity::Publishing { .. } => Phase::Publishing,
-            Activity::Playing(play) if play.subscription.is_none() => Phase::Paused,
+            Activity::Playing(play) if play.is_paused() => Phase::Paused,
             Activity::PlayingFile(play) if play.is_paused() => Phase::Paused,
             Activity::Playing(_) | Activity::PlayingFile(_) => Phase::Playing,
         });
         self.peer.enter(phases.fold(least, Phase::max), self.activities.len() + coming);
     }
-}
-
-impl LivePlay {
-    fn unsubscribe(&mut self) {
-        if let Some(subscription) = self.subscription.take() {
-            self.dropped += subscription.dropped();
-        }
-    }
-}
-
-/// How long a file's player is left alone after the end, in which it plays what it has buffered and may
-/// seek back.
-pub(super) fn grace_after_file(buffer_ms: u32) -> Duration {
-    Duration::from_millis(buffer_ms.min(limits::VOD_BUFFER_MOST_MS).into()) + limits::CLOSE_GRACE
 }

@@ -2,9 +2,10 @@
 
 mod activity;
 mod client;
+mod file_play;
 mod outgoing;
 mod peer;
-mod vod_output;
+mod playing;
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{SendTimeoutError, Sender};
 
 use super::Peer;
-use super::activity::grace_after_file;
+use super::playing::grace_after_file;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::media::Packet;
