@@ -94,9 +94,20 @@ pub fn frames(tags: &[Tag]) -> Vec<Tag> {
     media(tags).into_iter().filter(|tag| !tag.is_header() && !tag.is_description()).collect()
 }
 
-/// The headers alone: what they say, whenever they come.
-pub fn headers(tags: &[Tag]) -> Vec<Vec<u8>> {
-    tags.iter().filter(|tag| tag.is_header()).map(|tag| tag.payload.clone()).collect()
+/// Holds the headers against those that were sent: each once, whole, before the first frame. Sound's may
+/// come before the pictures' or behind.
+pub fn assert_same_headers(got: &[Tag], sent: &[Tag]) {
+    let first_frame = got.iter().position(|tag| tag.kind != DATA && !tag.is_header()).unwrap_or(got.len());
+    let late = got[first_frame..].iter().find(|tag| tag.is_header());
+    assert!(late.is_none(), "a header behind the first frame: {late:?}");
+    let headers = |tags: &[Tag]| {
+        let mut headers: Vec<Tag> = tags.iter().filter(|tag| tag.is_header()).cloned().collect();
+        headers.sort_by_key(|tag| tag.kind);
+        headers
+    };
+    let (got, sent) = (headers(got), headers(sent));
+    let same = |(got, sent): (&Tag, &Tag)| got.kind == sent.kind && got.payload == sent.payload;
+    assert!(got.len() == sent.len() && got.iter().zip(&sent).all(same), "headers {got:?}\nwere sent as {sent:?}");
 }
 
 /// Holds two lists against each other tag by tag and shows the first that differs, not all.
