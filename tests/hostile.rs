@@ -263,8 +263,8 @@ fn values_nested_without_end_do_not_exhaust_the_stack() {
         set_data_frame.extend([2, 0, name.len() as u8]);
         set_data_frame.extend(name.as_bytes());
     }
-    for nested in [&arrays, &objects, &amf3] {
-        let mut connection = Wire::publisher(server.address, "nested");
+    for (name, nested) in [("arrays", &arrays), ("objects", &objects), ("amf3", &amf3)] {
+        let mut connection = Wire::publisher(server.address, name);
         connection.send(&wire::message(5, 0, 18, 1, &[&*set_data_frame, nested].concat()));
         connection.send(&wire::message(3, 0, 20, 1, &[b"\x02\x00\x04play\x00\0\0\0\0\0\0\0\0", &**nested].concat()));
         connection.send(&wire::message(3, 0, 17, 1, &[b"\0\x02\x00\x04play\x00\0\0\0\0\0\0\0\0", &**nested].concat()));
