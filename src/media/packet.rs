@@ -73,8 +73,7 @@ impl Packet {
             PacketKind::Video => self.video_header().map(|header| (header.content, header.track)),
             PacketKind::Data => None,
         }?;
-        let configures = matches!(content, Content::SequenceHeader | Content::Metadata);
-        configures.then_some(HeaderSlot { kind: self.kind, content, track })
+        content.configures().then_some(HeaderSlot { kind: self.kind, content, track })
     }
 }
 

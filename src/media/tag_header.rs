@@ -48,6 +48,13 @@ pub enum Content {
     Command,
 }
 
+impl Content {
+    /// Whether players that come later need this before any sound or picture.
+    pub fn configures(self) -> bool {
+        matches!(self, Self::SequenceHeader | Self::Metadata)
+    }
+}
+
 /// The header of a video message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VideoTagHeader {
@@ -114,7 +121,7 @@ impl VideoTagHeader {
 
     /// Whether players that come later need this message before any picture.
     pub fn is_sequence_header(&self) -> bool {
-        matches!(self.content, Content::SequenceHeader | Content::Metadata)
+        self.content.configures()
     }
 }
 
@@ -144,7 +151,7 @@ impl AudioTagHeader {
 
     /// Whether players that come later need this message before any sound.
     pub fn is_sequence_header(&self) -> bool {
-        matches!(self.content, Content::SequenceHeader | Content::Metadata)
+        self.content.configures()
     }
 }
 
