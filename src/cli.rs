@@ -9,7 +9,7 @@ use std::time::Duration;
 use getopts::{Matches, Options};
 use log::LevelFilter;
 
-use crate::config::{Config, ReplacePublisher};
+use crate::config::{Config, Gather, ReplacePublisher};
 use crate::error::{Error, Result};
 use crate::server::Server;
 
@@ -70,6 +70,9 @@ fn options() -> Options {
         .optopt("", "gop-cache", "start players at the last key frame; a player decides for itself by ?gop=0 or ?gop=1 behind the name [on]", "on|off")
         .optopt("", "replace-publisher", "when a name is published twice, the second takes over: never, when the first was silent for 5 s, or always [idle]", "never|idle|always")
         .optopt("", "republish-grace", "how long players are kept when their publisher goes [10]", "SECS")
+        .optopt("", "gather", "how long messages may wait to reach players together: ms, 0 for at once; auto waits with large audiences only [auto]", "MS|auto")
+        .optopt("", "player-queue", "how much may wait for a slow player before it skips to the next key frame [4096]", "KIB")
+        .optopt("", "lanes", "threads that send to players [one per core]", "N")
         .optflagmulti("v", "verbose", "log more, twice for still more")
         .optflag("q", "quiet", "log warnings and errors only")
         .optflag("h", "help", "print this help")
@@ -136,6 +139,22 @@ fn config(matches: &Matches) -> Result<Config> {
     if let Some(seconds) = matches.opt_str("republish-grace") {
         let parsed = seconds.parse::<u32>().map_err(|_| bad("republish-grace", &seconds, "a number of seconds"))?;
         config.republish_grace = Duration::from_secs(parsed.into());
+    }
+    if let Some(window) = matches.opt_str("gather") {
+        config.gather = match window.as_str() {
+            "auto" => Gather::Auto,
+            ms => match ms.parse::<u32>() {
+                Ok(ms) => Gather::Window(Duration::from_millis(ms.into())),
+                Err(_) => return Err(bad("gather", ms, "a number of milliseconds or auto")),
+            },
+        };
+    }
+    if let Some(kib) = matches.opt_str("player-queue") {
+        let parsed = kib.parse::<u32>().map_err(|_| bad("player-queue", &kib, "a number of KiB"))?;
+        config.player_queue = (parsed as usize).saturating_mul(1024);
+    }
+    if let Some(lanes) = matches.opt_str("lanes") {
+        config.lanes = Some(lanes.parse().map_err(|_| bad("lanes", &lanes, "a number of threads"))?);
     }
     Ok(config)
 }
@@ -213,6 +232,12 @@ mod tests {
             "always",
             "--republish-grace",
             "0",
+            "--gather",
+            "350",
+            "--player-queue",
+            "1024",
+            "--lanes",
+            "3",
         ]);
         let expected = Config {
             listen: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:1936".parse().unwrap()],
@@ -222,6 +247,9 @@ mod tests {
             gop_cache: false,
             replace_publisher: ReplacePublisher::Always,
             republish_grace: Duration::ZERO,
+            gather: Gather::Window(Duration::from_millis(350)),
+            player_queue: 1024 * 1024,
+            lanes: Some(3),
         };
         assert_eq!(config, expected);
     }
@@ -233,6 +261,11 @@ mod tests {
             (&["--gop-cache", "maybe"], "on or off"),
             (&["--replace-publisher", "x"], "never, idle or always"),
             (&["--republish-grace", "-1"], "a number of seconds"),
+            (&["--gather", "x"], "milliseconds or auto"),
+            (&["--gather", "60000"], "shorten --gather"),
+            (&["--player-queue", "4M"], "a number of KiB"),
+            (&["--player-queue", "1"], "64 to 32768 KiB"),
+            (&["--lanes", "0"], "1 to 256"),
             (&["--vod-app", "live"], "--live-app or --vod-app"),
             (&["--nonsense"], "nonsense"),
             (&["video"], "not an option"),
@@ -246,9 +279,20 @@ mod tests {
     #[test]
     fn the_help_fits_a_screen_and_states_every_default() {
         let Ok(Wish::Print(help)) = parsed(&["--help"]) else { panic!() };
-        assert!(help.lines().count() <= 40, "{} lines", help.lines().count());
+        assert!(help.lines().count() <= 48, "{} lines", help.lines().count());
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
-        for default in ["[[::]:1935", "[video]", "[live]", "[gortmp]", "[on]", "[idle]", "[10]"] {
+        for default in [
+            "[[::]:1935",
+            "[video]",
+            "[live]",
+            "[gortmp]",
+            "[on]",
+            "[idle]",
+            "[10]",
+            "[auto]",
+            "[4096]",
+            "[one per core]",
+        ] {
             assert!(help.contains(default), "{default}");
         }
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-pub use crate::live::ReplacePublisher;
+use crate::limits;
+pub use crate::live::{Gather, ReplacePublisher};
 
 /// The port that RTMP has been given.
 pub const DEFAULT_PORT: u16 = 1935;
@@ -34,6 +35,13 @@ pub struct Config {
     pub replace_publisher: ReplacePublisher,
     /// How long players are kept when their publisher goes. Default: 10 s.
     pub republish_grace: Duration,
+    /// How long messages may wait for others, to reach players in one send. Default: [`Gather::Auto`].
+    pub gather: Gather,
+    /// Bytes that may wait for a player that reads too slowly, before it skips to the next key frame. Default:
+    /// [`limits::PLAYER_QUEUE_BYTES`].
+    pub player_queue: usize,
+    /// Threads that send to players. Default: none, which means one for each core.
+    pub lanes: Option<usize>,
 }
 
 impl Default for Config {
@@ -46,6 +54,9 @@ impl Default for Config {
             gop_cache: true,
             replace_publisher: ReplacePublisher::default(),
             republish_grace: Duration::from_secs(10),
+            gather: Gather::default(),
+            player_queue: limits::PLAYER_QUEUE_BYTES,
+            lanes: None,
         }
     }
 }
@@ -72,6 +83,19 @@ impl Config {
                 format!("\"{}\" can't be for live streams and for files: {hint}", self.vod_app).into(),
             ));
         }
+        if matches!(self.gather, Gather::Window(window) if window > limits::GATHER_LIMIT) {
+            let limit = limits::GATHER_LIMIT.as_millis();
+            return Err(Error::Config(format!("messages may gather for {limit} ms at most: shorten --gather").into()));
+        }
+        let queues = limits::PLAYER_QUEUE_LEAST_BYTES..=limits::PLAYER_QUEUE_CAP_BYTES / 2;
+        if !queues.contains(&self.player_queue) {
+            let (least, most) = (queues.start() / 1024, queues.end() / 1024);
+            let reason = format!("a player's queue has {least} to {most} KiB: change --player-queue");
+            return Err(Error::Config(reason.into()));
+        }
+        if self.lanes.is_some_and(|lanes| !(1..=limits::LANES).contains(&lanes)) {
+            return Err(Error::Config(format!("there are 1 to {} lanes: change --lanes", limits::LANES).into()));
+        }
         Ok(())
     }
 }
@@ -89,6 +113,11 @@ mod tests {
             Config { vod_app: "a/b".into(), ..Config::default() },
             Config { live_apps: vec!["a b".into()], ..Config::default() },
             Config { live_apps: Vec::new(), ..Config::default() },
+            Config { gather: Gather::Window(limits::GATHER_LIMIT + Duration::from_millis(1)), ..Config::default() },
+            Config { player_queue: limits::PLAYER_QUEUE_LEAST_BYTES - 1, ..Config::default() },
+            Config { player_queue: limits::PLAYER_QUEUE_CAP_BYTES, ..Config::default() },
+            Config { lanes: Some(0), ..Config::default() },
+            Config { lanes: Some(limits::LANES + 1), ..Config::default() },
         ];
         for config in bad {
             assert!(matches!(config.check(), Err(Error::Config(_))), "{config:?}");

@@ -25,7 +25,7 @@
 //!
 //! | level | module | job |
 //! |---|---|---|
-//! | 0 | [`error`], [`limits`] | one error enum; every cap with its unit and reason |
+//! | 0 | [`error`], [`limits`], [`stats`] | one error enum; every cap with its unit and reason; counters |
 //! | 1 | [`amf`], [`media`] | values on the wire; one media message, its time, what its first bytes say |
 //! | 2 | [`rtmp`], [`flv`] | the two wire formats, over `Read` and `Write`; neither knows the other |
 //! | 3 | [`session`] | the protocol's state machine: a message in, actions out; no socket, thread or clock |
@@ -76,6 +76,7 @@ pub mod media;
 pub mod rtmp;
 pub mod server;
 pub mod session;
+pub mod stats;
 pub mod vod;
 
 pub use config::Config;

@@ -42,7 +42,7 @@ pub const AMF_REPEATED_BYTES: usize = 4 * 1024 * 1024;
 pub const NAME_BYTES: usize = 1024;
 
 /// Bytes of the cached group of pictures of one stream: 16 s at 8 Mbit/s. Over it the cache starts
-/// again at the next key frame. A stream with players holds them twice, the second time in chunks.
+/// again at the next key frame.
 pub const GOP_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Messages of the cached group of pictures of one stream.
@@ -59,9 +59,34 @@ pub const SEQUENCE_HEADER_BYTES: usize = 64 * 1024;
 /// Sequence headers kept for one stream: one for each kind and track.
 pub const SEQUENCE_HEADERS: usize = 32;
 
+/// How long sound may wait for a picture that it goes out with. Players need both anyway, and each send to
+/// each of them costs far more than the few bytes in it.
+pub const AUDIO_RIDES: Duration = Duration::from_millis(40);
+
+/// How often a lane with players looks for sound that came without waking it.
+pub const LANE_LOOK: Duration = Duration::from_millis(20);
+
+/// Players of one lane to which every picture goes out at once, unless `--gather` says otherwise.
+pub const GATHER_FROM_PLAYERS: usize = 600;
+
+/// By how much each further player makes the window longer in which messages gather.
+pub const GATHER_PER_PLAYER: Duration = Duration::from_micros(100);
+
+/// The longest such window that a lane chooses by itself.
+pub const GATHER_MOST: Duration = Duration::from_millis(350);
+
+/// The longest window that may be asked for with `--gather`.
+pub const GATHER_LIMIT: Duration = Duration::from_secs(5);
+
 /// Bytes that may wait for a player that reads too slowly, beyond the group of pictures it started
 /// with. Messages are shared between players, so this is not memory for each of them.
 pub const PLAYER_QUEUE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The least that may be set for it: a key frame and some must fit.
+pub const PLAYER_QUEUE_LEAST_BYTES: usize = 64 * 1024;
+
+/// Lanes at most: more than any machine has cores to run.
+pub const LANES: usize = 256;
 
 /// Bytes that wait for a player at the very most. Sequence headers and metadata are never skipped, so a
 /// publisher that sends nothing else fills the queues of players that don't read: those are closed.

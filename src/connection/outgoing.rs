@@ -12,18 +12,22 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::live::{Backlog, LiveMessage, PLAYER_STREAM_ID};
 use crate::media::Packet;
-use crate::rtmp::chunk::ChunkWriter;
+use crate::rtmp::chunk::{ChunkHeaders, ChunkWriter};
 use crate::rtmp::message::media_message;
 use crate::session::Reply;
 
 /// Pieces handed to the socket in one call.
 const SLICES: usize = 64;
+
+/// Room for entries that an empty queue keeps.
+const ENTRIES_KEPT: usize = 8;
 
 /// How often who waits for the socket looks whether it still has to.
 const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -57,6 +61,8 @@ struct Queue {
 #[derive(Debug)]
 struct Entry {
     content: Content,
+    /// Bytes on the wire.
+    length: usize,
     /// When it was queued.
     since: Instant,
 }
@@ -65,17 +71,33 @@ struct Entry {
 enum Content {
     /// On [`PLAYER_STREAM_ID`].
     Live(Arc<LiveMessage>),
-    /// On another message stream, which needs its own chunks.
-    LiveOn(u32, Vec<u8>, Arc<LiveMessage>),
+    /// On another message stream, which needs headers of its own.
+    LiveOn(u32, Box<ChunkHeaders>, Arc<LiveMessage>),
     /// Anything else.
     Own(Vec<u8>),
 }
 
 impl Content {
-    fn bytes(&self) -> &[u8] {
+    fn live(stream_id: u32, message: &Arc<LiveMessage>) -> Self {
+        match stream_id {
+            PLAYER_STREAM_ID => Self::Live(message.clone()),
+            _ => Self::LiveOn(stream_id, Box::new(message.headers_for(stream_id)), message.clone()),
+        }
+    }
+
+    fn length(&self) -> usize {
         match self {
-            Self::Live(message) => message.chunks(),
-            Self::LiveOn(_, bytes, _) | Self::Own(bytes) => bytes,
+            Self::Live(message) | Self::LiveOn(_, _, message) => message.wire_length(),
+            Self::Own(bytes) => bytes.len(),
+        }
+    }
+
+    /// Calls `with` for each piece until it says no.
+    fn pieces<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
+        match self {
+            Self::Live(message) => message.pieces(message.headers()).all(with),
+            Self::LiveOn(_, headers, message) => message.pieces(headers).all(with),
+            Self::Own(bytes) => std::iter::once(&bytes[..]).all(with),
         }
     }
 
@@ -135,13 +157,14 @@ impl Outgoing {
     pub fn live(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> (Backlog, bool) {
         let mut queue = self.queue.lock();
         let now = Instant::now();
-        for message in messages {
-            let content = match stream_id {
-                PLAYER_STREAM_ID => Content::Live(message.clone()),
-                _ => Content::LiveOn(stream_id, message.chunks_for(stream_id), message.clone()),
-            };
-            queue.push(content, now);
+        let mut taken = 0;
+        if stream_id == PLAYER_STREAM_ID && queue.is_idle() {
+            // Most often the socket takes everything, and nothing has to be queued.
+            let mut slices = Slices::new();
+            messages.iter().all(|message| message.pieces(message.headers()).all(|piece| slices.add(piece)));
+            taken = queue.check(slices.send(&self.socket));
         }
+        queue.push_rest(stream_id, messages, taken, now);
         queue.broken |= queue.waiting > limits::PLAYER_QUEUE_CAP_BYTES;
         self.write(&mut queue);
         let age = queue.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.since));
@@ -159,7 +182,7 @@ impl Outgoing {
             let keep = (begun && index == 0) || !entry.content.is_droppable(stream_id);
             index += 1;
             if !keep {
-                dropped_bytes += entry.content.bytes().len();
+                dropped_bytes += entry.length;
             }
             keep
         });
@@ -233,12 +256,7 @@ impl Outgoing {
     }
 
     fn write(&self, queue: &mut Queue) {
-        if !queue.broken {
-            if let Err(error) = queue.write_to(&self.socket) {
-                log::debug!("sending: {error}");
-                queue.broken = true;
-            }
-        }
+        queue.write_to(&self.socket);
         if queue.broken {
             queue.clear();
             self.shutdown();
@@ -246,9 +264,43 @@ impl Outgoing {
     }
 }
 
+/// What is handed to the socket in one call.
+struct Slices<'a> {
+    slices: [IoSlice<'a>; SLICES],
+    count: usize,
+    bytes: usize,
+}
+
+impl<'a> Slices<'a> {
+    fn new() -> Self {
+        Self { slices: [IoSlice::new(&[]); SLICES], count: 0, bytes: 0 }
+    }
+
+    /// Says whether there was room.
+    fn add(&mut self, piece: &'a [u8]) -> bool {
+        let Some(slice) = self.slices.get_mut(self.count) else { return false };
+        *slice = IoSlice::new(piece);
+        self.count += 1;
+        self.bytes += piece.len();
+        true
+    }
+
+    /// How many bytes the socket has taken, without waiting for it.
+    fn send(&self, socket: &TcpStream) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        loop {
+            match sendmsg(socket, &self.slices[..self.count], &mut SendAncillaryBuffer::default(), flags) {
+                Err(Errno::INTR) => {}
+                Err(error) if error == Errno::AGAIN => return Ok(0),
+                result => return Ok(result?),
+            }
+        }
+    }
+}
+
 impl Queue {
     fn push(&mut self, content: Content, since: Instant) {
-        let length = content.bytes().len();
+        let length = content.length();
         if length == 0 || self.broken || self.finished {
             return;
         }
@@ -259,7 +311,7 @@ impl Queue {
         if let Content::Own(_) = content {
             self.own += length;
         }
-        self.entries.push_back(Entry { content, since });
+        self.entries.push_back(Entry { content, length, since });
     }
 
     /// Says yes once, when something waits and nobody has promised to flush it.
@@ -269,32 +321,53 @@ impl Queue {
         needed
     }
 
-    fn write_to(&mut self, socket: &TcpStream) -> io::Result<()> {
-        while !self.entries.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let mut count = 0;
-            let mut offered = 0;
-            for (slice, entry) in slices.iter_mut().zip(&self.entries) {
-                let skipped = if count == 0 { self.begun } else { 0 };
-                let bytes = entry.content.bytes().get(skipped..).unwrap_or_default();
-                *slice = IoSlice::new(bytes);
-                offered += bytes.len();
-                count += 1;
+    /// Whether what comes now may go straight to the socket.
+    fn is_idle(&self) -> bool {
+        self.entries.is_empty() && !self.broken && !self.finished
+    }
+
+    /// Queues messages except for the first bytes of them, which were sent.
+    fn push_rest(&mut self, stream_id: u32, messages: &[Arc<LiveMessage>], mut sent: usize, now: Instant) {
+        self.sent += sent as u64;
+        for message in messages {
+            let length = message.wire_length();
+            if sent >= length {
+                sent -= length;
+                continue;
             }
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            match sendmsg(socket, &slices[..count], &mut SendAncillaryBuffer::default(), flags) {
-                Ok(taken) => {
-                    self.taken(taken);
-                    if taken < offered {
-                        return Ok(());
-                    }
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) if error == rustix::io::Errno::AGAIN => return Ok(()),
-                Err(error) => return Err(error.into()),
+            self.push(Content::live(stream_id, message), now);
+            self.begun += sent;
+            self.waiting -= sent;
+            sent = 0;
+        }
+    }
+
+    fn write_to(&mut self, socket: &TcpStream) {
+        while !self.entries.is_empty() && !self.broken {
+            let (mut slices, mut skip) = (Slices::new(), self.begun);
+            self.entries.iter().all(|entry| {
+                entry.content.pieces(|piece| {
+                    let rest = piece.get(skip..).unwrap_or_default();
+                    skip -= piece.len() - rest.len();
+                    rest.is_empty() || slices.add(rest)
+                })
+            });
+            let (offered, result) = (slices.bytes, slices.send(socket));
+            let taken = self.check(result);
+            self.taken(taken);
+            if taken < offered {
+                break;
             }
         }
-        Ok(())
+    }
+
+    /// The number of bytes sent; after an error nothing more will be.
+    fn check(&mut self, result: io::Result<usize>) -> usize {
+        result.unwrap_or_else(|error| {
+            log::debug!("sending: {error}");
+            self.broken = true;
+            0
+        })
     }
 
     fn taken(&mut self, bytes: usize) {
@@ -305,14 +378,17 @@ impl Queue {
         self.waiting -= bytes;
         self.begun += bytes;
         while let Some(front) = self.entries.front() {
-            let length = front.content.bytes().len();
-            if self.begun < length {
+            if self.begun < front.length {
                 break;
             }
-            self.begun -= length;
+            self.begun -= front.length;
             if let Some(Entry { content: Content::Own(bytes), .. }) = self.entries.pop_front() {
                 self.own -= bytes.len();
             }
+        }
+        if self.entries.is_empty() {
+            // A group of pictures waited once; thousands of players need not keep room for another.
+            self.entries.shrink_to(ENTRIES_KEPT);
         }
     }
 

@@ -248,14 +248,14 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;
-    use crate::live::LanePool;
+    use crate::live::{Gather, LanePool};
     use crate::rtmp::chunk::ChunkReader;
 
     fn pair() -> (Arc<Peer>, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (here, _) = listener.accept().unwrap();
-        let lane = LanePool::start(1).unwrap().pick();
+        let lane = LanePool::start(1, Gather::Auto).unwrap().pick();
         (Peer::new("192.0.2.7:5000".to_owned(), here, lane), there)
     }
 

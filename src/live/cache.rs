@@ -9,17 +9,30 @@ use crate::limits;
 use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
 
 /// The cache of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cache {
     metadata: Option<Arc<LiveMessage>>,
     headers: BTreeMap<HeaderSlot, Arc<LiveMessage>>,
     /// Everything since the last key frame, it included; empty before the first.
     pictures: Vec<Arc<LiveMessage>>,
     bytes: usize,
+    /// Sound since the last picture; as good as endless before the first.
     audio_since_video: usize,
 }
 
+impl Default for Cache {
+    fn default() -> Self {
+        let (metadata, headers, pictures) = (None, BTreeMap::new(), Vec::new());
+        Self { metadata, headers, pictures, bytes: 0, audio_since_video: usize::MAX }
+    }
+}
+
 impl Cache {
+    /// Whether pictures have come lately.
+    pub fn has_video(&self) -> bool {
+        self.audio_since_video <= limits::AUDIO_ONLY_AFTER
+    }
+
     /// The publisher's metadata.
     pub fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
         self.metadata = metadata;
@@ -34,7 +47,7 @@ impl Cache {
         }
         match packet.kind {
             PacketKind::Video => self.audio_since_video = 0,
-            PacketKind::Audio => self.audio_since_video += 1,
+            PacketKind::Audio => self.audio_since_video = self.audio_since_video.saturating_add(1),
             PacketKind::Data => {}
         }
         if message.is_key_frame {
@@ -45,7 +58,7 @@ impl Cache {
         self.bytes += packet.payload.len();
         self.pictures.push(message.clone());
         let too_much = self.bytes > limits::GOP_CACHE_BYTES || self.pictures.len() > limits::GOP_CACHE_MESSAGES;
-        if too_much || self.audio_since_video > limits::AUDIO_ONLY_AFTER {
+        if too_much || !self.has_video() {
             self.forget_pictures();
         }
     }

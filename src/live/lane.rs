@@ -7,18 +7,20 @@
 //! Lanes are shared by all streams and there is one for each core: with one stream and many players the
 //! cores share the players, with many streams and few players one wake-up serves several streams.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use parking_lot::Mutex;
 
+use super::audience::Audience;
+use super::gather::Gather;
 use super::message::LiveMessage;
 use super::subscriber::{Sink, Subscriber, Wanted};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::media::PacketKind;
 
 /// How long what a socket did not take waits for the next try. The player's own next message is one, too.
 const RETRY: Duration = Duration::from_millis(5);
@@ -28,8 +30,8 @@ const COMMANDS_AT_ONCE: usize = 256;
 
 /// What a lane is told. Streams go by their number.
 pub(super) enum Command {
-    /// A message of a stream.
-    Message(u64, Arc<LiveMessage>),
+    /// A message of a stream, when it came, and whether the stream has pictures.
+    Message { stream: u64, message: Arc<LiveMessage>, arrived: Instant, has_video: bool },
     /// A player, and what it gets first.
     Join(u64, Box<Subscriber>, Vec<Arc<LiveMessage>>),
     /// The player with that id goes.
@@ -46,16 +48,61 @@ pub(super) enum Command {
     Passed(Sender<()>),
 }
 
-/// The way into a lane.
+/// The way into a lane: a channel of commands, and a bell that wakes the lane to look into it.
+///
+/// A lane does not wait in its channel's own `recv`, which yields the processor several times before it sleeps:
+/// with hundreds of wake-ups a second that costs more than the work.
 #[derive(Clone, Debug)]
 pub struct Lane {
-    sender: Sender<Command>,
+    /// Dropped before the bell, which then tells the lane.
+    commands: Sender<Command>,
+    desk: Arc<Desk>,
+    bell: Bell,
+}
+
+/// Where a lane's work is done: by its own thread, or by a publisher that has only a few players to serve.
+#[derive(Debug)]
+struct Desk {
+    commands: Receiver<Command>,
+    work: Mutex<Work>,
+}
+
+#[derive(Clone, Debug)]
+struct Bell(Thread);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.0.unpark();
+    }
 }
 
 impl Lane {
     /// Tells the lane something. A lane ends only with the server, so there is no error to handle.
     pub(super) fn send(&self, command: Command) {
-        let _ = self.sender.send(command);
+        self.send_quietly(command);
+        self.bell.0.unpark();
+    }
+
+    /// The same, and does the work itself if nobody is at it: for a few players that costs less than to wake the lane.
+    pub(super) fn send_and_help(&self, command: Command) {
+        self.send_quietly(command);
+        let Some(mut work) = self.desk.work.try_lock() else {
+            // Who is at it looks again when it is done.
+            return;
+        };
+        let is_waiting = work.retry_at.is_some();
+        work.take_all(&self.desk.commands);
+        work.audience.deliver_urgent();
+        let has_begun_to_wait = !is_waiting && work.retry_at.is_some();
+        drop(work);
+        if has_begun_to_wait || !self.desk.commands.is_empty() {
+            self.bell.0.unpark();
+        }
+    }
+
+    /// The same without waking the lane, which looks every [`limits::LANE_LOOK`] by itself while it has players.
+    pub(super) fn send_quietly(&self, command: Command) {
+        let _ = self.commands.send(command);
     }
 
     /// Asks the lane to flush `sink` until nothing waits in it any more.
@@ -73,7 +120,13 @@ impl Lane {
 
     /// Whether the two are the same lane.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.sender.same_channel(&other.sender)
+        self.commands.same_channel(&other.commands)
+    }
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").finish_non_exhaustive()
     }
 }
 
@@ -89,15 +142,18 @@ impl LanePool {
     ///
     /// # Errors
     /// [`Error::Io`] when there is no thread to be had.
-    pub fn start(count: usize) -> Result<Self> {
+    pub fn start(count: usize, gather: Gather) -> Result<Self> {
         let start_one = |number: usize| {
-            let (sender, receiver) = crossbeam_channel::unbounded();
-            std::thread::Builder::new()
+            let (sender, commands) = crossbeam_channel::unbounded();
+            let work = Mutex::new(Work { audience: Audience::new(gather), ..Work::default() });
+            let desk = Arc::new(Desk { commands, work });
+            let thread_desk = desk.clone();
+            let thread = std::thread::Builder::new()
                 .name(format!("lane {number}"))
                 .stack_size(limits::THREAD_STACK_BYTES)
-                .spawn(move || Streams::default().run(&receiver))
+                .spawn(move || run(&thread_desk))
                 .map_err(|error| Error::io("starting a relay lane", error))?;
-            Ok(Lane { sender })
+            Ok(Lane { commands: sender, desk, bell: Bell(thread.thread().clone()) })
         };
         let lanes = (0..count.max(1)).map(start_one).collect::<Result<_>>()?;
         Ok(Self { lanes, next: AtomicUsize::new(0) })
@@ -110,123 +166,79 @@ impl LanePool {
     }
 }
 
-/// What a lane knows of a stream.
-struct StreamPlayers {
-    players: Vec<Subscriber>,
-    /// Came since the players were served last.
-    batch: Vec<Arc<LiveMessage>>,
-    /// Sound since the last picture; as good as endless before the first.
-    audio_since_video: usize,
-}
-
-impl Default for StreamPlayers {
-    fn default() -> Self {
-        Self { players: Vec::new(), batch: Vec::new(), audio_since_video: usize::MAX }
-    }
-}
-
-impl StreamPlayers {
-    fn deliver(&mut self) {
-        if self.batch.is_empty() {
-            return;
-        }
-        for player in &mut self.players {
-            player.deliver(&self.batch, self.audio_since_video <= limits::AUDIO_ONLY_AFTER);
-        }
-        self.batch.clear();
-    }
-}
-
+/// What a lane has to do.
 #[derive(Default)]
-struct Streams {
-    streams: HashMap<u64, StreamPlayers>,
-    /// Streams whose batch isn't empty.
-    fresh: Vec<u64>,
+struct Work {
+    audience: Audience,
     /// Sinks in which something waits.
     waiting: Vec<Arc<dyn Sink>>,
     /// When they are tried again.
     retry_at: Option<Instant>,
+    /// When messages that wait for others are looked at again.
+    look_at: Option<Instant>,
 }
 
-impl Streams {
-    fn run(mut self, receiver: &Receiver<Command>) {
-        loop {
-            let first = match self.retry_at {
-                None => receiver.recv().map_err(RecvTimeoutError::from),
-                Some(retry_at) => receiver.recv_deadline(retry_at),
-            };
-            match first {
-                Ok(command) => {
-                    self.take(command);
-                    receiver.try_iter().take(COMMANDS_AT_ONCE).for_each(|command| self.take(command));
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            for stream in self.fresh.drain(..) {
-                if let Some(stream) = self.streams.get_mut(&stream) {
-                    stream.deliver();
-                }
-            }
-            self.retry();
+fn run(desk: &Desk) {
+    loop {
+        let mut work = desk.work.lock();
+        if !work.take_all(&desk.commands) {
+            return;
+        }
+        let wake_at = work.deliver();
+        drop(work);
+        // A bell that rang since the channel was looked into makes this return at once.
+        match wake_at {
+            _ if !desk.commands.is_empty() => {}
+            None => std::thread::park(),
+            Some(at) => std::thread::park_timeout(at.saturating_duration_since(Instant::now())),
         }
     }
+}
 
-    /// Flushes what waits, when it is time: a busy lane comes by far more often than there is any use.
-    fn retry(&mut self) {
+impl Work {
+    /// Takes commands; says whether there can be more.
+    fn take_all(&mut self, commands: &Receiver<Command>) -> bool {
+        for _ in 0..COMMANDS_AT_ONCE {
+            match commands.try_recv() {
+                Ok(command) => self.take(command),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    /// Hands over what is due and says when there is more to do.
+    fn deliver(&mut self) -> Option<Instant> {
+        self.audience.deliver_urgent();
         let now = Instant::now();
+        if self.look_at.is_none_or(|look_at| now >= look_at) {
+            let due = self.audience.deliver_due(now);
+            let look_at = now + limits::LANE_LOOK;
+            self.look_at = (!self.audience.is_empty()).then(|| due.map_or(look_at, |due| due.min(look_at)));
+        }
+        // A busy lane comes by far more often than there is any use.
         if self.retry_at.is_none_or(|retry_at| now >= retry_at) {
             self.waiting.retain(|sink| sink.flush());
             self.retry_at = (!self.waiting.is_empty()).then(|| now + RETRY);
         }
+        [self.retry_at, self.look_at].into_iter().flatten().min()
     }
 
     fn take(&mut self, command: Command) {
         match command {
-            Command::Message(stream, message) => {
-                let Some(players) = self.streams.get_mut(&stream) else { return };
-                match message.packet.kind {
-                    PacketKind::Video => players.audio_since_video = 0,
-                    PacketKind::Audio => players.audio_since_video = players.audio_since_video.saturating_add(1),
-                    PacketKind::Data => {}
-                }
-                if players.batch.is_empty() {
-                    self.fresh.push(stream);
-                }
-                players.batch.push(message);
+            Command::Message { stream, message, arrived, has_video } => {
+                self.audience.message(stream, message, arrived, has_video);
             }
-            Command::Join(stream, mut player, start) => {
-                let players = self.streams.entry(stream).or_default();
-                // What waits is older than what the player starts with.
-                players.deliver();
-                player.start(&start);
-                players.players.push(*player);
+            Command::Join(stream, player, start) => self.audience.join(stream, *player, &start),
+            Command::Leave(stream, id) => self.audience.leave(stream, id),
+            Command::SetWanted(stream, id, wanted) => self.audience.set_wanted(stream, id, wanted),
+            Command::Restart(stream) => self.audience.restart(stream),
+            Command::End(stream) => self.audience.end(stream),
+            Command::Retry(sink) => {
+                self.waiting.push(sink);
+                self.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
             }
-            Command::Leave(stream, id) => {
-                let Some(players) = self.streams.get_mut(&stream) else { return };
-                players.players.retain(|player| player.id != id);
-                if players.players.is_empty() {
-                    self.streams.remove(&stream);
-                }
-            }
-            Command::SetWanted(stream, id, wanted) => {
-                let Some(players) = self.streams.get_mut(&stream) else { return };
-                players.deliver();
-                let player = players.players.iter_mut().find(|player| player.id == id);
-                player.into_iter().for_each(|player| player.set_wanted(wanted));
-            }
-            Command::Restart(stream) => {
-                let Some(players) = self.streams.get_mut(&stream) else { return };
-                players.deliver();
-                players.audio_since_video = usize::MAX;
-                players.players.iter_mut().for_each(Subscriber::restart);
-            }
-            Command::End(stream) => {
-                let Some(mut players) = self.streams.remove(&stream) else { return };
-                players.deliver();
-                players.players.iter().for_each(|player| player.sink.ended(player.stream_id));
-            }
-            Command::Retry(sink) => self.waiting.push(sink),
             Command::Passed(done) => drop(done),
         }
     }

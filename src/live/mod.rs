@@ -4,7 +4,9 @@
 //! lanes that have players of its stream; a lane is a thread that hands what it finds in its channel to
 //! its players' sinks, none of which ever makes it wait.
 
+mod audience;
 mod cache;
+mod gather;
 mod lane;
 mod message;
 mod metadata;
@@ -13,9 +15,10 @@ mod stream;
 mod subscriber;
 mod timeline;
 
+pub use gather::Gather;
 pub use lane::{Lane, LanePool};
 pub use message::{LiveMessage, PLAYER_STREAM_ID};
-pub use registry::{PublishRefused, Registry, ReplacePublisher};
+pub use registry::{PublishRefused, Registry, ReplacePublisher, StreamStatus};
 pub use stream::{Publication, PublisherGone, StartAt, Stream, Subscription};
 pub use subscriber::{Backlog, Sink, Wanted};
 

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::stream::{Publication, Stream};
 use crate::limits;
+use crate::stats::Traffic;
 
 /// What happens when somebody publishes under a name that is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,12 +33,29 @@ pub struct Registry {
     streams: Mutex<HashMap<String, Arc<Stream>>>,
     replace: ReplacePublisher,
     grace: Duration,
+    player_queue: usize,
+    /// What went through streams that are forgotten.
+    past: Mutex<Traffic>,
+}
+
+/// A live stream at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamStatus {
+    /// Its name, application included.
+    pub name: String,
+    /// Whether somebody publishes it.
+    pub is_published: bool,
+    /// How many play it or wait for it.
+    pub players: usize,
+    /// What has gone through it.
+    pub traffic: Traffic,
 }
 
 impl Registry {
-    /// An empty registry. `grace` is how long players are kept when their publisher goes.
-    pub fn new(replace: ReplacePublisher, grace: Duration) -> Self {
-        Self { streams: Mutex::default(), replace, grace }
+    /// An empty registry. `grace` is how long players are kept when their publisher goes, `player_queue` the bytes
+    /// that may wait for each before it skips to the next key frame.
+    pub fn new(replace: ReplacePublisher, grace: Duration, player_queue: usize) -> Self {
+        Self { streams: Mutex::default(), replace, grace, player_queue, past: Mutex::default() }
     }
 
     /// Makes the caller the publisher of `name`, if the name is free or may be taken over. `evict` is
@@ -52,7 +70,7 @@ impl Registry {
         evict: Box<dyn Fn(&str) + Send>,
     ) -> Result<Publication, PublishRefused> {
         let mut streams = self.streams.lock();
-        let stream = streams.entry(name.to_owned()).or_insert_with(|| Arc::new(Stream::new(name)));
+        let stream = streams.entry(name.to_owned()).or_insert_with(|| self.new_stream(name));
         if let Some(silence) = stream.silence(now) {
             let idle = limits::PUBLISHER_IDLE;
             let refused = match self.replace {
@@ -77,12 +95,37 @@ impl Registry {
     /// the next [`tick`](Self::tick), so subscribe inside of `then`.
     pub fn with_stream<T>(&self, name: &str, then: impl FnOnce(&Arc<Stream>) -> T) -> T {
         let mut streams = self.streams.lock();
-        then(streams.entry(name.to_owned()).or_insert_with(|| Arc::new(Stream::new(name))))
+        then(streams.entry(name.to_owned()).or_insert_with(|| self.new_stream(name)))
+    }
+
+    fn new_stream(&self, name: &str) -> Arc<Stream> {
+        Arc::new(Stream::new(name, self.player_queue))
     }
 
     /// Ends streams whose grace is over and forgets those nobody needs. To be called about every half second.
     pub fn tick(&self, now: Instant) {
-        self.streams.lock().retain(|_, stream| stream.tick(now, self.grace));
+        self.streams.lock().retain(|_, stream| {
+            let is_of_use = stream.tick(now, self.grace);
+            if !is_of_use {
+                *self.past.lock() += stream.counters().traffic();
+            }
+            is_of_use
+        });
+    }
+
+    /// All streams as they stand, by name.
+    pub fn status(&self) -> Vec<StreamStatus> {
+        let mut status: Vec<_> = self.streams.lock().values().map(|stream| stream.status()).collect();
+        status.sort_by(|one, other| one.name.cmp(&other.name));
+        status
+    }
+
+    /// What has gone through all streams together, those that are no more included.
+    pub fn traffic(&self) -> Traffic {
+        let streams = self.streams.lock();
+        let mut total = *self.past.lock();
+        streams.values().for_each(|stream| total += stream.counters().traffic());
+        total
     }
 
     /// How many names are published, waited for or kept.

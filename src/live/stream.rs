@@ -13,10 +13,15 @@ use super::cache::Cache;
 use super::lane::{Command, Lane};
 use super::message::LiveMessage;
 use super::metadata::DataMessage;
+use super::registry::StreamStatus;
 use super::subscriber::{Sink, Subscriber, Wanted};
 use super::timeline::Timeline;
 use crate::limits;
 use crate::media::{Packet, PacketKind};
+use crate::stats::{Counter, StreamCounters};
+
+/// A publisher serves so many players of a lane itself rather than to wake the lane for them.
+const HELPED_PLAYERS: usize = 64;
 
 /// Numbers for streams, publications and subscriptions, never used twice.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -29,6 +34,9 @@ fn next_id() -> u64 {
 pub struct Stream {
     id: u64,
     name: String,
+    /// Bytes that may wait for each player.
+    player_queue: usize,
+    counters: Arc<StreamCounters>,
     state: Mutex<State>,
 }
 
@@ -65,13 +73,30 @@ pub enum StartAt {
 pub struct PublisherGone;
 
 impl Stream {
-    pub(super) fn new(name: &str) -> Self {
-        Self { id: next_id(), name: name.to_owned(), state: Mutex::default() }
+    pub(super) fn new(name: &str, player_queue: usize) -> Self {
+        let (counters, state) = (Arc::default(), Mutex::default());
+        Self { id: next_id(), name: name.to_owned(), player_queue, counters, state }
     }
 
     /// The stream's name, application included.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What has gone through it.
+    pub fn counters(&self) -> &StreamCounters {
+        &self.counters
+    }
+
+    /// The stream as it stands.
+    pub fn status(&self) -> StreamStatus {
+        let state = self.state.lock();
+        StreamStatus {
+            name: self.name.clone(),
+            is_published: state.publisher.is_some(),
+            players: state.players.len(),
+            traffic: self.counters.traffic(),
+        }
     }
 
     /// How long the publisher has sent nothing; `None` when there is no publisher.
@@ -110,8 +135,8 @@ impl Stream {
         wanted: Wanted,
     ) -> Subscription {
         let id = next_id();
-        let dropped = Arc::new(AtomicU64::new(0));
-        let subscriber = Subscriber::new(id, sink, stream_id, wanted, dropped.clone());
+        let (counters, dropped) = (self.counters.clone(), Arc::new(Counter::default()));
+        let subscriber = Subscriber::new(id, sink, stream_id, wanted, self.player_queue, counters, dropped.clone());
         let mut state = self.state.lock();
         let start = state.cache.start(start_at == StartAt::LastKeyFrame, state.timeline.now());
         state.players.insert(id, lane.clone());
@@ -203,8 +228,20 @@ impl Publication {
             Some(publisher) if publisher.id == self.id => publisher.last_media = now,
             _ => return Err(PublisherGone),
         }
+        self.stream.counters.messages_in.add(1);
+        self.stream.counters.bytes_in.add(bytes as u64);
         let Some(message) = prepare(packet, timeline, cache) else { return Ok(()) };
-        state.tell_lanes(|| Command::Message(self.stream.id, message.clone()));
+        let has_video = cache.has_video();
+        let rides = message.rides(has_video);
+        for (lane, players) in &state.lanes {
+            let message = message.clone();
+            let send = match rides {
+                true => Lane::send_quietly,
+                false if *players <= HELPED_PLAYERS => Lane::send_and_help,
+                false => Lane::send,
+            };
+            send(lane, Command::Message { stream: self.stream.id, message, arrived: now, has_video });
+        }
         self.under_way += bytes;
         let mark_due = self.under_way > limits::LANE_CREDIT_BYTES / 2;
         let mark = mark_due.then(|| {
@@ -225,7 +262,7 @@ impl Publication {
 }
 
 /// Gives a message its time in the stream and its place in the cache. `None` for what players don't get.
-fn prepare(packet: Packet, timeline: &mut Timeline, cache: &mut Cache) -> Option<Arc<LiveMessage>> {
+fn prepare(mut packet: Packet, timeline: &mut Timeline, cache: &mut Cache) -> Option<Arc<LiveMessage>> {
     let timestamp = packet.timestamp;
     if packet.kind == PacketKind::Data {
         return match DataMessage::new(packet) {
@@ -238,10 +275,9 @@ fn prepare(packet: Packet, timeline: &mut Timeline, cache: &mut Cache) -> Option
                 cache.set_metadata(None);
                 None
             }
-            DataMessage::Other(packet) => {
-                let message = Arc::new(LiveMessage::new(Packet { timestamp: timeline.header(timestamp), ..packet }));
-                cache.add(&message);
-                Some(message)
+            DataMessage::Other(mut packet) => {
+                packet.timestamp = timeline.header(timestamp);
+                Some(wrap(packet, cache))
             }
             DataMessage::Nameless => None,
         };
@@ -249,14 +285,17 @@ fn prepare(packet: Packet, timeline: &mut Timeline, cache: &mut Cache) -> Option
     if packet.payload.is_empty() {
         return None;
     }
-    let mut message = LiveMessage::new(packet);
-    message.packet.timestamp = match message.is_essential {
+    packet.timestamp = match packet.is_sequence_header() {
         true => timeline.header(timestamp),
-        false => timeline.frame(message.packet.kind, timestamp),
+        false => timeline.frame(packet.kind, timestamp),
     };
-    let message = Arc::new(message);
+    Some(wrap(packet, cache))
+}
+
+fn wrap(packet: Packet, cache: &mut Cache) -> Arc<LiveMessage> {
+    let message = Arc::new(LiveMessage::new(packet));
     cache.add(&message);
-    Some(message)
+    message
 }
 
 impl Drop for Publication {
@@ -275,7 +314,7 @@ impl Drop for Publication {
 pub struct Subscription {
     stream: Arc<Stream>,
     id: u64,
-    dropped: Arc<AtomicU64>,
+    dropped: Arc<Counter>,
 }
 
 impl Subscription {
@@ -294,7 +333,7 @@ impl Subscription {
 
     /// Messages that the player was too slow for.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.dropped.get()
     }
 }
 

@@ -1,12 +1,13 @@
 //! One player of a live stream, as its lane sees it.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::message::LiveMessage;
 use crate::limits;
 use crate::media::PacketKind;
+use crate::stats::{Counter, StreamCounters};
 
 /// How often the log hears of one player's slowness at most.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
@@ -86,26 +87,74 @@ pub(super) struct Subscriber {
     pub stream_id: u32,
     wanted: Wanted,
     flow: Flow,
+    /// What may wait for it, and what may wait on top until it has caught up with its start.
     queue_bytes: usize,
+    start_bytes: usize,
     /// What waited when it was given something last.
     backlog: Backlog,
     complained: Option<Instant>,
-    dropped: Arc<AtomicU64>,
+    counters: Arc<StreamCounters>,
+    dropped: Arc<Counter>,
+}
+
+/// What was handed to players.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Delivered {
+    messages: u64,
+    bytes: u64,
+    batches: u64,
+    queue_peak: u64,
+}
+
+impl Delivered {
+    fn new(messages: &[Arc<LiveMessage>], backlog: Backlog) -> Self {
+        let bytes = messages.iter().map(|message| message.packet.payload.len() as u64).sum();
+        let batches = u64::from(!messages.is_empty());
+        Self { messages: messages.len() as u64, bytes, batches, queue_peak: backlog.bytes as u64 }
+    }
+
+    pub fn count(self, counters: &StreamCounters) {
+        counters.messages_out.add(self.messages);
+        counters.bytes_out.add(self.bytes);
+        counters.batches.add(self.batches);
+        counters.queue_peak.note(self.queue_peak);
+    }
+}
+
+impl AddAssign for Delivered {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+        self.batches += other.batches;
+        self.queue_peak = self.queue_peak.max(other.queue_peak);
+    }
 }
 
 impl Subscriber {
-    /// `dropped` counts the messages that this player was too slow for.
-    pub fn new(id: u64, sink: Arc<dyn Sink>, stream_id: u32, wanted: Wanted, dropped: Arc<AtomicU64>) -> Self {
-        let (flow, queue_bytes) = (Flow::AwaitingKeyFrame, limits::PLAYER_QUEUE_BYTES);
-        let backlog = Backlog::default();
-        Self { id, sink, stream_id, wanted, flow, queue_bytes, backlog, complained: None, dropped }
+    /// A player for which `queue_bytes` may wait. `dropped` counts the messages that it was too slow for.
+    pub fn new(
+        id: u64,
+        sink: Arc<dyn Sink>,
+        stream_id: u32,
+        wanted: Wanted,
+        queue_bytes: usize,
+        counters: Arc<StreamCounters>,
+        dropped: Arc<Counter>,
+    ) -> Self {
+        let (flow, backlog, start_bytes) = (Flow::AwaitingKeyFrame, Backlog::default(), 0);
+        let complained = None;
+        Self { id, sink, stream_id, wanted, flow, queue_bytes, start_bytes, backlog, complained, counters, dropped }
+    }
+
+    /// The counters of its stream.
+    pub fn counters(&self) -> &Arc<StreamCounters> {
+        &self.counters
     }
 
     /// What a player gets before the stream's next message; it comes on top of what may wait.
-    pub fn start(&mut self, messages: &[Arc<LiveMessage>]) {
-        let bytes: usize = messages.iter().map(|message| message.packet.payload.len()).sum();
-        self.queue_bytes = limits::PLAYER_QUEUE_BYTES + bytes;
-        self.deliver(messages, true);
+    pub fn start(&mut self, messages: &[Arc<LiveMessage>]) -> Delivered {
+        self.start_bytes = messages.iter().map(|message| message.packet.payload.len()).sum();
+        self.deliver(messages, true)
     }
 
     /// The publisher was replaced or came back: what follows needs a new key frame.
@@ -124,13 +173,15 @@ impl Subscriber {
     }
 
     /// Hands over what the stream brought; `has_video` when it has pictures at all.
-    pub fn deliver(&mut self, messages: &[Arc<LiveMessage>], has_video: bool) {
-        let backlog = if self.flow == Flow::Flowing && self.wanted.all() {
-            self.sink.push(self.stream_id, messages)
+    pub fn deliver(&mut self, messages: &[Arc<LiveMessage>], has_video: bool) -> Delivered {
+        let (backlog, delivered) = if self.flow == Flow::Flowing && self.wanted.all() {
+            let backlog = self.sink.push(self.stream_id, messages);
+            (backlog, Delivered::new(messages, backlog))
         } else {
             let mut passing = messages.to_vec();
             passing.retain(|message| self.passes(message));
-            self.sink.push(self.stream_id, &passing)
+            let backlog = self.sink.push(self.stream_id, &passing);
+            (backlog, Delivered::new(&passing, backlog))
         };
         self.backlog = backlog;
         if self.flow == Flow::Skipping {
@@ -138,9 +189,10 @@ impl Subscriber {
             if !(has_video && self.wanted.video) && backlog.bytes == 0 {
                 self.flow = Flow::AwaitingKeyFrame;
             }
-        } else if backlog.bytes > self.queue_bytes || backlog.age > limits::PLAYER_QUEUE_AGE {
+        } else if backlog.bytes > self.queue_bytes + self.start_bytes || backlog.age > limits::PLAYER_QUEUE_AGE {
             self.skip(backlog);
         }
+        delivered
     }
 
     /// Decides about one message and takes note of what it means for the next.
@@ -159,16 +211,21 @@ impl Subscriber {
             Flow::Skipping => false,
         };
         if self.flow == Flow::Skipping {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.drop_messages(1);
         }
         flows && self.wanted.includes(message.packet.kind)
     }
 
+    fn drop_messages(&self, count: u64) {
+        self.counters.dropped.add(count);
+        self.dropped.add(count);
+    }
+
     fn skip(&mut self, backlog: Backlog) {
         let skipped = self.sink.skip(self.stream_id);
-        self.dropped.fetch_add(skipped as u64, Ordering::Relaxed);
+        self.drop_messages(skipped as u64);
         self.flow = Flow::Skipping;
-        self.queue_bytes = limits::PLAYER_QUEUE_BYTES;
+        self.start_bytes = 0;
         if self.complained.is_some_and(|last| last.elapsed() < COMPLAIN_EVERY) {
             return;
         }

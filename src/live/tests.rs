@@ -66,7 +66,10 @@ struct House {
 
 impl House {
     fn new(replace: ReplacePublisher, grace: Duration) -> Self {
-        Self { registry: Registry::new(replace, grace), lanes: LanePool::start(2).unwrap() }
+        Self {
+            registry: Registry::new(replace, grace, limits::PLAYER_QUEUE_BYTES),
+            lanes: LanePool::start(2, Gather::Auto).unwrap(),
+        }
     }
 
     fn player(&self, start_at: StartAt) -> Player {
@@ -328,4 +331,25 @@ fn a_publisher_waits_for_the_lanes_and_not_for_ever() {
             .unwrap();
     }
     assert_eq!(player.take(20).len(), 20);
+}
+
+#[test]
+fn what_goes_through_is_counted_and_stays_counted() {
+    let house = House::new(ReplacePublisher::Idle, Duration::ZERO);
+    let player = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, HEADER), (0, KEY), (40, INTER)]);
+    player.take(3);
+    let status = house.registry.status();
+    assert_eq!(
+        (status.len(), &status[0].name[..], status[0].is_published, status[0].players),
+        (1, "live/cam", true, 1)
+    );
+    drop(publication);
+    drop(player);
+    house.registry.tick(Instant::now());
+    assert!(house.registry.is_empty());
+    let traffic = house.registry.traffic();
+    assert_eq!((traffic.messages_in, traffic.bytes_in), (3, 18));
+    assert_eq!((traffic.messages_out, traffic.bytes_out, traffic.dropped), (3, 18, 0));
 }

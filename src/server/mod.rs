@@ -70,8 +70,8 @@ impl Server {
         open_video_dir(&config)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let service = Service {
-            registry: Registry::new(config.replace_publisher, config.republish_grace),
-            lanes: LanePool::start(cores)?,
+            registry: Registry::new(config.replace_publisher, config.republish_grace, config.player_queue),
+            lanes: LanePool::start(config.lanes.unwrap_or(cores), config.gather)?,
             library: Library::new(config.video_dir.clone()),
             live_apps: config.live_apps.clone(),
             vod_app: config.vod_app.clone(),

@@ -9,9 +9,11 @@
 //! type 3 = nothing: the message goes on, or a new one repeats everything
 //! ```
 
+mod headers;
 mod reader;
 mod writer;
 
+pub use headers::ChunkHeaders;
 pub use reader::ChunkReader;
 pub use writer::{ChunkWriter, encode_message};
 

@@ -1,13 +1,10 @@
 //! Messages to chunks.
 
-use super::{ChunkSize, ChunkStreamId, EXTENDED, RawMessage};
+use super::{ChunkHeaders, ChunkSize, ChunkStreamId, RawMessage};
 use crate::media::Timestamp;
 use crate::rtmp::message::MessageType;
 
 /// Cuts messages into chunks of the size announced last.
-///
-/// Every message begins with a type 0 chunk and goes on with type 3: absolute timestamps need no state,
-/// so the same bytes serve every player, and all known clients read them.
 #[derive(Debug)]
 pub struct ChunkWriter {
     chunk_size: ChunkSize,
@@ -58,42 +55,9 @@ pub fn encode_message(
     payload: &[u8],
     out: &mut Vec<u8>,
 ) {
-    let payload = &payload[..payload.len().min(EXTENDED as usize)];
-    let chunk_size = chunk_size.get() as usize;
-    let milliseconds = timestamp.milliseconds();
-    let extended = milliseconds >= EXTENDED;
-    out.reserve(payload.len() + 18 + payload.len() / chunk_size * 7);
-
-    let mut chunks = payload.chunks(chunk_size);
-    basic_header(0, chunk_stream_id, out);
-    out.extend_from_slice(&milliseconds.min(EXTENDED).to_be_bytes()[1..]);
-    out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
-    out.push(type_id);
-    out.extend_from_slice(&stream_id.to_le_bytes());
-    if extended {
-        out.extend_from_slice(&milliseconds.to_be_bytes());
-    }
-    out.extend_from_slice(chunks.next().unwrap_or_default());
-    for chunk in chunks {
-        basic_header(3, chunk_stream_id, out);
-        if extended {
-            // ffmpeg and librtmp always expect it here, and lose the stream without it.
-            out.extend_from_slice(&milliseconds.to_be_bytes());
-        }
-        out.extend_from_slice(chunk);
-    }
-}
-
-fn basic_header(format: u8, id: ChunkStreamId, out: &mut Vec<u8>) {
-    let format = format << 6;
-    match id.get() {
-        id @ 0..=63 => out.push(format | id as u8),
-        id @ 64..=319 => out.extend_from_slice(&[format, (id - 64) as u8]),
-        id => {
-            out.push(format | 1);
-            out.extend_from_slice(&((id - 64) as u16).to_le_bytes());
-        }
-    }
+    let headers = ChunkHeaders::new(chunk_stream_id, timestamp, type_id, stream_id, payload.len());
+    out.reserve(headers.wire_length(chunk_size, payload));
+    headers.pieces(chunk_size, payload).for_each(|piece| out.extend_from_slice(piece));
 }
 
 #[cfg(test)]
@@ -113,22 +77,6 @@ mod tests {
             &mut out,
         );
         out
-    }
-
-    #[test]
-    fn basic_header_forms() {
-        let head = |id| {
-            let mut out = Vec::new();
-            basic_header(0, ChunkStreamId::new(id).unwrap(), &mut out);
-            out
-        };
-        assert_eq!(head(2), [0x02]);
-        assert_eq!(head(63), [0x3f]);
-        assert_eq!(head(64), [0x00, 0x00]);
-        assert_eq!(head(319), [0x00, 0xff]);
-        assert_eq!(head(320), [0x01, 0x00, 0x01]);
-        assert_eq!(head(365), [0x01, 0x2d, 0x01]);
-        assert_eq!(head(65_599), [0x01, 0xff, 0xff]);
     }
 
     #[test]

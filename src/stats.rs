@@ -1,0 +1,99 @@
+//! Counters of what happens, cheap enough to be always on: each is one atomic, touched once for a batch
+//! of messages and not once for each player.
+
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to it.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Where it stands.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The largest number seen.
+#[derive(Debug, Default)]
+pub struct Peak(AtomicU64);
+
+impl Peak {
+    /// Takes note of a number.
+    pub fn note(&self, value: u64) {
+        // Most are no new peak, and to read takes the line away from no other core.
+        if value > self.0.load(Ordering::Relaxed) {
+            self.0.fetch_max(value, Ordering::Relaxed);
+        }
+    }
+
+    /// The largest so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one live stream has seen.
+#[derive(Debug, Default)]
+pub struct StreamCounters {
+    /// Messages that came from publishers.
+    pub messages_in: Counter,
+    /// Their payload, in bytes.
+    pub bytes_in: Counter,
+    /// Messages handed to players, counted for each of them.
+    pub messages_out: Counter,
+    /// Their payload, in bytes.
+    pub bytes_out: Counter,
+    /// Messages that players were too slow for, counted for each of them.
+    pub dropped: Counter,
+    /// Batches of messages handed to players, counted for each of them: one send where the socket has room.
+    pub batches: Counter,
+    /// The most bytes that have waited for one player.
+    pub queue_peak: Peak,
+}
+
+impl StreamCounters {
+    /// The numbers as they stand.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            messages_in: self.messages_in.get(),
+            bytes_in: self.bytes_in.get(),
+            messages_out: self.messages_out.get(),
+            bytes_out: self.bytes_out.get(),
+            dropped: self.dropped.get(),
+            batches: self.batches.get(),
+            queue_peak: self.queue_peak.get(),
+        }
+    }
+}
+
+/// Numbers of [`StreamCounters`] at one moment, of one stream or of several together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the counters of the same names say it")]
+pub struct Traffic {
+    pub messages_in: u64,
+    pub bytes_in: u64,
+    pub messages_out: u64,
+    pub bytes_out: u64,
+    pub dropped: u64,
+    pub batches: u64,
+    pub queue_peak: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.messages_in += other.messages_in;
+        self.bytes_in += other.bytes_in;
+        self.messages_out += other.messages_out;
+        self.bytes_out += other.bytes_out;
+        self.dropped += other.dropped;
+        self.batches += other.batches;
+        self.queue_peak = self.queue_peak.max(other.queue_peak);
+    }
+}

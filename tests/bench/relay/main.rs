@@ -1,0 +1,68 @@
+//! gortmp beside its peers: the same load on each, one after the other, in one run. `scripts/bench.sh` builds and
+//! starts it.
+#![allow(clippy::expect_used, clippy::panic, reason = "a benchmark that can't go on shall stop")]
+
+mod chunks;
+mod content;
+mod crowd;
+mod goals;
+mod long;
+mod plan;
+mod player;
+mod publisher;
+mod report;
+mod scenario;
+mod target;
+mod vod;
+
+use std::process::ExitCode;
+
+use plan::Plan;
+use scenario::Load;
+use target::Target;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let videos = tempfile::tempdir().expect("a temporary folder");
+    let errors = match &arguments[..] {
+        ["bare-server", port] => {
+            target::run_bare(port.parse().expect("a port"));
+            Vec::new()
+        }
+        ["try", target, streams, players, kbits, seconds, options @ ..] => {
+            try_one(target, [streams, players, kbits, seconds], options)
+        }
+        ["simulate", hours] => long::simulate(hours.parse().expect("a number of hours"), videos.path()),
+        ["soak", minutes] => long::soak(minutes.parse().expect("a number of minutes"), videos.path()),
+        options => match Plan::parse(options) {
+            Ok(plan) => plan.run(videos.path()),
+            Err(error) => vec![error],
+        },
+    };
+    errors.iter().for_each(|error| eprintln!("{error}"));
+    if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One load on one server, for trying things out.
+fn try_one(target: &str, numbers: [&str; 4], options: &[&str]) -> Vec<String> {
+    let target = match target {
+        "nginx" => Target::Nginx,
+        "bare" => Target::Bare,
+        "gortmp" => Target::Gortmp(options.iter().map(|&option| option.to_owned()).collect()),
+        command => Target::Other("other".to_owned(), command.to_owned()),
+    };
+    let [streams, players_per_stream, kbits, seconds] = numbers.map(|number| number.parse::<u64>().expect("a number"));
+    let load = Load {
+        streams: streams as usize,
+        players_per_stream: players_per_stream as usize,
+        bits_per_second: kbits * 1000,
+        joins_per_second: 500,
+        stuck: 0,
+        seconds,
+    };
+    let videos = tempfile::tempdir().expect("a temporary folder");
+    let outcome = scenario::relay(&target, load, videos.path());
+    println!("{}", report::line(target.name(), &outcome));
+    outcome.errors
+}

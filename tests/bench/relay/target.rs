@@ -1,0 +1,188 @@
+//! The servers that are measured, and what the system says about their processes.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Which server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Ours, with these options besides.
+    Gortmp(Vec<String>),
+    /// nginx with its RTMP module.
+    Nginx,
+    /// A loop that only sends: what no server can do without.
+    Bare,
+    /// Any other: its name, and the command that starts it, `{port}` standing for the port.
+    Other(String, String),
+}
+
+impl Target {
+    /// The name in the table.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Gortmp(_) => "gortmp",
+            Self::Nginx => "nginx-rtmp",
+            Self::Bare => "bare send loop",
+            Self::Other(name, _) => name,
+        }
+    }
+}
+
+/// A running server. Dropping it ends it.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    pub target: Target,
+    _dir: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts it with this folder of videos and waits until it listens.
+    pub fn start(target: &Target, videos: &Path) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let address = free_address();
+        let port = address.port().to_string();
+        let mut command = match target {
+            Target::Gortmp(options) => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
+                command.args(["-q", "-l", &address.to_string()]).arg("-d").arg(videos).args(options);
+                command
+            }
+            Target::Nginx => nginx(dir.path(), address, videos),
+            Target::Bare => {
+                let mut command = Command::new(std::env::current_exe().expect("this program"));
+                command.args(["bare-server", &port]);
+                command
+            }
+            Target::Other(_, line) => {
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("exec {}", line.replace("{port}", &port))]);
+                command
+            }
+        };
+        let log = std::fs::File::create(dir.path().join("log")).expect("a file of ours");
+        command.current_dir(dir.path()).stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("the same file")).stderr(log);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {}: {error}", target.name()));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(address).is_err() {
+            let has_ended = child.try_wait().expect("the state of a child").is_some();
+            if has_ended || Instant::now() > deadline {
+                let log = std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+                panic!("{} does not listen: {log}", target.name());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        Self { child, address, target: target.clone(), _dir: dir }
+    }
+
+    /// Its resident memory in bytes, read fast enough to do so while it counts.
+    pub fn rss(&self) -> u64 {
+        rss(self.child.id())
+    }
+
+    /// What its process has used up to now.
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.child.id())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its number")
+}
+
+fn nginx(dir: &Path, address: SocketAddr, videos: &Path) -> Command {
+    let module = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
+    assert!(Path::new(module).exists(), "nginx's RTMP module is missing: apt-get install libnginx-mod-rtmp");
+    let (dir_name, videos) = (dir.display(), videos.display());
+    let text = format!(
+        "load_module {module};\ndaemon off;\nmaster_process off;\npid {dir_name}/nginx.pid;\n\
+         error_log {dir_name}/error.log error;\nworker_rlimit_nofile 20000;\n\
+         events {{ worker_connections 10000; }}\n\
+         rtmp {{ access_log off; server {{ listen {address}; chunk_size 4096;\n\
+         application live {{ live on; }} application gortmp {{ play {videos}; }} }} }}\n"
+    );
+    let config = dir.join("nginx.conf");
+    std::fs::write(&config, text).expect("a file of ours");
+    let mut command = Command::new("/usr/sbin/nginx");
+    command.arg("-e").arg(dir.join("error.log")).arg("-p").arg(dir).arg("-c").arg(&config);
+    command
+}
+
+/// What a process has used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Seconds on a CPU.
+    pub cpu: f64,
+    /// Memory that is resident, in bytes.
+    pub rss: u64,
+    /// Times that a thread was switched away from.
+    pub switches: u64,
+    pub threads: u64,
+    pub descriptors: u64,
+}
+
+impl Usage {
+    fn of(pid: u32) -> Self {
+        let mut usage = Self::default();
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the server runs");
+        for task in tasks.flatten() {
+            let read = |name| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            let nanoseconds = read("schedstat").split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(0.0);
+            usage.cpu += nanoseconds / 1e9;
+            usage.threads += 1;
+            let status = read("status");
+            usage.switches +=
+                field(&status, "voluntary_ctxt_switches:") + field(&status, "nonvoluntary_ctxt_switches:");
+        }
+        usage.rss = rss(pid);
+        usage.descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |fds| fds.count() as u64);
+        usage
+    }
+}
+
+fn rss(pid: u32) -> u64 {
+    field(&std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default(), "VmRSS:") * 1024
+}
+
+fn field(status: &str, name: &str) -> u64 {
+    let value = status.lines().find_map(|line| line.strip_prefix(name));
+    value.and_then(|value| value.split_whitespace().next()).and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
+/// The bare loop: what comes from the one that publishes goes to each that joined before, send by send.
+pub fn run_bare(port: u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
+    let mut players = Vec::new();
+    for socket in listener.incoming() {
+        let mut socket = socket.expect("a connection");
+        socket.set_nodelay(true).expect("a socket option");
+        let mut first = [0];
+        match socket.read(&mut first) {
+            Ok(1) if &first == b"J" => players.push(socket),
+            Ok(1) => return relay(socket, &mut players),
+            _ => {}
+        }
+    }
+}
+
+fn relay(mut publisher: TcpStream, players: &mut Vec<TcpStream>) {
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(count @ 1..) = publisher.read(&mut buffer) {
+        players.retain_mut(|player| player.write_all(&buffer[..count]).is_ok());
+    }
+    // The players stay until the benchmark ends this process.
+    std::thread::park();
+}
