@@ -63,9 +63,6 @@ pub const SEQUENCE_HEADERS: usize = 32;
 /// each of them costs far more than the few bytes in it.
 pub const AUDIO_RIDES: Duration = Duration::from_millis(40);
 
-/// How often a lane with players looks for sound that came without waking it.
-pub const LANE_LOOK: Duration = Duration::from_millis(20);
-
 /// Players of one lane to which every picture goes out at once, unless `--gather` says otherwise.
 pub const GATHER_FROM_PLAYERS: usize = 600;
 

@@ -6,7 +6,9 @@ mod file_play;
 mod outgoing;
 mod peer;
 mod playing;
+mod reading;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 use std::net::{Shutdown, TcpStream};
@@ -17,6 +19,7 @@ use activity::Activity;
 pub use client::{Client, ClientEvent};
 pub use peer::Peer;
 use peer::Phase;
+use reading::{Reading, WaitingSound};
 
 use crate::error::{Error, Result};
 use crate::limits;
@@ -27,8 +30,11 @@ use crate::rtmp::message::Message;
 use crate::session::{Reply, Session};
 use crate::vod::Library;
 
-/// How much is read from a socket at once, in bytes: a few messages of a camera.
-const READ_BUFFER: usize = 32 * 1024;
+/// How much is read at once, in bytes, from a client that only asks for things.
+const READ_BUFFER: usize = 1024;
+
+/// The same from a publisher: most pictures of a camera. Of larger ones the rest goes straight to its place.
+const PUBLISHER_READ_BUFFER: usize = 16 * 1024;
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -81,7 +87,8 @@ impl Connection {
     }
 
     /// Serves the client until it leaves, breaks the rules or is told to go, and logs which.
-    pub fn run(mut self, socket: &TcpStream) {
+    #[expect(clippy::boxed_local, reason = "by value it would lie on the stack once for each frame below this one")]
+    pub fn run(mut self: Box<Self>, socket: &TcpStream) {
         let started = Instant::now();
         let result = self.serve(socket);
         for (_, activity) in std::mem::take(&mut self.activities) {
@@ -109,7 +116,8 @@ impl Connection {
 
     fn serve(&mut self, socket: &TcpStream) -> Result<()> {
         log::debug!("{} connected", self.peer);
-        let mut reader = BufReader::with_capacity(READ_BUFFER, socket);
+        let waiting = RefCell::new(None);
+        let mut reader = BufReader::with_capacity(READ_BUFFER, Reading::new(socket, &waiting));
         let kind = handshake::server::accept(&mut reader, &mut &*socket)?;
         log::debug!("{} shook hands: {kind:?}", self.peer);
         self.peer.enter(Phase::Idle, 0);
@@ -136,7 +144,29 @@ impl Connection {
             for action in actions.drain(..) {
                 self.act(action, now)?;
             }
+            *waiting.borrow_mut() = self.waiting_sound();
+            let source = chunks.source_mut();
+            if source.capacity() < PUBLISHER_READ_BUFFER && self.is_publishing() {
+                let reading = Reading { unread: source.buffer().to_vec(), ..Reading::new(socket, &waiting) };
+                *source = BufReader::with_capacity(PUBLISHER_READ_BUFFER, reading);
+            }
         }
+    }
+}
+
+impl Connection {
+    fn is_publishing(&self) -> bool {
+        self.activities.values().any(|activity| matches!(activity, Activity::Publishing { .. }))
+    }
+
+    /// Of the streams that the client publishes, the one whose sound has to go out first.
+    fn waiting_sound(&self) -> Option<WaitingSound> {
+        let waiting = self.activities.values().filter_map(|activity| match activity {
+            Activity::Publishing { publication, .. } => publication.waiting_sound(),
+            _ => None,
+        });
+        let (due, stream) = waiting.min_by_key(|(due, _)| *due)?;
+        Some(WaitingSound { due, stream: stream.clone() })
     }
 }
 
@@ -145,7 +175,7 @@ impl Connection {
 fn linger(socket: &TcpStream) -> std::io::Result<()> {
     socket.shutdown(Shutdown::Write)?;
     let until = Instant::now() + limits::CLOSE_GRACE;
-    let mut unread = [0; 4096];
+    let mut unread = vec![0; 4096];
     loop {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -23,8 +23,12 @@ use crate::rtmp::chunk::{ChunkHeaders, ChunkWriter};
 use crate::rtmp::message::media_message;
 use crate::session::Reply;
 
-/// Pieces handed to the socket in one call.
+/// Pieces of live messages handed to the socket in one call.
 const SLICES: usize = 64;
+
+/// The same of replies and files, which come in few pieces. Connections' own threads send these, and each stack
+/// keeps the pages that it has touched.
+const OWN_SLICES: usize = 8;
 
 /// Room for entries that an empty queue keeps.
 const ENTRIES_KEPT: usize = 8;
@@ -149,7 +153,7 @@ impl Outgoing {
             log::debug!("a peer that asks without reading the answers is cut off");
             queue.broken = true;
         }
-        self.write(&mut queue);
+        self.write::<OWN_SLICES>(&mut queue);
         queue.promise_retry()
     }
 
@@ -160,13 +164,14 @@ impl Outgoing {
         let mut taken = 0;
         if stream_id == PLAYER_STREAM_ID && queue.is_idle() {
             // Most often the socket takes everything, and nothing has to be queued.
-            let mut slices = Slices::new();
+            let mut room = [IoSlice::new(&[]); SLICES];
+            let mut slices = Slices::new(&mut room);
             messages.iter().all(|message| message.pieces(message.headers()).all(|piece| slices.add(piece)));
             taken = queue.check(slices.send(&self.socket));
         }
         queue.push_rest(stream_id, messages, taken, now);
         queue.broken |= queue.waiting > limits::PLAYER_QUEUE_CAP_BYTES;
-        self.write(&mut queue);
+        self.write::<SLICES>(&mut queue);
         let age = queue.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.since));
         (Backlog { bytes: queue.waiting, age }, queue.promise_retry())
     }
@@ -193,7 +198,7 @@ impl Outgoing {
     /// Sends what can be sent; says whether anything still waits.
     pub fn flush(&self) -> bool {
         let mut queue = self.queue.lock();
-        self.write(&mut queue);
+        self.write::<SLICES>(&mut queue);
         queue.retried = !queue.entries.is_empty();
         queue.retried
     }
@@ -205,7 +210,7 @@ impl Outgoing {
     pub fn wait_for_room(&self, bytes: usize, go_on: impl Fn() -> bool) -> Result<()> {
         loop {
             let mut queue = self.queue.lock();
-            self.write(&mut queue);
+            self.write::<OWN_SLICES>(&mut queue);
             if queue.broken || !go_on() {
                 return Err(Error::Disconnected);
             }
@@ -255,8 +260,8 @@ impl Outgoing {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
-    fn write(&self, queue: &mut Queue) {
-        queue.write_to(&self.socket);
+    fn write<const ROOM: usize>(&self, queue: &mut Queue) {
+        queue.write_to::<ROOM>(&self.socket);
         if queue.broken {
             queue.clear();
             self.shutdown();
@@ -265,20 +270,20 @@ impl Outgoing {
 }
 
 /// What is handed to the socket in one call.
-struct Slices<'a> {
-    slices: [IoSlice<'a>; SLICES],
+struct Slices<'r, 'a> {
+    room: &'r mut [IoSlice<'a>],
     count: usize,
     bytes: usize,
 }
 
-impl<'a> Slices<'a> {
-    fn new() -> Self {
-        Self { slices: [IoSlice::new(&[]); SLICES], count: 0, bytes: 0 }
+impl<'r, 'a> Slices<'r, 'a> {
+    fn new(room: &'r mut [IoSlice<'a>]) -> Self {
+        Self { room, count: 0, bytes: 0 }
     }
 
     /// Says whether there was room.
     fn add(&mut self, piece: &'a [u8]) -> bool {
-        let Some(slice) = self.slices.get_mut(self.count) else { return false };
+        let Some(slice) = self.room.get_mut(self.count) else { return false };
         *slice = IoSlice::new(piece);
         self.count += 1;
         self.bytes += piece.len();
@@ -289,7 +294,7 @@ impl<'a> Slices<'a> {
     fn send(&self, socket: &TcpStream) -> io::Result<usize> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         loop {
-            match sendmsg(socket, &self.slices[..self.count], &mut SendAncillaryBuffer::default(), flags) {
+            match sendmsg(socket, &self.room[..self.count], &mut SendAncillaryBuffer::default(), flags) {
                 Err(Errno::INTR) => {}
                 Err(error) if error == Errno::AGAIN => return Ok(0),
                 result => return Ok(result?),
@@ -342,9 +347,11 @@ impl Queue {
         }
     }
 
-    fn write_to(&mut self, socket: &TcpStream) {
+    fn write_to<const ROOM: usize>(&mut self, socket: &TcpStream) {
         while !self.entries.is_empty() && !self.broken {
-            let (mut slices, mut skip) = (Slices::new(), self.begun);
+            let mut room = [IoSlice::new(&[]); ROOM];
+            let mut slices = Slices::new(&mut room);
+            let mut skip = self.begun;
             self.entries.iter().all(|entry| {
                 entry.content.pieces(|piece| {
                     let rest = piece.get(skip..).unwrap_or_default();

@@ -1,8 +1,7 @@
 //! The players of a lane by stream, and the messages that they get next.
 //!
-//! Each send costs far more than the bytes in it, so what may wait goes out together: sound with the next
-//! picture of its stream, or after [`limits::AUDIO_RIDES`]; and everything for as long as [`Gather`] says.
-//! Every other message goes out at once.
+//! Each send costs far more than the bytes in it, so with large audiences messages gather for as long as
+//! [`Gather`] says, and go out together.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +10,6 @@ use std::time::Instant;
 use super::gather::Gather;
 use super::message::LiveMessage;
 use super::subscriber::{Delivered, Subscriber, Wanted};
-use crate::limits;
 use crate::stats::StreamCounters;
 
 /// What a lane knows of its players.
@@ -22,7 +20,7 @@ pub(super) struct Audience {
     players: usize,
     /// Streams with messages that shall go out at once.
     urgent: Vec<u64>,
-    /// Streams with messages, all of which may wait.
+    /// Streams with messages that gather.
     held: Vec<u64>,
 }
 
@@ -59,26 +57,19 @@ impl Audience {
         Self { gather, ..Self::default() }
     }
 
-    /// Whether there are no players.
-    pub fn is_empty(&self) -> bool {
-        self.players == 0
-    }
-
     /// Takes a message for the stream's players.
     pub fn message(&mut self, id: u64, message: Arc<LiveMessage>, arrived: Instant, has_video: bool) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let window = self.gather.window(self.players);
-        let patience = if message.rides(has_video) { window.max(limits::AUDIO_RIDES) } else { window };
         stream.has_video = has_video;
         stream.batch.push(message);
-        if patience.is_zero() {
+        if window.is_zero() {
             if !stream.is_urgent {
                 stream.is_urgent = true;
                 self.urgent.push(id);
             }
         } else {
-            let due = arrived + patience;
-            stream.due = Some(stream.due.map_or(due, |earlier| earlier.min(due)));
+            stream.due.get_or_insert(arrived + window);
             if !stream.is_held {
                 stream.is_held = true;
                 self.held.push(id);
@@ -156,9 +147,6 @@ impl Audience {
     }
 }
 
-// A lane must see sound that came without a bell before it is due.
-const _: () = assert!(limits::AUDIO_RIDES.as_millis() > limits::LANE_LOOK.as_millis());
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -219,45 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn sound_goes_out_with_the_next_picture() {
+    fn what_came_since_the_last_time_goes_out_together() {
         let (mut audience, pushes, counters, now) = audience(Gather::Auto);
         audience.message(7, sound(), now, true);
-        audience.message(7, sound(), now, true);
-        audience.deliver_urgent();
-        assert_eq!(*pushes.0.lock(), [1], "it waits");
         audience.message(7, picture(), now, true);
         audience.deliver_urgent();
-        assert_eq!(*pushes.0.lock(), [1, 3]);
-        let traffic = counters.traffic();
-        assert_eq!((traffic.messages_out, traffic.bytes_out, traffic.batches, traffic.queue_peak), (4, 8, 2, 30));
-    }
-
-    #[test]
-    fn sound_does_not_wait_longer_than_it_may() {
-        let (mut audience, pushes, _, now) = audience(Gather::Auto);
-        audience.message(7, sound(), now, true);
-        let due = now + limits::AUDIO_RIDES;
-        assert_eq!(audience.deliver_due(due - Duration::from_millis(1)), Some(due));
-        assert_eq!(*pushes.0.lock(), [1]);
-        assert_eq!(audience.deliver_due(due), None);
-        assert_eq!(*pushes.0.lock(), [1, 1]);
-    }
-
-    #[test]
-    fn a_picture_behind_overdue_sound_still_goes_out_at_once() {
-        let (mut audience, pushes, _, now) = audience(Gather::Auto);
-        audience.message(7, sound(), now, true);
-        audience.message(7, picture(), now + 2 * limits::AUDIO_RIDES, true);
         audience.deliver_urgent();
         assert_eq!(*pushes.0.lock(), [1, 2]);
-    }
-
-    #[test]
-    fn sound_without_pictures_goes_out_at_once() {
-        let (mut audience, pushes, _, now) = audience(Gather::Auto);
-        audience.message(7, sound(), now, false);
-        audience.deliver_urgent();
-        assert_eq!(*pushes.0.lock(), [1, 1]);
+        let traffic = counters.traffic();
+        assert_eq!((traffic.messages_out, traffic.bytes_out, traffic.batches, traffic.queue_peak), (3, 6, 2, 20));
     }
 
     #[test]
@@ -284,8 +242,8 @@ mod tests {
         audience.join(7, Subscriber::new(2, second.clone(), 1, wanted, 1000, counters, dropped), &[picture(), sound()]);
         assert_eq!((pushes.0.lock().clone(), second.0.lock().clone()), (vec![1, 1], vec![2]));
         audience.leave(7, 1);
-        assert!(!audience.is_empty());
+        assert_eq!(audience.players, 1);
         audience.end(7);
-        assert!(audience.is_empty());
+        assert_eq!(audience.players, 0);
     }
 }

@@ -90,17 +90,16 @@ impl Lane {
             // Who is at it looks again when it is done.
             return;
         };
-        let is_waiting = work.retry_at.is_some();
         work.take_all(&self.desk.commands);
-        work.audience.deliver_urgent();
-        let has_begun_to_wait = !is_waiting && work.retry_at.is_some();
+        let wake_at = work.deliver();
+        let is_sooner = wake_at.is_some_and(|at| work.sleeps_until.is_none_or(|until| at < until));
         drop(work);
-        if has_begun_to_wait || !self.desk.commands.is_empty() {
+        if is_sooner || !self.desk.commands.is_empty() {
             self.bell.0.unpark();
         }
     }
 
-    /// The same without waking the lane, which looks every [`limits::LANE_LOOK`] by itself while it has players.
+    /// The same without waking the lane: something else follows at once.
     pub(super) fn send_quietly(&self, command: Command) {
         let _ = self.commands.send(command);
     }
@@ -174,8 +173,10 @@ struct Work {
     waiting: Vec<Arc<dyn Sink>>,
     /// When they are tried again.
     retry_at: Option<Instant>,
-    /// When messages that wait for others are looked at again.
-    look_at: Option<Instant>,
+    /// When messages have gathered long enough.
+    due_at: Option<Instant>,
+    /// When the lane's thread comes by itself.
+    sleeps_until: Option<Instant>,
 }
 
 fn run(desk: &Desk) {
@@ -185,6 +186,7 @@ fn run(desk: &Desk) {
             return;
         }
         let wake_at = work.deliver();
+        work.sleeps_until = wake_at;
         drop(work);
         // A bell that rang since the channel was looked into makes this return at once.
         match wake_at {
@@ -212,17 +214,15 @@ impl Work {
     fn deliver(&mut self) -> Option<Instant> {
         self.audience.deliver_urgent();
         let now = Instant::now();
-        if self.look_at.is_none_or(|look_at| now >= look_at) {
-            let due = self.audience.deliver_due(now);
-            let look_at = now + limits::LANE_LOOK;
-            self.look_at = (!self.audience.is_empty()).then(|| due.map_or(look_at, |due| due.min(look_at)));
+        if self.due_at.is_none_or(|due_at| now >= due_at) {
+            self.due_at = self.audience.deliver_due(now);
         }
         // A busy lane comes by far more often than there is any use.
         if self.retry_at.is_none_or(|retry_at| now >= retry_at) {
             self.waiting.retain(|sink| sink.flush());
             self.retry_at = (!self.waiting.is_empty()).then(|| now + RETRY);
         }
-        [self.retry_at, self.look_at].into_iter().flatten().min()
+        [self.retry_at, self.due_at].into_iter().flatten().min()
     }
 
     fn take(&mut self, command: Command) {
@@ -235,10 +235,7 @@ impl Work {
             Command::SetWanted(stream, id, wanted) => self.audience.set_wanted(stream, id, wanted),
             Command::Restart(stream) => self.audience.restart(stream),
             Command::End(stream) => self.audience.end(stream),
-            Command::Retry(sink) => {
-                self.waiting.push(sink);
-                self.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
-            }
+            Command::Retry(sink) => self.waiting.push(sink),
             Command::Passed(done) => drop(done),
         }
     }

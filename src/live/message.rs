@@ -39,7 +39,7 @@ impl LiveMessage {
         Self { is_essential: true, ..Self::new(packet) }
     }
 
-    /// Whether it is sound that goes out with the next picture, of a stream that has pictures or hasn't.
+    /// Whether it is sound that may wait for the next picture, of a stream that has pictures or hasn't.
     pub(super) fn rides(&self, has_video: bool) -> bool {
         has_video && self.packet.kind == PacketKind::Audio && !self.is_essential
     }

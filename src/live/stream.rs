@@ -50,6 +50,9 @@ struct State {
     players: HashMap<u64, Lane>,
     /// The lanes of the players, each once, with how many are on it.
     lanes: Vec<(Lane, usize)>,
+    /// Sound that waits for the next picture, and since when.
+    held: Vec<Arc<LiveMessage>>,
+    held_since: Option<Instant>,
 }
 
 struct Publisher {
@@ -111,6 +114,7 @@ impl Stream {
         let mut state = self.state.lock();
         let replaced = state.publisher.replace(Publisher { id, last_media: now, evict });
         state.left = None;
+        self.release(&mut state, now);
         state.cache.clear();
         if state.players.is_empty() {
             // Nobody remembers the old time.
@@ -122,7 +126,29 @@ impl Stream {
         if let Some(replaced) = replaced {
             (replaced.evict)("another publisher has taken over the name");
         }
-        Publication { stream: self.clone(), id, under_way: 0, mark: None }
+        Publication { stream: self.clone(), id, sound_due: None, under_way: 0, mark: None }
+    }
+
+    /// Sends sound that waits for a picture on its way without one.
+    pub fn release_sound(&self, now: Instant) {
+        self.release(&mut self.state.lock(), now);
+    }
+
+    /// Hands what is held to the lanes.
+    fn release(&self, state: &mut State, now: Instant) {
+        let (has_video, arrived) = (state.cache.has_video(), state.held_since.take().unwrap_or(now));
+        let Some(last) = state.held.len().checked_sub(1) else { return };
+        for (lane, players) in &state.lanes {
+            for (index, message) in state.held.iter().enumerate() {
+                let send = match index < last {
+                    true => Lane::send_quietly,
+                    false if *players <= HELPED_PLAYERS => Lane::send_and_help,
+                    false => Lane::send,
+                };
+                send(lane, Command::Message { stream: self.id, message: message.clone(), arrived, has_video });
+            }
+        }
+        state.held.clear();
     }
 
     /// Makes a player's sink get the stream, now or as soon as there is a publisher.
@@ -138,6 +164,8 @@ impl Stream {
         let (counters, dropped) = (self.counters.clone(), Arc::new(Counter::default()));
         let subscriber = Subscriber::new(id, sink, stream_id, wanted, self.player_queue, counters, dropped.clone());
         let mut state = self.state.lock();
+        // It is in the cache as well.
+        self.release(&mut state, Instant::now());
         let start = state.cache.start(start_at == StartAt::LastKeyFrame, state.timeline.now());
         state.players.insert(id, lane.clone());
         match state.lanes.iter_mut().find(|(known, _)| known.is(lane)) {
@@ -203,6 +231,8 @@ impl fmt::Debug for Stream {
 pub struct Publication {
     stream: Arc<Stream>,
     id: u64,
+    /// When sound has waited long enough for a picture.
+    sound_due: Option<Instant>,
     /// Bytes given to the lanes since the last mark.
     under_way: usize,
     /// Ends when the lanes have come to the last mark.
@@ -215,7 +245,14 @@ impl Publication {
         self.stream.name()
     }
 
-    /// Relays a message. Never waits for a player; waits for the lanes only when they are behind by
+    /// The stream, and when its sound that waits for a picture has waited long enough. Who publishes has to see to
+    /// [`Stream::release_sound`] then, unless it sends something before.
+    pub fn waiting_sound(&self) -> Option<(Instant, &Arc<Stream>)> {
+        self.sound_due.map(|due| (due, &self.stream))
+    }
+
+    /// Relays a message; sound that comes between pictures waits for the next, see
+    /// [`waiting_sound`](Self::waiting_sound). Never waits for a player; waits for the lanes only when they are behind by
     /// [`limits::LANE_CREDIT_BYTES`].
     ///
     /// # Errors
@@ -231,16 +268,12 @@ impl Publication {
         self.stream.counters.messages_in.add(1);
         self.stream.counters.bytes_in.add(bytes as u64);
         let Some(message) = prepare(packet, timeline, cache) else { return Ok(()) };
-        let has_video = cache.has_video();
-        let rides = message.rides(has_video);
-        for (lane, players) in &state.lanes {
-            let message = message.clone();
-            let send = match rides {
-                true => Lane::send_quietly,
-                false if *players <= HELPED_PLAYERS => Lane::send_and_help,
-                false => Lane::send,
-            };
-            send(lane, Command::Message { stream: self.stream.id, message, arrived: now, has_video });
+        let may_wait = message.rides(cache.has_video());
+        state.held.push(message);
+        let due = *state.held_since.get_or_insert(now) + limits::AUDIO_RIDES;
+        self.sound_due = (may_wait && now < due).then_some(due);
+        if self.sound_due.is_none() {
+            self.stream.release(&mut state, now);
         }
         self.under_way += bytes;
         let mark_due = self.under_way > limits::LANE_CREDIT_BYTES / 2;
@@ -302,8 +335,10 @@ impl Drop for Publication {
     fn drop(&mut self) {
         let mut state = self.stream.state.lock();
         if state.publisher.as_ref().is_some_and(|publisher| publisher.id == self.id) {
+            let now = Instant::now();
+            self.stream.release(&mut state, now);
             state.publisher = None;
-            state.left = Some(Instant::now());
+            state.left = Some(now);
             state.cache.clear();
         }
     }

@@ -111,6 +111,9 @@ fn send(publication: &mut Publication, frames: &[(u32, [u8; 2])]) {
         let payload = [&first[..], &[0, 0, 0, 9]].concat();
         publication.send(Packet { kind, timestamp: Timestamp::new(*time), payload }, Instant::now()).unwrap();
     }
+    if let Some((_, stream)) = publication.waiting_sound() {
+        stream.release_sound(Instant::now());
+    }
 }
 
 fn message((time, first): (u32, [u8; 2])) -> Got {
@@ -352,4 +355,46 @@ fn what_goes_through_is_counted_and_stays_counted() {
     let traffic = house.registry.traffic();
     assert_eq!((traffic.messages_in, traffic.bytes_in), (3, 18));
     assert_eq!((traffic.messages_out, traffic.bytes_out, traffic.dropped), (3, 18, 0));
+}
+
+#[test]
+fn sound_goes_out_with_the_next_picture_but_does_not_wait_too_long() {
+    let house = default_house();
+    let player = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    let now = Instant::now();
+    let mut send_at = |after_ms: u64, first: [u8; 2]| {
+        let kind = if first[0] == 0xaf { PacketKind::Audio } else { PacketKind::Video };
+        let packet = Packet { kind, timestamp: Timestamp::new(after_ms as u32), payload: first.to_vec() };
+        publication.send(packet, now + Duration::from_millis(after_ms)).unwrap();
+        publication.waiting_sound().map(|(due, _)| due)
+    };
+    assert_eq!(send_at(0, AAC), None, "there are no pictures yet");
+    assert_eq!(send_at(10, KEY), None);
+    assert_eq!(player.take(2), [(0, AAC), (10, KEY)].map(message));
+    let due = now + Duration::from_millis(20) + limits::AUDIO_RIDES;
+    assert_eq!(send_at(20, AAC), Some(due));
+    assert_eq!(send_at(41, AAC), Some(due));
+    player.assert_nothing_more();
+    assert_eq!(send_at(50, INTER), None);
+    assert_eq!(player.take(3), [(20, AAC), (41, AAC), (50, INTER)].map(message));
+    assert_eq!(send_at(60, AAC), Some(now + Duration::from_millis(60) + limits::AUDIO_RIDES));
+    assert_eq!(send_at(60 + limits::AUDIO_RIDES.as_millis() as u64, AAC), None);
+    assert_eq!(player.take(2), [(60, AAC), (100, AAC)].map(message));
+    send_at(110, AAC);
+    drop(publication);
+    assert_eq!(player.next(), message((110, AAC)));
+}
+
+#[test]
+fn who_comes_while_sound_waits_gets_it_once() {
+    let house = default_house();
+    let mut publication = house.publish();
+    let frame = |kind, time, first: [u8; 2]| Packet { kind, timestamp: Timestamp::new(time), payload: first.to_vec() };
+    publication.send(frame(PacketKind::Video, 0, KEY), Instant::now()).unwrap();
+    publication.send(frame(PacketKind::Audio, 5, AAC), Instant::now()).unwrap();
+    let player = house.player(StartAt::LastKeyFrame);
+    publication.send(frame(PacketKind::Video, 40, INTER), Instant::now()).unwrap();
+    assert_eq!(player.take(3), [(0, KEY), (5, AAC), (40, INTER)].map(message));
+    player.assert_nothing_more();
 }

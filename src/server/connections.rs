@@ -77,7 +77,8 @@ impl Connections {
     fn serve(self: &Arc<Self>, socket: TcpStream, address: SocketAddr) -> Result<()> {
         let name = SocketAddr::new(address.ip().to_canonical(), address.port()).to_string();
         let thread = std::thread::Builder::new().name(format!("conn {name}")).stack_size(limits::THREAD_STACK_BYTES);
-        let connection = Connection::new(self.service.clone(), &socket, name)?;
+        // Boxed, since a thread's closure is moved about on its stack, whose pages stay.
+        let connection = Box::new(Connection::new(self.service.clone(), &socket, name)?);
         let entry = self.enter(connection.peer().clone())?;
         let run = move || {
             let _entry = entry;

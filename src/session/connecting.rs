@@ -50,14 +50,13 @@ impl ConnectRequest {
             .info("Connection succeeded.")
             .with("objectEncoding", if self.object_encoding == 3.0 { 3.0 } else { 0.0 });
         let result = Command::result(self.transaction_id, properties.into(), info.into());
-        [
-            Message::WindowAckSize(limits::ACKNOWLEDGEMENT_WINDOW),
-            Message::SetPeerBandwidth { size: limits::ACKNOWLEDGEMENT_WINDOW, limit: BandwidthLimit::Dynamic },
-            Message::SetChunkSize(ChunkSize::LARGE),
-            Message::Command(result),
+        let reply = |message| Reply { stream_id: 0, message };
+        vec![
+            reply(Message::WindowAckSize(limits::ACKNOWLEDGEMENT_WINDOW)),
+            reply(Message::SetPeerBandwidth { size: limits::ACKNOWLEDGEMENT_WINDOW, limit: BandwidthLimit::Dynamic }),
+            reply(Message::SetChunkSize(ChunkSize::LARGE)),
+            reply(Message::Command(result)),
         ]
-        .map(|message| Reply { stream_id: 0, message })
-        .into()
     }
 
     pub(super) fn refuse(&self, reason: &str) -> Vec<Reply> {

@@ -76,6 +76,11 @@ impl<R: Read> ChunkReader<R> {
         }
     }
 
+    /// Where it reads from; what has been taken from there and belongs to what follows is not in it.
+    pub fn source_mut(&mut self) -> &mut R {
+        &mut self.source
+    }
+
     /// Bytes received since the handshake.
     pub fn received(&self) -> u64 {
         self.received

@@ -23,14 +23,14 @@ pub enum ClientKind {
 /// # Errors
 /// [`Error::Handshake`] when the server speaks something else, [`Error::Io`].
 pub fn connect<R: Read, W: Write>(reader: &mut R, writer: &mut W, kind: ClientKind) -> Result<()> {
-    let mut c1 = [0; PACKET];
+    let mut c1 = Box::new([0; PACKET]);
     random::fill(&mut c1[8..]);
     if let ClientKind::Digest(scheme) = kind {
         c1[4..8].copy_from_slice(&C1_VERSION);
         scheme.sign(&mut c1, Side::Client);
     }
     let mut request = vec![VERSION];
-    request.extend_from_slice(&c1);
+    request.extend_from_slice(&c1[..]);
     writer.write_all(&request).map_err(|error| Error::io("sending C0 and C1", error))?;
 
     let mut s0 = [0];
@@ -42,12 +42,12 @@ pub fn connect<R: Read, W: Write>(reader: &mut R, writer: &mut W, kind: ClientKi
     read_packet(reader, "reading S2")?;
     let c2 = match (kind, digest::find(&s1, Side::Server)) {
         (ClientKind::Digest(_), Some((_, s1_digest))) => {
-            let mut c2 = [0; PACKET];
+            let mut c2 = Box::new([0; PACKET]);
             random::fill(&mut c2[..RESPONSE_BODY]);
             digest::sign_response(&mut c2, Side::Client, &s1_digest);
             c2
         }
         _ => s1,
     };
-    writer.write_all(&c2).map_err(|error| Error::io("sending C2", error))
+    writer.write_all(&c2[..]).map_err(|error| Error::io("sending C2", error))
 }

@@ -35,9 +35,10 @@ const PACKET: usize = 1536;
 /// One of C1, S1, C2, S2.
 type Packet = [u8; PACKET];
 
-fn read_packet(reader: &mut impl Read, name: &'static str) -> Result<Packet> {
-    let mut packet = [0; PACKET];
-    reader.read_exact(&mut packet).map_err(|error| Error::io(name, error))?;
+/// Packets live on the heap: a stack that has been this deep once would keep its pages as long as its connection.
+fn read_packet(reader: &mut impl Read, name: &'static str) -> Result<Box<Packet>> {
+    let mut packet = Box::new([0; PACKET]);
+    reader.read_exact(&mut packet[..]).map_err(|error| Error::io(name, error))?;
     Ok(packet)
 }
 

@@ -38,8 +38,8 @@ pub fn accept<R: Read, W: Write>(reader: &mut R, writer: &mut W) -> Result<Kind>
     let (kind, s1, s2) = answer(&c1);
     let mut answer = Vec::with_capacity(1 + 2 * PACKET);
     answer.push(VERSION);
-    answer.extend_from_slice(&s1);
-    answer.extend_from_slice(&s2);
+    answer.extend_from_slice(&s1[..]);
+    answer.extend_from_slice(&s2[..]);
     let sent = writer.write_all(&answer).and_then(|()| writer.flush());
     sent.map_err(|error| Error::io("sending S0, S1 and S2", error))?;
     read_packet(reader, "reading C2")?;
@@ -59,17 +59,17 @@ fn check_version(version: u8) -> Result<()> {
 }
 
 /// S1 and S2 for a C1.
-fn answer(c1: &Packet) -> (Kind, Packet, Packet) {
+fn answer(c1: &Packet) -> (Kind, Box<Packet>, Box<Packet>) {
     // Simple clients have zeros where the others have a version.
     let found = if c1[4..8] == [0; 4] { None } else { digest::find(c1, Side::Client) };
-    let mut s1 = [0; PACKET];
+    let mut s1 = Box::new([0; PACKET]);
     random::fill(&mut s1[8..]);
     let Some((scheme, c1_digest)) = found else {
-        return (Kind::Simple, s1, *c1);
+        return (Kind::Simple, s1, Box::new(*c1));
     };
     s1[4..8].copy_from_slice(&S1_VERSION);
     scheme.sign(&mut s1, Side::Server);
-    let mut s2 = [0; PACKET];
+    let mut s2 = Box::new([0; PACKET]);
     random::fill(&mut s2[..RESPONSE_BODY]);
     digest::sign_response(&mut s2, Side::Server, &c1_digest);
     (Kind::Digest(scheme), s1, s2)
