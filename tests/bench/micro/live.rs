@@ -1,0 +1,122 @@
+//! The way of a picture from its publisher through the lanes to all players, with sinks in place of sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use gortmp::live::{
+    Backlog, Gather, LanePool, LiveMessage, Publication, Registry, ReplacePublisher, Sink, StartAt, Subscription,
+    Wanted,
+};
+use gortmp::media::{Packet, Timestamp};
+
+use super::content;
+
+const AUDIENCES: [usize; 4] = [1, 10, 100, 1000];
+
+/// Lanes, as on a machine of two cores.
+const LANES: usize = 2;
+
+/// Pictures in a group, and in a row.
+const GOP: usize = 50;
+
+pub fn benches(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("live");
+    for players in AUDIENCES {
+        let mut house = House::new(players);
+        house.relay(2);
+        house.assert_all_have(2);
+        for (name, pictures) in [("one picture", 1), ("pictures in a row", GOP)] {
+            group.throughput(Throughput::Elements((players * pictures) as u64));
+            group.bench_function(BenchmarkId::new(name, players), |bencher| bencher.iter(|| house.relay(pictures)));
+        }
+    }
+    group.finish();
+}
+
+/// A stream with its publisher and its players.
+struct House {
+    publication: Publication,
+    /// A key frame and what hangs on it.
+    group: Vec<Packet>,
+    players: Vec<(Arc<Player>, Subscription)>,
+    left: Arc<Left>,
+    sent: usize,
+    _lanes: LanePool,
+}
+
+/// What still has to reach players, and who waits for it.
+struct Left {
+    messages: AtomicUsize,
+    publisher: Thread,
+}
+
+/// A sink that counts.
+struct Player {
+    got: AtomicUsize,
+    left: Arc<Left>,
+}
+
+impl House {
+    fn new(players: usize) -> Self {
+        let registry = Registry::new(ReplacePublisher::Never, Duration::ZERO, gortmp::limits::PLAYER_QUEUE_BYTES);
+        let lanes = LanePool::start(LANES, Gather::Auto).expect("threads");
+        let left = Arc::new(Left { messages: AtomicUsize::new(0), publisher: thread::current() });
+        let publication = registry.publish("live/cam", Instant::now(), Box::new(|_| {})).expect("a free name");
+        let join = |_| {
+            let player = Arc::new(Player { got: AtomicUsize::new(0), left: left.clone() });
+            let subscription = registry.with_stream("live/cam", |stream| {
+                stream.subscribe(player.clone(), 1, &lanes.pick(), StartAt::LastKeyFrame, Wanted::default())
+            });
+            (player, subscription)
+        };
+        let players = (0..players).map(join).collect();
+        let mut group = vec![content::picture(0); GOP];
+        group[0] = content::small_key_frame(0);
+        Self { publication, group, players, left, sent: 0, _lanes: lanes }
+    }
+
+    /// Publishes pictures; returns when all players have all of them.
+    fn relay(&mut self, pictures: usize) {
+        self.left.messages.store(pictures * self.players.len(), Ordering::Release);
+        for _ in 0..pictures {
+            let mut packet = self.group[self.sent % GOP].clone();
+            packet.timestamp = Timestamp::new((40 * self.sent) as u32);
+            self.publication.send(packet, Instant::now()).expect("no other publisher");
+            self.sent += 1;
+        }
+        while self.left.messages.load(Ordering::Acquire) > 0 {
+            thread::park();
+        }
+    }
+
+    fn assert_all_have(&self, messages: usize) {
+        assert!(self.players.iter().all(|(player, _)| player.got.load(Ordering::Acquire) == messages));
+    }
+}
+
+impl Sink for Player {
+    fn push(&self, _: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
+        self.got.fetch_add(messages.len(), Ordering::AcqRel);
+        if !messages.is_empty() && self.left.messages.fetch_sub(messages.len(), Ordering::AcqRel) == messages.len() {
+            self.left.publisher.unpark();
+        }
+        Backlog::default()
+    }
+
+    fn skip(&self, _: u32) -> usize {
+        0
+    }
+
+    fn flush(&self) -> bool {
+        false
+    }
+
+    fn ended(&self, _: u32) {}
+
+    fn peer(&self) -> &str {
+        "192.0.2.7:5000"
+    }
+}
