@@ -454,7 +454,7 @@ mod tests {
 
     /// Reads messages until a ping comes: their first bytes.
     fn read_to_ping(socket: TcpStream) -> Vec<u8> {
-        let mut reader = ChunkReader::new(socket);
+        let mut reader = ChunkReader::new(std::io::BufReader::new(socket));
         let mut first_bytes = Vec::new();
         loop {
             let message = reader.read_message().unwrap();

@@ -309,7 +309,7 @@ mod tests {
             peer.check(now + Duration::from_secs(seconds));
         }
         peer.close("enough");
-        let mut reader = ChunkReader::new(there);
+        let mut reader = ChunkReader::new(std::io::BufReader::new(there));
         let pings =
             std::iter::from_fn(|| reader.read_message().ok()).filter(|m| m.payload.starts_with(&[0, 6])).count();
         assert_eq!(pings, 2);

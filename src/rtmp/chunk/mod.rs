@@ -11,6 +11,7 @@
 
 mod headers;
 mod reader;
+mod source;
 mod writer;
 
 pub use headers::ChunkHeaders;

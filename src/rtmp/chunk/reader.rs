@@ -1,16 +1,17 @@
 //! Chunks to messages.
 
-use std::io::Read;
+use std::io::BufRead;
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
+use super::source::{Source, cut_off};
 use super::{ChunkSize, ChunkStreamId, EXTENDED, RawMessage};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::media::Timestamp;
 use crate::rtmp::message::MessageType;
 
-/// What a message's buffer starts with; beyond it grows as bytes really come.
+/// The most that a message's buffer starts with; beyond it grows as bytes really come.
 const FIRST_RESERVE: usize = 128 * 1024;
 
 /// Windows below this would cost an acknowledgement for every few chunks.
@@ -27,21 +28,12 @@ const LONGEST_DELTA_FROM_ABSOLUTE: u32 = 60_000;
 /// forget to; those messages are returned like all others.
 #[derive(Debug)]
 pub struct ChunkReader<R> {
-    source: R,
-    /// Bytes that were looked at and turned out to belong to what follows.
-    unread: Unread,
+    source: Source<R>,
     chunk_size: usize,
     streams: Vec<ChunkStream>,
     partial_bytes: usize,
-    received: u64,
     acknowledged: u64,
     window: u32,
-}
-
-#[derive(Debug, Default)]
-struct Unread {
-    bytes: [u8; 4],
-    length: usize,
 }
 
 /// What is remembered of a chunk stream between its chunks.
@@ -61,16 +53,14 @@ struct ChunkStream {
     payload: Vec<u8>,
 }
 
-impl<R: Read> ChunkReader<R> {
-    /// Reads chunks from `source`, which is where the handshake left it. It should be buffered.
+impl<R: BufRead> ChunkReader<R> {
+    /// Reads chunks from `source`, which is where the handshake left it.
     pub fn new(source: R) -> Self {
         Self {
-            source,
-            unread: Unread::default(),
+            source: Source::new(source),
             chunk_size: ChunkSize::DEFAULT.get() as usize,
             streams: Vec::new(),
             partial_bytes: 0,
-            received: 0,
             acknowledged: 0,
             window: limits::ACKNOWLEDGEMENT_WINDOW,
         }
@@ -83,16 +73,17 @@ impl<R: Read> ChunkReader<R> {
 
     /// Bytes received since the handshake.
     pub fn received(&self) -> u64 {
-        self.received
+        self.source.received
     }
 
     /// The number to send in an Acknowledgement now, if one is due: half a window came since the last.
     pub fn acknowledgement_due(&mut self) -> Option<u32> {
-        if self.received - self.acknowledged < u64::from(self.window / 2) {
+        let received = self.received();
+        if received - self.acknowledged < u64::from(self.window / 2) {
             return None;
         }
-        self.acknowledged = self.received;
-        Some(self.received as u32)
+        self.acknowledged = received;
+        Some(received as u32)
     }
 
     /// Reads chunks until a message is complete.
@@ -124,12 +115,12 @@ impl<R: Read> ChunkReader<R> {
         let id = match first & 0x3f {
             0 => {
                 let mut byte = [0];
-                self.fill(&mut byte)?;
+                self.source.fill(&mut byte)?;
                 64 + u32::from(byte[0])
             }
             1 => {
                 let mut bytes = [0; 2];
-                self.fill(&mut bytes)?;
+                self.source.fill(&mut bytes)?;
                 64 + u32::from(LittleEndian::read_u16(&bytes))
             }
             id => u32::from(id),
@@ -140,22 +131,11 @@ impl<R: Read> ChunkReader<R> {
 
     /// Between two chunks, and nowhere else, a peer may leave.
     fn first_byte(&mut self) -> Result<u8> {
-        let mut byte = [0];
-        if self.unread.length == 0 && self.partial_bytes == 0 {
-            loop {
-                match self.source.read(&mut byte) {
-                    Ok(0) => return Err(Error::Disconnected),
-                    Ok(_) => {
-                        self.received += 1;
-                        return Ok(byte[0]);
-                    }
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(Error::io("reading a chunk", error)),
-                }
-            }
+        match self.source.byte()? {
+            Some(byte) => Ok(byte),
+            None if self.partial_bytes == 0 => Err(Error::Disconnected),
+            None => Err(cut_off()),
         }
-        self.fill(&mut byte)?;
-        Ok(byte[0])
     }
 
     fn stream_index(&mut self, id: ChunkStreamId, format: u8) -> Result<usize> {
@@ -180,14 +160,14 @@ impl<R: Read> ChunkReader<R> {
     fn message_header(&mut self, index: usize, format: u8) -> Result<()> {
         let mut bytes = [0; 11];
         let bytes = &mut bytes[..[11, 7, 3, 0][usize::from(format & 3)]];
-        self.fill(bytes)?;
+        self.source.fill(bytes)?;
         let stream = &self.streams[index];
         let (id, resumed) = (stream.id.get(), stream.in_progress);
         let field = if format < 3 { Some(BigEndian::read_u24(bytes)) } else { None };
         let extended = match field {
             Some(EXTENDED) => {
                 let mut wide = [0; 4];
-                self.fill(&mut wide)?;
+                self.source.fill(&mut wide)?;
                 Some(BigEndian::read_u32(&wide))
             }
             Some(_) => None,
@@ -223,10 +203,9 @@ impl<R: Read> ChunkReader<R> {
     fn repeated_extended_timestamp(&mut self, expected: Option<u32>) -> Result<Option<u32>> {
         if let Some(expected) = expected {
             let mut bytes = [0; 4];
-            self.fill(&mut bytes)?;
+            self.source.fill(&mut bytes)?;
             if BigEndian::read_u32(&bytes) != expected {
-                self.unread = Unread { bytes, length: 4 };
-                self.received -= 4;
+                self.source.give_back(bytes);
             }
         }
         Ok(expected)
@@ -234,8 +213,7 @@ impl<R: Read> ChunkReader<R> {
 
     fn payload(&mut self, index: usize) -> Result<Option<RawMessage>> {
         let stream = &mut self.streams[index];
-        let mut payload = std::mem::take(&mut stream.payload);
-        let mut missing = self.chunk_size.min(stream.length - payload.len());
+        let missing = self.chunk_size.min(stream.length - stream.payload.len());
         let partial = self.partial_bytes + missing;
         if partial > limits::PARTIAL_BYTES {
             return Err(Error::Limit {
@@ -244,30 +222,19 @@ impl<R: Read> ChunkReader<R> {
                 limit: limits::PARTIAL_BYTES as u64,
             });
         }
-        if payload.is_empty() {
-            payload.reserve_exact(stream.length.min(FIRST_RESERVE));
-        }
         self.partial_bytes = partial;
-        while missing > 0 {
-            let step = missing.min(FIRST_RESERVE);
-            let start = payload.len();
-            payload.resize(start + step, 0);
-            self.fill(&mut payload[start..])?;
-            missing -= step;
-        }
-        let stream = &mut self.streams[index];
-        if payload.len() < stream.length {
-            stream.payload = payload;
+        self.source.take(missing, |bytes| stream.append(bytes))?;
+        if stream.payload.len() < stream.length {
             return Ok(None);
         }
         stream.in_progress = false;
-        self.partial_bytes -= payload.len();
+        self.partial_bytes -= stream.length;
         let message = RawMessage {
             chunk_stream_id: stream.id,
             timestamp: stream.timestamp,
             type_id: stream.type_id,
             stream_id: stream.stream_id,
-            payload,
+            payload: std::mem::take(&mut stream.payload),
         };
         self.obey(&message)?;
         Ok(Some(message))
@@ -294,19 +261,8 @@ impl<R: Read> ChunkReader<R> {
         Ok(())
     }
 
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
-        let again = self.unread.length.min(buffer.len());
-        let (front, rest) = buffer.split_at_mut(again);
-        front.copy_from_slice(&self.unread.bytes[..again]);
-        self.unread.bytes.copy_within(again.., 0);
-        self.unread.length -= again;
-        self.source.read_exact(rest).map_err(|error| Error::io("reading a chunk", error))?;
-        self.received += buffer.len() as u64;
-        Ok(())
-    }
-
     fn error(&self, chunk_stream_id: u32, reason: &'static str) -> Error {
-        Error::Chunk { chunk_stream_id, position: self.received, reason: reason.into() }
+        Error::Chunk { chunk_stream_id, position: self.source.received, reason: reason.into() }
     }
 }
 
@@ -347,6 +303,15 @@ impl ChunkStream {
         self.type_id = type_id;
         self.in_progress = true;
     }
+
+    /// Never makes room for more than the message has, nor, beyond the first, for more than has come already.
+    fn append(&mut self, bytes: &[u8]) {
+        let (there, room) = (self.payload.len(), self.payload.capacity());
+        if room - there < bytes.len() {
+            self.payload.reserve_exact((self.length - there).min(there.max(FIRST_RESERVE)));
+        }
+        self.payload.extend_from_slice(bytes);
+    }
 }
 
 /// Sound and picture may be long; nothing else needs to be.
@@ -362,6 +327,7 @@ mod tests {
     use super::super::ChunkWriter;
     use super::*;
     use proptest::prelude::*;
+    use std::io::{BufReader, Read};
 
     fn messages(bytes: &[u8]) -> (Vec<RawMessage>, Error) {
         let mut reader = ChunkReader::new(bytes);
@@ -593,6 +559,40 @@ mod tests {
     }
 
     #[test]
+    fn a_messages_buffer_is_as_long_as_the_message() {
+        for length in [1, 300, FIRST_RESERVE, FIRST_RESERVE + 1, 5 * FIRST_RESERVE] {
+            let message = RawMessage {
+                chunk_stream_id: ChunkStreamId::VIDEO,
+                timestamp: Timestamp::ZERO,
+                type_id: 9,
+                stream_id: 1,
+                payload: vec![7; length],
+            };
+            let mut bytes = Vec::new();
+            ChunkWriter::new().write(&message, &mut bytes);
+            let read = all_messages(&bytes).remove(0);
+            assert_eq!(read, message);
+            assert_eq!(read.payload.capacity(), length);
+        }
+    }
+
+    #[test]
+    fn no_memory_is_reserved_for_what_was_only_promised() {
+        let promise = [6, 0, 0, 0, 0x7f, 0xff, 0xff, 9, 1, 0, 0, 0];
+        for came in [1, 128, FIRST_RESERVE, FIRST_RESERVE + 1, 3 * FIRST_RESERVE] {
+            let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff];
+            bytes.extend(promise);
+            bytes.resize(bytes.len() + came, 7);
+            let mut reader = ChunkReader::new(BufReader::new(&bytes[..]));
+            assert_eq!(reader.read_message().unwrap().type_id, 1);
+            assert!(matches!(reader.read_message(), Err(Error::Io { .. })));
+            let payload = &reader.streams[1].payload;
+            assert_eq!(payload.len(), came);
+            assert!(payload.capacity() <= FIRST_RESERVE.max(2 * came), "{came}");
+        }
+    }
+
+    #[test]
     fn acknowledgements_fall_due_at_half_a_window() {
         let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 5, 0, 0, 0, 0, 0, 0, 0x07, 0xd0];
         for _ in 0..10 {
@@ -610,7 +610,7 @@ mod tests {
     #[test]
     fn the_acknowledged_number_wraps() {
         let mut reader = ChunkReader::new(&[][..]);
-        reader.received = (1 << 32) + 7;
+        reader.source.received = (1 << 32) + 7;
         assert_eq!(reader.acknowledgement_due(), Some(7));
         assert_eq!(reader.acknowledgement_due(), None);
     }
@@ -656,7 +656,8 @@ mod tests {
             for message in &sent {
                 writer.write(message, &mut bytes);
             }
-            let mut reader = ChunkReader::new(Pieces { bytes: &bytes, lengths: lengths.into_iter().cycle() });
+            let pieces = Pieces { bytes: &bytes, lengths: lengths.into_iter().cycle() };
+            let mut reader = ChunkReader::new(BufReader::new(pieces));
             for message in sent {
                 prop_assert_eq!(reader.read_message().unwrap(), message);
             }
