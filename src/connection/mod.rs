@@ -33,8 +33,8 @@ use crate::vod::Library;
 /// How much is read at once, in bytes, from a client that only asks for things.
 const READ_BUFFER: usize = 1024;
 
-/// The same from a publisher: most pictures of a camera. Of larger ones the rest goes straight to its place.
-const PUBLISHER_READ_BUFFER: usize = 16 * 1024;
+/// The same from a publisher: most pictures of a camera come whole.
+const PUBLISHER_READ_BUFFER: usize = 32 * 1024;
 
 /// What all connections of a server share.
 #[derive(Debug)]

@@ -68,7 +68,7 @@ impl<R: BufRead> ChunkReader<R> {
 
     /// Where it reads from; what has been taken from there and belongs to what follows is not in it.
     pub fn source_mut(&mut self) -> &mut R {
-        &mut self.source
+        &mut self.source.inner
     }
 
     /// Bytes received since the handshake.

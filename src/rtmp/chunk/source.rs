@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// Bytes that are counted as they are taken, and of which the last four can be given back.
 #[derive(Debug)]
 pub(super) struct Source<R> {
-    inner: R,
+    pub inner: R,
     /// What was given back last; so many bytes of its end are still to come again.
     given_back: [u8; 4],
     again: usize,
