@@ -85,6 +85,10 @@ pub const PLAYER_QUEUE_LEAST_BYTES: usize = 64 * 1024;
 /// Lanes at most: more than any machine has cores to run.
 pub const LANES: usize = 256;
 
+/// Bytes in the system's own queue for a client. By itself it grows to 4 MiB, which for a slow player is many
+/// seconds that no skip can shorten; this still lets 20 Mbit/s reach a player 100 ms away.
+pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
 /// Bytes that wait for a player at the very most. Sequence headers and metadata are never skipped, so a
 /// publisher that sends nothing else fills the queues of players that don't read: those are closed.
 pub const PLAYER_QUEUE_CAP_BYTES: usize = 64 * 1024 * 1024;

@@ -72,6 +72,7 @@ impl Connection {
             socket.set_nodelay(true)?;
             socket.set_write_timeout(Some(limits::WRITE_STALL))?;
             rustix::net::sockopt::set_socket_keepalive(socket, true)?;
+            rustix::net::sockopt::set_socket_send_buffer_size(socket, limits::SEND_BUFFER_BYTES)?;
             socket.try_clone()
         };
         let sending = setup().map_err(|error| Error::io("setting up a connection", error))?;

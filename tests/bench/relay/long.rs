@@ -23,8 +23,8 @@ fn wish(server: &Server) -> Wish {
 }
 
 fn show(what: &str, usage: &Usage) {
-    let Usage { rss, threads, descriptors, cpu, .. } = usage;
-    println!("{what}: {} KiB resident, {threads} threads, {descriptors} descriptors, {cpu:.1} s of CPU", rss / 1024);
+    let Usage { rss, threads, descriptors, .. } = usage;
+    println!("{what}: {} KiB resident, {threads} threads, {descriptors} descriptors", rss / 1024);
 }
 
 /// Relays so many hours of stream to three players as fast as they read; timestamps advance as if it took so long.

@@ -97,6 +97,8 @@ fn measure(server: &Server, crowd: &mut Crowd, publishing: Publishing, load: Loa
     let end = server.usage();
     let seconds = started.elapsed().as_secs_f64();
     let bits = (crowd.tally.bytes - bytes_before) as f64 * 8.0;
+    // While the publisher is waited for, nobody reads: that shall not count.
+    crowd.read_until(Instant::now() + Duration::from_millis(300));
     let sent = publishing.stop();
     let in_window = sent.iter().filter(|(sent, _)| crowd.tally.window.contains(sent)).count();
     let expected = (in_window * (load.players_per_stream - load.stuck / load.streams)) as u64;
