@@ -174,8 +174,9 @@ pub const FLV_TIME_JUMP_MS: u32 = 60_000;
 /// Bytes that a file player hands over at once.
 pub const VOD_BATCH_BYTES: usize = 256 * 1024;
 
-/// How long due tags gather before a file player wakes up for them.
-pub const VOD_GATHER: Duration = Duration::from_millis(200);
+/// How long due tags gather before a file player wakes up for them. Players get a second more than they buffer,
+/// so none of them is the poorer for it.
+pub const VOD_GATHER: Duration = Duration::from_millis(700);
 
 /// Shortest buffer, in milliseconds, that a file player fills, whatever the client asked for: less would
 /// not start at once.

@@ -12,6 +12,7 @@ use crate::live::{Publication, Sink};
 use crate::media::Packet;
 use crate::rtmp::status::StatusCode;
 use crate::session::{Action, ConnectRequest, PublishKind, StreamPath, playing};
+use crate::stats::Traffic;
 use crate::vod::Control;
 
 /// What a message stream does.
@@ -30,10 +31,13 @@ impl Activity {
         match self {
             Self::Publishing { publication, since, bytes } => {
                 let name = publication.name().escape_debug();
+                let (seconds, Traffic { bytes_out, dropped, .. }) =
+                    (since.elapsed().as_secs_f32(), publication.traffic());
                 log::info!(
-                    "{peer} stopped publishing {name}: {:.1} s, {} KiB",
-                    since.elapsed().as_secs_f32(),
-                    bytes / 1024
+                    "{peer} stopped publishing {name}: {seconds:.1} s, {} KiB; its players have got {} KiB, {dropped} \
+                     messages were dropped",
+                    bytes / 1024,
+                    bytes_out / 1024,
                 );
             }
             Self::Playing(play) => log::info!("{peer} stopped playing {play}"),

@@ -18,7 +18,7 @@ use super::subscriber::{Sink, Subscriber, Wanted};
 use super::timeline::Timeline;
 use crate::limits;
 use crate::media::{Packet, PacketKind};
-use crate::stats::{Counter, StreamCounters};
+use crate::stats::{Counter, StreamCounters, Traffic};
 
 /// A publisher serves so many players of a lane itself rather than to wake the lane for them.
 const HELPED_PLAYERS: usize = 64;
@@ -243,6 +243,11 @@ impl Publication {
     /// The stream's name, application included.
     pub fn name(&self) -> &str {
         self.stream.name()
+    }
+
+    /// What has gone through the stream, under earlier publishers as well.
+    pub fn traffic(&self) -> Traffic {
+        self.stream.counters.traffic()
     }
 
     /// The stream, and when its sound that waits for a picture has waited long enough. Who publishes has to see to

@@ -14,7 +14,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use crate::config::Config;
 use crate::connection::Service;
 use crate::error::{Error, Result};
-use crate::live::{LanePool, Registry};
+use crate::live::{LanePool, Registry, StreamStatus};
+use crate::stats::Traffic;
 use crate::vod::Library;
 
 /// How often deadlines are held against the clock.
@@ -43,10 +44,11 @@ pub struct Server {
     stop: (Sender<()>, Receiver<()>),
 }
 
-/// Stops a server from another thread.
+/// Stops a server from another thread, and tells what goes on in it.
 #[derive(Clone, Debug)]
 pub struct Handle {
     stop: Sender<()>,
+    service: Arc<Service>,
 }
 
 impl Handle {
@@ -54,6 +56,16 @@ impl Handle {
     pub fn stop(&self) {
         // Full means that it was told already.
         let _ = self.stop.try_send(());
+    }
+
+    /// The live streams as they stand, by name.
+    pub fn streams(&self) -> Vec<StreamStatus> {
+        self.service.registry.status()
+    }
+
+    /// What has gone through all live streams together since the start.
+    pub fn traffic(&self) -> Traffic {
+        self.service.registry.traffic()
     }
 }
 
@@ -90,9 +102,9 @@ impl Server {
         self.listeners.iter().map(|(_, address)| *address)
     }
 
-    /// For stopping it from another thread.
+    /// For stopping it and looking at it from another thread.
     pub fn handle(&self) -> Handle {
-        Handle { stop: self.stop.0.clone() }
+        Handle { stop: self.stop.0.clone(), service: self.service.clone() }
     }
 
     /// Says in the log what is served where, and serves until [`Handle::stop`].

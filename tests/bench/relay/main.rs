@@ -24,6 +24,7 @@ use target::Target;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    raise_file_limit();
     let videos = tempfile::tempdir().expect("a temporary folder");
     let errors = match &arguments[..] {
         ["bare-server", port] => {
@@ -42,6 +43,13 @@ fn main() -> ExitCode {
     };
     errors.iter().for_each(|error| eprintln!("{error}"));
     if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Thousands of players need as many descriptors, here and in the servers that inherit the limit.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("a limit up to the maximum");
 }
 
 /// One load on one server, for trying things out.

@@ -1,0 +1,72 @@
+#!/bin/sh
+# Measures gortmp beside nginx-rtmp, and beside others if asked to.
+set -eu
+
+case "${1-}" in
+-h | --help)
+    cat <<'OUT'
+Usage: bench.sh [OPTIONS] | bench.sh simulate HOURS | bench.sh soak MINUTES
+                          | bench.sh micro [NAME]
+Puts the same load on gortmp, on nginx with its RTMP module (installed when
+missing; root or sudo) and on a bare loop of sends, one after the other, checks
+every byte that players get, and prints a table with ratios and goals. Takes
+about twenty minutes; everything stays on this machine's loopback.
+
+  --quick            one short run of each load, about six minutes
+  --rounds N         runs of each load, of which the medians count [3]
+  --seconds N        how long each run counts [10]
+  --only ID          this load only: 20, 100, 500, 1000, gather, 2500, 200x1,
+                     stuck, vod, idle or seek
+  --peer NAME=CMD    another server, started by CMD with its port for {port}
+  --with-xiu         xiu as well, built from crates.io into target/tools
+  --with-nms         node-media-server as well, from npm into target/tools
+  --write            put the tables into README.md and the plot into tests/bench
+
+simulate: hours of stream as fast as it goes. soak: players come and go in real
+time. micro: what each step in the life of a message costs alone.
+OUT
+    exit 0
+    ;;
+esac
+cd "$(dirname "$0")/.."
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+if [ "${1-}" = micro ]; then
+    shift
+    exec cargo bench --locked --bench micro -- "$@"
+fi
+
+if [ "${1-}" = simulate ] || [ "${1-}" = soak ]; then
+    exec cargo bench --locked --bench relay -- "$@"
+fi
+
+if [ ! -x /usr/sbin/nginx ] || [ ! -e /usr/lib/nginx/modules/ngx_rtmp_module.so ]; then
+    echo "bench.sh: installing nginx with its RTMP module" >&2
+    as_root sh -c "printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
+        apt-get update -q && apt-get install -y -q libnginx-mod-rtmp; status=\$?
+        rm -f /usr/sbin/policy-rc.d; exit \$status"
+fi
+
+tools=$PWD/target/tools
+rounds=
+for argument; do
+    shift
+    case $argument in
+    --quick) rounds="--rounds 1 --seconds 4" ;;
+    --with-xiu)
+        [ -x "$tools/xiu/bin/xiu" ] || cargo install --locked xiu --root "$tools/xiu"
+        set -- "$@" --peer "xiu=$tools/xiu/bin/xiu -r {port} -l error"
+        ;;
+    --with-nms)
+        if [ ! -d "$tools/nms/node_modules/node-media-server" ]; then
+            npm install --silent --prefix "$tools/nms" node-media-server@4
+        fi
+        set -- "$@" --peer "node-media-server=node $tools/nms/node_modules/node-media-server/bin/app.js \
+            --bind 127.0.0.1 --rtmp-port {port} --http-port 28123 --no-admin"
+        ;;
+    *) set -- "$@" "$argument" ;;
+    esac
+done
+# shellcheck disable=SC2086 # two options, each of two words
+exec cargo bench --locked --bench relay -- $rounds "$@"
