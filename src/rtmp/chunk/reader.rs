@@ -213,7 +213,7 @@ impl<R: BufRead> ChunkReader<R> {
 
     fn payload(&mut self, index: usize) -> Result<Option<RawMessage>> {
         let stream = &mut self.streams[index];
-        let missing = self.chunk_size.min(stream.length - stream.payload.len());
+        let mut missing = self.chunk_size.min(stream.length - stream.payload.len());
         let partial = self.partial_bytes + missing;
         if partial > limits::PARTIAL_BYTES {
             return Err(Error::Limit {
@@ -223,7 +223,12 @@ impl<R: BufRead> ChunkReader<R> {
             });
         }
         self.partial_bytes = partial;
-        self.source.take(missing, |bytes| stream.append(bytes))?;
+        while missing > 0 {
+            let step = missing.min(FIRST_RESERVE);
+            stream.make_room(step);
+            self.source.append(step, &mut stream.payload)?;
+            missing -= step;
+        }
         if stream.payload.len() < stream.length {
             return Ok(None);
         }
@@ -304,13 +309,13 @@ impl ChunkStream {
         self.in_progress = true;
     }
 
-    /// Never makes room for more than the message has, nor, beyond the first, for more than has come already.
-    fn append(&mut self, bytes: &[u8]) {
-        let (there, room) = (self.payload.len(), self.payload.capacity());
-        if room - there < bytes.len() {
-            self.payload.reserve_exact((self.length - there).min(there.max(FIRST_RESERVE)));
+    /// Makes room for `step` more bytes of the payload: never for more than the message has, nor, beyond the first,
+    /// for more than has come already.
+    fn make_room(&mut self, step: usize) {
+        let (come, room) = (self.payload.len(), self.payload.capacity());
+        if room - come < step {
+            self.payload.reserve_exact((self.length - come).min(come.max(FIRST_RESERVE)));
         }
-        self.payload.extend_from_slice(bytes);
     }
 }
 
@@ -466,6 +471,20 @@ mod tests {
     }
 
     #[test]
+    fn bytes_looked_at_begin_a_long_chunk() {
+        let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0x9c, 0x40];
+        bytes.extend([6, 0xff, 0xff, 0xff, 0x01, 0x38, 0x80, 9, 1, 0, 0, 0, 0x01, 0x31, 0x2d, 0]);
+        let payload: Vec<u8> = (0..80_000).map(|at| (at % 251) as u8).collect();
+        bytes.extend(&payload[..40_000]);
+        bytes.push(0xc6);
+        bytes.extend(&payload[40_000..]);
+        let mut reader = ChunkReader::new(&bytes[..]);
+        reader.read_message().unwrap();
+        assert!(reader.read_message().unwrap().payload == payload);
+        assert_eq!(reader.received(), bytes.len() as u64);
+    }
+
+    #[test]
     fn bytes_looked_at_are_counted_once() {
         for repeat in [true, false] {
             let bytes = extended_message(repeat, 20_000_000);
@@ -560,19 +579,27 @@ mod tests {
 
     #[test]
     fn a_messages_buffer_is_as_long_as_the_message() {
-        for length in [1, 300, FIRST_RESERVE, FIRST_RESERVE + 1, 5 * FIRST_RESERVE] {
-            let message = RawMessage {
-                chunk_stream_id: ChunkStreamId::VIDEO,
-                timestamp: Timestamp::ZERO,
-                type_id: 9,
-                stream_id: 1,
-                payload: vec![7; length],
-            };
-            let mut bytes = Vec::new();
-            ChunkWriter::new().write(&message, &mut bytes);
-            let read = all_messages(&bytes).remove(0);
-            assert_eq!(read, message);
-            assert_eq!(read.payload.capacity(), length);
+        for chunk_size in [128, 60_000, 1_000_000u32] {
+            for length in [1, 300, FIRST_RESERVE, FIRST_RESERVE + 1, 5 * FIRST_RESERVE] {
+                let message = |chunk_stream_id, type_id, payload| RawMessage {
+                    chunk_stream_id,
+                    timestamp: Timestamp::ZERO,
+                    type_id,
+                    stream_id: 0,
+                    payload,
+                };
+                let size = message(ChunkStreamId::CONTROL, 1, chunk_size.to_be_bytes().to_vec());
+                let sent = message(ChunkStreamId::VIDEO, 9, (0..length).map(|at| (at % 251) as u8).collect());
+                let (mut writer, mut bytes) = (ChunkWriter::new(), Vec::new());
+                writer.write(&size, &mut bytes);
+                writer.write(&sent, &mut bytes);
+                let mut reader = ChunkReader::new(BufReader::new(&bytes[..]));
+                assert_eq!(reader.read_message().unwrap(), size);
+                let read = reader.read_message().unwrap();
+                assert!(read == sent, "{length} bytes in chunks of {chunk_size}");
+                assert_eq!(read.payload.capacity(), length);
+                assert_eq!(reader.received(), bytes.len() as u64);
+            }
         }
     }
 
@@ -586,9 +613,7 @@ mod tests {
             let mut reader = ChunkReader::new(BufReader::new(&bytes[..]));
             assert_eq!(reader.read_message().unwrap().type_id, 1);
             assert!(matches!(reader.read_message(), Err(Error::Io { .. })));
-            let payload = &reader.streams[1].payload;
-            assert_eq!(payload.len(), came);
-            assert!(payload.capacity() <= FIRST_RESERVE.max(2 * came), "{came}");
+            assert!(reader.streams[1].payload.capacity() <= FIRST_RESERVE.max(2 * came), "{came}");
         }
     }
 

@@ -4,6 +4,10 @@ use std::io::{BufRead, ErrorKind};
 
 use crate::error::{Error, Result};
 
+/// From so many bytes on, a buffer is a detour: `BufReader` lets what is longer than itself go straight from the socket
+/// to its place, which costs less than the zeros that must be there before.
+const MANY: usize = 32 * 1024;
+
 /// Bytes that are counted as they are taken, and of which the last four can be given back.
 #[derive(Debug)]
 pub(super) struct Source<R> {
@@ -35,8 +39,21 @@ impl<R: BufRead> Source<R> {
         })
     }
 
-    /// Hands the next bytes to `to`, piece by piece, straight from the buffer that they came into.
-    pub fn take(&mut self, mut length: usize, mut to: impl FnMut(&[u8])) -> Result<()> {
+    /// Appends the next bytes to `to`: few from the buffer that they came into, many past it.
+    pub fn append(&mut self, length: usize, to: &mut Vec<u8>) -> Result<()> {
+        let buffered = if length < MANY { length } else { self.again };
+        self.take(buffered, |bytes| to.extend_from_slice(bytes))?;
+        if buffered < length {
+            let (start, rest) = (to.len(), length - buffered);
+            to.resize(start + rest, 0);
+            self.inner.read_exact(&mut to[start..]).map_err(reading)?;
+            self.received += rest as u64;
+        }
+        Ok(())
+    }
+
+    /// Hands over the next bytes, piece by piece.
+    fn take(&mut self, mut length: usize, mut to: impl FnMut(&[u8])) -> Result<()> {
         while length > 0 {
             match self.take_some(length, &mut to)? {
                 0 => return Err(cut_off()),
