@@ -117,8 +117,8 @@ impl Connection {
 
     fn serve(&mut self, socket: &TcpStream) -> Result<()> {
         log::debug!("{} connected", self.peer);
-        let waiting = RefCell::new(None);
-        let mut reader = BufReader::with_capacity(READ_BUFFER, Reading::new(socket, &waiting));
+        let (peer, waiting) = (self.peer.clone(), RefCell::new(None));
+        let mut reader = BufReader::with_capacity(READ_BUFFER, Reading::new(socket, &peer, &waiting));
         let kind = handshake::server::accept(&mut reader, &mut &*socket)?;
         log::debug!("{} shook hands: {kind:?}", self.peer);
         self.peer.enter(Phase::Idle, 0);
@@ -128,12 +128,11 @@ impl Connection {
         let mut complaint = log::Level::Warn;
         loop {
             let message = chunks.read_chunk()?;
-            let now = Instant::now();
-            self.peer.heard(now);
             if let Some(bytes) = chunks.acknowledgement_due() {
                 self.peer.reply(&[Reply { stream_id: 0, message: Message::Acknowledgement(bytes) }]);
             }
             let Some(raw) = message else { continue };
+            let now = Instant::now();
             let stream_id = raw.stream_id;
             match Message::decode(raw) {
                 Ok(message) => self.session.handle(stream_id, message, &mut actions)?,
@@ -148,7 +147,7 @@ impl Connection {
             *waiting.borrow_mut() = self.waiting_sound();
             let source = chunks.source_mut();
             if source.capacity() < PUBLISHER_READ_BUFFER && self.is_publishing() {
-                let reading = Reading { unread: source.buffer().to_vec(), ..Reading::new(socket, &waiting) };
+                let reading = Reading { unread: source.buffer().to_vec(), ..Reading::new(socket, &peer, &waiting) };
                 *source = BufReader::with_capacity(PUBLISHER_READ_BUFFER, reading);
             }
         }

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::Peer;
 use crate::live::Stream;
 
 /// Sound of a stream that waits for the next picture, and until when.
-#[derive(Debug)]
 pub(super) struct WaitingSound {
     pub due: Instant,
     pub stream: Arc<Stream>,
@@ -19,17 +19,17 @@ pub(super) struct WaitingSound {
 
 /// A client's socket. When a publisher sends nothing more, its sound that waits for a picture goes out
 /// without one: who blocks in `read` is the one who knows, and no other thread has to wake up to look.
-#[derive(Debug)]
 pub(super) struct Reading<'a> {
     pub socket: &'a TcpStream,
+    pub peer: &'a Peer,
     pub waiting: &'a RefCell<Option<WaitingSound>>,
     /// What was read already and comes first.
     pub unread: Vec<u8>,
 }
 
 impl<'a> Reading<'a> {
-    pub fn new(socket: &'a TcpStream, waiting: &'a RefCell<Option<WaitingSound>>) -> Self {
-        Self { socket, waiting, unread: Vec::new() }
+    pub fn new(socket: &'a TcpStream, peer: &'a Peer, waiting: &'a RefCell<Option<WaitingSound>>) -> Self {
+        Self { socket, peer, waiting, unread: Vec::new() }
     }
 }
 
@@ -49,7 +49,9 @@ impl Read for Reading<'_> {
             }
         }
         drop(waiting);
-        (&mut &*self.socket).read(buffer)
+        let length = (&mut &*self.socket).read(buffer)?;
+        self.peer.heard(Instant::now());
+        Ok(length)
     }
 }
 
@@ -74,7 +76,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::live::{Registry, ReplacePublisher};
+    use crate::live::{Gather, LanePool, Registry, ReplacePublisher};
     use crate::media::{Packet, PacketKind, Timestamp};
 
     fn pair() -> (TcpStream, TcpStream) {
@@ -83,12 +85,17 @@ mod tests {
         (listener.accept().unwrap().0, there)
     }
 
+    fn peer(socket: &TcpStream) -> Arc<Peer> {
+        let lane = LanePool::start(1, Gather::Auto).unwrap().pick();
+        Peer::new("192.0.2.7:5000".to_owned(), socket.try_clone().unwrap(), lane)
+    }
+
     #[test]
     fn what_was_read_already_comes_first() {
         let (here, mut there) = pair();
         there.write_all(b"def").unwrap();
-        let waiting = RefCell::new(None);
-        let mut reading = Reading { unread: b"abc".to_vec(), ..Reading::new(&here, &waiting) };
+        let (waiting, peer) = (RefCell::new(None), peer(&here));
+        let mut reading = Reading { unread: b"abc".to_vec(), ..Reading::new(&here, &peer, &waiting) };
         let mut got = [0; 6];
         reading.read_exact(&mut got[..2]).unwrap();
         reading.read_exact(&mut got[2..]).unwrap();
@@ -111,7 +118,7 @@ mod tests {
             there.write_all(b"x").unwrap();
         });
         let mut got = [0];
-        Reading::new(&here, &waiting).read_exact(&mut got).unwrap();
+        Reading::new(&here, &peer(&here), &waiting).read_exact(&mut got).unwrap();
         assert!(waiting.borrow().is_none(), "it was released");
         writing.join().unwrap();
     }

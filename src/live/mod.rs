@@ -2,7 +2,7 @@
 //!
 //! A publisher's thread puts each message into an `Arc` and pushes it into the crossbeam channels of the
 //! lanes that have players of its stream; a lane is a thread that hands what it finds in its channel to
-//! its players' sinks, none of which ever makes it wait.
+//! its players' sinks, none of which ever makes it wait. Sound waits at its publisher for the next picture.
 
 mod audience;
 mod cache;
