@@ -13,8 +13,9 @@ if [ $# -gt 0 ]; then
     cat <<'EOF'
 Usage: test.sh
 Installs what the tests need besides Rust (install-test-tools.sh; nothing when
-it is there), then checks the formatting, lints, documentation, tests and
-scripts, in this order, and stops at the first that fails.
+it is there), then checks the formatting, lints, documentation, tests,
+benchmarks (that they work) and scripts, in this order, and stops at the first
+that fails.
 
   -h, --help         print this
 EOF
@@ -38,5 +39,8 @@ step cargo fmt --check
 step cargo clippy --all-targets --locked -- -D warnings
 step cargo doc --no-deps --locked
 step cargo test --locked
+# Two streams of 1 Mbit/s to 20 players each, every byte compared, and each micro-benchmark once.
+step cargo bench --locked --bench relay -- try gortmp 2 20 1000 2
+step cargo bench --locked --bench micro -- --test
 step shellcheck scripts/*.sh .ci/run
 echo "== all is well"

@@ -4,8 +4,18 @@
 //! of their own. A lane drains its channel and serves all its players in turn; since no sink waits, none
 //! of them can hold up the others.
 //!
-//! Lanes are shared by all streams and there is one for each core: with one stream and many players the
-//! cores share the players, with many streams and few players one wake-up serves several streams.
+//! Lanes are shared by all streams and there is one for each core. Chosen by measurement, on two cores and with
+//! everything sent at once (`--gather 0`); in CPU seconds for each Gbit, and 99 % of pictures within:
+//!
+//! | | 1 lane | 2 lanes | 4 lanes | nginx-rtmp |
+//! |---|---|---|---|---|
+//! | 1 stream × 1,000 players | 0.33, 31 ms | 0.33, 13 ms | 0.32, 17 ms | 0.69, 27 ms |
+//! | 1 stream × 2,500 players | 0.51, 44 ms | 0.46, 45 ms | 0.45, 75 ms | 0.48, 220 ms |
+//! | 200 streams × 1 player | 4.7, 0.5 ms | 4.5, 0.8 ms | 4.7, 0.6 ms | 3.4, 1.0 ms |
+//!
+//! A lane for each stream would be the first column where it matters. To few players a publisher sends itself, in
+//! the lane's place, which took a quarter off the last row; waiting in a channel's `recv` instead of sleeping at once
+//! had cost half as much again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -21,7 +21,7 @@ use crate::media::{Packet, PacketKind};
 use crate::stats::{Counter, StreamCounters, Traffic};
 
 /// A publisher serves so many players of a lane itself rather than to wake the lane for them.
-const HELPED_PLAYERS: usize = 64;
+const HELPED_PLAYERS: usize = 16;
 
 /// Numbers for streams, publications and subscriptions, never used twice.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);

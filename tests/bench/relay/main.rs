@@ -72,5 +72,6 @@ fn try_one(target: &str, numbers: [&str; 4], options: &[&str]) -> Vec<String> {
     let videos = tempfile::tempdir().expect("a temporary folder");
     let outcome = scenario::relay(&target, load, videos.path());
     println!("{}", report::line(target.name(), &outcome));
-    outcome.errors
+    let lost = (outcome.delivered < 1.0).then(|| "some messages did not come".to_owned());
+    outcome.errors.into_iter().chain(lost).collect()
 }

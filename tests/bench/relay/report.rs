@@ -28,7 +28,8 @@ pub fn line(name: &str, outcome: &Outcome) -> String {
 
 /// Everything as Markdown.
 pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64) -> String {
-    let mut out = format!("{BEGIN}\n\nMedians of {rounds} runs of {seconds} s.\n\n");
+    let runs = if rounds == 1 { "One run".to_owned() } else { format!("Medians of {rounds} runs") };
+    let mut out = format!("{BEGIN}\n\n{runs} of {seconds} s of each load.\n\n");
     out += "| load | server | CPU-s per Gbit | beside nginx | picture p50 / p99, ms | sound p99, ms | \
             first key frame p50 / p99, ms | delivered | KB per player |\n|---|---|---|---|---|---|---|---|---|\n";
     let mut last_title = "";
