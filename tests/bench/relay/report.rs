@@ -115,7 +115,13 @@ fn plot(measured: &Measured, path: &Path) -> Result<(), Box<dyn std::error::Erro
         .map(|(place, label)| Text::new((*label).to_owned(), (place as f64 + 0.12, -most * 0.03), ("sans-serif", 13)));
     chart.plotting_area().strip_coord_spec();
     chart.draw_series(names)?;
-    chart.configure_series_labels().label_font(("sans-serif", 13)).border_style(BLACK.mix(0.2)).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperMiddle)
+        .background_style(WHITE)
+        .label_font(("sans-serif", 13))
+        .border_style(BLACK.mix(0.2))
+        .draw()?;
     root.present()?;
     Ok(())
 }
