@@ -30,6 +30,25 @@ OUT
 esac
 cd "$(dirname "$0")/.."
 
+# What nobody knows is told before anything is built or installed.
+value_of=
+for argument; do
+    case $value_of$argument in
+    --rounds | --seconds | --only | --peer) value_of="$argument " ;;
+    --quick | --with-xiu | --with-nms | --write | simulate | soak | micro) ;;
+    "--"*" "*) value_of= ;;
+    *)
+        case "${1-}" in
+        simulate | soak | micro) ;;
+        *)
+            echo "bench.sh: unknown argument $argument (see bench.sh --help)" >&2
+            exit 2
+            ;;
+        esac
+        ;;
+    esac
+done
+
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
 if [ "${1-}" = micro ]; then
