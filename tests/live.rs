@@ -332,9 +332,11 @@ fn a_player_that_plays_something_else_gets_no_more_of_the_first() {
     let mut player = player(&server, "live", "first");
     assert_eq!(number(&next_media(&mut player)), 1);
     player.play("second", None).unwrap();
+    // The answer comes before the subscription, the group of pictures after it.
+    assert_eq!(number(&next_media(&mut player)), 2);
     send_all(&mut first, [video(40, &numbered(KEY, 1))]);
     send_all(&mut second, [video(40, &numbered(KEY, 2))]);
-    assert_eq!(next_medias(&mut player, 2).iter().map(number).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(number(&next_media(&mut player)), 2);
 
     player.command("closeStream", Value::Null, Vec::new()).unwrap();
     settle(&mut player);
