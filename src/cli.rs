@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,22 +10,50 @@ use std::time::Duration;
 use getopts::{Matches, Options};
 use log::LevelFilter;
 
-use crate::config::{Config, Gather, ReplacePublisher};
+use crate::config::{AccessConfig, Config, Gather, Permission, ReplacePublisher, RuleKind, Secret, TlsConfig};
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::server::Server;
 
-const BRIEF: &str = "\
+/// By hand, since it has to fit a screen; a test holds it to the options.
+const HELP: &str = "\
 gortmp: relays live streams and plays FLV files over RTMP
 
-    gortmp                                       start with the defaults
-    ffmpeg … -f flv rtmp://HOST/live/livestream  push a stream
-    ffplay rtmp://HOST/live/livestream           play it
-    ffplay rtmp://HOST/gortmp/NAME               play video/NAME.flv
+  gortmp                                       start with the defaults
+  ffmpeg … -f flv rtmp://HOST/live/livestream  push a stream
+  ffplay rtmp://HOST/live/livestream           play it
+  ffplay rtmp://HOST/gortmp/NAME               play video/NAME.flv
 
-Usage: gortmp [OPTIONS]";
-
-const LOG_HELP: &str = "
-RUST_LOG sets the log level of each part, for example RUST_LOG=gortmp=debug.";
+Usage: gortmp [OPTIONS]        (* may be repeated; defaults in brackets)
+ -l --listen ADDR *            listen here [[::]:1935, IPv4 as well]
+ -d --video-dir DIR            folder of the FLV files [video]
+    --live-app NAME *          application for live streams [live]
+    --vod-app NAME             application for files [gortmp]
+    --gop-cache on|off         start players at the last key frame [on]; a player
+                               chooses for itself: ?gop=0 or ?gop=1 in its URL
+    --replace-publisher WHEN   a second publisher takes over a name: never,
+                               from one silent for 5 s (idle), always [idle]
+    --republish-grace SECS     keep players when their publisher goes [10]
+    --gather MS|auto           messages wait to reach players together [auto]
+    --player-queue KIB         what may wait for a slow player [4096]
+    --lanes N                  threads that send to players [one per core]
+Access: open to all without these; SIGHUP reads the files again
+    --publish-key KEY          publishing needs ?key=KEY behind the name
+    --publish-key-file FILE    the same by stream: lines APP/NAME KEY
+    --play-key KEY             the same for playing, and --play-key-file FILE
+    --ask-password             the key comes as password in user:password@HOST
+    --allow-publish CIDR *     who may publish, by address, and --deny-publish;
+    --allow-play CIDR *        who may play, and --deny-play: the first that fits
+                               decides; who fits none may if there is no allow
+    --tls-listen ADDR *        RTMPS, with --tls-cert PEM and --tls-key PEM
+Limits
+    --max-connections N        clients [8192, or as many as files may be open]
+    --max-per-ip N             clients from one address but this host [1024]
+    --max-publishers N         streams at once [1024]
+    --publish-timeout SECS     end a publisher silent this long [30]
+Log: RUST_LOG sets the level of each part, as in RUST_LOG=gortmp=debug
+ -v --verbose, -q --quiet      log more (-vv: still more); warnings only
+ -h --help, -V --version       print this; print the version";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
@@ -45,6 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Ok(Wish::Serve(config, level)) => {
             start_logging(level);
+            guard::log_panics();
             match serve(*config) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
@@ -62,21 +92,37 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn options() -> Options {
     let mut options = Options::new();
+    options.optmulti("l", "listen", "", "ADDR").optopt("d", "video-dir", "", "DIR");
+    for several in ["live-app", "tls-listen", "allow-publish", "deny-publish", "allow-play", "deny-play"] {
+        options.optmulti("", several, "", "VALUE");
+    }
+    for one in [
+        "vod-app",
+        "gop-cache",
+        "replace-publisher",
+        "republish-grace",
+        "gather",
+        "player-queue",
+        "lanes",
+        "publish-key",
+        "publish-key-file",
+        "play-key",
+        "play-key-file",
+        "tls-cert",
+        "tls-key",
+        "max-connections",
+        "max-per-ip",
+        "max-publishers",
+        "publish-timeout",
+    ] {
+        options.optopt("", one, "", "VALUE");
+    }
     options
-        .optmulti("l", "listen", "listen here, may be repeated [[::]:1935, IPv4 as well]", "ADDR")
-        .optopt("d", "video-dir", "folder of the FLV files [video]", "DIR")
-        .optmulti("", "live-app", "application for live streams, may be repeated [live]", "NAME")
-        .optopt("", "vod-app", "application for files [gortmp]", "NAME")
-        .optopt("", "gop-cache", "start players at the last key frame; a player decides for itself by ?gop=0 or ?gop=1 behind the name [on]", "on|off")
-        .optopt("", "replace-publisher", "when a name is published twice, the second takes over: never, when the first was silent for 5 s, or always [idle]", "never|idle|always")
-        .optopt("", "republish-grace", "how long players are kept when their publisher goes [10]", "SECS")
-        .optopt("", "gather", "how long messages may wait to reach players together: ms, 0 for at once; auto waits with large audiences only [auto]", "MS|auto")
-        .optopt("", "player-queue", "how much may wait for a slow player before it skips to the next key frame [4096]", "KIB")
-        .optopt("", "lanes", "threads that send to players [one per core]", "N")
-        .optflagmulti("v", "verbose", "log more, twice for still more")
-        .optflag("q", "quiet", "log warnings and errors only")
-        .optflag("h", "help", "print this help")
-        .optflag("V", "version", "print the version");
+        .optflag("", "ask-password", "")
+        .optflagmulti("v", "verbose", "")
+        .optflag("q", "quiet", "")
+        .optflag("h", "help", "")
+        .optflag("V", "version", "");
     options
 }
 
@@ -84,7 +130,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Wish> {
     let options = options();
     let matches = options.parse(arguments).map_err(|error| Error::Config(error.to_string().into()))?;
     if matches.opt_present("help") {
-        return Ok(Wish::Print(options.usage(BRIEF) + LOG_HELP));
+        return Ok(Wish::Print(HELP.to_owned()));
     }
     if matches.opt_present("version") {
         return Ok(Wish::Print(format!("gortmp {}", env!("CARGO_PKG_VERSION"))));
@@ -105,13 +151,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Wish> {
 }
 
 fn config(matches: &Matches) -> Result<Config> {
-    let mut config = Config::default();
-    for address in matches.opt_strs("listen") {
-        let parsed = address
-            .parse()
-            .map_err(|_| bad("listen", &address, "an address and a port, such as 0.0.0.0:1935 or [::]:1935"))?;
-        config.listen.push(parsed);
-    }
+    let mut config = Config { listen: addresses(matches, "listen")?, ..Config::default() };
     if let Some(dir) = matches.opt_str("video-dir") {
         config.video_dir = PathBuf::from(dir);
     }
@@ -136,9 +176,11 @@ fn config(matches: &Matches) -> Result<Config> {
             _ => return Err(bad("replace-publisher", &choice, "never, idle or always")),
         };
     }
-    if let Some(seconds) = matches.opt_str("republish-grace") {
-        let parsed = seconds.parse::<u32>().map_err(|_| bad("republish-grace", &seconds, "a number of seconds"))?;
-        config.republish_grace = Duration::from_secs(parsed.into());
+    if let Some(seconds) = number(matches, "republish-grace", "a number of seconds")? {
+        config.republish_grace = Duration::from_secs(u32::into(seconds));
+    }
+    if let Some(seconds) = number(matches, "publish-timeout", "a number of seconds")? {
+        config.publish_timeout = Duration::from_secs(u32::into(seconds));
     }
     if let Some(window) = matches.opt_str("gather") {
         config.gather = match window.as_str() {
@@ -149,14 +191,54 @@ fn config(matches: &Matches) -> Result<Config> {
             },
         };
     }
-    if let Some(kib) = matches.opt_str("player-queue") {
-        let parsed = kib.parse::<u32>().map_err(|_| bad("player-queue", &kib, "a number of KiB"))?;
-        config.player_queue = (parsed as usize).saturating_mul(1024);
+    if let Some(kib) = number::<u32>(matches, "player-queue", "a number of KiB")? {
+        config.player_queue = (kib as usize).saturating_mul(1024);
     }
-    if let Some(lanes) = matches.opt_str("lanes") {
-        config.lanes = Some(lanes.parse().map_err(|_| bad("lanes", &lanes, "a number of threads"))?);
-    }
+    config.lanes = number(matches, "lanes", "a number of threads")?;
+    config.max_connections = number(matches, "max-connections", "a number")?;
+    config.max_per_ip = number(matches, "max-per-ip", "a number")?.unwrap_or(config.max_per_ip);
+    config.max_publishers = number(matches, "max-publishers", "a number")?.unwrap_or(config.max_publishers);
+    config.access = AccessConfig {
+        publish: permission(matches, "publish")?,
+        play: permission(matches, "play")?,
+        ask_password: matches.opt_present("ask-password"),
+    };
+    let files = [matches.opt_str("tls-cert"), matches.opt_str("tls-key")].map(|file| file.map(PathBuf::from));
+    config.tls = match (addresses(matches, "tls-listen")?, files) {
+        (listen, [Some(certificate), Some(key)]) => Some(TlsConfig { listen, certificate, key }),
+        (listen, [None, None]) if listen.is_empty() => None,
+        _ => return Err(Error::Config("RTMPS needs --tls-listen, --tls-cert and --tls-key together".into())),
+    };
     Ok(config)
+}
+
+fn addresses(matches: &Matches, option: &str) -> Result<Vec<SocketAddr>> {
+    let parse = |address: String| {
+        let hint = "an address and a port, such as 0.0.0.0:1935 or [::]:1935";
+        address.parse().map_err(|_| bad(option, &address, hint))
+    };
+    matches.opt_strs(option).into_iter().map(parse).collect()
+}
+
+fn number<N: std::str::FromStr>(matches: &Matches, option: &str, wanted: &str) -> Result<Option<N>> {
+    let parse = |text: String| text.parse().map_err(|_| bad(option, &text, wanted));
+    matches.opt_str(option).map(parse).transpose()
+}
+
+fn permission(matches: &Matches, verb: &str) -> Result<Permission> {
+    let rules_of = |kind: RuleKind, word: &str| {
+        let option = format!("{word}-{verb}");
+        let rule = |(at, network): (usize, String)| kind.rule(&network).map(|rule| (at, rule));
+        matches.opt_strs_pos(&option).into_iter().map(rule).collect::<Result<Vec<_>>>()
+    };
+    let mut rules = [rules_of(RuleKind::Allow, "allow")?, rules_of(RuleKind::Deny, "deny")?].concat();
+    // In the order of the command line, both kinds together.
+    rules.sort_by_key(|(at, _)| *at);
+    Ok(Permission {
+        key: matches.opt_str(&format!("{verb}-key")).map(Secret::new),
+        key_file: matches.opt_str(&format!("{verb}-key-file")).map(PathBuf::from),
+        rules: rules.into_iter().map(|(_, rule)| rule).collect(),
+    })
 }
 
 fn bad(option: &str, value: &str, wanted: &str) -> Error {
@@ -175,19 +257,28 @@ fn start_logging(level: Option<LevelFilter>) {
 fn serve(config: Config) -> Result<()> {
     let server = Server::bind(config)?;
     let handle = server.handle();
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
-        .map_err(|error| Error::io("waiting for signals", error))?;
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            let mut signals = signals.forever();
-            signals.next();
-            handle.stop();
-            // Whoever asks twice does not want to wait.
-            signals.next();
-            std::process::exit(1);
-        })
-        .map_err(|error| Error::io("waiting for signals", error))?;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    let mut signals = signals.map_err(|error| Error::io("waiting for signals", error))?;
+    let watch = move || {
+        let mut is_stopping = false;
+        for signal in signals.forever() {
+            match signal {
+                SIGHUP => match handle.reload() {
+                    Ok(()) => log::info!("read the key files and the certificate again"),
+                    Err(error) => log::error!("nothing was changed for what can't be read: {error}"),
+                },
+                // Whoever asks twice does not want to wait.
+                _ if is_stopping => std::process::exit(1),
+                _ => {
+                    is_stopping = true;
+                    handle.stop();
+                }
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+    thread.map_err(|error| Error::io("waiting for signals", error))?;
     server.run()
 }
 
@@ -238,7 +329,31 @@ mod tests {
             "1024",
             "--lanes",
             "3",
+            "--publish-key=s3cret",
+            "--play-key-file=keys",
+            "--ask-password",
+            "--deny-play=192.0.2.7",
+            "--allow-play=192.0.2.0/24",
+            "--deny-play=::/0",
+            "--tls-listen=[::]:1936",
+            "--tls-cert=cert.pem",
+            "--tls-key=key.pem",
+            "--max-connections=100",
+            "--max-per-ip=10",
+            "--max-publishers=5",
+            "--publish-timeout=60",
         ]);
+        use RuleKind::{Allow, Deny};
+        let rules = [(Deny, "192.0.2.7"), (Allow, "192.0.2.0/24"), (Deny, "::/0")];
+        let access = AccessConfig {
+            publish: Permission { key: Some(Secret::new("s3cret")), ..Permission::default() },
+            play: Permission {
+                key: None,
+                key_file: Some("keys".into()),
+                rules: rules.map(|(kind, network)| kind.rule(network).unwrap()).into(),
+            },
+            ask_password: true,
+        };
         let expected = Config {
             listen: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:1936".parse().unwrap()],
             video_dir: "films".into(),
@@ -250,6 +365,16 @@ mod tests {
             gather: Gather::Window(Duration::from_millis(350)),
             player_queue: 1024 * 1024,
             lanes: Some(3),
+            access,
+            tls: Some(TlsConfig {
+                listen: vec!["[::]:1936".parse().unwrap()],
+                certificate: "cert.pem".into(),
+                key: "key.pem".into(),
+            }),
+            max_connections: Some(100),
+            max_per_ip: 10,
+            max_publishers: 5,
+            publish_timeout: Duration::from_secs(60),
         };
         assert_eq!(config, expected);
     }
@@ -267,6 +392,12 @@ mod tests {
             (&["--player-queue", "1"], "64 to 32768 KiB"),
             (&["--lanes", "0"], "1 to 256"),
             (&["--vod-app", "live"], "--live-app or --vod-app"),
+            (&["--tls-cert", "x"], "--tls-listen"),
+            (&["--publish-key", ""], "can't be empty"),
+            (&["--allow-play", "home"], "192.168.0.0/16"),
+            (&["--max-per-ip", "0"], "at least 1"),
+            (&["--max-connections", "many"], "a number"),
+            (&["--publish-timeout", "0"], "lengthen"),
             (&["--nonsense"], "nonsense"),
             (&["video"], "not an option"),
             (&["-v", "-q"], "leave one out"),
@@ -281,6 +412,9 @@ mod tests {
         let Ok(Wish::Print(help)) = parsed(&["--help"]) else { panic!() };
         assert!(help.lines().count() <= 48, "{} lines", help.lines().count());
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        for option in options().usage("").split_whitespace().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(option.trim_end_matches(',')), "{option}");
+        }
         for default in [
             "[[::]:1935",
             "[video]",
@@ -291,6 +425,9 @@ mod tests {
             "[10]",
             "[auto]",
             "[4096]",
+            "[8192",
+            "[1024]",
+            "[30]",
             "[one per core]",
         ] {
             assert!(help.contains(default), "{default}");

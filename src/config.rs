@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::access::{AccessConfig, Permission, Rule, RuleKind, Secret};
 use crate::error::{Error, Result};
 use crate::limits;
 pub use crate::live::{Gather, ReplacePublisher};
@@ -42,6 +43,29 @@ pub struct Config {
     pub player_queue: usize,
     /// Threads that send to players. Default: none, which means one for each core.
     pub lanes: Option<usize>,
+    /// Who may publish and play. Default: everybody.
+    pub access: AccessConfig,
+    /// RTMPS as well. Default: none.
+    pub tls: Option<TlsConfig>,
+    /// Connections at once. Default: none, which means [`limits::CONNECTIONS`], or as many as there may be open files.
+    pub max_connections: Option<usize>,
+    /// Connections from one address. Default: [`limits::CONNECTIONS_PER_IP`].
+    pub max_per_ip: usize,
+    /// Streams published at once. Default: [`limits::PUBLISHERS`].
+    pub max_publishers: usize,
+    /// How long a publisher may send nothing. Default: [`limits::PUBLISHER_SILENCE`].
+    pub publish_timeout: Duration,
+}
+
+/// Settings for RTMPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// The certificate and those it depends on, a PEM file.
+    pub certificate: PathBuf,
+    /// Its key, a PEM file.
+    pub key: PathBuf,
 }
 
 impl Default for Config {
@@ -57,6 +81,12 @@ impl Default for Config {
             gather: Gather::default(),
             player_queue: limits::PLAYER_QUEUE_BYTES,
             lanes: None,
+            access: AccessConfig::default(),
+            tls: None,
+            max_connections: None,
+            max_per_ip: limits::CONNECTIONS_PER_IP,
+            max_publishers: limits::PUBLISHERS,
+            publish_timeout: limits::PUBLISHER_SILENCE,
         }
     }
 }
@@ -96,6 +126,19 @@ impl Config {
         if self.lanes.is_some_and(|lanes| !(1..=limits::LANES).contains(&lanes)) {
             return Err(Error::Config(format!("there are 1 to {} lanes: change --lanes", limits::LANES).into()));
         }
+        if self.tls.as_ref().is_some_and(|tls| tls.listen.is_empty()) {
+            return Err(Error::Config("RTMPS needs an address to listen on: name one with --tls-listen".into()));
+        }
+        let counts = [self.max_connections.unwrap_or(1), self.max_per_ip, self.max_publishers];
+        if counts.contains(&0) {
+            return Err(Error::Config("a limit of 0 lets nobody in: choose at least 1".into()));
+        }
+        if self.publish_timeout.is_zero() {
+            return Err(Error::Config("every publisher is silent for a moment: lengthen --publish-timeout".into()));
+        }
+        if [&self.access.publish.key, &self.access.play.key].into_iter().flatten().any(Secret::is_empty) {
+            return Err(Error::Config("a key can't be empty: leave the option out if none is needed".into()));
+        }
         Ok(())
     }
 }
@@ -118,6 +161,13 @@ mod tests {
             Config { player_queue: limits::PLAYER_QUEUE_CAP_BYTES, ..Config::default() },
             Config { lanes: Some(0), ..Config::default() },
             Config { lanes: Some(limits::LANES + 1), ..Config::default() },
+            Config {
+                access: AccessConfig {
+                    play: Permission { key: Some(Secret::new("")), ..Permission::default() },
+                    ..AccessConfig::default()
+                },
+                ..Config::default()
+            },
         ];
         for config in bad {
             assert!(matches!(config.check(), Err(Error::Config(_))), "{config:?}");

@@ -25,11 +25,11 @@
 //!
 //! | level | module | job |
 //! |---|---|---|
-//! | 0 | [`error`], [`limits`], [`stats`] | one error enum; every cap with its unit and reason; counters |
-//! | 1 | [`amf`], [`media`] | values on the wire; one media message, its time, what its first bytes say |
+//! | 0 | [`error`], [`limits`], [`stats`], [`guard`] | one error enum; every cap with its unit and reason; counters; what many may take together |
+//! | 1 | [`amf`], [`media`], [`tls`] | values on the wire; one media message, its time, what its first bytes say; the certificate |
 //! | 2 | [`rtmp`], [`flv`] | the two wire formats, over `Read` and `Write`; neither knows the other |
 //! | 3 | [`session`] | the protocol's state machine: a message in, actions out; no socket, thread or clock |
-//! | 4 | [`live`], [`vod`] | who gets which message when; which file a name means, and what of it is due |
+//! | 4 | [`access`], [`live`], [`vod`] | who may; who gets which message when; which file a name means, and what of it is due |
 //! | 5 | [`connection`] | the only place where a socket meets the layers below |
 //! | 6 | [`config`], then [`server`] | checked settings; accept loop, deadlines, shutdown |
 //! | 7 | [`cli`] | options in, an exit code back |
@@ -72,12 +72,14 @@
 //! - `debug`: every connection, and what was passed over.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod amf;
 pub mod cli;
 pub mod config;
 pub mod connection;
 pub mod error;
 pub mod flv;
+pub mod guard;
 pub mod limits;
 pub mod live;
 pub mod media;
@@ -85,6 +87,7 @@ pub mod rtmp;
 pub mod server;
 pub mod session;
 pub mod stats;
+pub mod tls;
 pub mod vod;
 
 pub use config::Config;

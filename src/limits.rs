@@ -14,6 +14,22 @@ pub const COMMAND_BYTES: usize = 1024 * 1024;
 /// Bytes of all unfinished messages of one connection together.
 pub const PARTIAL_BYTES: usize = 16 * 1024 * 1024;
 
+/// The same before it publishes, when all it has to say are commands of some hundred bytes.
+pub const PARTIAL_BYTES_BEFORE_PUBLISH: usize = 64 * 1024;
+
+/// Bytes of unfinished messages that each connection may hold without counting towards those of all: a large key
+/// frame, so that no crowd keeps a camera from sending.
+pub const PARTIAL_FREE_BYTES: usize = 512 * 1024;
+
+/// Bytes of unfinished messages of all connections together, beyond the above.
+pub const PARTIAL_BYTES_OF_ALL: usize = 1024 * 1024 * 1024;
+
+/// Commands and requests in one go that a client may send; a player that is dragged about seeks ten times a second.
+pub const COMMANDS: u32 = 200;
+
+/// The same in each second after that.
+pub const COMMANDS_PER_SECOND: u32 = 50;
+
 /// Bytes that a peer may send before it waits for an acknowledgement. Others announce the same number,
 /// and every client is at ease with it.
 pub const ACKNOWLEDGEMENT_WINDOW: u32 = 2_500_000;
@@ -48,6 +64,10 @@ pub const GOP_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// Messages of the cached group of pictures of one stream.
 pub const GOP_CACHE_MESSAGES: usize = 8192;
 
+/// Bytes of all that is remembered of all streams for players to come: groups of pictures, sequence headers and
+/// metadata. A stream for which nothing is left does without until its next key frame.
+pub const CACHE_BYTES_OF_ALL: usize = 2 * 1024 * 1024 * 1024;
+
 /// Audio messages without a picture between them after which a stream counts as audio only and its
 /// old pictures are forgotten: about 4 s of AAC.
 pub const AUDIO_ONLY_AFTER: usize = 172;
@@ -58,6 +78,9 @@ pub const SEQUENCE_HEADER_BYTES: usize = 64 * 1024;
 
 /// Sequence headers kept for one stream: one for each kind and track.
 pub const SEQUENCE_HEADERS: usize = 32;
+
+/// Bytes of all of them.
+pub const SEQUENCE_HEADERS_BYTES: usize = 128 * 1024;
 
 /// How long sound may wait for a picture that it goes out with. Players need both anyway, and each send to
 /// each of them costs far more than the few bytes in it.
@@ -89,6 +112,9 @@ pub const LANES: usize = 256;
 /// seconds that no skip can shorten; this still lets 20 Mbit/s reach a player 100 ms away.
 pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
+/// Bytes that TLS holds encrypted for one client, and so has taken from what waits for it.
+pub const TLS_BUFFER_BYTES: usize = 64 * 1024;
+
 /// Bytes that wait for a player at the very most. Sequence headers and metadata are never skipped, so a
 /// publisher that sends nothing else fills the queues of players that don't read: those are closed.
 pub const PLAYER_QUEUE_CAP_BYTES: usize = 64 * 1024 * 1024;
@@ -106,8 +132,24 @@ pub const FILE_AHEAD_BYTES: usize = 128 * 1024;
 /// Bytes that a publisher may have under way to the relay lanes before it waits for them.
 pub const LANE_CREDIT_BYTES: usize = 8 * 1024 * 1024;
 
-/// Connections at once, further ones are closed right away.
+/// Connections at once, unless `--max-connections` says otherwise or the system's limit of open files is lower.
+/// Further ones are closed right away.
 pub const CONNECTIONS: usize = 8192;
+
+/// Open files that are not connections: listeners, played files, the log.
+pub const OTHER_FILES: u64 = 24;
+
+/// Connections from one address, or one IPv6 network of 64 bits. This machine's own are not counted.
+pub const CONNECTIONS_PER_IP: usize = 1024;
+
+/// Streams that are published at once.
+pub const PUBLISHERS: usize = 1024;
+
+/// Warnings about clients in one go.
+pub const WARNINGS: u32 = 50;
+
+/// The same in each second after that.
+pub const WARNINGS_PER_SECOND: u32 = 2;
 
 /// From the connection to the end of the handshake, in total, however the bytes drip in.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
@@ -123,9 +165,16 @@ pub const CONTROL_WAIT: Duration = Duration::from_secs(5);
 pub const FILES_PER_CONNECTION: usize = 4;
 
 /// From the handshake to the first `publish` or `play`.
-pub const IDLE_DEADLINE: Duration = Duration::from_secs(30);
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(15);
 
-/// A publisher that sends nothing for this long is taken for dead and its name is freed.
+/// How long a client may take to answer when it is asked for its password.
+pub const CHALLENGE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Bytes of a key file: some ten thousand keys.
+pub const KEY_FILE_BYTES: u64 = 1024 * 1024;
+
+/// A publisher that sends nothing for this long is taken for dead and its name is freed, unless `--publish-timeout` says
+/// otherwise.
 pub const PUBLISHER_SILENCE: Duration = Duration::from_secs(30);
 
 /// With `--replace-publisher idle`, a second publisher takes over a name whose first was silent this long.

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 /// Modules of a level may import from those above them in this table, and from their own module.
 const LEVELS: &[&[&str]] = &[
-    &["error", "limits", "stats"],
-    &["amf", "media"],
+    &["error", "limits", "stats", "guard"],
+    &["amf", "media", "tls"],
     &["rtmp", "flv"],
     &["session"],
-    &["live", "vod"],
+    &["access", "live", "vod"],
     &["connection"],
     &["config"],
     &["server"],

@@ -7,11 +7,13 @@ use super::file_play::FilePlay;
 use super::peer::Phase;
 use super::playing::LivePlay;
 use super::{Connection, Peer};
+use crate::access::{Admission, Verb};
 use crate::error::{Error, Result};
-use crate::live::{Publication, Sink};
+use crate::limits;
+use crate::live::{Publication, PublishRefused};
 use crate::media::Packet;
 use crate::rtmp::status::StatusCode;
-use crate::session::{Action, ConnectRequest, PublishKind, StreamPath, playing};
+use crate::session::{Action, ConnectRequest, PublishKind, StreamPath, playing, publishing};
 use crate::stats::Traffic;
 use crate::vod::Control;
 
@@ -27,7 +29,7 @@ pub(super) enum Activity {
 
 impl Activity {
     /// Ends it and says so in the log.
-    pub fn end(self, peer: &Peer) {
+    pub fn end(self, peer: &Peer, why: &str) {
         match self {
             Self::Publishing { publication, since, bytes } => {
                 let name = publication.name().escape_debug();
@@ -35,13 +37,13 @@ impl Activity {
                     (since.elapsed().as_secs_f32(), publication.traffic());
                 log::info!(
                     "{peer} stopped publishing {name}: {seconds:.1} s, {} KiB; its players have got {} KiB, {dropped} \
-                     messages were dropped",
+                     messages were dropped ({why})",
                     bytes / 1024,
                     bytes_out / 1024,
                 );
             }
-            Self::Playing(play) => log::info!("{peer} stopped playing {play}"),
-            Self::PlayingFile(play) => log::info!("{peer} stopped playing {}", play.name()),
+            Self::Playing(play) => log::info!("{peer} stopped playing {} ({why})", play.summary(peer)),
+            Self::PlayingFile(play) => log::info!("{peer} stopped playing {} ({why})", play.summary(peer)),
         }
     }
 }
@@ -59,8 +61,8 @@ impl Connection {
             Action::Play { stream_id, request } => self.play(stream_id, request),
             Action::Stop { stream_id } => {
                 if let Some(activity) = self.activities.remove(&stream_id) {
-                    activity.end(&self.peer);
-                    self.peer.skip(stream_id);
+                    activity.end(&self.peer, "as it asked");
+                    self.peer.discard(stream_id);
                     self.peer.stay(stream_id);
                 }
                 self.enter_phase(Phase::Idle, 0);
@@ -73,7 +75,9 @@ impl Connection {
                 self.control(stream_id, Control::BufferLength { ms: buffer_ms });
             }
             Action::StreamLength { transaction_id, path } => {
-                let seconds = if path.app == self.service.vod_app {
+                let seconds = if self.check(Verb::Play, &path).is_err() {
+                    None
+                } else if path.app == self.service.vod_app {
                     self.service.library.open(&path.name).ok().and_then(|video| video.duration())
                 } else {
                     Some(0.0)
@@ -87,12 +91,25 @@ impl Connection {
     }
 
     fn connect(&mut self, request: &ConnectRequest) -> Result<()> {
-        let app = StreamPath::new(&request.app, "")?.app;
-        let service = &self.service;
-        if app == service.vod_app || service.live_apps.contains(&app) {
-            log::debug!("{} connects to {} ({})", self.peer, app, request.flash_version.escape_debug());
-            self.peer.reply(&self.session.accept_connect());
-            return Ok(());
+        let path = StreamPath::new(&request.app, "")?;
+        let (service, app) = (&self.service, &path.app);
+        if *app == service.vod_app || service.live_apps.contains(app) {
+            let (description, reason) = match service.access.admit(&path, self.peer.ip()) {
+                Admission::Welcome(proven) => {
+                    log::debug!("{} connects to {app} ({})", self.peer, request.flash_version.escape_debug());
+                    self.proven = proven;
+                    self.peer.reply(&self.session.accept_connect());
+                    return Ok(());
+                }
+                Admission::Ask(description) => {
+                    self.was_asked = true;
+                    (description, "it was asked for a password")
+                }
+                Admission::Wrong(description) => (description, "its password was wrong"),
+            };
+            log::debug!("{} {reason}", self.peer);
+            self.peer.reply(&self.session.refuse_connect(&description));
+            return Err(Self::refusal(StatusCode::ConnectRejected, reason.to_owned()));
         }
         let apps = service.live_apps.iter().chain([&service.vod_app]).map(String::as_str).collect::<Vec<_>>();
         let reason = format!("there is no application \"{}\" here, only {}", app.escape_debug(), apps.join(" and "));
@@ -109,7 +126,7 @@ impl Connection {
         } else if name.is_empty() {
             Some((StatusCode::PublishBadName, format!("a stream needs a name: publish to /{}/NAME", path.app)))
         } else {
-            None
+            self.check(Verb::Publish, path).err().map(|reason| (StatusCode::PublishDenied, reason))
         };
         let result = match refusal {
             Some(refusal) => Err(refusal),
@@ -122,7 +139,10 @@ impl Connection {
                 });
                 let key = format!("{}/{name}", path.app);
                 let published = self.service.registry.publish(&key, now, evict);
-                published.map_err(|refused| (StatusCode::PublishBadName, refused.0))
+                published.map_err(|refused| match refused {
+                    PublishRefused::Taken(reason) => (StatusCode::PublishBadName, reason),
+                    PublishRefused::TooMany(reason) => (StatusCode::PublishDenied, reason),
+                })
             }
         };
         match result {
@@ -146,6 +166,29 @@ impl Connection {
                 Err(Self::refusal(code, reason))
             }
         }
+    }
+
+    /// Ends what the client's message streams do, and tells it if this side ends the connection in an orderly way.
+    pub(super) fn end_activities(&mut self, why: &str) {
+        let is_told = self.peer.is_asked_to_leave();
+        for (stream_id, activity) in std::mem::take(&mut self.activities) {
+            let replies = match &activity {
+                Activity::Publishing { .. } => publishing::ended(stream_id, "The server stops."),
+                Activity::Playing(_) | Activity::PlayingFile(_) => playing::live_ended(stream_id),
+            };
+            activity.end(&self.peer, why);
+            if is_told {
+                self.peer.reply(&replies);
+            }
+        }
+        if is_told {
+            self.peer.flush_for(limits::CLOSE_GRACE);
+        }
+    }
+
+    /// Whether the client may do that, and if not, why.
+    pub(super) fn check(&self, verb: Verb, path: &StreamPath) -> Result<(), String> {
+        self.service.access.check(verb, path, self.peer.ip(), &self.proven).map_err(|denied| denied.0)
     }
 
     /// The error that ends the connection after a refusal.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
 
 use super::Peer;
 use super::playing::grace_after_file;
 use crate::error::{Error, Result};
+use crate::guard::survive;
 use crate::limits;
 use crate::media::Packet;
 use crate::session::{PlayRequest, Source, playing};
@@ -27,6 +29,9 @@ pub(super) struct FilePlay {
     is_paused: bool,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    since: Instant,
+    /// What the connection had sent before.
+    sent_before: u64,
 }
 
 impl FilePlay {
@@ -48,13 +53,13 @@ impl FilePlay {
             stopped: stopped.clone(),
             buffer_ms: shared_buffer_ms.clone(),
         };
-        let play = move || {
-            if let Err(error) = vod::play(video, file_request, receiver, &mut output) {
-                if !error.is_disconnect() {
-                    log::warn!("{} {}: {error}", output.peer, output.name);
-                    output.peer.close("its file could not be read on");
-                }
+        let play = move || match survive(|| vod::play(video, file_request, receiver, &mut output)) {
+            Some(Err(error)) if !error.is_disconnect() => {
+                log::warn!("{} {}: {error}", output.peer, output.name);
+                output.peer.close("its file could not be read on");
             }
+            Some(_) => {}
+            None => output.peer.close("playing its file panicked"),
         };
         let thread = std::thread::Builder::new()
             .name(format!("vod {name}"))
@@ -69,12 +74,15 @@ impl FilePlay {
             is_paused: false,
             stopped,
             thread: Some(thread),
+            since: Instant::now(),
+            sent_before: peer.sent(),
         })
     }
 
-    /// The stream's path, fit for the log.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// For the log: the stream's path, how long, how much it got.
+    pub fn summary(&self, peer: &Peer) -> String {
+        let (seconds, kib) = (self.since.elapsed().as_secs_f32(), (peer.sent() - self.sent_before) / 1024);
+        format!("{}: {seconds:.1} s, {kib} KiB", self.name)
     }
 
     /// Whether the client has paused it.

@@ -7,21 +7,25 @@ mod outgoing;
 mod peer;
 mod playing;
 mod reading;
+mod transport;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
-use std::net::{Shutdown, TcpStream};
+use std::io::BufReader;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use activity::Activity;
 pub use client::{Client, ClientEvent};
 pub use peer::Peer;
 use peer::Phase;
 use reading::{Reading, WaitingSound};
+pub use transport::Transport;
 
+use crate::access::{Access, Proven};
 use crate::error::{Error, Result};
+use crate::guard::{Bucket, Budget, Complaints};
 use crate::limits;
 use crate::live::{LanePool, Registry};
 use crate::rtmp::chunk::ChunkReader;
@@ -45,12 +49,20 @@ pub struct Service {
     pub lanes: LanePool,
     /// The files.
     pub library: Library,
+    /// Who may publish and play.
+    pub access: Access,
     /// Applications for live streams.
     pub live_apps: Vec<String>,
     /// The application for files.
     pub vod_app: String,
     /// Start new players at the last key frame.
     pub gop_cache: bool,
+    /// How long a publisher may send nothing.
+    pub publish_timeout: Duration,
+    /// Bytes of unfinished messages of all connections.
+    pub partial: Arc<Budget>,
+    /// Where warnings about clients go.
+    pub complaints: Complaints,
 }
 
 /// One client, from its handshake to its end.
@@ -58,28 +70,29 @@ pub struct Connection {
     service: Arc<Service>,
     peer: Arc<Peer>,
     session: Session,
+    /// Keys that it has shown to know at `connect`.
+    proven: Proven,
+    /// It was told to come back with a password, which is no reason to complain.
+    was_asked: bool,
+    /// Bytes that came, handshake aside.
+    received: u64,
     /// What its message streams are doing.
     activities: BTreeMap<u32, Activity>,
 }
 
 impl Connection {
-    /// Prepares an accepted socket. `name` stands for the client in the log: its address.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the socket can't be set up.
-    pub fn new(service: Arc<Service>, socket: &TcpStream, name: String) -> Result<Self> {
-        let setup = || {
-            socket.set_nodelay(true)?;
-            socket.set_write_timeout(Some(limits::WRITE_STALL))?;
-            rustix::net::sockopt::set_socket_keepalive(socket, true)?;
-            rustix::net::sockopt::set_socket_send_buffer_size(socket, limits::SEND_BUFFER_BYTES)?;
-            socket.try_clone()
-        };
-        let sending = setup().map_err(|error| Error::io("setting up a connection", error))?;
-        // A host that vanished is found out by what stays unacknowledged, a ping at the least, and while a
-        // player has paused by the system's keepalive.
-        let peer = Peer::new(name, sending, service.lanes.pick());
-        Ok(Self { service, peer, session: Session::new(), activities: BTreeMap::new() })
+    /// Prepares the connection of a client at that address.
+    pub fn new(service: Arc<Service>, transport: Transport, address: SocketAddr) -> Self {
+        let peer = Peer::new(address, transport, service.lanes.pick(), service.publish_timeout);
+        Self {
+            service,
+            peer,
+            session: Session::new(),
+            proven: Proven::default(),
+            was_asked: false,
+            received: 0,
+            activities: BTreeMap::new(),
+        }
     }
 
     /// The client as others see it.
@@ -89,41 +102,45 @@ impl Connection {
 
     /// Serves the client until it leaves, breaks the rules or is told to go, and logs which.
     #[expect(clippy::boxed_local, reason = "by value it would lie on the stack once for each frame below this one")]
-    pub fn run(mut self: Box<Self>, socket: &TcpStream) {
+    pub fn run(mut self: Box<Self>) {
         let started = Instant::now();
-        let result = self.serve(socket);
-        for (_, activity) in std::mem::take(&mut self.activities) {
-            activity.end(&self.peer);
-        }
-        if let Err(Error::Refused { .. }) = &result {
-            let _ = linger(socket);
-        }
+        let result = self.serve();
+        let was_refused = matches!(result, Err(Error::Refused { .. }));
         let end = match (result, self.peer.closed_because()) {
             (_, Some(reason)) => format!("was closed: {reason}"),
             (Err(error), None) if !error.is_disconnect() => {
-                log::warn!("{} {error}", self.peer);
+                if !self.was_asked {
+                    self.service.complaints.warn(format_args!("{} {error}", self.peer));
+                }
                 "was closed".to_owned()
             }
             _ => "left".to_owned(),
         };
+        self.end_activities(&end);
+        if was_refused || self.peer.is_asked_to_leave() {
+            self.linger();
+        }
         self.peer.close(&end);
         log::debug!(
-            "{} {end} after {:.1} s, {} bytes sent",
+            "{} {end} after {:.1} s, {} KiB received, {} KiB sent",
             self.peer,
             started.elapsed().as_secs_f32(),
-            self.peer.sent()
+            self.received / 1024,
+            self.peer.sent() / 1024
         );
     }
 
-    fn serve(&mut self, socket: &TcpStream) -> Result<()> {
+    fn serve(&mut self) -> Result<()> {
         log::debug!("{} connected", self.peer);
         let (peer, waiting) = (self.peer.clone(), RefCell::new(None));
-        let mut reader = BufReader::with_capacity(READ_BUFFER, Reading::new(socket, &peer, &waiting));
-        let kind = handshake::server::accept(&mut reader, &mut &*socket)?;
+        let mut reader = BufReader::with_capacity(READ_BUFFER, Reading::new(&peer, &waiting));
+        let kind = handshake::server::accept(&mut reader, &mut peer.transport())?;
         log::debug!("{} shook hands: {kind:?}", self.peer);
         self.peer.enter(Phase::Idle, 0);
         // The handshake and the chunks share one buffer: the first chunk may come along with C2.
         let mut chunks = ChunkReader::new(reader);
+        chunks.limit_partial(limits::PARTIAL_BYTES_BEFORE_PUBLISH, None);
+        let mut commands = Bucket::new(limits::COMMANDS, limits::COMMANDS_PER_SECOND);
         let mut actions = Vec::new();
         let mut complaint = log::Level::Warn;
         loop {
@@ -132,10 +149,17 @@ impl Connection {
                 self.peer.reply(&[Reply { stream_id: 0, message: Message::Acknowledgement(bytes) }]);
             }
             let Some(raw) = message else { continue };
+            self.received = chunks.received();
             let now = Instant::now();
             let stream_id = raw.stream_id;
             match Message::decode(raw) {
-                Ok(message) => self.session.handle(stream_id, message, &mut actions)?,
+                Ok(message) => {
+                    if asks_for_something(&message) && !commands.take(now) {
+                        let limit = limits::COMMANDS_PER_SECOND.into();
+                        return Err(Error::Limit { what: "commands in a second", value: limit + 1, limit });
+                    }
+                    self.session.handle(stream_id, message, &mut actions)?;
+                }
                 Err(error) => {
                     log::log!(complaint, "{} byte {}: {error}: passed over", self.peer, chunks.received());
                     complaint = log::Level::Debug;
@@ -147,16 +171,37 @@ impl Connection {
             *waiting.borrow_mut() = self.waiting_sound();
             let source = chunks.source_mut();
             if source.capacity() < PUBLISHER_READ_BUFFER && self.is_publishing() {
-                let reading = Reading { unread: source.buffer().to_vec(), ..Reading::new(socket, &peer, &waiting) };
+                let reading = Reading { unread: source.buffer().to_vec(), ..Reading::new(&peer, &waiting) };
                 *source = BufReader::with_capacity(PUBLISHER_READ_BUFFER, reading);
+                chunks.limit_partial(limits::PARTIAL_BYTES, Some(self.service.partial.share()));
             }
         }
+    }
+}
+
+/// Whether a message makes the server do or answer something, so that a flood of it costs more than reading it.
+fn asks_for_something(message: &Message) -> bool {
+    use crate::rtmp::user_control::UserControl::{PingRequest, SetBufferLength};
+    match message {
+        Message::Command(_) | Message::SetPeerBandwidth { .. } => true,
+        Message::UserControl(event) => matches!(event, PingRequest(_) | SetBufferLength { .. }),
+        _ => false,
     }
 }
 
 impl Connection {
     fn is_publishing(&self) -> bool {
         self.activities.values().any(|activity| matches!(activity, Activity::Publishing { .. }))
+    }
+
+    /// Lets a client that was refused something read why: closing a socket with unread bytes in it would
+    /// take the answer back. librtmp stops at nothing but the end of the connection, so that comes first.
+    fn linger(&self) {
+        let transport = self.peer.transport();
+        transport.finish();
+        if let Err(error) = transport.drain(limits::CLOSE_GRACE) {
+            log::debug!("{} after its end: {error}", self.peer);
+        }
     }
 
     /// Of the streams that the client publishes, the one whose sound has to go out first.
@@ -167,23 +212,5 @@ impl Connection {
         });
         let (due, stream) = waiting.min_by_key(|(due, _)| *due)?;
         Some(WaitingSound { due, stream: stream.clone() })
-    }
-}
-
-/// Lets a client that was refused something read why: closing a socket with unread bytes in it would
-/// take the answer back. librtmp stops at nothing but the end of the connection, so that comes first.
-fn linger(socket: &TcpStream) -> std::io::Result<()> {
-    socket.shutdown(Shutdown::Write)?;
-    let until = Instant::now() + limits::CLOSE_GRACE;
-    let mut unread = vec![0; 4096];
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        socket.set_read_timeout(Some(left))?;
-        if (&*socket).read(&mut unread)? == 0 {
-            return Ok(());
-        }
     }
 }

@@ -6,15 +6,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
+use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::live::{Backlog, LiveMessage, PLAYER_STREAM_ID};
@@ -34,12 +31,12 @@ const OWN_SLICES: usize = 8;
 const ENTRIES_KEPT: usize = 8;
 
 /// How often who waits for the socket looks whether it still has to.
-const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// The outgoing side of a connection.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    socket: TcpStream,
+    transport: Transport,
     queue: Mutex<Queue>,
 }
 
@@ -62,6 +59,8 @@ struct Queue {
     finished: bool,
     /// A lane has promised to flush.
     retried: bool,
+    /// The transport holds something that it could not send yet.
+    pending: bool,
 }
 
 #[derive(Debug)]
@@ -107,18 +106,18 @@ impl Content {
         }
     }
 
-    /// Whether it is part of a live play on that message stream and can be done without.
-    fn is_droppable(&self, stream_id: u32) -> bool {
+    /// The message, if it is part of a live play on that message stream.
+    fn live_on(&self, stream_id: u32) -> Option<&LiveMessage> {
         match self {
-            Self::Live(message) => stream_id == PLAYER_STREAM_ID && !message.is_essential,
-            Self::LiveOn(id, _, message) => stream_id == *id && !message.is_essential,
-            Self::Own(_) => false,
+            Self::Live(message) if stream_id == PLAYER_STREAM_ID => Some(message),
+            Self::LiveOn(id, _, message) if stream_id == *id => Some(message),
+            _ => None,
         }
     }
 }
 
 impl Outgoing {
-    pub fn new(socket: TcpStream) -> Self {
+    pub fn new(transport: Transport) -> Self {
         let queue = Queue {
             writer: ChunkWriter::new(),
             entries: VecDeque::new(),
@@ -131,8 +130,14 @@ impl Outgoing {
             broken: false,
             finished: false,
             retried: false,
+            pending: false,
         };
-        Self { socket, queue: Mutex::new(queue) }
+        Self { transport, queue: Mutex::new(queue) }
+    }
+
+    /// The socket.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// Queues replies and sends what can be sent. Says whether a lane has to be asked to flush the rest.
@@ -170,7 +175,7 @@ impl Outgoing {
             let mut room = [IoSlice::new(&[]); SLICES];
             let mut slices = Slices::new(&mut room);
             messages.iter().all(|message| message.pieces(message.headers()).all(|piece| slices.add(piece)));
-            let (offered, result) = (slices.bytes, slices.send(&self.socket));
+            let (offered, result) = (slices.bytes, self.transport.send(slices.filled()));
             taken = queue.note(offered, result, now);
         }
         queue.push_rest(stream_id, messages, taken, now);
@@ -182,13 +187,22 @@ impl Outgoing {
 
     /// Throws away what waits of a live play, but for what was begun and what is essential.
     pub fn skip(&self, stream_id: u32) -> usize {
+        self.throw_away(|content| content.live_on(stream_id).is_some_and(|message| !message.is_essential))
+    }
+
+    /// Throws away all that waits of a live play which is over, but for what was begun.
+    pub fn discard(&self, stream_id: u32) {
+        self.throw_away(|content| content.live_on(stream_id).is_some());
+    }
+
+    fn throw_away(&self, is_meant: impl Fn(&Content) -> bool) -> usize {
         let mut queue = self.queue.lock();
         let before = queue.entries.len();
         let begun = queue.begun > 0;
         let mut index = 0;
         let mut dropped_bytes = 0;
         queue.entries.retain(|entry| {
-            let keep = (begun && index == 0) || !entry.content.is_droppable(stream_id);
+            let keep = (begun && index == 0) || !is_meant(&entry.content);
             index += 1;
             if !keep {
                 dropped_bytes += entry.length;
@@ -203,7 +217,7 @@ impl Outgoing {
     pub fn flush(&self) -> bool {
         let mut queue = self.queue.lock();
         self.write::<SLICES>(&mut queue);
-        queue.retried = !queue.entries.is_empty();
+        queue.retried = queue.has_something();
         queue.retried
     }
 
@@ -222,15 +236,14 @@ impl Outgoing {
                 return Ok(());
             }
             drop(queue);
-            // Errors show in the next write.
-            let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(&LOOK_UP));
+            self.transport.wait_for_room(LOOK_UP);
         }
     }
 
     /// How long the socket has taken nothing of what waits.
     pub fn stalled(&self, now: Instant) -> Duration {
         let queue = self.queue.lock();
-        if queue.entries.is_empty() { Duration::ZERO } else { now.saturating_duration_since(queue.progress) }
+        if queue.has_something() { now.saturating_duration_since(queue.progress) } else { Duration::ZERO }
     }
 
     /// Bytes that the socket took.
@@ -242,33 +255,19 @@ impl Outgoing {
     /// its way and then the end: to close the socket would take that away from it.
     pub fn finish(&self) -> bool {
         let mut queue = self.queue.lock();
-        let idle = queue.entries.is_empty();
+        let idle = !queue.has_something();
         if idle && !queue.finished {
             queue.finished = true;
-            let _ = self.socket.shutdown(Shutdown::Write);
+            self.transport.finish();
         }
         idle
     }
 
-    /// How long sent bytes may stay unacknowledged, or unread by a peer that has no room for them, before
-    /// the system ends the connection; for ever if `None`.
-    pub fn set_user_timeout(&self, timeout: Option<Duration>) {
-        let milliseconds = timeout.map_or(0, |timeout| timeout.as_millis() as u32);
-        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&self.socket, milliseconds) {
-            log::debug!("setting a timeout: {error}");
-        }
-    }
-
-    /// Ends the connection; its reader wakes up.
-    pub fn shutdown(&self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
-    }
-
     fn write<const ROOM: usize>(&self, queue: &mut Queue) {
-        queue.write_to::<ROOM>(&self.socket);
+        queue.write_to::<ROOM>(&self.transport);
         if queue.broken {
             queue.clear();
-            self.shutdown();
+            self.transport.shutdown();
         }
     }
 }
@@ -294,16 +293,8 @@ impl<'r, 'a> Slices<'r, 'a> {
         true
     }
 
-    /// How many bytes the socket has taken, without waiting for it.
-    fn send(&self, socket: &TcpStream) -> io::Result<usize> {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        loop {
-            match sendmsg(socket, &self.room[..self.count], &mut SendAncillaryBuffer::default(), flags) {
-                Err(Errno::INTR) => {}
-                Err(error) if error == Errno::AGAIN => return Ok(0),
-                result => return Ok(result?),
-            }
-        }
+    fn filled(&self) -> &[IoSlice<'a>] {
+        &self.room[..self.count]
     }
 }
 
@@ -325,9 +316,14 @@ impl Queue {
 
     /// Says yes once, when something waits and nobody has promised to flush it.
     fn promise_retry(&mut self) -> bool {
-        let needed = !self.entries.is_empty() && !self.retried;
+        let needed = self.has_something() && !self.retried;
         self.retried |= needed;
         needed
+    }
+
+    /// Whether anything has still to go out.
+    fn has_something(&self) -> bool {
+        !self.entries.is_empty() || self.pending
     }
 
     /// Whether what comes now may go straight to the socket.
@@ -350,7 +346,14 @@ impl Queue {
         }
     }
 
-    fn write_to<const ROOM: usize>(&mut self, socket: &TcpStream) {
+    fn write_to<const ROOM: usize>(&mut self, transport: &Transport) {
+        if self.pending && !self.broken {
+            match transport.flush_pending() {
+                Ok(true) => self.progress = Instant::now(),
+                Ok(false) => {}
+                Err(error) => self.broken_by(&error),
+            }
+        }
         while !self.entries.is_empty() && !self.broken {
             let mut room = [IoSlice::new(&[]); ROOM];
             let mut slices = Slices::new(&mut room);
@@ -362,20 +365,20 @@ impl Queue {
                     rest.is_empty() || slices.add(rest)
                 })
             });
-            let (offered, result) = (slices.bytes, slices.send(socket));
+            let (offered, result) = (slices.bytes, transport.send(slices.filled()));
             let taken = self.note(offered, result, Instant::now());
             self.forget(taken);
             if taken < offered {
                 break;
             }
         }
+        self.pending = transport.has_pending();
     }
 
     /// Takes note of what a send came to: the number of bytes sent. After an error nothing more will be.
     fn note(&mut self, offered: usize, result: io::Result<usize>, now: Instant) -> usize {
         let taken = result.unwrap_or_else(|error| {
-            log::debug!("sending: {error}");
-            self.broken = true;
+            self.broken_by(&error);
             0
         });
         if taken > 0 {
@@ -384,6 +387,11 @@ impl Queue {
         self.is_full = taken < offered;
         self.sent += taken as u64;
         taken
+    }
+
+    fn broken_by(&mut self, error: &io::Error) {
+        log::debug!("sending: {error}");
+        self.broken = true;
     }
 
     /// Takes from the queue what was sent.
@@ -406,6 +414,7 @@ impl Queue {
     }
 
     fn clear(&mut self) {
+        self.pending = false;
         self.entries.clear();
         self.begun = 0;
         self.waiting = 0;
@@ -416,7 +425,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;
     use crate::media::{PacketKind, Timestamp};
@@ -429,8 +438,9 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let here = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (there, _) = listener.accept().unwrap();
+        let transport = Transport::new(here.try_clone().unwrap(), None).unwrap();
         rustix::net::sockopt::set_socket_send_buffer_size(&here, 4096).unwrap();
-        (Outgoing::new(here), there)
+        (Outgoing::new(transport), there)
     }
 
     fn message(kind: PacketKind, first: [u8; 2], length: usize) -> Arc<LiveMessage> {
@@ -524,7 +534,13 @@ mod tests {
         outgoing.live(2, &[frame(60)]);
         outgoing.reply(&[ping()]);
         outgoing.skip(1);
-        let left = outgoing.queue.lock().entries.iter().map(|entry| entry.content.is_droppable(2)).collect::<Vec<_>>();
+        let left = outgoing
+            .queue
+            .lock()
+            .entries
+            .iter()
+            .map(|entry| entry.content.live_on(2).is_some_and(|message| !message.is_essential))
+            .collect::<Vec<_>>();
         assert_eq!(left[left.len() - 2..], [true, false]);
         assert_eq!(outgoing.skip(2), 1);
     }
@@ -547,7 +563,7 @@ mod tests {
             assert_eq!((queue.waiting, queue.own, queue.begun), (0, 0, 0));
         }
         assert_eq!(outgoing.stalled(Instant::now()), Duration::ZERO);
-        outgoing.shutdown();
+        outgoing.transport.shutdown();
         assert_eq!(reader.join().unwrap() as u64, outgoing.sent());
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::outgoing::Outgoing;
+use super::transport::Transport;
 use crate::error::Result;
 use crate::limits;
 use crate::live::{Backlog, Lane, LiveMessage, Sink};
@@ -34,7 +36,11 @@ pub(super) enum Phase {
 
 /// A connected client.
 pub struct Peer {
+    address: SocketAddr,
+    /// The address, for the log.
     name: String,
+    /// How long it may be silent while it publishes.
+    publish_timeout: Duration,
     me: Weak<Self>,
     lane: Lane,
     outgoing: Outgoing,
@@ -58,13 +64,17 @@ struct Vitals {
     finished: Option<Instant>,
     /// Why the connection was ended from this side.
     reason: Option<String>,
+    /// It is to tell its client the end and to go.
+    leaves: bool,
 }
 
 impl Peer {
-    pub(super) fn new(name: String, socket: std::net::TcpStream, lane: Lane) -> Arc<Self> {
+    pub(super) fn new(address: SocketAddr, transport: Transport, lane: Lane, publish_timeout: Duration) -> Arc<Self> {
         let now = Instant::now();
-        let outgoing = Outgoing::new(socket);
-        outgoing.set_user_timeout(Some(limits::PING_TIMEOUT));
+        // A host that vanished is found out by what stays unacknowledged, a ping at the least, and while a
+        // player has paused by the system's keepalive.
+        transport.set_user_timeout(Some(limits::PING_TIMEOUT));
+        let (name, outgoing) = (address.to_string(), Outgoing::new(transport));
         let vitals = Vitals {
             phase: Phase::Handshake,
             since: now,
@@ -75,8 +85,20 @@ impl Peer {
             close_at: None,
             finished: None,
             reason: None,
+            leaves: false,
         };
-        Arc::new_cyclic(|me| Self { name, me: me.clone(), lane, outgoing, vitals: Mutex::new(vitals) })
+        let vitals = Mutex::new(vitals);
+        Arc::new_cyclic(|me| Self { address, name, publish_timeout, me: me.clone(), lane, outgoing, vitals })
+    }
+
+    /// Where it is.
+    pub fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// Its socket.
+    pub(super) fn transport(&self) -> &Transport {
+        self.outgoing.transport()
     }
 
     pub(super) fn lane(&self) -> &Lane {
@@ -106,6 +128,11 @@ impl Peer {
         }
     }
 
+    /// Throws away what waits of a live play that is over.
+    pub(super) fn discard(&self, stream_id: u32) {
+        self.outgoing.discard(stream_id);
+    }
+
     /// Notes that something came from the client.
     pub(super) fn heard(&self, now: Instant) {
         self.vitals.lock().received = now;
@@ -117,7 +144,7 @@ impl Peer {
         let mut vitals = self.vitals.lock();
         if (vitals.phase == Phase::Paused) != (phase == Phase::Paused) {
             let timeout = (phase != Phase::Paused).then_some(limits::PING_TIMEOUT);
-            self.outgoing.set_user_timeout(timeout);
+            self.transport().set_user_timeout(timeout);
         }
         vitals.phase = phase;
         vitals.since = Instant::now();
@@ -142,10 +169,31 @@ impl Peer {
         }
     }
 
+    /// Makes its thread, which may be waiting for the client to say something, tell it the end and leave.
+    pub fn ask_to_leave(&self, reason: &str) {
+        let mut vitals = self.vitals.lock();
+        vitals.reason.get_or_insert_with(|| reason.to_owned());
+        vitals.leaves = true;
+        drop(vitals);
+        self.transport().stop_reading();
+    }
+
+    /// Whether it was asked to.
+    pub(super) fn is_asked_to_leave(&self) -> bool {
+        self.vitals.lock().leaves
+    }
+
+    /// Waits until everything that it is sent has gone out, for that long at most.
+    pub(super) fn flush_for(&self, at_most: Duration) {
+        let until = Instant::now() + at_most;
+        // Who does not read by then does not learn why.
+        let _ = self.outgoing.wait_for_room(0, || Instant::now() < until);
+    }
+
     /// Ends the connection now.
     pub fn close(&self, reason: &str) {
         self.vitals.lock().reason.get_or_insert_with(|| reason.to_owned());
-        self.outgoing.shutdown();
+        self.transport().shutdown();
     }
 
     /// Why the connection was ended, if this side did it.
@@ -193,7 +241,7 @@ impl Peer {
         let (time, limit, what) = match vitals.phase {
             Phase::Handshake => (in_phase, limits::HANDSHAKE_DEADLINE, "the handshake took too long"),
             Phase::Idle => (in_phase, limits::IDLE_DEADLINE, "it neither published nor played"),
-            Phase::Publishing => (silent, limits::PUBLISHER_SILENCE, "its publisher fell silent"),
+            Phase::Publishing => (silent, self.publish_timeout, "its publisher fell silent"),
             Phase::Paused => (silent, limits::PAUSE, "it paused and was not heard of again"),
             Phase::Playing => (silent, limits::PING_TIMEOUT, "it answered no ping"),
         };
@@ -231,6 +279,10 @@ impl Sink for Peer {
         self.play_ended(stream_id, limits::CLOSE_GRACE, "the stream has ended");
     }
 
+    fn abandon(&self, reason: &str) {
+        self.close(reason);
+    }
+
     fn peer(&self) -> &str {
         &self.name
     }
@@ -256,7 +308,8 @@ mod tests {
         let there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (here, _) = listener.accept().unwrap();
         let lane = LanePool::start(1, Gather::Auto).unwrap().pick();
-        (Peer::new("192.0.2.7:5000".to_owned(), here, lane), there)
+        let (address, transport) = (here.peer_addr().unwrap(), Transport::new(here, None).unwrap());
+        (Peer::new(address, transport, lane, limits::PUBLISHER_SILENCE), there)
     }
 
     #[test]

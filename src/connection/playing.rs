@@ -1,12 +1,12 @@
 //! What players ask for: live streams and files, pauses, seeks, and one kind without the other.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::Connection;
 use super::activity::Activity;
 use super::file_play::FilePlay;
 use super::peer::Phase;
+use super::{Connection, Peer};
+use crate::access::Verb;
 use crate::error::Error;
 use crate::limits;
 use crate::live::{StartAt, Subscription, Wanted};
@@ -24,6 +24,8 @@ pub(super) struct LivePlay {
     subscription: Option<Subscription>,
     /// Dropped by earlier subscriptions.
     dropped: u64,
+    /// What the connection had sent before.
+    sent_before: u64,
 }
 
 impl Connection {
@@ -31,15 +33,16 @@ impl Connection {
         // Before it begins: a short file may have ended, and said when to close, before this returns.
         self.peer.stay(stream_id);
         self.enter_phase(Phase::Playing, 1);
-        let result = if request.path.app == self.service.vod_app {
-            self.play_file(stream_id, &request)
-        } else {
-            self.play_live(stream_id, &request)
+        let result = match self.check(Verb::Play, &request.path) {
+            Err(reason) => Err((StatusCode::PlayFailed, reason)),
+            Ok(()) if request.path.app == self.service.vod_app => self.play_file(stream_id, &request),
+            Ok(()) => self.play_live(stream_id, &request),
         };
         match result {
             Ok(()) => log::info!("{} plays {}", self.peer, request.path),
             Err((code, reason)) => {
-                log::warn!("{} can't play {}: {reason}", self.peer, request.path);
+                let complaint = format_args!("{} can't play {}: {reason}", self.peer, request.path);
+                self.service.complaints.warn(complaint);
                 self.peer.reply(&self.session.refuse_play(stream_id, code, &reason));
                 self.enter_phase(Phase::Idle, 0);
             }
@@ -81,6 +84,7 @@ impl Connection {
             wanted: Wanted::default(),
             subscription: None,
             dropped: 0,
+            sent_before: self.peer.sent(),
         };
         self.subscribe(stream_id, &mut play, start_at);
         self.activities.insert(stream_id, Activity::Playing(play));
@@ -173,19 +177,18 @@ impl LivePlay {
         self.subscription.is_none()
     }
 
+    /// For the log: name, how long, how much it got, and how much it was too slow for.
+    pub fn summary(&self, peer: &Peer) -> String {
+        let dropped = self.dropped + self.subscription.as_ref().map_or(0, Subscription::dropped);
+        let (name, seconds) = (self.name.escape_debug(), self.since.elapsed().as_secs_f32());
+        let kib = (peer.sent() - self.sent_before) / 1024;
+        format!("{name}: {seconds:.1} s, {kib} KiB, {dropped} messages dropped")
+    }
+
     fn unsubscribe(&mut self) {
         if let Some(subscription) = self.subscription.take() {
             self.dropped += subscription.dropped();
         }
-    }
-}
-
-/// For the log: name, how long, and how much the player was too slow for.
-impl fmt::Display for LivePlay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dropped = self.dropped + self.subscription.as_ref().map_or(0, Subscription::dropped);
-        let (name, seconds) = (self.name.escape_debug(), self.since.elapsed().as_secs_f32());
-        write!(f, "{name}: {seconds:.1} s, {dropped} messages dropped")
     }
 }
 

@@ -2,11 +2,8 @@
 
 use std::cell::RefCell;
 use std::io::{self, Read};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Peer;
 use crate::live::Stream;
@@ -20,7 +17,6 @@ pub(super) struct WaitingSound {
 /// A client's socket. When a publisher sends nothing more, its sound that waits for a picture goes out
 /// without one: who blocks in `read` is the one who knows, and no other thread has to wake up to look.
 pub(super) struct Reading<'a> {
-    pub socket: &'a TcpStream,
     pub peer: &'a Peer,
     pub waiting: &'a RefCell<Option<WaitingSound>>,
     /// What was read already and comes first.
@@ -28,8 +24,8 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub fn new(socket: &'a TcpStream, peer: &'a Peer, waiting: &'a RefCell<Option<WaitingSound>>) -> Self {
-        Self { socket, peer, waiting, unread: Vec::new() }
+    pub fn new(peer: &'a Peer, waiting: &'a RefCell<Option<WaitingSound>>) -> Self {
+        Self { peer, waiting, unread: Vec::new() }
     }
 }
 
@@ -43,59 +39,43 @@ impl Read for Reading<'_> {
         }
         let mut waiting = self.waiting.borrow_mut();
         if let Some(WaitingSound { due, stream }) = &*waiting {
-            if !has_something(self.socket, *due) {
+            if !self.peer.transport().has_something(*due) {
                 stream.release_sound(Instant::now());
                 *waiting = None;
             }
         }
         drop(waiting);
-        let length = (&mut &*self.socket).read(buffer)?;
+        let length = self.peer.transport().read(buffer)?;
         self.peer.heard(Instant::now());
         Ok(length)
-    }
-}
-
-/// Waits until then for something to read, an end or an error among it.
-fn has_something(socket: &TcpStream, until: Instant) -> bool {
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) => return false,
-            Err(rustix::io::Errno::INTR) => {}
-            // Errors show in the read.
-            Ok(_) | Err(_) => return true,
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::time::Duration;
 
+    use super::super::transport::Transport;
     use super::*;
-    use crate::live::{Gather, LanePool, Registry, ReplacePublisher};
+    use crate::live::{Gather, LanePool, Registry, Settings};
     use crate::media::{Packet, PacketKind, Timestamp};
 
-    fn pair() -> (TcpStream, TcpStream) {
+    fn pair() -> (Arc<Peer>, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (listener.accept().unwrap().0, there)
-    }
-
-    fn peer(socket: &TcpStream) -> Arc<Peer> {
+        let (here, address) = listener.accept().unwrap();
         let lane = LanePool::start(1, Gather::Auto).unwrap().pick();
-        Peer::new("192.0.2.7:5000".to_owned(), socket.try_clone().unwrap(), lane)
+        (Peer::new(address, Transport::new(here, None).unwrap(), lane, Duration::ZERO), there)
     }
 
     #[test]
     fn what_was_read_already_comes_first() {
-        let (here, mut there) = pair();
+        let (peer, mut there) = pair();
         there.write_all(b"def").unwrap();
-        let (waiting, peer) = (RefCell::new(None), peer(&here));
-        let mut reading = Reading { unread: b"abc".to_vec(), ..Reading::new(&here, &peer, &waiting) };
+        let waiting = RefCell::new(None);
+        let mut reading = Reading { unread: b"abc".to_vec(), ..Reading::new(&peer, &waiting) };
         let mut got = [0; 6];
         reading.read_exact(&mut got[..2]).unwrap();
         reading.read_exact(&mut got[2..]).unwrap();
@@ -104,8 +84,8 @@ mod tests {
 
     #[test]
     fn sound_does_not_wait_for_a_publisher_that_sends_nothing() {
-        let (here, mut there) = pair();
-        let registry = Registry::new(ReplacePublisher::Never, Duration::ZERO, 1 << 20);
+        let (peer, mut there) = pair();
+        let registry = Registry::new(Settings::default());
         let mut publication = registry.publish("live/cam", Instant::now(), Box::new(|_| {})).unwrap();
         for (kind, payload) in [(PacketKind::Video, [0x17, 1]), (PacketKind::Audio, [0xaf, 1])] {
             let packet = Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec() };
@@ -118,7 +98,7 @@ mod tests {
             there.write_all(b"x").unwrap();
         });
         let mut got = [0];
-        Reading::new(&here, &peer(&here), &waiting).read_exact(&mut got).unwrap();
+        Reading::new(&peer, &waiting).read_exact(&mut got).unwrap();
         assert!(waiting.borrow().is_none(), "it was released");
         writing.join().unwrap();
     }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::gather::Gather;
 use super::message::LiveMessage;
 use super::subscriber::{Delivered, Subscriber, Wanted};
+use crate::guard::survive;
 use crate::stats::StreamCounters;
 
 /// What a lane knows of its players.
@@ -143,7 +144,11 @@ impl Audience {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         stream.deliver();
         self.players -= stream.players.len();
-        stream.players.iter().for_each(|player| player.sink.ended(player.stream_id));
+        for player in &stream.players {
+            if survive(|| player.sink.ended(player.stream_id)).is_none() {
+                player.sink.abandon("telling it the end panicked");
+            }
+        }
     }
 }
 
@@ -177,6 +182,8 @@ mod tests {
         }
 
         fn ended(&self, _: u32) {}
+
+        fn abandon(&self, _: &str) {}
 
         fn peer(&self) -> &str {
             "192.0.2.7:5000"

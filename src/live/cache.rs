@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::message::LiveMessage;
+use crate::guard::Share;
 use crate::limits;
 use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
 
 /// The cache of one stream.
 #[derive(Debug)]
 pub(super) struct Cache {
+    /// Of what all streams may remember.
+    share: Share,
     metadata: Option<Arc<LiveMessage>>,
     headers: BTreeMap<HeaderSlot, Arc<LiveMessage>>,
     /// Everything since the last key frame, it included; empty before the first.
@@ -20,14 +23,12 @@ pub(super) struct Cache {
     audio_since_video: usize,
 }
 
-impl Default for Cache {
-    fn default() -> Self {
-        let (metadata, headers, pictures) = (None, BTreeMap::new(), Vec::new());
-        Self { metadata, headers, pictures, bytes: 0, audio_since_video: usize::MAX }
-    }
-}
-
 impl Cache {
+    pub fn new(share: Share) -> Self {
+        let (metadata, headers, pictures) = (None, BTreeMap::new(), Vec::new());
+        Self { share, metadata, headers, pictures, bytes: 0, audio_since_video: usize::MAX }
+    }
+
     /// Whether pictures have come lately.
     pub fn has_video(&self) -> bool {
         self.audio_since_video <= limits::AUDIO_ONLY_AFTER
@@ -36,6 +37,16 @@ impl Cache {
     /// The publisher's metadata.
     pub fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
         self.metadata = metadata;
+        if !self.hold() {
+            self.metadata = None;
+        }
+    }
+
+    /// Takes what this needs from what all streams share; says whether it was there.
+    fn hold(&mut self) -> bool {
+        let others = self.metadata.iter().chain(self.headers.values());
+        let bytes = self.bytes + others.map(|message| message.packet.payload.len()).sum::<usize>();
+        self.share.resize(bytes)
     }
 
     /// Any message but metadata, in order.
@@ -58,7 +69,7 @@ impl Cache {
         self.bytes += packet.payload.len();
         self.pictures.push(message.clone());
         let too_much = self.bytes > limits::GOP_CACHE_BYTES || self.pictures.len() > limits::GOP_CACHE_MESSAGES;
-        if too_much || !self.has_video() {
+        if too_much || !self.has_video() || !self.hold() {
             self.forget_pictures();
         }
     }
@@ -69,20 +80,31 @@ impl Cache {
         }
         // The pictures so far need the old header. Those that need the new one start with a key frame.
         self.forget_pictures();
-        let fits = message.packet.payload.len() <= limits::SEQUENCE_HEADER_BYTES;
-        if fits && (self.headers.len() < limits::SEQUENCE_HEADERS || self.headers.contains_key(&slot)) {
-            self.headers.insert(slot, message.clone());
+        self.headers.remove(&slot);
+        let length = message.packet.payload.len();
+        let others: usize = self.headers.values().map(|header| header.packet.payload.len()).sum();
+        let fits = length <= limits::SEQUENCE_HEADER_BYTES && others + length <= limits::SEQUENCE_HEADERS_BYTES;
+        if fits && self.headers.len() < limits::SEQUENCE_HEADERS {
+            self.headers.insert(slot.clone(), message.clone());
+            if !self.hold() {
+                self.headers.remove(&slot);
+            }
         }
     }
 
     fn forget_pictures(&mut self) {
         self.pictures.clear();
         self.bytes = 0;
+        // It only gives back, which needs no room.
+        let _ = self.hold();
     }
 
     /// The publisher is gone, and what it sent with it.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.metadata = None;
+        self.headers.clear();
+        self.audio_since_video = usize::MAX;
+        self.forget_pictures();
     }
 
     /// What a new player gets first: metadata, sequence headers, and, if it wants them, the pictures.
@@ -103,6 +125,11 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::Budget;
+
+    fn cache() -> Cache {
+        Cache::new(Budget::new(usize::MAX).share())
+    }
 
     fn message(kind: PacketKind, time: u32, payload: &[u8]) -> Arc<LiveMessage> {
         Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec() }))
@@ -125,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_late_player_starts_with_the_headers_at_the_key_frames_time() {
-        let mut cache = Cache::default();
+        let mut cache = cache();
         let frames = [
             video(0, AVC_HEADER),
             message(PacketKind::Audio, 0, AAC_HEADER),
@@ -143,7 +170,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_before_the_first_key_frame() {
-        let mut cache = Cache::default();
+        let mut cache = cache();
         cache.add(&video(0, INTER));
         cache.add(&message(PacketKind::Audio, 0, AAC));
         assert!(start(&cache, true).is_empty());
@@ -151,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_repeated_header_changes_nothing_and_a_new_one_starts_anew() {
-        let mut cache = Cache::default();
+        let mut cache = cache();
         for payload in [AVC_HEADER, KEY, AVC_HEADER, INTER] {
             cache.add(&video(0, payload));
         }
@@ -162,7 +189,7 @@ mod tests {
 
     #[test]
     fn enhanced_headers_are_kept_by_track_and_content() {
-        let mut cache = Cache::default();
+        let mut cache = cache();
         for payload in [&b"\x90hvc1\x01"[..], b"\x94hvc1\x02", b"\x96\x00hvc1\x01\x03", b"\x90hvc1\x04"] {
             cache.add(&video(0, payload));
         }
@@ -171,7 +198,7 @@ mod tests {
 
     #[test]
     fn old_pictures_are_forgotten_when_only_sound_comes() {
-        let mut cache = Cache::default();
+        let mut cache = cache();
         cache.add(&video(0, KEY));
         for _ in 0..limits::AUDIO_ONLY_AFTER {
             cache.add(&message(PacketKind::Audio, 0, AAC));
@@ -183,7 +210,7 @@ mod tests {
 
     #[test]
     fn pictures_at_the_limits_and_one_past() {
-        let mut cache = Cache::default();
+        let mut cache = cache();
         cache.add(&video(0, KEY));
         for _ in 1..limits::GOP_CACHE_MESSAGES {
             cache.add(&video(0, INTER));
@@ -209,7 +236,7 @@ mod tests {
         for (length, kept) in [(limits::SEQUENCE_HEADER_BYTES, 1), (limits::SEQUENCE_HEADER_BYTES + 1, 0)] {
             let mut header = vec![0; length];
             header[..2].copy_from_slice(&AVC_HEADER[..2]);
-            let mut cache = Cache::default();
+            let mut cache = cache();
             cache.add(&video(0, &header));
             assert_eq!(start(&cache, true).len(), kept);
         }
@@ -217,10 +244,30 @@ mod tests {
 
     #[test]
     fn headers_at_the_limit_and_one_past() {
-        let mut cache = Cache::default();
+        let mut cache = cache();
         for track in 0..=limits::SEQUENCE_HEADERS as u8 {
             cache.add(&video(0, &[b"\x96\x00hvc1", &[track][..]].concat()));
         }
         assert_eq!(start(&cache, true).len(), limits::SEQUENCE_HEADERS);
+    }
+
+    #[test]
+    fn what_all_streams_remember_together_has_a_limit() {
+        let budget = Budget::new(2 * KEY.len() + AVC_HEADER.len());
+        let (mut one, mut other) = (Cache::new(budget.share()), Cache::new(budget.share()));
+        for frame in [video(0, AVC_HEADER), video(0, KEY)] {
+            one.add(&frame);
+        }
+        other.add(&video(0, KEY));
+        assert_eq!(budget.held(), 2 * KEY.len() + AVC_HEADER.len());
+        one.add(&video(40, INTER));
+        assert_eq!(start(&one, true).len(), 1, "its pictures are over the limit, its header is not");
+        other.add(&video(40, INTER));
+        assert_eq!(start(&other, true).len(), 2, "there is room again");
+        one.add(&message(PacketKind::Audio, 0, AAC_HEADER));
+        assert_eq!(start(&one, true).len(), 1, "nor is there room for another header");
+        other.clear();
+        drop(one);
+        assert_eq!(budget.held(), 0);
     }
 }

@@ -30,6 +30,7 @@ use super::gather::Gather;
 use super::message::LiveMessage;
 use super::subscriber::{Sink, Subscriber, Wanted};
 use crate::error::{Error, Result};
+use crate::guard::survive;
 use crate::limits;
 
 /// How long what a socket did not take waits for the next try. The player's own next message is one, too.
@@ -192,10 +193,12 @@ struct Work {
 fn run(desk: &Desk) {
     loop {
         let mut work = desk.work.lock();
-        if !work.take_all(&desk.commands) {
-            return;
-        }
-        let wake_at = work.deliver();
+        // Sinks are looked after one by one; whatever else might panic here, a lane without a thread would be worse.
+        let wake_at = match survive(|| work.take_all(&desk.commands).then(|| work.deliver())) {
+            Some(None) => return,
+            Some(Some(wake_at)) => wake_at,
+            None => Some(Instant::now() + RETRY),
+        };
         work.sleeps_until = wake_at;
         drop(work);
         // A bell that rang since the channel was looked into makes this return at once.
@@ -229,7 +232,12 @@ impl Work {
         }
         // A busy lane comes by far more often than there is any use.
         if self.retry_at.is_none_or(|retry_at| now >= retry_at) {
-            self.waiting.retain(|sink| sink.flush());
+            self.waiting.retain(|sink| {
+                survive(|| sink.flush()).unwrap_or_else(|| {
+                    sink.abandon("sending to it panicked");
+                    false
+                })
+            });
             self.retry_at = (!self.waiting.is_empty()).then(|| now + RETRY);
         }
         [self.retry_at, self.due_at].into_iter().flatten().min()

@@ -18,7 +18,7 @@ mod timeline;
 pub use gather::Gather;
 pub use lane::{Lane, LanePool};
 pub use message::{LiveMessage, PLAYER_STREAM_ID};
-pub use registry::{PublishRefused, Registry, ReplacePublisher, StreamStatus};
+pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamStatus};
 pub use stream::{Publication, PublisherGone, StartAt, Stream, Subscription};
 pub use subscriber::{Backlog, Sink, Wanted};
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::stream::{Publication, Stream};
+use crate::guard::Budget;
 use crate::limits;
 use crate::stats::Traffic;
 
@@ -23,17 +24,49 @@ pub enum ReplacePublisher {
     Always,
 }
 
-/// The name is taken: the reason, for the client and the log.
+/// Why somebody may not publish: the reason, for the client and the log.
 #[derive(Debug, PartialEq, Eq)]
-pub struct PublishRefused(pub String);
+pub enum PublishRefused {
+    /// The name is in use.
+    Taken(String),
+    /// There are enough publishers.
+    TooMany(String),
+}
+
+/// What holds for all live streams.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What happens when a name is published twice.
+    pub replace: ReplacePublisher,
+    /// How long players are kept when their publisher goes.
+    pub grace: Duration,
+    /// Bytes that may wait for each player before it skips to the next key frame.
+    pub player_queue: usize,
+    /// Streams that are published at once.
+    pub publishers: usize,
+    /// Bytes of all that is remembered of all streams for players to come.
+    pub cache: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            replace: ReplacePublisher::default(),
+            grace: Duration::from_secs(10),
+            player_queue: limits::PLAYER_QUEUE_BYTES,
+            publishers: limits::PUBLISHERS,
+            cache: limits::CACHE_BYTES_OF_ALL,
+        }
+    }
+}
 
 /// The live streams of a server.
 #[derive(Debug)]
 pub struct Registry {
     streams: Mutex<HashMap<String, Arc<Stream>>>,
-    replace: ReplacePublisher,
-    grace: Duration,
-    player_queue: usize,
+    settings: Settings,
+    publishers: Arc<Budget>,
+    cache: Arc<Budget>,
     /// What went through streams that are forgotten.
     past: Mutex<Traffic>,
 }
@@ -52,17 +85,17 @@ pub struct StreamStatus {
 }
 
 impl Registry {
-    /// An empty registry. `grace` is how long players are kept when their publisher goes, `player_queue` the bytes
-    /// that may wait for each before it skips to the next key frame.
-    pub fn new(replace: ReplacePublisher, grace: Duration, player_queue: usize) -> Self {
-        Self { streams: Mutex::default(), replace, grace, player_queue, past: Mutex::default() }
+    /// An empty registry.
+    pub fn new(settings: Settings) -> Self {
+        let (publishers, cache) = (Budget::new(settings.publishers), Budget::new(settings.cache));
+        Self { streams: Mutex::default(), settings, publishers, cache, past: Mutex::default() }
     }
 
     /// Makes the caller the publisher of `name`, if the name is free or may be taken over. `evict` is
     /// called, with a reason, if another publisher takes over later.
     ///
     /// # Errors
-    /// [`PublishRefused`] when the name is taken.
+    /// [`PublishRefused`] when the name is taken, or there are too many publishers.
     pub fn publish(
         &self,
         name: &str,
@@ -71,24 +104,33 @@ impl Registry {
     ) -> Result<Publication, PublishRefused> {
         let mut streams = self.streams.lock();
         let stream = streams.entry(name.to_owned()).or_insert_with(|| self.new_stream(name));
-        if let Some(silence) = stream.silence(now) {
+        let place = if let Some(silence) = stream.silence(now) {
             let idle = limits::PUBLISHER_IDLE;
-            let refused = match self.replace {
+            let refused = match self.settings.replace {
                 ReplacePublisher::Never => true,
                 ReplacePublisher::Idle => silence < idle,
                 ReplacePublisher::Always => false,
             };
             if refused {
-                let hint = match self.replace {
+                let hint = match self.settings.replace {
                     ReplacePublisher::Idle => {
                         format!("; it can be taken over when its publisher is silent for {} s", idle.as_secs())
                     }
                     _ => String::new(),
                 };
-                return Err(PublishRefused(format!("{name} is being published already{hint}")));
+                return Err(PublishRefused::Taken(format!("{name} is being published already{hint}")));
             }
-        }
-        Ok(stream.publish(now, evict))
+            // It gets the place of the other.
+            None
+        } else {
+            let mut place = self.publishers.share();
+            if !place.resize(1) {
+                let reason = format!("{} streams are being published already", self.publishers.held());
+                return Err(PublishRefused::TooMany(reason));
+            }
+            Some(place)
+        };
+        Ok(stream.publish(now, evict, place))
     }
 
     /// The stream of that name, there or yet to come. What nobody publishes or plays is forgotten with
@@ -99,13 +141,13 @@ impl Registry {
     }
 
     fn new_stream(&self, name: &str) -> Arc<Stream> {
-        Arc::new(Stream::new(name, self.player_queue))
+        Arc::new(Stream::new(name, self.settings.player_queue, self.cache.share()))
     }
 
     /// Ends streams whose grace is over and forgets those nobody needs. To be called about every half second.
     pub fn tick(&self, now: Instant) {
         self.streams.lock().retain(|_, stream| {
-            let is_of_use = stream.tick(now, self.grace);
+            let is_of_use = stream.tick(now, self.settings.grace);
             if !is_of_use {
                 *self.past.lock() += stream.counters().traffic();
             }

@@ -16,12 +16,16 @@ use super::metadata::DataMessage;
 use super::registry::StreamStatus;
 use super::subscriber::{Sink, Subscriber, Wanted};
 use super::timeline::Timeline;
+use crate::guard::Share;
 use crate::limits;
 use crate::media::{Packet, PacketKind};
 use crate::stats::{Counter, StreamCounters, Traffic};
 
 /// A publisher serves so many players of a lane itself rather than to wake the lane for them.
 const HELPED_PLAYERS: usize = 16;
+
+/// What a message takes besides its payload, in bytes, so that a flood of empty ones counts as well.
+const MESSAGE_OVERHEAD: usize = 256;
 
 /// Numbers for streams, publications and subscriptions, never used twice.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -40,7 +44,6 @@ pub struct Stream {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     publisher: Option<Publisher>,
     /// When the last publisher left, until another comes.
@@ -58,6 +61,8 @@ struct State {
 struct Publisher {
     id: u64,
     last_media: Instant,
+    /// One of the places for publishers that there are.
+    place: Option<Share>,
     /// Ends the publisher's connection, for that reason.
     evict: Box<dyn Fn(&str) + Send>,
 }
@@ -76,9 +81,18 @@ pub enum StartAt {
 pub struct PublisherGone;
 
 impl Stream {
-    pub(super) fn new(name: &str, player_queue: usize) -> Self {
-        let (counters, state) = (Arc::default(), Mutex::default());
-        Self { id: next_id(), name: name.to_owned(), player_queue, counters, state }
+    pub(super) fn new(name: &str, player_queue: usize, cache: Share) -> Self {
+        let state = State {
+            publisher: None,
+            left: None,
+            timeline: Timeline::default(),
+            cache: Cache::new(cache),
+            players: HashMap::new(),
+            lanes: Vec::new(),
+            held: Vec::new(),
+            held_since: None,
+        };
+        Self { id: next_id(), name: name.to_owned(), player_queue, counters: Arc::default(), state: Mutex::new(state) }
     }
 
     /// The stream's name, application included.
@@ -108,11 +122,18 @@ impl Stream {
         state.publisher.as_ref().map(|publisher| now.saturating_duration_since(publisher.last_media))
     }
 
-    /// Makes the caller the publisher. Who was it before is told to go.
-    pub(super) fn publish(self: &Arc<Self>, now: Instant, evict: Box<dyn Fn(&str) + Send>) -> Publication {
+    /// Makes the caller the publisher. Who was it before is told to go, and leaves its place if there is no other.
+    pub(super) fn publish(
+        self: &Arc<Self>,
+        now: Instant,
+        evict: Box<dyn Fn(&str) + Send>,
+        place: Option<Share>,
+    ) -> Publication {
         let id = next_id();
         let mut state = self.state.lock();
-        let replaced = state.publisher.replace(Publisher { id, last_media: now, evict });
+        let mut replaced = state.publisher.take();
+        let place = place.or_else(|| replaced.as_mut().and_then(|replaced| replaced.place.take()));
+        state.publisher = Some(Publisher { id, last_media: now, place, evict });
         state.left = None;
         self.release(&mut state, now);
         state.cache.clear();
@@ -280,7 +301,7 @@ impl Publication {
         if self.sound_due.is_none() {
             self.stream.release(&mut state, now);
         }
-        self.under_way += bytes;
+        self.under_way += bytes + MESSAGE_OVERHEAD;
         let mark_due = self.under_way > limits::LANE_CREDIT_BYTES / 2;
         let mark = mark_due.then(|| {
             let (done, mark) = crossbeam_channel::bounded(0);

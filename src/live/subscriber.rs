@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::message::LiveMessage;
+use crate::guard::survive;
 use crate::limits;
 use crate::media::PacketKind;
 use crate::stats::{Counter, StreamCounters};
 
 /// How often the log hears of one player's slowness at most.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 
 /// Where a player's messages go. No method waits for the network.
 pub trait Sink: Send + Sync {
@@ -27,6 +28,9 @@ pub trait Sink: Send + Sync {
 
     /// The live stream has ended for good.
     fn ended(&self, stream_id: u32);
+
+    /// Something went wrong that never should: ends the player's connection.
+    fn abandon(&self, reason: &str);
 
     /// The player, for the log.
     fn peer(&self) -> &str;
@@ -175,12 +179,12 @@ impl Subscriber {
     /// Hands over what the stream brought; `has_video` when it has pictures at all.
     pub fn deliver(&mut self, messages: &[Arc<LiveMessage>], has_video: bool) -> Delivered {
         let (backlog, delivered) = if self.flow == Flow::Flowing && self.wanted.all() {
-            let backlog = self.sink.push(self.stream_id, messages);
+            let backlog = self.push(messages);
             (backlog, Delivered::new(messages, backlog))
         } else {
             let mut passing = messages.to_vec();
             passing.retain(|message| self.passes(message));
-            let backlog = self.sink.push(self.stream_id, &passing);
+            let backlog = self.push(&passing);
             (backlog, Delivered::new(&passing, backlog))
         };
         self.backlog = backlog;
@@ -193,6 +197,14 @@ impl Subscriber {
             self.skip(backlog);
         }
         delivered
+    }
+
+    /// A defect met on the way to one player shall cost no other.
+    fn push(&self, messages: &[Arc<LiveMessage>]) -> Backlog {
+        survive(|| self.sink.push(self.stream_id, messages)).unwrap_or_else(|| {
+            self.sink.abandon("sending to it panicked");
+            Backlog::default()
+        })
     }
 
     /// Decides about one message and takes note of what it means for the next.

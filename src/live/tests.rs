@@ -22,11 +22,15 @@ struct FakeSink {
     got: Sender<Got>,
     backlog: Mutex<Backlog>,
     skipped: AtomicBool,
+    /// It has a defect.
+    panics: bool,
+    abandoned: AtomicBool,
 }
 
 impl Sink for FakeSink {
     fn push(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
         assert_eq!(stream_id, 1);
+        assert!(!self.panics, "a defect, on purpose");
         for message in messages {
             let Packet { timestamp, payload, .. } = &message.packet;
             let first = [payload[0], payload.get(1).copied().unwrap_or_default()];
@@ -48,6 +52,10 @@ impl Sink for FakeSink {
         self.got.send(Got::End).unwrap();
     }
 
+    fn abandon(&self, _: &str) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
     fn peer(&self) -> &str {
         "192.0.2.7:5000"
     }
@@ -67,14 +75,24 @@ struct House {
 impl House {
     fn new(replace: ReplacePublisher, grace: Duration) -> Self {
         Self {
-            registry: Registry::new(replace, grace, limits::PLAYER_QUEUE_BYTES),
+            registry: Registry::new(Settings { replace, grace, ..Settings::default() }),
             lanes: LanePool::start(2, Gather::Auto).unwrap(),
         }
     }
 
     fn player(&self, start_at: StartAt) -> Player {
+        self.player_that(start_at, false)
+    }
+
+    fn player_that(&self, start_at: StartAt, panics: bool) -> Player {
         let (got_in, got) = crossbeam_channel::unbounded();
-        let sink = Arc::new(FakeSink { got: got_in, backlog: Mutex::default(), skipped: AtomicBool::new(false) });
+        let sink = Arc::new(FakeSink {
+            got: got_in,
+            backlog: Mutex::default(),
+            skipped: AtomicBool::new(false),
+            panics,
+            abandoned: AtomicBool::new(false),
+        });
         let subscription = self.registry.with_stream("live/cam", |stream| {
             stream.subscribe(sink.clone(), 1, &self.lanes.pick(), start_at, Wanted::default())
         });
@@ -397,4 +415,34 @@ fn who_comes_while_sound_waits_gets_it_once() {
     publication.send(frame(PacketKind::Video, 40, INTER), Instant::now()).unwrap();
     assert_eq!(player.take(3), [(0, KEY), (5, AAC), (40, INTER)].map(message));
     player.assert_nothing_more();
+}
+
+#[test]
+fn a_defect_met_on_the_way_to_one_player_costs_no_other() {
+    let house = default_house();
+    // Both lanes have one of each, the bad one first.
+    let bad: Vec<_> = (0..2).map(|_| house.player_that(StartAt::LastKeyFrame, true)).collect();
+    let good: Vec<_> = (0..2).map(|_| house.player(StartAt::LastKeyFrame)).collect();
+    let mut publication = house.publish();
+    let frames = [(0, HEADER), (0, KEY), (40, INTER), (80, KEY)];
+    send(&mut publication, &frames);
+    for player in &good {
+        assert_eq!(player.take(4), frames.map(message));
+    }
+    assert!(bad.iter().all(|player| player.sink.abandoned.load(Ordering::Relaxed)));
+    drop((bad, publication));
+    assert!(house.registry.publish("live/cam", Instant::now(), Box::new(|_| {})).is_ok());
+}
+
+#[test]
+fn publishers_at_the_limit_and_one_past() {
+    let registry = Registry::new(Settings { publishers: 2, replace: ReplacePublisher::Always, ..Settings::default() });
+    let publish = |name: &str| registry.publish(name, Instant::now(), Box::new(|_| {}));
+    let (first, _second) = (publish("live/1").unwrap(), publish("live/2").unwrap());
+    assert!(matches!(publish("live/3"), Err(PublishRefused::TooMany(_))));
+    let _successor = publish("live/1").expect("who takes over a name needs no further place");
+    drop(first);
+    assert!(publish("live/3").is_err());
+    drop(_successor);
+    assert!(publish("live/3").is_ok());
 }

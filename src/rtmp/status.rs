@@ -11,6 +11,8 @@ pub enum StatusCode {
     ConnectSuccess,
     /// `connect` is refused.
     ConnectRejected,
+    /// The server stops.
+    ConnectAppShutdown,
     /// A command that is not known, or that can't be served now.
     CallFailed,
     /// `publish` is granted.
@@ -51,6 +53,7 @@ impl StatusCode {
         match self {
             Self::ConnectSuccess => "NetConnection.Connect.Success",
             Self::ConnectRejected => "NetConnection.Connect.Rejected",
+            Self::ConnectAppShutdown => "NetConnection.Connect.AppShutdown",
             Self::CallFailed => "NetConnection.Call.Failed",
             Self::PublishStart => "NetStream.Publish.Start",
             Self::PublishBadName => "NetStream.Publish.BadName",
@@ -74,6 +77,7 @@ impl StatusCode {
     pub fn level(self) -> &'static str {
         match self {
             Self::ConnectRejected
+            | Self::ConnectAppShutdown
             | Self::CallFailed
             | Self::PublishBadName
             | Self::PublishDenied

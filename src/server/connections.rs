@@ -2,27 +2,41 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use rustls::ServerConfig;
 
-use crate::connection::{Connection, Peer, Service};
-use crate::error::Result;
+use crate::connection::{Connection, Peer, Service, Transport};
+use crate::error::{Error, Result};
+use crate::guard::survive;
 use crate::limits;
+use crate::tls::Certificate;
 
 /// How long accepting pauses when the machine has run out of something.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
+/// The part of an IPv6 address that a provider or router hands to one customer or host.
+const IPV6_NETWORK: u128 = !0 << 64;
+
 pub(super) struct Connections {
     service: Arc<Service>,
-    peers: Mutex<HashMap<u64, Arc<Peer>>>,
+    most: usize,
+    most_per_ip: usize,
+    table: Mutex<Table>,
     ended: Condvar,
     next_id: AtomicU64,
     stopping: AtomicBool,
-    last_complaint: Mutex<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct Table {
+    peers: HashMap<u64, Arc<Peer>>,
+    /// How many come from each address, those of this machine not among them.
+    by_network: HashMap<IpAddr, usize>,
 }
 
 /// Takes a connection out of the table, however its thread ends.
@@ -33,25 +47,42 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.connections.peers.lock().remove(&self.id);
+        let mut table = self.connections.table.lock();
+        let Some(peer) = table.peers.remove(&self.id) else { return };
+        if let Some(network) = network_of(peer.ip()) {
+            if let Some(count) = table.by_network.get_mut(&network) {
+                *count -= 1;
+                if *count == 0 {
+                    table.by_network.remove(&network);
+                }
+            }
+        }
+        drop(table);
+        if std::thread::panicking() {
+            log::error!("{peer} was closed: its thread panicked");
+            peer.close("its thread panicked");
+        }
+        // The socket goes with it, before anybody counts.
+        drop(peer);
         self.connections.ended.notify_all();
     }
 }
 
 impl Connections {
-    pub fn new(service: Arc<Service>) -> Self {
+    pub fn new(service: Arc<Service>, most: usize, most_per_ip: usize) -> Self {
         Self {
             service,
-            peers: Mutex::default(),
+            most,
+            most_per_ip,
+            table: Mutex::default(),
             ended: Condvar::new(),
             next_id: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
-            last_complaint: Mutex::default(),
         }
     }
 
-    /// Accepts and serves until [`stop`](Self::stop).
-    pub fn accept_from(self: &Arc<Self>, listener: &TcpListener) {
+    /// Accepts and serves, over TLS if there is a certificate, until [`stop`](Self::stop).
+    pub fn accept_from(self: &Arc<Self>, listener: &TcpListener, certificate: Option<&Certificate>) {
         loop {
             let accepted = listener.accept();
             if self.stopping.load(Ordering::Relaxed) {
@@ -59,80 +90,117 @@ impl Connections {
             }
             match accepted {
                 Ok((socket, address)) => {
-                    if let Err(error) = self.serve(socket, address) {
-                        self.complain(&format!("[{address}] turned away: {error}"));
+                    let tls = certificate.map(Certificate::config);
+                    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+                    if let Err(error) = self.serve(socket, tls, address) {
+                        self.service.complaints.warn(format_args!("[{address}] turned away: {error}"));
                     }
                 }
                 // The client was gone before it was accepted.
                 Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
                 }
                 Err(error) => {
-                    self.complain(&format!("can't accept connections: {error}"));
+                    self.service.complaints.warn(format_args!("can't accept connections: {error}"));
                     std::thread::sleep(EXHAUSTED_PAUSE);
                 }
             }
         }
     }
 
-    fn serve(self: &Arc<Self>, socket: TcpStream, address: SocketAddr) -> Result<()> {
-        let name = SocketAddr::new(address.ip().to_canonical(), address.port()).to_string();
-        let thread = std::thread::Builder::new().name(format!("conn {name}")).stack_size(limits::THREAD_STACK_BYTES);
+    fn serve(self: &Arc<Self>, socket: TcpStream, tls: Option<Arc<ServerConfig>>, address: SocketAddr) -> Result<()> {
+        let thread = std::thread::Builder::new().name(format!("conn {address}")).stack_size(limits::THREAD_STACK_BYTES);
+        let transport = Transport::new(socket, tls)?;
         // Boxed, since a thread's closure is moved about on its stack, whose pages stay.
-        let connection = Box::new(Connection::new(self.service.clone(), &socket, name)?);
+        let connection = Box::new(Connection::new(self.service.clone(), transport, address));
         let entry = self.enter(connection.peer().clone())?;
         let run = move || {
             let _entry = entry;
-            connection.run(&socket);
+            connection.run();
         };
-        thread.spawn(run).map_err(|error| crate::Error::io("starting its thread", error))?;
+        thread.spawn(run).map_err(|error| Error::io("starting its thread", error))?;
         Ok(())
     }
 
     fn enter(self: &Arc<Self>, peer: Arc<Peer>) -> Result<Entry> {
-        let mut peers = self.peers.lock();
+        let mut table = self.table.lock();
         if self.stopping.load(Ordering::Relaxed) {
             // Who comes in now would not be told to go.
-            return Err(crate::Error::Disconnected);
+            return Err(Error::Disconnected);
         }
-        if peers.len() >= limits::CONNECTIONS {
-            let (value, limit) = (peers.len() as u64 + 1, limits::CONNECTIONS as u64);
-            return Err(crate::Error::Limit { what: "the number of connections", value, limit });
+        let over = |what, value: usize, limit: usize| Error::Limit { what, value: value as u64, limit: limit as u64 };
+        if table.peers.len() >= self.most {
+            return Err(over("the number of connections", table.peers.len() + 1, self.most));
+        }
+        if let Some(network) = network_of(peer.ip()) {
+            let count = table.by_network.entry(network).or_default();
+            if *count >= self.most_per_ip {
+                return Err(over("the number of connections from there", *count + 1, self.most_per_ip));
+            }
+            *count += 1;
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        peers.insert(id, peer);
+        table.peers.insert(id, peer);
         Ok(Entry { connections: self.clone(), id })
     }
 
-    /// At most one line a second: who floods the server shall not flood the log.
-    fn complain(&self, text: &str) {
-        let mut last = self.last_complaint.lock();
-        if last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1)) {
-            log::warn!("{text}");
-            *last = Some(Instant::now());
-        }
+    fn peers(&self) -> Vec<Arc<Peer>> {
+        self.table.lock().peers.values().cloned().collect()
     }
 
     /// Holds everyone's deadlines against the clock.
     pub fn check(&self, now: Instant) {
-        let peers: Vec<_> = self.peers.lock().values().cloned().collect();
-        peers.iter().for_each(|peer| peer.check(now));
+        for peer in self.peers() {
+            if survive(|| peer.check(now)).is_none() {
+                peer.close("looking after it panicked");
+            }
+        }
+        self.service.complaints.tick(now);
     }
 
-    /// Ends all connections and takes no more.
+    /// Asks all clients to go and takes no more.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.peers.lock().values().for_each(|peer| peer.close("the server stops"));
+        self.peers().iter().for_each(|peer| peer.ask_to_leave("the server stops"));
+    }
+
+    /// Ends all connections, whatever is still to be said on them.
+    pub fn close_all(&self) {
+        self.peers().iter().for_each(|peer| peer.close("the server stops"));
     }
 
     /// Waits for the threads of ended connections; says whether all have gone.
     pub fn wait_until_none(&self, timeout: Duration) -> bool {
-        let mut peers = self.peers.lock();
+        let mut table = self.table.lock();
         let until = Instant::now() + timeout;
-        while !peers.is_empty() {
-            if self.ended.wait_until(&mut peers, until).timed_out() {
-                return peers.is_empty();
+        while !table.peers.is_empty() {
+            if self.ended.wait_until(&mut table, until).timed_out() {
+                return table.peers.is_empty();
             }
         }
         true
+    }
+}
+
+/// What counts as one place: an IPv4 address, or an IPv6 network, of which one host has all addresses that it likes.
+fn network_of(ip: IpAddr) -> Option<IpAddr> {
+    match ip.to_canonical() {
+        ip if ip.is_loopback() => None,
+        IpAddr::V6(ip) => Some(IpAddr::from((u128::from(ip) & IPV6_NETWORK).to_be_bytes())),
+        ip => Some(ip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_and_this_machine_not_at_all() {
+        let network = |ip: &str| network_of(ip.parse().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_eq!([network("127.0.0.1"), network("::1"), network("::ffff:127.0.0.1")], [None, None, None]);
     }
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 
+use super::Listener;
 use crate::config::DEFAULT_PORT;
 use crate::error::{Error, Result};
 
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 const BACKLOG: i32 = 4096;
 
 /// Listens on all addresses, or where nothing was asked for on the default port of every interface.
-pub(super) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>> {
+pub(super) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<Listener>> {
     if addresses.is_empty() {
         let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT));
         let listener = match open(everywhere) {
@@ -26,11 +27,11 @@ pub(super) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, Soc
     addresses.iter().map(|address| bind_one(*address)).collect()
 }
 
-fn bind_one(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+fn bind_one(address: SocketAddr) -> Result<Listener> {
     open(address).map_err(|error| explain(address, error))
 }
 
-fn open(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Errno> {
+fn open(address: SocketAddr) -> Result<Listener, Errno> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     // A server that was just stopped leaves connections behind that would hold the port for a minute.
@@ -40,9 +41,9 @@ fn open(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Errno> {
     }
     bind(&socket, &address)?;
     listen(&socket, BACKLOG)?;
-    let listener = TcpListener::from(socket);
-    let bound = listener.local_addr().unwrap_or(address);
-    Ok((listener, bound))
+    let socket = TcpListener::from(socket);
+    let address = socket.local_addr().unwrap_or(address);
+    Ok(Listener { socket, address, is_tls: false })
 }
 
 fn explain(address: SocketAddr, error: Errno) -> Error {
@@ -68,7 +69,7 @@ mod tests {
     #[test]
     fn port_0_picks_one_and_a_taken_port_says_what_to_do() {
         let listeners = bind_all(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-        let taken = listeners[0].1;
+        let taken = listeners[0].address;
         assert_ne!(taken.port(), 0);
         let error = bind_all(&[taken]).unwrap_err().to_string();
         assert!(error.contains("--listen"), "{error}");
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_unspecified_ipv6_address_takes_ipv4_as_well() {
-        let Ok((_listener, address)) = open("[::]:0".parse().unwrap()) else { return };
+        let Ok(Listener { socket: _socket, address, .. }) = open("[::]:0".parse().unwrap()) else { return };
         assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).is_ok());
     }
 }

@@ -11,18 +11,25 @@ use std::time::{Duration, Instant};
 use connections::Connections;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use crate::access::Access;
 use crate::config::Config;
 use crate::connection::Service;
 use crate::error::{Error, Result};
-use crate::live::{LanePool, Registry, StreamStatus};
+use crate::guard::{Budget, Complaints};
+use crate::limits;
+use crate::live::{self, LanePool, Registry, StreamStatus};
 use crate::stats::Traffic;
+use crate::tls::Certificate;
 use crate::vod::Library;
 
 /// How often deadlines are held against the clock.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long the end waits for the threads of connections.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long clients have to go by themselves when the server stops.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long the end waits after that for the threads of their connections.
+const STOP_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// A server that listens, and serves once it [`run`](Self::run)s.
 ///
@@ -40,8 +47,18 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Server {
     config: Config,
     service: Arc<Service>,
-    listeners: Vec<(TcpListener, SocketAddr)>,
+    listeners: Vec<Listener>,
+    certificate: Option<Arc<Certificate>>,
     stop: (Sender<()>, Receiver<()>),
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    /// For RTMPS.
+    is_tls: bool,
 }
 
 /// Stops a server from another thread, and tells what goes on in it.
@@ -49,13 +66,23 @@ pub struct Server {
 pub struct Handle {
     stop: Sender<()>,
     service: Arc<Service>,
+    certificate: Option<Arc<Certificate>>,
 }
 
 impl Handle {
-    /// Makes [`Server::run`] end its connections and return.
+    /// Makes [`Server::run`] take no more clients, tell those that are there, and return within 5 s.
     pub fn stop(&self) {
         // Full means that it was told already.
         let _ = self.stop.try_send(());
+    }
+
+    /// Reads the key files and the certificate again. What runs goes on; what can't be read stays as it was.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for the first that can't be read.
+    pub fn reload(&self) -> Result<()> {
+        let certificate = self.certificate.as_ref().map_or(Ok(()), |certificate| certificate.reload());
+        self.service.access.reload().and(certificate)
     }
 
     /// The live streams as they stand, by name.
@@ -78,18 +105,34 @@ impl Server {
     pub fn bind(config: Config) -> Result<Self> {
         config.check()?;
         raise_file_limit();
-        let listeners = listener::bind_all(&config.listen)?;
+        let mut listeners = listener::bind_all(&config.listen)?;
+        let mut certificate = None;
+        if let Some(tls) = &config.tls {
+            certificate = Some(Arc::new(Certificate::load(&tls.certificate, &tls.key)?));
+            let bound = listener::bind_all(&tls.listen)?;
+            listeners.extend(bound.into_iter().map(|listener| Listener { is_tls: true, ..listener }));
+        }
         open_video_dir(&config)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let service = Service {
-            registry: Registry::new(config.replace_publisher, config.republish_grace, config.player_queue),
+            registry: Registry::new(live::Settings {
+                replace: config.replace_publisher,
+                grace: config.republish_grace,
+                player_queue: config.player_queue,
+                publishers: config.max_publishers,
+                ..live::Settings::default()
+            }),
             lanes: LanePool::start(config.lanes.unwrap_or(cores), config.gather)?,
             library: Library::new(config.video_dir.clone()),
+            access: Access::new(config.access.clone())?,
             live_apps: config.live_apps.clone(),
             vod_app: config.vod_app.clone(),
             gop_cache: config.gop_cache,
+            publish_timeout: config.publish_timeout,
+            partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
+            complaints: Complaints::default(),
         };
-        Ok(Self { config, service: Arc::new(service), listeners, stop: crossbeam_channel::bounded(1) })
+        Ok(Self { config, service: Arc::new(service), listeners, certificate, stop: crossbeam_channel::bounded(1) })
     }
 
     /// The first address that it listens on; with port 0 in the settings, the port that was picked.
@@ -99,12 +142,12 @@ impl Server {
 
     /// All addresses that it listens on.
     pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.listeners.iter().map(|(_, address)| *address)
+        self.listeners.iter().map(|listener| listener.address)
     }
 
     /// For stopping it and looking at it from another thread.
     pub fn handle(&self) -> Handle {
-        Handle { stop: self.stop.0.clone(), service: self.service.clone() }
+        Handle { stop: self.stop.0.clone(), service: self.service.clone(), certificate: self.certificate.clone() }
     }
 
     /// Says in the log what is served where, and serves until [`Handle::stop`].
@@ -113,14 +156,16 @@ impl Server {
     /// [`Error::Io`] when there are no threads to be had.
     pub fn run(self) -> Result<()> {
         welcome::log(&self);
-        let connections = Arc::new(Connections::new(self.service.clone()));
+        let most = self.config.max_connections.unwrap_or_else(connections_that_fit);
+        let connections = Arc::new(Connections::new(self.service.clone(), most, self.config.max_per_ip));
         let mut accepting = Vec::new();
-        for (listener, address) in &self.listeners {
-            let (connections, listener) = (connections.clone(), listener.try_clone());
-            let listener = listener.map_err(|error| Error::io("starting to listen", error))?;
+        for listener in &self.listeners {
+            let (connections, socket) = (connections.clone(), listener.socket.try_clone());
+            let socket = socket.map_err(|error| Error::io("starting to listen", error))?;
+            let certificate = self.certificate.clone().filter(|_| listener.is_tls);
             let thread = std::thread::Builder::new()
-                .name(format!("accept {address}"))
-                .spawn(move || connections.accept_from(&listener))
+                .name(format!("accept {}", listener.address))
+                .spawn(move || connections.accept_from(&socket, certificate.as_deref()))
                 .map_err(|error| Error::io("starting to listen", error))?;
             accepting.push(thread);
         }
@@ -131,16 +176,20 @@ impl Server {
         }
         log::info!("stopping");
         connections.stop();
-        for (listener, _) in &self.listeners {
+        for listener in &self.listeners {
             // Wakes the thread that waits in accept.
-            let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
+            let _ = rustix::net::shutdown(&listener.socket, rustix::net::Shutdown::Both);
         }
         for thread in accepting {
             let _ = thread.join();
         }
-        if !connections.wait_until_none(STOP_TIMEOUT) {
-            log::warn!("some connections did not end within {} s", STOP_TIMEOUT.as_secs());
+        if !connections.wait_until_none(LEAVE_TIMEOUT) {
+            connections.close_all();
+            if !connections.wait_until_none(STOP_TIMEOUT) {
+                log::warn!("some connections did not end in time");
+            }
         }
+        log::info!("stopped");
         Ok(())
     }
 }
@@ -156,7 +205,17 @@ pub fn serve() -> Result<()> {
     Server::bind(Config::default())?.run()
 }
 
-/// Each connection takes two descriptors, one with a file three, and the limit that shells hand down is often 1,024.
+/// As many connections as there may be open files: each takes one.
+fn connections_that_fit() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let fit = files.saturating_sub(limits::OTHER_FILES).max(1);
+    if fit < limits::CONNECTIONS as u64 {
+        log::warn!("the limit of {files} open files leaves room for {fit} connections: raise it with ulimit -n");
+    }
+    usize::try_from(fit).map_or(limits::CONNECTIONS, |fit| fit.min(limits::CONNECTIONS))
+}
+
+/// Each connection takes a descriptor, one with a file two, and the limit that shells hand down is often 1,024.
 fn raise_file_limit() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };

@@ -36,6 +36,12 @@ impl ConnectRequest {
                 .unwrap_or_default()
                 .to_owned();
         }
+        if !app.contains('?') {
+            // librtmp and others leave a key in the URL only.
+            if let Some((_, query)) = text("tcUrl").trim_matches('"').split_once('?') {
+                app = format!("{app}?{query}");
+            }
+        }
         Self {
             app,
             flash_version: text("flashVer"),
@@ -88,6 +94,8 @@ mod tests {
         let lower_case = Object::new().with("tcurl", "\"rtmp://host:1935/live/a?k=v\"");
         assert_eq!(connect(Value::EcmaArray(lower_case)).app, "live/a?k=v");
         assert_eq!(connect(Object::new().with("app", 7.0).into()).app, "");
+        let key_in_url = Object::new().with("app", "live").with("tcUrl", "rtmp://host/live?key=k");
+        assert_eq!(connect(key_in_url.into()).app, "live?key=k");
         assert_eq!(connect(Value::Null).app, "");
     }
 

@@ -16,7 +16,7 @@
 mod action;
 mod connecting;
 pub mod playing;
-mod publishing;
+pub mod publishing;
 mod stream_path;
 
 use std::collections::BTreeMap;

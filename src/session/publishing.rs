@@ -35,6 +35,14 @@ pub(super) fn started(stream_id: u32, description: &str) -> Vec<Reply> {
     ]
 }
 
+/// The publication was ended by the server: what to tell the client before the connection is closed.
+pub fn ended(stream_id: u32, reason: &str) -> Vec<Reply> {
+    vec![
+        Reply::status(stream_id, StatusCode::UnpublishSuccess, reason),
+        Reply::status(0, StatusCode::ConnectAppShutdown, reason),
+    ]
+}
+
 pub(super) fn refused(stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
     vec![Reply::status(stream_id, code, reason), Reply::command(0, Command::new("close", Vec::new()))]
 }

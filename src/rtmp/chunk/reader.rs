@@ -7,6 +7,7 @@ use byteorder::{BigEndian, ByteOrder, LittleEndian};
 use super::source::{Source, cut_off};
 use super::{ChunkSize, ChunkStreamId, EXTENDED, RawMessage};
 use crate::error::{Error, Result};
+use crate::guard::Share;
 use crate::limits;
 use crate::media::Timestamp;
 use crate::rtmp::message::MessageType;
@@ -32,6 +33,9 @@ pub struct ChunkReader<R> {
     chunk_size: usize,
     streams: Vec<ChunkStream>,
     partial_bytes: usize,
+    partial_limit: usize,
+    /// Of what all connections may hold unfinished.
+    share: Option<Share>,
     acknowledged: u64,
     window: u32,
 }
@@ -61,9 +65,18 @@ impl<R: BufRead> ChunkReader<R> {
             chunk_size: ChunkSize::DEFAULT.get() as usize,
             streams: Vec::new(),
             partial_bytes: 0,
+            partial_limit: limits::PARTIAL_BYTES,
+            share: None,
             acknowledged: 0,
             window: limits::ACKNOWLEDGEMENT_WINDOW,
         }
+    }
+
+    /// Lets so many bytes of unfinished messages wait, and what is over [`limits::PARTIAL_FREE_BYTES`] of them only as
+    /// long as `share` has room. Without this it is [`limits::PARTIAL_BYTES`], and nothing is shared.
+    pub fn limit_partial(&mut self, bytes: usize, share: Option<Share>) {
+        self.partial_limit = bytes;
+        self.share = share;
     }
 
     /// Where it reads from; what has been taken from there and belongs to what follows is not in it.
@@ -215,16 +228,17 @@ impl<R: BufRead> ChunkReader<R> {
         let stream = &mut self.streams[index];
         let mut missing = self.chunk_size.min(stream.length - stream.payload.len());
         let partial = self.partial_bytes + missing;
-        if partial > limits::PARTIAL_BYTES {
+        if partial > self.partial_limit {
             return Err(Error::Limit {
                 what: "the size of all unfinished messages",
                 value: partial as u64,
-                limit: limits::PARTIAL_BYTES as u64,
+                limit: self.partial_limit as u64,
             });
         }
         self.partial_bytes = partial;
         while missing > 0 {
             let step = missing.min(FIRST_RESERVE);
+            hold(&mut self.share, partial - missing + step)?;
             stream.make_room(step);
             self.source.append(step, &mut stream.payload)?;
             missing -= step;
@@ -234,6 +248,7 @@ impl<R: BufRead> ChunkReader<R> {
         }
         stream.in_progress = false;
         self.partial_bytes -= stream.length;
+        hold(&mut self.share, self.partial_bytes)?;
         let message = RawMessage {
             chunk_stream_id: stream.id,
             timestamp: stream.timestamp,
@@ -254,6 +269,7 @@ impl<R: BufRead> ChunkReader<R> {
             Some(MessageType::Abort) => {
                 if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id.get() == argument) {
                     self.partial_bytes -= stream.payload.len();
+                    hold(&mut self.share, self.partial_bytes)?;
                     stream.payload = Vec::new();
                     stream.in_progress = false;
                 }
@@ -317,6 +333,17 @@ impl ChunkStream {
             self.payload.reserve_exact((self.length - come).min(come.max(FIRST_RESERVE)));
         }
     }
+}
+
+/// Takes from what is shared what so many bytes need of it.
+fn hold(share: &mut Option<Share>, bytes: usize) -> Result<()> {
+    let Some(share) = share else { return Ok(()) };
+    let over = bytes.saturating_sub(limits::PARTIAL_FREE_BYTES);
+    if share.resize(over) {
+        return Ok(());
+    }
+    let (value, limit) = (over as u64, share.limit() as u64);
+    Err(Error::Limit { what: "what this adds to the unfinished messages of all clients", value, limit })
 }
 
 /// Sound and picture may be long; nothing else needs to be.

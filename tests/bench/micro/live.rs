@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use gortmp::live::{
-    Backlog, Gather, LanePool, LiveMessage, Publication, Registry, ReplacePublisher, Sink, StartAt, Subscription,
-    Wanted,
+    Backlog, Gather, LanePool, LiveMessage, Publication, Registry, Settings, Sink, StartAt, Subscription, Wanted,
 };
 use gortmp::media::{Packet, Timestamp};
 
@@ -61,7 +60,7 @@ struct Player {
 
 impl House {
     fn new(players: usize) -> Self {
-        let registry = Registry::new(ReplacePublisher::Never, Duration::ZERO, gortmp::limits::PLAYER_QUEUE_BYTES);
+        let registry = Registry::new(Settings::default());
         let lanes = LanePool::start(LANES, Gather::Auto).expect("threads");
         let left = Arc::new(Left { messages: AtomicUsize::new(0), publisher: thread::current() });
         let publication = registry.publish("live/cam", Instant::now(), Box::new(|_| {})).expect("a free name");
@@ -115,6 +114,8 @@ impl Sink for Player {
     }
 
     fn ended(&self, _: u32) {}
+
+    fn abandon(&self, _: &str) {}
 
     fn peer(&self) -> &str {
         "192.0.2.7:5000"

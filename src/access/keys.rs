@@ -1,0 +1,167 @@
+//! Keys and the files that hold them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use super::Permission;
+use crate::error::{Error, Result};
+use crate::limits;
+
+/// The SHA-256 of a key: all have the same length, so that comparing them tells nothing of the key's.
+pub(super) type Digest = [u8; 32];
+
+/// A key. It shows itself nowhere.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a key.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    /// Whether it is empty, and so none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        Sha256::digest(&self.0).into()
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest().ct_eq(&other.digest()).into()
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Whether `key` is one of `keys`, in a time that does not depend on which, nor on how alike they are.
+pub(super) fn is_among<'a>(key: &str, keys: impl Iterator<Item = &'a Secret>) -> bool {
+    let digest: Digest = Sha256::digest(key).into();
+    keys.fold(Choice::from(0), |found, one| found | one.digest().ct_eq(&digest)).into()
+}
+
+/// All keys for publishing, or for playing.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// There are none and none are needed.
+    open: bool,
+    /// For all streams.
+    common: Vec<Secret>,
+    /// By `APP/NAME`, or `APP/*`.
+    by_name: HashMap<String, Vec<Secret>>,
+}
+
+impl Keys {
+    pub fn load(permission: &Permission) -> Result<Self> {
+        let mut keys = match &permission.key_file {
+            Some(file) => Self::read(file)?,
+            None => Self { open: permission.key.is_none(), ..Self::default() },
+        };
+        keys.common.extend(permission.key.clone());
+        Ok(keys)
+    }
+
+    fn read(file: &Path) -> Result<Self> {
+        let bad = |reason: String| Error::Config(format!("the key file {}: {reason}", file.display()).into());
+        let size = std::fs::metadata(file).map_err(|error| bad(error.to_string()))?.len();
+        if size > limits::KEY_FILE_BYTES {
+            return Err(bad(format!("it has {size} bytes, over the limit of {}", limits::KEY_FILE_BYTES)));
+        }
+        let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
+        Self::parse(&text).map_err(|(line, reason)| bad(format!("line {line}: {reason}")))
+    }
+
+    /// Lines `APP/NAME KEY`; what starts with `#` is a comment. An error never repeats a line: there is a key in it.
+    fn parse(text: &str) -> Result<Self, (usize, &'static str)> {
+        let mut keys = Self::default();
+        for (index, line) in text.lines().enumerate() {
+            let mut words = line.split_whitespace();
+            let (name, key) = match (words.next(), words.next(), words.next()) {
+                (None, ..) => continue,
+                (Some(word), ..) if word.starts_with('#') => continue,
+                (Some(name), Some(key), None) => (name, Secret::new(key)),
+                _ => return Err((index + 1, "it is not of the form APP/NAME KEY, with one space and none in the key")),
+            };
+            match name.trim_start_matches('/') {
+                "*" => keys.common.push(key),
+                name if name.contains('/') => keys.by_name.entry(name.to_owned()).or_default().push(key),
+                _ => return Err((index + 1, "the name lacks its application, as in live/cam1 KEY (or * KEY for all)")),
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Whether nobody may without a key.
+    pub fn are_needed(&self) -> bool {
+        !self.open
+    }
+
+    /// The keys for a stream: its own, its application's, and those for all. Whoever has a key for many streams has
+    /// it for each of them, so that no other spelling of a name makes a difference.
+    pub fn of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Secret> + Clone + use<'a> {
+        let app = name.split('/').next().unwrap_or_default();
+        let named = [name.to_owned(), format!("{app}/*")].map(|name| self.by_name.get(&name));
+        named.into_iter().flatten().flatten().chain(&self.common)
+    }
+
+    /// Every key.
+    pub fn all(&self) -> impl Iterator<Item = &Secret> {
+        self.by_name.values().flatten().chain(&self.common)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_by_name_by_application_and_for_all() {
+        let text = "# cameras\n\nlive/cam1  one\n/live/cam1 uno\nlive/* some\n* any\r\nlive/caf\u{e9} accent\n";
+        let keys = Keys::parse(text).unwrap();
+        let fits = |name: &str, key: &str| is_among(key, keys.of(name));
+        assert!(["one", "uno", "some", "any"].iter().all(|key| fits("live/cam1", key)));
+        assert!(fits("live/cam2", "some") && fits("gortmp/a/b", "any") && fits("live/caf\u{e9}", "accent"));
+        assert!(!fits("live/cam2", "one") && !fits("gortmp/a", "some") && !fits("live/cam1", "on"));
+        assert_eq!(keys.all().count(), 5);
+    }
+
+    #[test]
+    fn bad_lines_are_named_and_not_shown() {
+        for (text, line) in [("live/cam", 1), ("# x\nlive/cam a b", 2), ("cam key", 1)] {
+            let (at, reason) = Keys::parse(text).unwrap_err();
+            assert_eq!(at, line);
+            assert!(reason.contains("KEY"), "{reason}");
+        }
+        let missing = Permission { key_file: Some("/nonexistent/keys".into()), ..Permission::default() };
+        assert!(Keys::load(&missing).unwrap_err().to_string().contains("/nonexistent/keys"));
+    }
+
+    #[test]
+    fn a_file_without_keys_lets_nobody_in() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let permission = Permission { key_file: Some(file.path().to_owned()), ..Permission::default() };
+        let keys = Keys::load(&permission).unwrap();
+        assert!(keys.are_needed() && keys.of("live/cam").next().is_none());
+        std::fs::write(file.path(), vec![b'#'; limits::KEY_FILE_BYTES as usize + 1]).unwrap();
+        assert!(Keys::load(&permission).unwrap_err().to_string().contains("limit"));
+        assert!(!Keys::load(&Permission::default()).unwrap().are_needed());
+    }
+}

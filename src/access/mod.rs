@@ -1,0 +1,325 @@
+//! Who may publish and who may play: keys, signed links, address rules.
+//!
+//! Every question is asked here, and each answer is a [`Denied`] with one reason for the log and the client. A key may
+//! come in three ways: as `?key=…` behind the stream's name or in the server URL, as `user:password@` in answer to a
+//! challenge at `connect` ([`challenge`]), or, for playing, as the signature of a link that expires ([`link`]).
+//!
+//! Addresses are looked at before keys. With neither keys nor rules everybody may do everything.
+
+mod challenge;
+mod keys;
+pub mod link;
+mod rules;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::RwLock;
+
+use challenge::{Answer, Challenge};
+pub use keys::Secret;
+use keys::{Digest, Keys};
+pub use rules::{Rule, RuleKind};
+
+use crate::error::Result;
+use crate::session::StreamPath;
+
+/// What may be done with a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Send it.
+    Publish,
+    /// Get it.
+    Play,
+}
+
+/// The settings for one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permission {
+    /// A key for all streams.
+    pub key: Option<Secret>,
+    /// A file of keys, a line `APP/NAME KEY` for each; `APP/*` and `*` stand for all names.
+    pub key_file: Option<PathBuf>,
+    /// Address rules, of which the first that fits decides. Where none fits, everybody may, unless one of the rules
+    /// allows somebody: then it is nobody else.
+    pub rules: Vec<Rule>,
+}
+
+/// The settings for access.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// For publishing.
+    pub publish: Permission,
+    /// For playing.
+    pub play: Permission,
+    /// Ask clients that bring no key to `connect` for a user's name and password, as OBS and ffmpeg know it.
+    /// Those can't bring a key behind the stream's name any more, which comes too late for the question.
+    pub ask_password: bool,
+}
+
+impl AccessConfig {
+    fn permission(&self, verb: Verb) -> &Permission {
+        match verb {
+            Verb::Publish => &self.publish,
+            Verb::Play => &self.play,
+        }
+    }
+
+    /// Whether anybody is kept from doing this.
+    pub fn is_restricted(&self, verb: Verb) -> bool {
+        let permission = self.permission(verb);
+        permission.key.is_some() || permission.key_file.is_some() || !permission.rules.is_empty()
+    }
+}
+
+/// Why somebody may not: for the log and the client, without any key in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied(pub String);
+
+/// Keys of which a client has shown at `connect` that it knows them.
+#[derive(Clone, Debug, Default)]
+pub struct Proven(Vec<Digest>);
+
+/// How a client's `connect` is to be answered.
+#[derive(Debug)]
+pub enum Admission {
+    /// It may come in. What it may do is asked later.
+    Welcome(Proven),
+    /// Refuse it with this description, upon which it comes back with an answer.
+    Ask(String),
+    /// Refuse it with this description: its answer was wrong.
+    Wrong(String),
+}
+
+/// The rules in force.
+#[derive(Debug)]
+pub struct Access {
+    config: AccessConfig,
+    keys: RwLock<Arc<Loaded>>,
+    challenge: Challenge,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    publish: Keys,
+    play: Keys,
+}
+
+impl Loaded {
+    fn new(config: &AccessConfig) -> Result<Self> {
+        Ok(Self { publish: Keys::load(&config.publish)?, play: Keys::load(&config.play)? })
+    }
+}
+
+impl Access {
+    /// Reads the key files.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] that names the file and its line.
+    pub fn new(config: AccessConfig) -> Result<Self> {
+        let loaded = Loaded::new(&config)?;
+        Ok(Self { config, keys: RwLock::new(Arc::new(loaded)), challenge: Challenge::new()? })
+    }
+
+    /// Reads the key files again. What runs goes on, whatever they say now.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); then the keys stay as they were.
+    pub fn reload(&self) -> Result<()> {
+        let loaded = Loaded::new(&self.config)?;
+        *self.keys.write() = Arc::new(loaded);
+        Ok(())
+    }
+
+    /// How to answer a `connect` for this path; the name may be missing there.
+    pub fn admit(&self, path: &StreamPath, ip: IpAddr) -> Admission {
+        let needs_key = |verb| {
+            let permission = self.config.permission(verb);
+            permission.key.is_some() || permission.key_file.is_some()
+        };
+        let is_signed = ["key", "sign"].iter().any(|key| path.query_value(key).is_some());
+        if !self.config.ask_password || is_signed || !(needs_key(Verb::Publish) || needs_key(Verb::Play)) {
+            return Admission::Welcome(Proven::default());
+        }
+        let now = SystemTime::now();
+        match Answer::new(path) {
+            None => Admission::Ask(challenge::NEEDED.to_owned()),
+            Some(answer) if answer.response.is_empty() => Admission::Ask(self.challenge.ask(&answer.user, ip, now)),
+            Some(answer) => {
+                let loaded = self.keys.read().clone();
+                let keys = loaded.publish.all().chain(loaded.play.all());
+                let is_fresh = self.challenge.is_ours(&answer, ip, now);
+                let known = keys.filter(|key| is_fresh && self.challenge.is_answered_with(&answer, key));
+                let proven: Vec<_> = known.map(Secret::digest).collect();
+                if proven.is_empty() {
+                    Admission::Wrong(challenge::FAILED.to_owned())
+                } else {
+                    Admission::Welcome(Proven(proven))
+                }
+            }
+        }
+    }
+
+    /// Whether a client at that address may do that with the stream, or file, that it named.
+    ///
+    /// # Errors
+    /// [`Denied`] with the reason.
+    pub fn check(&self, verb: Verb, path: &StreamPath, ip: IpAddr, proven: &Proven) -> Result<(), Denied> {
+        let doing = match verb {
+            Verb::Publish => "publishing",
+            Verb::Play => "playing",
+        };
+        if !rules::allow(&self.config.permission(verb).rules, ip) {
+            return Err(Denied(format!("{doing} is not allowed from {}", ip.to_canonical())));
+        }
+        let loaded = self.keys.read().clone();
+        let keys = match verb {
+            Verb::Publish => &loaded.publish,
+            Verb::Play => &loaded.play,
+        };
+        if !keys.are_needed() {
+            return Ok(());
+        }
+        let name = format!("{}/{}", path.app, path.live_name());
+        let fitting = keys.of(&name);
+        if fitting.clone().any(|key| proven.0.contains(&key.digest())) {
+            return Ok(());
+        }
+        let link = link::Link::of(path).filter(|_| verb == Verb::Play);
+        match (path.query_value("key"), link) {
+            (Some(key), _) => {
+                if keys::is_among(&key, fitting) {
+                    return Ok(());
+                }
+                Err(Denied(format!("{doing} {} needs another key", name.escape_debug())))
+            }
+            (None, Some(link)) => link.check(&name, fitting, SystemTime::now()).map_err(|why| Denied(why.to_owned())),
+            (None, None) => {
+                let hint = "put ?key=KEY behind the stream's name";
+                Err(Denied(format!("{doing} {} needs a key: {hint}", name.escape_debug())))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+
+    fn path(app: &str, name: &str) -> StreamPath {
+        StreamPath::new(app, name).unwrap()
+    }
+
+    fn access(publish: Permission, play: Permission) -> Access {
+        Access::new(AccessConfig { publish, play, ask_password: false }).unwrap()
+    }
+
+    fn with_key(key: &str) -> Permission {
+        Permission { key: Some(Secret::new(key)), ..Permission::default() }
+    }
+
+    fn may(access: &Access, verb: Verb, app: &str, name: &str) -> bool {
+        access.check(verb, &path(app, name), HERE, &Proven::default()).is_ok()
+    }
+
+    #[test]
+    fn without_settings_everybody_may() {
+        let open = access(Permission::default(), Permission::default());
+        assert!(may(&open, Verb::Publish, "live", "cam") && may(&open, Verb::Play, "live", "cam?key=x"));
+        assert!(!AccessConfig::default().is_restricted(Verb::Play));
+    }
+
+    #[test]
+    fn a_key_counts_behind_the_name_and_in_the_server_url_and_for_its_verb_only() {
+        let access = access(with_key("s3cret"), Permission::default());
+        for (app, name, expected) in [
+            ("live", "cam?key=s3cret", true),
+            ("live?key=s3cret", "cam", true),
+            ("live", "cam?key=s3cre%74", true),
+            ("live?key=s3cret", "cam?key=wrong", false),
+            ("live", "cam?key=S3cret", false),
+            ("live", "cam?key=", false),
+            ("live", "cam", false),
+        ] {
+            assert_eq!(may(&access, Verb::Publish, app, name), expected, "{app} + {name}");
+        }
+        assert!(may(&access, Verb::Play, "live", "cam"));
+    }
+
+    #[test]
+    fn refusals_say_what_is_missing_and_show_no_key() {
+        let access = access(with_key("s3cret"), Permission::default());
+        for (name, expected) in [("cam?key=guess", "needs another key"), ("cam", "?key=KEY")] {
+            let denied = access.check(Verb::Publish, &path("live", name), HERE, &Proven::default()).unwrap_err().0;
+            assert!(denied.contains(expected) && !denied.contains("guess"), "{denied}");
+        }
+        assert!(!format!("{access:?}").contains("s3cret"), "not even in a dump");
+    }
+
+    #[test]
+    fn addresses_come_before_keys() {
+        let rules = vec![RuleKind::Deny.rule("192.0.2.0/24").unwrap()];
+        let access = access(Permission { rules, ..with_key("k") }, Permission::default());
+        let denied = access.check(Verb::Publish, &path("live", "cam?key=k"), HERE, &Proven::default());
+        assert_eq!(denied, Err(Denied("publishing is not allowed from 192.0.2.7".to_owned())));
+    }
+
+    #[test]
+    fn a_key_file_that_becomes_bad_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("keys");
+        std::fs::write(&file, "live/cam one\n").unwrap();
+        let access =
+            access(Permission { key_file: Some(file.clone()), ..Permission::default() }, Permission::default());
+        std::fs::write(&file, "live/cam two\n").unwrap();
+        assert!(may(&access, Verb::Publish, "live", "cam?key=one"), "not read yet");
+        access.reload().unwrap();
+        assert!(may(&access, Verb::Publish, "live", "cam?key=two"));
+        std::fs::write(&file, "nonsense\n").unwrap();
+        assert!(access.reload().is_err());
+        assert!(may(&access, Verb::Publish, "live", "cam?key=two"));
+    }
+
+    #[test]
+    fn a_link_opens_what_it_names_until_it_expires() {
+        let access = access(with_key("other"), with_key("s3cret"));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let signed = |name: &str, expires: u64| {
+            format!("{name}?expires={expires}&sign={}", link::sign(&Secret::new("s3cret"), "live/cam", expires))
+        };
+        assert!(may(&access, Verb::Play, "live", &signed("cam", now + 60)));
+        assert!(may(&access, Verb::Play, "live", &signed("cam.flv", now + 60)), "another spelling of the same");
+        assert!(!may(&access, Verb::Play, "live", &signed("cam", now - 1)));
+        assert!(!may(&access, Verb::Play, "live", &signed("other", now + 60)));
+        assert!(!may(&access, Verb::Publish, "live", &signed("cam", now + 60)), "links are for playing");
+    }
+
+    #[test]
+    fn who_answers_the_challenge_needs_no_key_behind_the_name() {
+        let config = AccessConfig { publish: with_key("pass"), ask_password: true, ..AccessConfig::default() };
+        let access = Access::new(config).unwrap();
+        assert!(matches!(access.admit(&path("live?key=pass", ""), HERE), Admission::Welcome(_)));
+        let Admission::Ask(first) = access.admit(&path("live", ""), HERE) else { panic!() };
+        assert!(first.contains("code=403 need auth; authmod=adobe"), "{first}");
+        let Admission::Ask(second) = access.admit(&path("live?authmod=adobe&user=eve", ""), HERE) else { panic!() };
+        for (password, welcome) in [("pass", true), ("other", false)] {
+            let query = challenge::tests::answer(&second, "eve", password);
+            let admission = access.admit(&path(&format!("live?{query}"), ""), HERE);
+            let Admission::Welcome(proven) = admission else {
+                assert!(!welcome && matches!(admission, Admission::Wrong(_)));
+                continue;
+            };
+            assert!(welcome);
+            assert!(access.check(Verb::Publish, &path("live", "cam"), HERE, &proven).is_ok());
+            let elsewhere = IpAddr::from([192, 0, 2, 8]);
+            assert!(
+                matches!(access.admit(&path(&format!("live?{query}"), ""), elsewhere), Admission::Wrong(_)),
+                "an answer is of use to who was asked"
+            );
+        }
+    }
+}

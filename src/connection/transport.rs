@@ -1,0 +1,260 @@
+//! The socket of a connection, with or without TLS between it and what is above.
+//!
+//! One thread reads, and waits; several send, and never wait. A TLS connection is one state machine for both ways, so
+//! it lies under a lock, which is never held while something waits for the network.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
+use rustls::{ServerConfig, ServerConnection};
+
+use crate::error::{Error, Result};
+use crate::limits;
+
+/// How often a socket whose reading was stopped is looked at while its peer has not hung up.
+const DRAIN_PAUSE: Duration = Duration::from_millis(10);
+
+/// A connected socket.
+#[derive(Debug)]
+pub struct Transport {
+    socket: TcpStream,
+    tls: Option<Box<Mutex<ServerConnection>>>,
+}
+
+impl Transport {
+    /// Sets an accepted socket up; with TLS if there is a configuration for it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system does not want to.
+    pub fn new(socket: TcpStream, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
+        let setup = || {
+            socket.set_nodelay(true)?;
+            socket.set_write_timeout(Some(limits::WRITE_STALL))?;
+            rustix::net::sockopt::set_socket_keepalive(&socket, true)?;
+            rustix::net::sockopt::set_socket_send_buffer_size(&socket, limits::SEND_BUFFER_BYTES)?;
+            io::Result::Ok(())
+        };
+        setup().map_err(|error| Error::io("setting up a connection", error))?;
+        let start = |config| {
+            let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
+            tls.set_buffer_limit(Some(limits::TLS_BUFFER_BYTES));
+            io::Result::Ok(Box::new(Mutex::new(tls)))
+        };
+        let tls = tls.map(start).transpose().map_err(|error| Error::io("starting TLS", error))?;
+        Ok(Self { socket, tls })
+    }
+
+    /// Waits for bytes; none at the end.
+    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &self.tls else { return (&self.socket).read(buffer) };
+        loop {
+            match self.read_tls(&mut tls.lock(), buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            self.wait(PollFlags::IN, None);
+        }
+    }
+
+    /// What there is to read without waiting.
+    fn read_tls(&self, tls: &mut ServerConnection, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match tls.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            if tls.read_tls(&mut Unwaiting(&self.socket))? == 0 {
+                // Without the end that TLS knows, which hardly any client sends.
+                return Ok(0);
+            }
+            let result = tls.process_new_packets();
+            // Answers of the handshake, or an alert that says what was wrong.
+            self.push_out(tls)?;
+            result.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}")))?;
+        }
+    }
+
+    /// Waits until then for something to read, an end or an error among it; says whether there is.
+    pub(super) fn has_something(&self, until: Instant) -> bool {
+        if let Some(tls) = &self.tls {
+            // Asked for nothing, it says whether there is any.
+            let there = tls.lock().process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() > 0);
+            if there {
+                return true;
+            }
+        }
+        self.wait(PollFlags::IN, Some(until))
+    }
+
+    /// How many bytes were taken, without waiting.
+    pub(super) fn send(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(tls) = &self.tls else {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            return unless_full(|| sendmsg(&self.socket, pieces, &mut SendAncillaryBuffer::default(), flags));
+        };
+        let mut tls = tls.lock();
+        let (mut pieces, mut taken) = (pieces.to_vec(), 0);
+        let mut left = &mut pieces[..];
+        loop {
+            self.push_out(&mut tls)?;
+            if left.is_empty() || tls.wants_write() || tls.is_handshaking() {
+                return Ok(taken);
+            }
+            let count = tls.writer().write_vectored(left)?;
+            IoSlice::advance_slices(&mut left, count);
+            taken += count;
+        }
+    }
+
+    /// Whether something that was taken has still to go out.
+    pub(super) fn has_pending(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.lock().wants_write())
+    }
+
+    /// Sends what was taken and is still here; says whether any of it went.
+    pub(super) fn flush_pending(&self) -> io::Result<bool> {
+        self.tls.as_ref().map_or(Ok(false), |tls| self.push_out(&mut tls.lock()))
+    }
+
+    fn push_out(&self, tls: &mut ServerConnection) -> io::Result<bool> {
+        let mut any = false;
+        while tls.wants_write() {
+            match tls.write_tls(&mut Unwaiting(&self.socket)) {
+                Ok(count) => any |= count > 0,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(any)
+    }
+
+    /// Waits for room to send, for a while.
+    pub(super) fn wait_for_room(&self, at_most: Duration) {
+        self.wait(PollFlags::OUT, Some(Instant::now() + at_most));
+    }
+
+    fn wait(&self, what: PollFlags, until: Option<Instant>) -> bool {
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let timeout =
+                left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
+            match poll(&mut [PollFd::new(&self.socket, what)], timeout.as_ref()) {
+                Ok(0) => return false,
+                Err(Errno::INTR) => {}
+                // Errors show in what is done next.
+                Ok(_) | Err(_) => return true,
+            }
+        }
+    }
+
+    /// Ends this side: the peer reads what is on its way and then the end.
+    pub(super) fn finish(&self) {
+        if let Some(tls) = &self.tls {
+            let mut tls = tls.lock();
+            tls.send_close_notify();
+            let _ = self.push_out(&mut tls);
+        }
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Makes who reads, or will, find the end.
+    pub(super) fn stop_reading(&self) {
+        let _ = self.socket.shutdown(Shutdown::Read);
+    }
+
+    /// Ends both sides; who reads wakes up.
+    pub(super) fn shutdown(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Reads and throws away until the peer hangs up, for that long at most.
+    pub(super) fn drain(&self, at_most: Duration) -> io::Result<()> {
+        let until = Instant::now() + at_most;
+        let mut unread = vec![0; 4096];
+        while self.wait(PollFlags::IN, Some(until)) {
+            // A socket whose reading was stopped says at once that it has nothing, and so whether the peer has hung up
+            // is asked of the system.
+            if (&self.socket).read(&mut unread)? == 0 {
+                if self.socket.peer_addr().is_err() || Instant::now() >= until {
+                    break;
+                }
+                std::thread::sleep(DRAIN_PAUSE);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long sent bytes may stay unacknowledged, or unread by a peer that has no room for them, before
+    /// the system ends the connection; for ever if `None`.
+    pub(super) fn set_user_timeout(&self, timeout: Option<Duration>) {
+        let milliseconds = timeout.map_or(0, |timeout| timeout.as_millis() as u32);
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&self.socket, milliseconds) {
+            log::debug!("setting a timeout: {error}");
+        }
+    }
+}
+
+/// For the handshake, which is over before anything else is sent: it waits.
+impl Write for &Transport {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.tls.is_none() {
+            return (&self.socket).write(bytes);
+        }
+        let until = Instant::now() + limits::WRITE_STALL;
+        loop {
+            let taken = self.send(&[IoSlice::new(bytes)])?;
+            if taken > 0 || bytes.is_empty() {
+                return Ok(taken);
+            }
+            if !self.wait(PollFlags::OUT, Some(until)) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A socket that says "would block" where it would.
+struct Unwaiting<'a>(&'a TcpStream);
+
+impl Read for Unwaiting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (count, _) = recv(self.0, buffer, RecvFlags::DONTWAIT)?;
+        Ok(count)
+    }
+}
+
+impl Write for Unwaiting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(self.0, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        Ok(sendmsg(self.0, pieces, &mut SendAncillaryBuffer::default(), flags)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A full socket has taken nothing.
+fn unless_full(mut send: impl FnMut() -> rustix::io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match send() {
+            Err(Errno::INTR) => {}
+            Err(error) if error == Errno::AGAIN => return Ok(0),
+            result => return Ok(result?),
+        }
+    }
+}

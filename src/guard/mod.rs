@@ -1,0 +1,12 @@
+//! What keeps a crowd of clients within bounds that none of them sees alone: bytes held together, things done in a
+//! second, lines in the log.
+
+mod budget;
+mod complaints;
+mod panics;
+mod rate;
+
+pub use budget::{Budget, Share};
+pub use complaints::Complaints;
+pub use panics::{log_panics, survive};
+pub use rate::Bucket;

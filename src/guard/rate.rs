@@ -1,0 +1,53 @@
+//! How often something may happen.
+
+use std::time::Instant;
+
+/// A token bucket: so many at once, and so many a second after that.
+#[derive(Debug)]
+pub struct Bucket {
+    size: f64,
+    per_second: f64,
+    left: f64,
+    /// When the tokens were last counted.
+    counted: Option<Instant>,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub fn new(size: u32, per_second: u32) -> Self {
+        Self { size: size.into(), per_second: per_second.into(), left: size.into(), counted: None }
+    }
+
+    /// Takes a token; says whether there was one.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let since = self.counted.map_or(0.0, |counted| now.saturating_duration_since(counted).as_secs_f64());
+        self.counted = Some(self.counted.map_or(now, |counted| counted.max(now)));
+        self.left = (self.left + since * self.per_second).min(self.size);
+        let is_there = self.left >= 1.0;
+        if is_there {
+            self.left -= 1.0;
+        }
+        is_there
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn so_many_at_once_and_so_many_a_second() {
+        let (mut bucket, now) = (Bucket::new(3, 2), Instant::now());
+        let mut taken = |milliseconds| {
+            let now = now + Duration::from_millis(milliseconds);
+            std::iter::repeat_with(|| bucket.take(now)).take_while(|there| *there).count()
+        };
+        assert_eq!(taken(0), 3);
+        assert_eq!(taken(400), 0);
+        assert_eq!(taken(500), 1);
+        assert_eq!(taken(60_000), 3, "it does not overflow");
+        assert_eq!(taken(0), 0, "a clock that goes back gives nothing");
+    }
+}

@@ -1,0 +1,64 @@
+//! The certificate for RTMPS, and how it is renewed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::error::{Error, Result};
+
+/// A certificate with its key, read from two PEM files.
+#[derive(Debug)]
+pub struct Certificate {
+    chain: PathBuf,
+    key: PathBuf,
+    config: RwLock<Arc<ServerConfig>>,
+}
+
+impl Certificate {
+    /// Reads them: `chain` has the server's own certificate first.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the file.
+    pub fn load(chain: &Path, key: &Path) -> Result<Self> {
+        let config = RwLock::new(read(chain, key)?);
+        Ok(Self { chain: chain.to_owned(), key: key.to_owned(), config })
+    }
+
+    /// Reads them again, for connections to come.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); then it stays as it was.
+    pub fn reload(&self) -> Result<()> {
+        *self.config.write() = read(&self.chain, &self.key)?;
+        Ok(())
+    }
+
+    /// For a connection.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.config.read().clone()
+    }
+}
+
+fn read(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
+    let bad = |what: &str, file: &Path, error: &dyn std::fmt::Display| {
+        Error::Config(format!("{what} in {}: {error}", file.display()).into())
+    };
+    let certificates = CertificateDer::pem_file_iter(chain)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| bad("the TLS certificate", chain, &error))?;
+    if certificates.is_empty() {
+        return Err(bad("the TLS certificate", chain, &"there is none in it"));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| bad("the TLS key", key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_no_client_auth())
+        .and_then(|builder| builder.with_single_cert(certificates, secret))
+        .map_err(|error| bad("the TLS certificate and its key", chain, &error))?;
+    Ok(Arc::new(config))
+}
