@@ -29,8 +29,8 @@ Usage: gortmp [OPTIONS]        (* may be repeated; defaults in brackets)
  -d --video-dir DIR            folder of the FLV files [video]
     --live-app NAME *          application for live streams [live]
     --vod-app NAME             application for files [gortmp]
-    --gop-cache on|off         start players at the last key frame [on]; a player
-                               chooses for itself: ?gop=0 or ?gop=1 in its URL
+    --gop-cache on|off         start players at the last key frame [on]; each
+                               may choose: ?gop=0 or ?gop=1 behind the name
     --replace-publisher WHEN   a second publisher takes over a name: never,
                                from one silent for 5 s (idle), always [idle]
     --republish-grace SECS     keep players when their publisher goes [10]
@@ -43,8 +43,8 @@ Access: open to all without these; SIGHUP reads the files again
     --play-key KEY             the same for playing, and --play-key-file FILE
     --ask-password             the key comes as password in user:password@HOST
     --allow-publish CIDR *     who may publish, by address, and --deny-publish;
-    --allow-play CIDR *        who may play, and --deny-play: the first that fits
-                               decides; who fits none may if there is no allow
+    --allow-play CIDR *        who may play, and --deny-play: the first that
+                               fits decides; who fits none may without any allow
     --tls-listen ADDR *        RTMPS, with --tls-cert PEM and --tls-key PEM
 Limits
     --max-connections N        clients [8192, or as many as files may be open]

@@ -14,7 +14,9 @@ pub fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let text = info.payload_as_str().unwrap_or("no reason given").escape_debug();
-        log::error!("a defect: thread \"{}\" panicked at {place}: {text}", thread.name().unwrap_or("?"));
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        let (name, text) = (thread.name().unwrap_or("?"), text.unwrap_or("no reason given").escape_debug());
+        log::error!("a defect: thread \"{name}\" panicked at {place}: {text}");
     }));
 }

@@ -85,7 +85,7 @@ impl Cache {
         let others: usize = self.headers.values().map(|header| header.packet.payload.len()).sum();
         let fits = length <= limits::SEQUENCE_HEADER_BYTES && others + length <= limits::SEQUENCE_HEADERS_BYTES;
         if fits && self.headers.len() < limits::SEQUENCE_HEADERS {
-            self.headers.insert(slot.clone(), message.clone());
+            self.headers.insert(slot, message.clone());
             if !self.hold() {
                 self.headers.remove(&slot);
             }
