@@ -25,7 +25,7 @@
 //!
 //! | level | module | job |
 //! |---|---|---|
-//! | 0 | [`error`], [`limits`], [`stats`], [`guard`] | one error enum; every cap with its unit and reason; counters; what many may take together |
+//! | 0 | [`error`], [`limits`], [`stats`], then [`guard`] | one error enum; every cap with its unit and reason; counters; what many may take together |
 //! | 1 | [`amf`], [`media`], [`tls`] | values on the wire; one media message, its time, what its first bytes say; the certificate |
 //! | 2 | [`rtmp`], [`flv`] | the two wire formats, over `Read` and `Write`; neither knows the other |
 //! | 3 | [`session`] | the protocol's state machine: a message in, actions out; no socket, thread or clock |

@@ -122,9 +122,8 @@ pub const PLAYER_QUEUE_CAP_BYTES: usize = 64 * 1024 * 1024;
 /// How long a message may wait for a slow player before the player skips to the next key frame.
 pub const PLAYER_QUEUE_AGE: Duration = Duration::from_secs(8);
 
-/// Bytes of answers and of a played file that may wait for a peer: one that goes on asking without
-/// reading is cut off here. A file player waits long before.
-pub const REPLY_QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of answers that may wait for a peer: one that goes on asking without reading is cut off here.
+pub const REPLY_QUEUE_BYTES: usize = 256 * 1024;
 
 /// Bytes of a played file that may wait for a player's socket before the file is read on.
 pub const FILE_AHEAD_BYTES: usize = 128 * 1024;

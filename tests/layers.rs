@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Modules of a level may import from those above them in this table, and from their own module.
 const LEVELS: &[&[&str]] = &[
-    &["error", "limits", "stats", "guard"],
+    &["error", "limits", "stats"],
+    &["guard"],
     &["amf", "media", "tls"],
     &["rtmp", "flv"],
     &["session"],

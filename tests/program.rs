@@ -157,8 +157,12 @@ fn a_signal_ends_it_promptly_with_everyone_connected() {
         assert_eq!(server.wait(), Some(0), "{signal}");
         assert!(before.elapsed() < Duration::from_secs(3), "{signal}: {:?}", before.elapsed());
         server.wait_for_log("stopping");
-        while player.next_event().is_ok() {}
-        assert!(publisher.next_event().is_err());
+        assert_eq!(next_status(&mut player), "NetStream.Play.UnpublishNotify");
+        assert_eq!(next_status(&mut player), "NetStream.Play.Stop");
+        assert!(player.next_event().is_err(), "and then the end");
+        assert_eq!(next_status(&mut publisher), "NetStream.Unpublish.Success");
+        assert_eq!(next_status(&mut publisher), "NetConnection.Connect.AppShutdown");
+        assert!(publisher.next_event().is_err(), "and then the end");
     }
 }
 

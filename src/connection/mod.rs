@@ -6,6 +6,7 @@ mod file_play;
 mod outgoing;
 mod peer;
 mod playing;
+mod queue;
 mod reading;
 mod transport;
 
@@ -179,12 +180,13 @@ impl Connection {
     }
 }
 
-/// Whether a message makes the server do or answer something, so that a flood of it costs more than reading it.
+/// Whether a message makes the server do something, so that a flood of it costs more than reading it. To answer a ping
+/// costs no more.
 fn asks_for_something(message: &Message) -> bool {
-    use crate::rtmp::user_control::UserControl::{PingRequest, SetBufferLength};
+    use crate::rtmp::user_control::UserControl::SetBufferLength;
     match message {
         Message::Command(_) | Message::SetPeerBandwidth { .. } => true,
-        Message::UserControl(event) => matches!(event, PingRequest(_) | SetBufferLength { .. }),
+        Message::UserControl(event) => matches!(event, SetBufferLength { .. }),
         _ => false,
     }
 }

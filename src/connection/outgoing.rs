@@ -4,19 +4,19 @@
 //! through here, so that order is kept and no message is cut in two by another. What the socket does not
 //! take at once stays in the queue, and the connection's lane tries again until it is gone.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::queue::{Content, Queue, Slices};
 use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::live::{Backlog, LiveMessage, PLAYER_STREAM_ID};
 use crate::media::Packet;
-use crate::rtmp::chunk::{ChunkHeaders, ChunkWriter};
+use crate::rtmp::chunk::ChunkWriter;
 use crate::rtmp::message::media_message;
 use crate::session::Reply;
 
@@ -26,9 +26,6 @@ const SLICES: usize = 64;
 /// The same of replies and files, which come in few pieces. Connections' own threads send these, and each stack
 /// keeps the pages that it has touched.
 const OWN_SLICES: usize = 8;
-
-/// Room for entries that an empty queue keeps.
-const ENTRIES_KEPT: usize = 8;
 
 /// How often who waits for the socket looks whether it still has to.
 const LOOK_UP: Duration = Duration::from_millis(50);
@@ -40,99 +37,9 @@ pub(super) struct Outgoing {
     queue: Mutex<Queue>,
 }
 
-#[derive(Debug)]
-struct Queue {
-    writer: ChunkWriter,
-    entries: VecDeque<Entry>,
-    /// Bytes of the first entry that the socket has taken.
-    begun: usize,
-    waiting: usize,
-    /// Those of them that aren't shared with other players.
-    own: usize,
-    sent: u64,
-    /// When the socket last took something, or had nothing to take.
-    progress: Instant,
-    /// It did not take all of what it was offered last.
-    is_full: bool,
-    broken: bool,
-    /// Nothing more will be sent.
-    finished: bool,
-    /// A lane has promised to flush.
-    retried: bool,
-    /// The transport holds something that it could not send yet.
-    pending: bool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    content: Content,
-    /// Bytes on the wire.
-    length: usize,
-    /// When it was queued.
-    since: Instant,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// On [`PLAYER_STREAM_ID`].
-    Live(Arc<LiveMessage>),
-    /// On another message stream, which needs headers of its own.
-    LiveOn(u32, Box<ChunkHeaders>, Arc<LiveMessage>),
-    /// Anything else.
-    Own(Vec<u8>),
-}
-
-impl Content {
-    fn live(stream_id: u32, message: &Arc<LiveMessage>) -> Self {
-        match stream_id {
-            PLAYER_STREAM_ID => Self::Live(message.clone()),
-            _ => Self::LiveOn(stream_id, Box::new(message.headers_for(stream_id)), message.clone()),
-        }
-    }
-
-    fn length(&self) -> usize {
-        match self {
-            Self::Live(message) | Self::LiveOn(_, _, message) => message.wire_length(),
-            Self::Own(bytes) => bytes.len(),
-        }
-    }
-
-    /// Calls `with` for each piece until it says no.
-    fn pieces<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
-        match self {
-            Self::Live(message) => message.pieces(message.headers()).all(with),
-            Self::LiveOn(_, headers, message) => message.pieces(headers).all(with),
-            Self::Own(bytes) => std::iter::once(&bytes[..]).all(with),
-        }
-    }
-
-    /// The message, if it is part of a live play on that message stream.
-    fn live_on(&self, stream_id: u32) -> Option<&LiveMessage> {
-        match self {
-            Self::Live(message) if stream_id == PLAYER_STREAM_ID => Some(message),
-            Self::LiveOn(id, _, message) if stream_id == *id => Some(message),
-            _ => None,
-        }
-    }
-}
-
 impl Outgoing {
     pub fn new(transport: Transport) -> Self {
-        let queue = Queue {
-            writer: ChunkWriter::new(),
-            entries: VecDeque::new(),
-            begun: 0,
-            waiting: 0,
-            own: 0,
-            sent: 0,
-            progress: Instant::now(),
-            is_full: false,
-            broken: false,
-            finished: false,
-            retried: false,
-            pending: false,
-        };
-        Self { transport, queue: Mutex::new(queue) }
+        Self { transport, queue: Mutex::new(Queue::new()) }
     }
 
     /// The socket.
@@ -143,21 +50,21 @@ impl Outgoing {
     /// Queues replies and sends what can be sent. Says whether a lane has to be asked to flush the rest.
     pub fn reply(&self, replies: &[Reply]) -> bool {
         let messages = replies.iter().filter_map(|reply| reply.message.encode(reply.stream_id));
-        self.own(|writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
+        self.own(Content::Reply, |writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
     }
 
     /// The same for packets on a message stream.
     pub fn packets(&self, stream_id: u32, packets: &mut Vec<Packet>) -> bool {
         let messages = packets.drain(..).map(|packet| media_message(packet, stream_id));
-        self.own(|writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
+        self.own(Content::File, |writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
     }
 
-    fn own(&self, write: impl FnOnce(&mut ChunkWriter, &mut Vec<u8>)) -> bool {
+    fn own(&self, kind: fn(Vec<u8>) -> Content, write: impl FnOnce(&mut ChunkWriter, &mut Vec<u8>)) -> bool {
         let mut queue = self.queue.lock();
         let mut bytes = Vec::new();
         write(&mut queue.writer, &mut bytes);
-        queue.push(Content::Own(bytes), Instant::now());
-        if queue.own > limits::REPLY_QUEUE_BYTES {
+        queue.push(kind(bytes), Instant::now());
+        if queue.replies > limits::REPLY_QUEUE_BYTES {
             log::debug!("a peer that asks without reading the answers is cut off");
             queue.broken = true;
         }
@@ -269,156 +176,6 @@ impl Outgoing {
             queue.clear();
             self.transport.shutdown();
         }
-    }
-}
-
-/// What is handed to the socket in one call.
-struct Slices<'r, 'a> {
-    room: &'r mut [IoSlice<'a>],
-    count: usize,
-    bytes: usize,
-}
-
-impl<'r, 'a> Slices<'r, 'a> {
-    fn new(room: &'r mut [IoSlice<'a>]) -> Self {
-        Self { room, count: 0, bytes: 0 }
-    }
-
-    /// Says whether there was room.
-    fn add(&mut self, piece: &'a [u8]) -> bool {
-        let Some(slice) = self.room.get_mut(self.count) else { return false };
-        *slice = IoSlice::new(piece);
-        self.count += 1;
-        self.bytes += piece.len();
-        true
-    }
-
-    fn filled(&self) -> &[IoSlice<'a>] {
-        &self.room[..self.count]
-    }
-}
-
-impl Queue {
-    fn push(&mut self, content: Content, since: Instant) {
-        let length = content.length();
-        if length == 0 || self.broken || self.finished {
-            return;
-        }
-        if self.entries.is_empty() && !self.is_full {
-            self.progress = since;
-        }
-        self.waiting += length;
-        if let Content::Own(_) = content {
-            self.own += length;
-        }
-        self.entries.push_back(Entry { content, length, since });
-    }
-
-    /// Says yes once, when something waits and nobody has promised to flush it.
-    fn promise_retry(&mut self) -> bool {
-        let needed = self.has_something() && !self.retried;
-        self.retried |= needed;
-        needed
-    }
-
-    /// Whether anything has still to go out.
-    fn has_something(&self) -> bool {
-        !self.entries.is_empty() || self.pending
-    }
-
-    /// Whether what comes now may go straight to the socket.
-    fn is_idle(&self) -> bool {
-        self.entries.is_empty() && !self.broken && !self.finished
-    }
-
-    /// Queues messages except for the first bytes of them, which were sent.
-    fn push_rest(&mut self, stream_id: u32, messages: &[Arc<LiveMessage>], mut sent: usize, now: Instant) {
-        for message in messages {
-            let length = message.wire_length();
-            if sent >= length {
-                sent -= length;
-                continue;
-            }
-            self.push(Content::live(stream_id, message), now);
-            self.begun += sent;
-            self.waiting -= sent;
-            sent = 0;
-        }
-    }
-
-    fn write_to<const ROOM: usize>(&mut self, transport: &Transport) {
-        if self.pending && !self.broken {
-            match transport.flush_pending() {
-                Ok(true) => self.progress = Instant::now(),
-                Ok(false) => {}
-                Err(error) => self.broken_by(&error),
-            }
-        }
-        while !self.entries.is_empty() && !self.broken {
-            let mut room = [IoSlice::new(&[]); ROOM];
-            let mut slices = Slices::new(&mut room);
-            let mut skip = self.begun;
-            self.entries.iter().all(|entry| {
-                entry.content.pieces(|piece| {
-                    let rest = piece.get(skip..).unwrap_or_default();
-                    skip -= piece.len() - rest.len();
-                    rest.is_empty() || slices.add(rest)
-                })
-            });
-            let (offered, result) = (slices.bytes, transport.send(slices.filled()));
-            let taken = self.note(offered, result, Instant::now());
-            self.forget(taken);
-            if taken < offered {
-                break;
-            }
-        }
-        self.pending = transport.has_pending();
-    }
-
-    /// Takes note of what a send came to: the number of bytes sent. After an error nothing more will be.
-    fn note(&mut self, offered: usize, result: io::Result<usize>, now: Instant) -> usize {
-        let taken = result.unwrap_or_else(|error| {
-            self.broken_by(&error);
-            0
-        });
-        if taken > 0 {
-            self.progress = now;
-        }
-        self.is_full = taken < offered;
-        self.sent += taken as u64;
-        taken
-    }
-
-    fn broken_by(&mut self, error: &io::Error) {
-        log::debug!("sending: {error}");
-        self.broken = true;
-    }
-
-    /// Takes from the queue what was sent.
-    fn forget(&mut self, bytes: usize) {
-        self.waiting -= bytes;
-        self.begun += bytes;
-        while let Some(front) = self.entries.front() {
-            if self.begun < front.length {
-                break;
-            }
-            self.begun -= front.length;
-            if let Some(Entry { content: Content::Own(bytes), .. }) = self.entries.pop_front() {
-                self.own -= bytes.len();
-            }
-        }
-        if self.entries.is_empty() {
-            // A group of pictures waited once; thousands of players need not keep room for another.
-            self.entries.shrink_to(ENTRIES_KEPT);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.pending = false;
-        self.entries.clear();
-        self.begun = 0;
-        self.waiting = 0;
-        self.own = 0;
     }
 }
 
@@ -560,7 +317,7 @@ mod tests {
         }
         {
             let queue = outgoing.queue.lock();
-            assert_eq!((queue.waiting, queue.own, queue.begun), (0, 0, 0));
+            assert_eq!((queue.waiting, queue.replies, queue.begun), (0, 0, 0));
         }
         assert_eq!(outgoing.stalled(Instant::now()), Duration::ZERO);
         outgoing.transport.shutdown();
