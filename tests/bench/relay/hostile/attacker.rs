@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long sending may block before the attack goes on with something else.
 const SENDING: Duration = Duration::from_secs(1);
 
+/// How long it may take to read what a stalled player has left unread, through a window of next to nothing.
+const UNREAD: Duration = Duration::from_secs(5);
+
 /// How often standing connections are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -132,28 +135,39 @@ impl Attacker {
 
     /// Reads what comes until the server hangs up or for so long; notes how it ended and returns the last bytes.
     pub fn settle(&self, socket: &TcpStream, patience: Duration) -> Vec<u8> {
-        let mut heard = Vec::new();
-        let until = Instant::now() + patience;
-        let is_closed = loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || !self.goes_on() || socket.set_read_timeout(Some(left.min(LOOK))).is_err() {
-                break false;
-            }
-            let mut buffer = [0; 16 * 1024];
-            match { socket }.read(&mut buffer) {
-                Ok(0) => break true,
-                Ok(count) => heard.extend_from_slice(&buffer[..count]),
-                Err(error) if is_timeout(&error) => {}
-                Err(_) => break true,
-            }
-            heard.drain(..heard.len().saturating_sub(64 * 1024));
-        };
+        let (heard, is_closed) = self.listen(socket, patience);
         self.note(match (bytes::is_refusal(&heard), is_closed) {
             (true, _) => Fate::Refused,
             (false, true) => Fate::Closed,
             (false, false) => Fate::Ended,
         });
         heard
+    }
+
+    /// The same where it counts only whether the server has hung up.
+    pub fn settle_closed(&self, socket: &TcpStream, patience: Duration) {
+        let (_, is_closed) = self.listen(socket, patience);
+        self.note(if is_closed { Fate::Closed } else { Fate::Ended });
+    }
+
+    /// The last bytes that come until the server hangs up or for so long, and whether it has hung up.
+    fn listen(&self, mut socket: &TcpStream, patience: Duration) -> (Vec<u8>, bool) {
+        let mut heard = Vec::new();
+        let until = Instant::now() + patience;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.goes_on() || socket.set_read_timeout(Some(left.min(LOOK))).is_err() {
+                return (heard, false);
+            }
+            let mut buffer = [0; 16 * 1024];
+            match socket.read(&mut buffer) {
+                Ok(0) => return (heard, true),
+                Ok(count) => heard.extend_from_slice(&buffer[..count]),
+                Err(error) if is_timeout(&error) => {}
+                Err(_) => return (heard, true),
+            }
+            heard.drain(..heard.len().saturating_sub(64 * 1024));
+        }
     }
 
     /// Keeps connections until the server has closed them, at most for so long. `drip` is called now and then for
@@ -188,7 +202,7 @@ impl Attacker {
             self.rest(Duration::from_secs(1));
         }
         for socket in sockets {
-            self.settle(socket, Duration::from_millis(500));
+            self.settle_closed(socket, UNREAD);
         }
     }
 }

@@ -116,11 +116,11 @@ fn commands(attacker: &mut Attacker) -> io::Result<()> {
         1 => bytes::command(0, 9.0, "FCPublish", Value::Null, vec!["name".into()]),
         _ => message(2, 0, 4, 0, &[0, 6, 0, 0, 0, 1]),
     };
-    let most = if attacker.rounds % 15 == 7 { 40 << 20 } else { 1 << 20 };
+    let most = if attacker.rounds % 15 == 6 { 40 << 20 } else { 1 << 20 };
     let socket = attacker.enter("live")?;
     super::noise::pour(&socket, &question.repeat(400), most);
     attacker.rest(ms(1000));
-    attacker.settle(&socket, SOON);
+    attacker.settle_closed(&socket, SOON);
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! What the server's process holds all the while, and what it logs.
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -168,7 +170,27 @@ impl Watch {
         if lines > LINES_EACH * connections {
             errors.push(format!("the log was flooded: {lines} lines for {connections} connections"));
         }
+        errors.extend((!errors.is_empty()).then(|| self.keep_log()));
         errors
+    }
+
+    /// Keeps the log for who wants to find out what went wrong; says where.
+    fn keep_log(&self) -> String {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile.log");
+        match std::fs::copy(self.server.log_path(), &path) {
+            Ok(_) => format!("the server's log is in {}", path.display()),
+            Err(error) => format!("the server's log could not be kept: {error}"),
+        }
+    }
+
+    /// The lines of the log that are of one connection, at most.
+    pub fn most_lines(&self) -> usize {
+        let mut lines = HashMap::<_, usize>::new();
+        // Time, level and target, then the address in brackets.
+        let log = self.log();
+        let address = |line: &str| Some(line.split_once("] [")?.1.split_once(']')?.0.to_owned());
+        log.lines().filter_map(address).for_each(|address| *lines.entry(address).or_default() += 1);
+        lines.into_values().max().unwrap_or(0)
     }
 
     pub fn log(&self) -> String {
