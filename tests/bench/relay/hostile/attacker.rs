@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 
 use super::Stage;
 use super::bytes;
@@ -18,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long sending may block before the attack goes on with something else.
 const SENDING: Duration = Duration::from_secs(1);
 
-/// How long it may take to read what a stalled player has left unread, through a window of next to nothing.
-const UNREAD: Duration = Duration::from_secs(5);
+/// How long it may take to read what a stalled player has left unread.
+const UNREAD: Duration = Duration::from_secs(3);
 
 /// How often standing connections are looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -202,6 +203,7 @@ impl Attacker {
             self.rest(Duration::from_secs(1));
         }
         for socket in sockets {
+            let _ = set_socket_recv_buffer_size(socket, 1 << 20);
             self.settle_closed(socket, UNREAD);
         }
     }
@@ -224,5 +226,5 @@ fn is_timeout(error: &io::Error) -> bool {
 
 /// Closing this connection is a reset instead of an end.
 pub fn will_reset(socket: &TcpStream) {
-    let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+    let _ = set_socket_linger(socket, Some(Duration::ZERO));
 }

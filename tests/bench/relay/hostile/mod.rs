@@ -40,6 +40,9 @@ const STAYING: [usize; 3] = [6, 4, 4];
 /// Players of the file that take it at once, and in real time.
 const FILMS: [u64; 2] = [2, 3];
 
+/// Threads for each kind of attack: what they cost the server stays below half a core.
+const ATTACKERS: u64 = 2;
+
 const fn stream(number: u32, name: &'static str, bits_per_second: u64, comes_and_goes: bool) -> Stream {
     Stream { number, name, shape: Shape { bits_per_second }, comes_and_goes }
 }
@@ -130,8 +133,13 @@ pub fn run(minutes: f64, dir: &Path) -> Vec<String> {
     let target = Arc::new(attacker::Target { server: address, published, breaches: Default::default() });
     let fates: Vec<_> = kinds().map(|kind| (kind.name, Arc::<Fates>::default())).collect();
     for (index, (kind, (_, fates))) in kinds().zip(&fates).enumerate() {
-        let mut attacker = Attacker::new(target.clone(), index as u64, fates.clone(), stage.clone());
-        others.push(start("attack", move || attacker.run(kind)));
+        for copy in 0..ATTACKERS {
+            let seed = index as u64 * ATTACKERS + copy;
+            let mut attacker = Attacker::new(target.clone(), seed, fates.clone(), stage.clone());
+            // Not in step with the other.
+            attacker.rounds = copy * 7;
+            others.push(start("attack", move || attacker.run(kind)));
+        }
     }
     let groups = [staying, through, passing, films[0].clone(), films[1].clone()];
     watch.attacks(&groups, &fates);
