@@ -6,7 +6,7 @@ case "${1-}" in
 -h | --help)
     cat <<'OUT'
 Usage: bench.sh [OPTIONS] | bench.sh simulate HOURS | bench.sh soak MINUTES
-                          | bench.sh micro [NAME]
+                          | bench.sh hostile MINUTES | bench.sh micro [NAME]
 Puts the same load on gortmp, on nginx with its RTMP module (installed when
 missing; root or sudo) and on a bare loop of sends, one after the other, checks
 every byte that players get, and prints a table with ratios and goals. Takes
@@ -23,7 +23,9 @@ about twenty minutes; everything stays on this machine's loopback.
   --write            put the tables into README.md and the plot into tests/bench
 
 simulate: hours of stream as fast as it goes. soak: players come and go in real
-time. micro: what each step in the life of a message costs alone.
+time. hostile: the same amid attacks of many kinds; fails if any good client
+misses a message or the server keeps anything (fractions of a minute will do).
+micro: what each step in the life of a message costs alone.
 OUT
     exit 0
     ;;
@@ -35,11 +37,11 @@ value_of=
 for argument; do
     case $value_of$argument in
     --rounds | --seconds | --only | --peer) value_of="$argument " ;;
-    --quick | --with-xiu | --with-nms | --write | simulate | soak | micro) ;;
+    --quick | --with-xiu | --with-nms | --write | simulate | soak | hostile | micro) ;;
     "--"*" "*) value_of= ;;
     *)
         case "${1-}" in
-        simulate | soak | micro) ;;
+        simulate | soak | hostile | micro) ;;
         *)
             echo "bench.sh: unknown argument $argument (see bench.sh --help)" >&2
             exit 2
@@ -56,9 +58,9 @@ if [ "${1-}" = micro ]; then
     exec cargo bench --locked --bench micro -- "$@"
 fi
 
-if [ "${1-}" = simulate ] || [ "${1-}" = soak ]; then
-    exec cargo bench --locked --bench relay -- "$@"
-fi
+case "${1-}" in
+simulate | soak | hostile) exec cargo bench --locked --bench relay -- "$@" ;;
+esac
 
 if [ ! -x /usr/sbin/nginx ] || [ ! -e /usr/lib/nginx/modules/ngx_rtmp_module.so ]; then
     echo "bench.sh: installing nginx with its RTMP module" >&2

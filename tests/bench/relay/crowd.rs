@@ -43,10 +43,16 @@ impl Crowd {
 
     /// Lets a player in.
     pub fn join(&mut self, wish: Wish) {
-        let player = Player::connect(wish).expect("the server takes the connection");
+        self.try_join(wish).expect("the server takes the connection");
+    }
+
+    /// The same with a server that may not take it.
+    pub fn try_join(&mut self, wish: Wish) -> std::io::Result<()> {
+        let player = Player::connect(wish)?;
         let data = EventData::new_u64(self.players.len() as u64);
         epoll::add(&self.poll, &player.socket, data, EventFlags::IN).expect("room in the epoll");
         self.players.push(Some(player));
+        Ok(())
     }
 
     /// Lets players in, so many a second, and reads meanwhile.

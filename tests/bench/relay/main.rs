@@ -6,6 +6,7 @@ mod chunks;
 mod content;
 mod crowd;
 mod goals;
+mod hostile;
 mod long;
 mod plan;
 mod player;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         }
         ["simulate", hours] => long::simulate(hours.parse().expect("a number of hours"), videos.path()),
         ["soak", minutes] => long::soak(minutes.parse().expect("a number of minutes"), videos.path()),
+        ["hostile", minutes] => hostile::run(minutes.parse().expect("a number of minutes"), videos.path()),
         options => match Plan::parse(options) {
             Ok(plan) => plan.run(videos.path()),
             Err(error) => vec![error],

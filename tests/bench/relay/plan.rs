@@ -107,7 +107,7 @@ impl Plan {
             .optmulti("", "peer", "another server to measure: {port} stands for its port", "NAME=COMMAND")
             .optflag("", "write", "put the tables into README.md and the plot beside this program")
             .optflag("h", "help", "print this help");
-        let usage = || options.usage("Usage: relay [OPTIONS] | simulate HOURS | soak MINUTES");
+        let usage = || options.usage("Usage: relay [OPTIONS] | simulate HOURS | soak MINUTES | hostile MINUTES");
         let matches = options.parse(arguments).map_err(|error| format!("{error}\n{}", usage()))?;
         if matches.opt_present("help") {
             return Err(usage());

@@ -28,6 +28,8 @@ pub struct Wish {
     pub is_bare: bool,
     /// Stop after `createStream` and stay.
     pub stays_idle: bool,
+    /// The first picture has to be a key frame, with no gap before the first sound.
+    pub is_strict: bool,
 }
 
 /// Where a player is.
@@ -105,9 +107,11 @@ impl Player {
         }
         let mut others = Vec::new();
         let (joined, started, last) = (&mut self.joined, self.started, &mut self.last);
+        let is_strict = self.wish.is_strict.then_some(self.wish.shape);
         self.chunks.feed(bytes, &mut |passed| {
             match passed {
                 Passed::Frame(passed) => {
+                    is_strict.map_or(Ok(()), |shape| check_start(*last, &passed, shape))?;
                     check_order(last, &passed)?;
                     if passed.kind == Kind::Video && is_key_frame(passed.number) {
                         joined.get_or_insert_with(|| nanoseconds() - started);
@@ -169,6 +173,23 @@ impl Player {
             self.writer.write(&raw, &mut bytes);
         }
         self.socket.write_all(&bytes).map_err(|error| error.to_string())
+    }
+}
+
+/// A player starts with a key frame, and no sound behind it is left out.
+fn check_start(last: [Option<Frame>; 2], frame: &Frame, shape: Shape) -> Result<(), String> {
+    let [last_sound, last_picture] = last;
+    match (frame.kind, last_sound, last_picture) {
+        (Kind::Video, _, None) if !is_key_frame(frame.number) => {
+            Err(format!("it began with picture {}, which is no key frame", frame.number))
+        }
+        (Kind::Audio, None, Some(picture))
+            if frame.number > 0
+                && shape.due(Kind::Audio, frame.number - 1) >= shape.due(Kind::Video, picture.number) =>
+        {
+            Err(format!("sound {} came after picture {}: there is a gap", frame.number, picture.number))
+        }
+        _ => Ok(()),
     }
 }
 

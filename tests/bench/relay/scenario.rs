@@ -51,7 +51,7 @@ pub struct Outcome {
 fn wish(server: &Server, name: String, load: Load) -> Wish {
     let shape = Shape { bits_per_second: load.bits_per_second };
     let is_bare = server.target == Target::Bare;
-    Wish { server: server.address, app: "live", name, shape, is_bare, stays_idle: false }
+    Wish { server: server.address, app: "live", name, shape, is_bare, stays_idle: false, is_strict: false }
 }
 
 /// Publishes, plays and counts.

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Which server.
@@ -36,19 +36,24 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     pub target: Target,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Server {
-    /// Starts it with this folder of videos and waits until it listens.
+    /// Starts it with this folder of videos and waits until it listens. Ours logs warnings only.
     pub fn start(target: &Target, videos: &Path) -> Self {
+        Self::start_with(target, videos, &["-q"])
+    }
+
+    /// The same; ours gets these options as well.
+    pub fn start_with(target: &Target, videos: &Path, more: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let address = free_address();
         let port = address.port().to_string();
         let mut command = match target {
             Target::Gortmp(options) => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
-                command.args(["-q", "-l", &address.to_string()]).arg("-d").arg(videos).args(options);
+                command.args(["-l", &address.to_string()]).args(more).arg("-d").arg(videos).args(options);
                 command
             }
             Target::Nginx => nginx(dir.path(), address, videos),
@@ -77,12 +82,27 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(Duration::from_millis(200));
-        Self { child, address, target: target.clone(), _dir: dir }
+        Self { child, address, target: target.clone(), dir }
     }
 
     /// Its resident memory in bytes, read fast enough to do so while it counts.
     pub fn rss(&self) -> u64 {
         rss(self.child.id())
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it logs.
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the state of a child")
     }
 
     /// What its process has used up to now.
