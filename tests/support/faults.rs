@@ -185,3 +185,15 @@ pub fn push_without_end(mut ffmpeg: Command, file: &Path, url: &str) -> Command 
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// An FLV file with that many seconds of big pictures, 25 a second.
+pub fn film(seconds: u32, bytes: usize) -> Vec<u8> {
+    let mut writer = gortmp::flv::Writer::new(Vec::new(), false, true).expect("it can be written");
+    for n in 0..seconds * 25 {
+        let sample = if n % 25 == 0 { KEY } else { INTER };
+        writer
+            .write_packet(&video(n * 40, &numbered(&[sample, &vec![n as u8; bytes]].concat(), n)))
+            .expect("it can be written");
+    }
+    writer.into_inner()
+}
