@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::faults::{is_root, prefixed};
+use crate::faults::{is_root, prefixed, system_tool};
 use crate::support::*;
 
 /// What cuts the way.
@@ -68,7 +68,7 @@ impl Far {
         match cut {
             Cut::Cable => command.args(["ip", "link", "set", "far", "down"]),
             Cut::Firewall => command.args([
-                tool("nft", "nftables").get_program().to_str().expect("a plain name"),
+                system_tool("nft", "nftables").get_program().to_str().expect("a plain path"),
                 "add table inet cut; \
                  add chain inet cut in { type filter hook input priority 0; policy drop; }; \
                  add chain inet cut out { type filter hook output priority 0; policy drop; }",
@@ -101,7 +101,7 @@ impl Network {
     }
 
     fn set_up(&self, there: &Ipv4Addr, id: u32) -> Result<(), String> {
-        let ip = |arguments: &str| run(tool("ip", "iproute2").args(arguments.split(' ')));
+        let ip = |arguments: &str| run(system_tool("ip", "iproute2").args(arguments.split(' ')));
         let pid = self.holder.id();
         let own = std::fs::read_link("/proc/self/ns/net").map_err(|error| error.to_string())?;
         let until = std::time::Instant::now() + PATIENCE;

@@ -175,6 +175,12 @@ pub fn prefixed(mut prefix: Command, command: &Command) -> Command {
     prefix
 }
 
+/// A tool that those without rights don't have on their PATH.
+pub fn system_tool(name: &str, package: &str) -> Command {
+    let path = Path::new("/usr/sbin").join(name);
+    if path.is_file() { Command::new(path) } else { tool(name, package) }
+}
+
 /// ffmpeg pushing a file again and again, at its own pace.
 pub fn push_without_end(mut ffmpeg: Command, file: &Path, url: &str) -> Command {
     ffmpeg.args(["-re", "-stream_loop", "-1", "-i"]).arg(file).args(["-c", "copy", "-f", "flv", url]);
@@ -186,14 +192,41 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// An FLV file with that many seconds of big pictures, 25 a second.
+/// Picture `n` of a [`film`].
+pub fn film_picture(n: u32, bytes: usize) -> Packet {
+    let sample = if n % FILM_RATE == 0 { KEY } else { INTER };
+    video(n * 1_000 / FILM_RATE, &numbered(&[sample, &vec![n as u8; bytes]].concat(), n))
+}
+
+/// Pictures of a [`film`] in a second.
+pub const FILM_RATE: u32 = 25;
+
+/// An FLV file with that many seconds of pictures, each with so many bytes of its own.
 pub fn film(seconds: u32, bytes: usize) -> Vec<u8> {
     let mut writer = gortmp::flv::Writer::new(Vec::new(), false, true).expect("it can be written");
-    for n in 0..seconds * 25 {
-        let sample = if n % 25 == 0 { KEY } else { INTER };
-        writer
-            .write_packet(&video(n * 40, &numbered(&[sample, &vec![n as u8; bytes]].concat(), n)))
-            .expect("it can be written");
+    for n in 0..seconds * FILM_RATE {
+        writer.write_packet(&film_picture(n, bytes)).expect("it can be written");
     }
     writer.into_inner()
+}
+
+/// The server as a user with no rights of its own, to be started with [`Server::start_by`]; `by` may stand between.
+/// That user may look into `dir`.
+pub fn without_rights(dir: &tempfile::TempDir, by: &[&str]) -> Command {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("a folder of ours");
+    // Where the original lies not everyone may look. Written by another process, since one that is started by
+    // another test meanwhile would hold it open, and then it can't be run.
+    let binary = dir.path().join("gortmp");
+    assert!(tool("cp", "coreutils").arg(BINARY).arg(&binary).status().expect("cp runs").success());
+    let mut command = tool("setpriv", "util-linux");
+    if is_root() {
+        // A number of its own, since the system counts the threads of each user together.
+        let id = 100_000 + std::process::id() % 100_000;
+        command.args([&format!("--reuid={id}"), &format!("--regid={id}"), "--clear-groups"]);
+    } else {
+        command.arg("--no-new-privs");
+    }
+    command.args(by).arg(binary);
+    command
 }
