@@ -106,6 +106,11 @@ fn out_of_descriptors_new_clients_are_turned_away_and_old_ones_lose_nothing() {
 }
 
 #[test]
+fn the_last_descriptor_makes_no_difference() {
+    out_of_descriptors(65);
+}
+
+#[test]
 fn out_of_threads_new_clients_are_turned_away_and_old_ones_lose_nothing() {
     let (dir, room) = (videos(8), TempDir::new().unwrap());
     std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();

@@ -52,6 +52,8 @@ impl Connections {
 
     /// Accepts and serves until [`stop`](Self::stop).
     pub fn accept_from(self: &Arc<Self>, listener: &TcpListener) {
+        // When descriptors run out this makes room to turn clients away, who would otherwise wait without a word.
+        let mut spare = listener.try_clone().ok();
         loop {
             let accepted = listener.accept();
             if self.stopping.load(Ordering::Relaxed) {
@@ -59,13 +61,25 @@ impl Connections {
             }
             match accepted {
                 Ok((socket, address)) => {
-                    if let Err(error) = self.serve(socket, address) {
+                    let served = match spare.take().map_or_else(|| listener.try_clone(), Ok) {
+                        Ok(kept) => {
+                            spare = Some(kept);
+                            self.serve(socket, address)
+                        }
+                        Err(error) => {
+                            drop(socket);
+                            spare = listener.try_clone().ok();
+                            Err(crate::Error::io("accepting it", error))
+                        }
+                    };
+                    if let Err(error) = served {
                         self.complain(&format!("[{address}] turned away: {error}"));
                     }
                 }
                 // The client was gone before it was accepted.
                 Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
                 }
+                Err(error) if spare.take().is_some() => log::debug!("the spare descriptor is in use: {error}"),
                 Err(error) => {
                     self.complain(&format!("can't accept connections: {error}"));
                     std::thread::sleep(EXHAUSTED_PAUSE);
