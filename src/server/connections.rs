@@ -83,6 +83,8 @@ impl Connections {
 
     /// Accepts and serves, over TLS if there is a certificate, until [`stop`](Self::stop).
     pub fn accept_from(self: &Arc<Self>, listener: &TcpListener, certificate: Option<&Certificate>) {
+        // When descriptors run out this makes room to turn clients away, who would otherwise wait without a word.
+        let mut spare = listener.try_clone().ok();
         loop {
             let accepted = listener.accept();
             if self.stopping.load(Ordering::Relaxed) {
@@ -90,15 +92,26 @@ impl Connections {
             }
             match accepted {
                 Ok((socket, address)) => {
-                    let tls = certificate.map(Certificate::config);
                     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-                    if let Err(error) = self.serve(socket, tls, address) {
+                    let served = match spare.take().map_or_else(|| listener.try_clone(), Ok) {
+                        Ok(kept) => {
+                            spare = Some(kept);
+                            self.serve(socket, certificate.map(Certificate::config), address)
+                        }
+                        Err(error) => {
+                            drop(socket);
+                            spare = listener.try_clone().ok();
+                            Err(Error::io("accepting it", error))
+                        }
+                    };
+                    if let Err(error) = served {
                         self.service.complaints.warn(format_args!("[{address}] turned away: {error}"));
                     }
                 }
                 // The client was gone before it was accepted.
                 Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
                 }
+                Err(error) if spare.take().is_some() => log::debug!("the spare descriptor is in use: {error}"),
                 Err(error) => {
                     self.service.complaints.warn(format_args!("can't accept connections: {error}"));
                     std::thread::sleep(EXHAUSTED_PAUSE);

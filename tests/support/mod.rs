@@ -16,6 +16,9 @@ use gortmp::{Client, ClientEvent};
 /// How long anything may take that takes no time on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The program under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_gortmp");
+
 /// The real binary on a port of its own. Dropping it ends the process.
 pub struct Server {
     process: Child,
@@ -26,7 +29,12 @@ pub struct Server {
 impl Server {
     /// Starts `gortmp -v --listen 127.0.0.1:0` with more options behind, and waits until it listens.
     pub fn start(options: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_gortmp"))
+        Self::start_by(Command::new(BINARY), options)
+    }
+
+    /// The same by a command that turns into the server, as `prlimit … gortmp` does.
+    pub fn start_by(mut command: Command, options: &[&str]) -> Self {
+        let mut process = command
             .args(["-v", "--listen", "127.0.0.1:0"])
             .args(options)
             .env_remove("RUST_LOG")

@@ -1,0 +1,232 @@
+//! What the tests of faults share: a stream that must not suffer, and whether all is as it was afterwards.
+#![allow(dead_code)]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use gortmp::Client;
+use gortmp::media::Packet;
+
+use crate::support::*;
+
+/// How long a picture of a [`Witness`] may be on its way: far more than a busy machine takes, far less than the
+/// server waits for a peer that is stuck.
+const DISTURBED: Duration = Duration::from_secs(8);
+
+/// From one picture of a [`Witness`] to the next.
+const PICTURE_EVERY: Duration = Duration::from_millis(25);
+
+/// The number of its last picture.
+const LAST: u32 = u32::MAX;
+
+/// A live stream that runs beside a fault: none of its pictures may get lost, be damaged or come late.
+pub struct Witness {
+    stop: Arc<AtomicBool>,
+    seen: Arc<AtomicU32>,
+    publishing: JoinHandle<u32>,
+    playing: Vec<JoinHandle<u32>>,
+}
+
+/// Picture `n`: so many bytes that are all its own.
+fn picture(n: u32, bytes: usize) -> Packet {
+    let sample = if n % 40 == 0 { KEY } else { INTER };
+    video(n.wrapping_mul(25), &numbered(&[&numbered(sample, n), &*vec![n as u8; bytes]].concat(), n))
+}
+
+impl Witness {
+    /// Publishes 40 pictures a second of so many bytes to so many players.
+    pub fn start(server: &Server, name: &str, players: usize, bytes: usize) -> Self {
+        let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let play = |_| {
+            let mut client = player(server, "live", name);
+            settle(&mut client);
+            let seen = seen.clone();
+            std::thread::spawn(move || watch(&mut client, bytes, &seen))
+        };
+        let playing = (0..players).map(play).collect();
+        let (mut client, stopped) = (publisher(server, name), stop.clone());
+        let publishing = std::thread::spawn(move || {
+            let mut sent = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                client.send(picture(sent, bytes)).expect("the witness publishes on");
+                sent += 1;
+                std::thread::sleep(PICTURE_EVERY);
+            }
+            client.send(picture(LAST, bytes)).expect("the witness publishes to the end");
+            settle(&mut client);
+            sent
+        });
+        let witness = Self { stop, seen, publishing, playing };
+        witness.goes_on();
+        witness
+    }
+
+    /// Waits until more pictures have come.
+    pub fn goes_on(&self) {
+        let before = self.seen.load(Ordering::Relaxed);
+        wait_for("more pictures of the witness", || (self.seen.load(Ordering::Relaxed) > before + 20).then_some(()));
+    }
+
+    /// Ends the stream; every picture of it has come to every player. Returns how many there were.
+    pub fn finish(self) -> u32 {
+        self.stop.store(true, Ordering::Relaxed);
+        let sent = self.publishing.join().expect("the witness publishes to the end");
+        for player in self.playing {
+            assert_eq!(player.join().expect("the witness sees all"), sent, "pictures of the witness");
+        }
+        sent
+    }
+}
+
+fn watch(client: &mut Client, bytes: usize, seen: &AtomicU32) -> u32 {
+    let mut expected = 0;
+    let mut last = Instant::now();
+    loop {
+        let packet = next_media(client);
+        assert!(last.elapsed() < DISTURBED, "nothing for {:?} before picture {expected}", last.elapsed());
+        last = Instant::now();
+        if number(&packet) == LAST {
+            return expected;
+        }
+        assert!(packet == picture(expected, bytes), "picture {} instead of {expected}, or damage", number(&packet));
+        expected += 1;
+        seen.fetch_max(expected, Ordering::Relaxed);
+    }
+}
+
+/// Threads and open descriptors of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holdings {
+    pub threads: usize,
+    pub descriptors: usize,
+}
+
+impl Holdings {
+    pub fn now(server: &Server) -> Self {
+        let count = |what| {
+            let dir = format!("/proc/{}/{what}", server.pid());
+            std::fs::read_dir(&dir).unwrap_or_else(|error| panic!("{dir}: {error}")).count()
+        };
+        Self { threads: count("task"), descriptors: count("fd") }
+    }
+
+    /// Those of a server that has had a client and now has none.
+    pub fn of_calm(server: &Server) -> Self {
+        let left = || server.log().iter().filter(|line| line.contains(" left after")).count();
+        let before = left();
+        drop(publisher(server, "first of all"));
+        wait_for("the first client to be gone", || (left() > before).then_some(()));
+        wait_for("a calm server", || {
+            let now = Self::now(server);
+            std::thread::sleep(Duration::from_millis(200));
+            (now == Self::now(server)).then_some(now)
+        })
+    }
+
+    /// Waits until the server holds what it held before, and no more.
+    pub fn are_back(self, server: &Server) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let now = Self::now(server);
+            if now == self {
+                return;
+            }
+            assert!(Instant::now() < until, "{self:?} became {now:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Bytes of memory that a server holds.
+pub fn resident(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line with its size");
+    line.split_whitespace().nth(1).and_then(|size| size.parse::<usize>().ok()).expect("a number") * 1024
+}
+
+/// Publishes under a name as soon as it is free, and plays that.
+pub fn works_again(server: &Server, name: &str) {
+    let mut publisher = wait_for(&format!("the name \"{name}\" to be free"), || {
+        let mut client = Client::connect(server.address, "live").ok()?;
+        client.set_timeout(Some(PATIENCE)).ok()?;
+        client.publish(name).ok().map(|()| client)
+    });
+    for packet in [video(0, AVC_HEADER), video(0, &numbered(KEY, 1)), video(40, &numbered(INTER, 2))] {
+        publisher.send(packet).expect("it publishes");
+    }
+    settle(&mut publisher);
+    let mut player = player(server, "live", name);
+    let payloads: Vec<_> = next_medias(&mut player, 3).into_iter().map(|packet| packet.payload).collect();
+    assert_eq!(payloads, [AVC_HEADER.to_vec(), numbered(KEY, 1), numbered(INTER, 2)], "what was published afresh");
+}
+
+/// Makes closing a connection a reset.
+pub fn reset_on_close(socket: &std::net::TcpStream) {
+    rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)).expect("a socket of ours");
+}
+
+/// A command with another in front of it, such as `nsenter`.
+pub fn prefixed(mut prefix: Command, command: &Command) -> Command {
+    prefix.arg(command.get_program()).args(command.get_args());
+    prefix
+}
+
+/// A tool that those without rights don't have on their PATH.
+pub fn system_tool(name: &str, package: &str) -> Command {
+    let path = Path::new("/usr/sbin").join(name);
+    if path.is_file() { Command::new(path) } else { tool(name, package) }
+}
+
+/// ffmpeg pushing a file again and again, at its own pace.
+pub fn push_without_end(mut ffmpeg: Command, file: &Path, url: &str) -> Command {
+    ffmpeg.args(["-re", "-stream_loop", "-1", "-i"]).arg(file).args(["-c", "copy", "-f", "flv", url]);
+    ffmpeg
+}
+
+/// Whether tests may change what only root may.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Picture `n` of a [`film`].
+pub fn film_picture(n: u32, bytes: usize) -> Packet {
+    let sample = if n % FILM_RATE == 0 { KEY } else { INTER };
+    video(n * 1_000 / FILM_RATE, &numbered(&[sample, &vec![n as u8; bytes]].concat(), n))
+}
+
+/// Pictures of a [`film`] in a second.
+pub const FILM_RATE: u32 = 25;
+
+/// An FLV file with that many seconds of pictures, each with so many bytes of its own.
+pub fn film(seconds: u32, bytes: usize) -> Vec<u8> {
+    let mut writer = gortmp::flv::Writer::new(Vec::new(), false, true).expect("it can be written");
+    for n in 0..seconds * FILM_RATE {
+        writer.write_packet(&film_picture(n, bytes)).expect("it can be written");
+    }
+    writer.into_inner()
+}
+
+/// The server as a user with no rights of its own, to be started with [`Server::start_by`]; `by` may stand between.
+/// That user may look into `dir`.
+pub fn without_rights(dir: &tempfile::TempDir, by: &[&str]) -> Command {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("a folder of ours");
+    // Where the original lies not everyone may look. Written by another process, since one that is started by
+    // another test meanwhile would hold it open, and then it can't be run.
+    let binary = dir.path().join("gortmp");
+    assert!(tool("cp", "coreutils").arg(BINARY).arg(&binary).status().expect("cp runs").success());
+    let mut command = tool("setpriv", "util-linux");
+    if is_root() {
+        // A number of its own, since the system counts the threads of each user together.
+        let id = 100_000 + std::process::id() % 100_000;
+        command.args([&format!("--reuid={id}"), &format!("--regid={id}"), "--clear-groups"]);
+    } else {
+        command.arg("--no-new-privs");
+    }
+    command.args(by).arg(binary);
+    command
+}
