@@ -145,10 +145,10 @@ pub const CONNECTIONS_PER_IP: usize = 1024;
 pub const PUBLISHERS: usize = 1024;
 
 /// Warnings about clients in one go.
-pub const WARNINGS: u32 = 50;
+pub const WARNINGS: u32 = 8;
 
 /// The same in each second after that.
-pub const WARNINGS_PER_SECOND: u32 = 2;
+pub const WARNINGS_PER_SECOND: u32 = 1;
 
 /// From the connection to the end of the handshake, in total, however the bytes drip in.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use faults::*;
-use gortmp::{Client, Error};
+use gortmp::{Client, Error, limits};
 use support::wire::{self, Wire};
 use support::*;
 use tempfile::TempDir;
@@ -69,7 +69,7 @@ fn crowd(server: &Server, witness: &Witness) -> Vec<std::net::TcpStream> {
         std::thread::sleep(Duration::from_millis(20));
     }
     witness.goes_on();
-    let allowed = 3 + began.elapsed().as_secs() as usize;
+    let allowed = limits::WARNINGS as usize + 2 + 2 * began.elapsed().as_secs() as usize;
     assert!(complaints(server) <= allowed, "{} lines of complaint in {:?}", complaints(server), began.elapsed());
     connections
 }
@@ -78,7 +78,9 @@ fn out_of_descriptors(limit: u32) {
     let dir = videos(8);
     let mut command = tool("prlimit", "util-linux");
     command.arg(format!("--nofile={limit}:{limit}")).arg(BINARY);
-    let server = Server::start_by(command, &["--lanes", "2", "--video-dir", dir.path().to_str().unwrap()]);
+    // By itself it takes no more clients than leave room for files.
+    let options = ["--lanes", "2", "--max-connections", "1000", "--video-dir", dir.path().to_str().unwrap()];
+    let server = Server::start_by(command, &options);
     let before = Holdings::of_calm(&server);
     let witness = Witness::start(&server, "witness", 3, 2_000);
     let watching = watch_film(&server, 8);
@@ -108,6 +110,21 @@ fn out_of_descriptors_new_clients_are_turned_away_and_old_ones_lose_nothing() {
 #[test]
 fn the_last_descriptor_makes_no_difference() {
     out_of_descriptors(65);
+}
+
+#[test]
+fn by_itself_it_takes_as_many_clients_as_leave_room_for_files() {
+    let dir = videos(8);
+    let mut command = tool("prlimit", "util-linux");
+    command.arg("--nofile=64:64").arg(BINARY);
+    let server = Server::start_by(command, &["--lanes", "2", "--video-dir", dir.path().to_str().unwrap()]);
+    server.wait_for_log("leaves room for 40 connections");
+    let mut asking = Client::connect(server.address, "gortmp").unwrap();
+    asking.set_timeout(Some(PATIENCE)).unwrap();
+    let _connections: Vec<_> = (0..39).map(|_| wire::dial(server.address)).collect();
+    read_to_end(&wire::dial(server.address));
+    server.wait_for_log("the number of connections is 41, over the limit of 40");
+    assert_eq!(ask(&mut asking), "NetStream.Play.Start");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 
 use crate::connection::{Connection, Peer, Service, Transport};
 use crate::error::{Error, Result};
-use crate::guard::survive;
+use crate::guard::{Complaints, survive};
 use crate::limits;
 use crate::tls::Certificate;
 
@@ -30,6 +30,8 @@ pub(super) struct Connections {
     ended: Condvar,
     next_id: AtomicU64,
     stopping: AtomicBool,
+    /// Apart from the warnings about clients that were let in, which a crowd at the door shall not hide.
+    turned_away: Complaints,
 }
 
 #[derive(Default)]
@@ -78,6 +80,7 @@ impl Connections {
             ended: Condvar::new(),
             next_id: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
+            turned_away: Complaints::default(),
         }
     }
 
@@ -105,7 +108,7 @@ impl Connections {
                         }
                     };
                     if let Err(error) = served {
-                        self.service.complaints.warn(format_args!("[{address}] turned away: {error}"));
+                        self.turned_away.warn(format_args!("[{address}] turned away: {error}"));
                     }
                 }
                 // The client was gone before it was accepted.
@@ -113,7 +116,7 @@ impl Connections {
                 }
                 Err(error) if spare.take().is_some() => log::debug!("the spare descriptor is in use: {error}"),
                 Err(error) => {
-                    self.service.complaints.warn(format_args!("can't accept connections: {error}"));
+                    self.turned_away.warn(format_args!("can't accept connections: {error}"));
                     std::thread::sleep(EXHAUSTED_PAUSE);
                 }
             }
@@ -167,6 +170,7 @@ impl Connections {
                 peer.close("looking after it panicked");
             }
         }
+        self.turned_away.tick(now);
         self.service.complaints.tick(now);
     }
 
