@@ -133,18 +133,19 @@ impl Access {
         Ok(())
     }
 
-    /// How to answer a `connect` for this path; the name may be missing there.
-    pub fn admit(&self, path: &StreamPath, ip: IpAddr) -> Admission {
-        let needs_key = |verb| {
-            let permission = self.config.permission(verb);
-            permission.key.is_some() || permission.key_file.is_some()
-        };
-        let is_signed = ["key", "sign"].iter().any(|key| path.query_value(key).is_some());
-        if !self.config.ask_password || is_signed || !(needs_key(Verb::Publish) || needs_key(Verb::Play)) {
+    /// How to answer a `connect` for this path, in which the name is missing, by a program of that name.
+    pub fn admit(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
+        // What it has come for it only says later. Those that publish have called themselves this since Flash.
+        let verb = if program.starts_with("FMLE/") { Verb::Publish } else { Verb::Play };
+        let permission = self.config.permission(verb);
+        let needs_key = permission.key.is_some() || permission.key_file.is_some();
+        let brings_key = path.query_value("key").is_some();
+        let answer = Answer::new(path);
+        if !self.config.ask_password || brings_key || (answer.is_none() && !needs_key) {
             return Admission::Welcome(Proven::default());
         }
         let now = SystemTime::now();
-        match Answer::new(path) {
+        match answer {
             None => Admission::Ask(challenge::NEEDED.to_owned()),
             Some(answer) if answer.response.is_empty() => Admission::Ask(self.challenge.ask(&answer.user, ip, now)),
             Some(answer) => {
@@ -302,13 +303,16 @@ mod tests {
     fn who_answers_the_challenge_needs_no_key_behind_the_name() {
         let config = AccessConfig { publish: with_key("pass"), ask_password: true, ..AccessConfig::default() };
         let access = Access::new(config).unwrap();
-        assert!(matches!(access.admit(&path("live?key=pass", ""), HERE), Admission::Welcome(_)));
-        let Admission::Ask(first) = access.admit(&path("live", ""), HERE) else { panic!() };
+        let admit = |app: &str, ip| access.admit(&path(app, ""), "FMLE/3.0 (compatible)", ip);
+        assert!(matches!(admit("live?key=pass", HERE), Admission::Welcome(_)));
+        let player = access.admit(&path("live", ""), "LNX 9,0,124,2", HERE);
+        assert!(matches!(player, Admission::Welcome(_)), "playing needs no key");
+        let Admission::Ask(first) = admit("live", HERE) else { panic!() };
         assert!(first.contains("code=403 need auth; authmod=adobe"), "{first}");
-        let Admission::Ask(second) = access.admit(&path("live?authmod=adobe&user=eve", ""), HERE) else { panic!() };
+        let Admission::Ask(second) = admit("live?authmod=adobe&user=eve", HERE) else { panic!() };
         for (password, welcome) in [("pass", true), ("other", false)] {
             let query = challenge::tests::answer(&second, "eve", password);
-            let admission = access.admit(&path(&format!("live?{query}"), ""), HERE);
+            let admission = admit(&format!("live?{query}"), HERE);
             let Admission::Welcome(proven) = admission else {
                 assert!(!welcome && matches!(admission, Admission::Wrong(_)));
                 continue;
@@ -317,7 +321,7 @@ mod tests {
             assert!(access.check(Verb::Publish, &path("live", "cam"), HERE, &proven).is_ok());
             let elsewhere = IpAddr::from([192, 0, 2, 8]);
             assert!(
-                matches!(access.admit(&path(&format!("live?{query}"), ""), elsewhere), Admission::Wrong(_)),
+                matches!(admit(&format!("live?{query}"), elsewhere), Admission::Wrong(_)),
                 "an answer is of use to who was asked"
             );
         }

@@ -94,7 +94,7 @@ impl Connection {
         let path = StreamPath::new(&request.app, "")?;
         let (service, app) = (&self.service, &path.app);
         if *app == service.vod_app || service.live_apps.contains(app) {
-            let (description, reason) = match service.access.admit(&path, self.peer.ip()) {
+            let (description, reason) = match service.access.admit(&path, &request.flash_version, self.peer.ip()) {
                 Admission::Welcome(proven) => {
                     log::debug!("{} connects to {app} ({})", self.peer, request.flash_version.escape_debug());
                     self.proven = proven;

@@ -61,6 +61,12 @@ struct Listener {
     is_tls: bool,
 }
 
+impl Listener {
+    fn scheme(&self) -> &'static str {
+        if self.is_tls { "rtmps" } else { "rtmp" }
+    }
+}
+
 /// Stops a server from another thread, and tells what goes on in it.
 #[derive(Clone, Debug)]
 pub struct Handle {

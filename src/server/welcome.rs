@@ -2,8 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Server;
-use crate::config::DEFAULT_PORT;
+use super::{Listener, Server};
+use crate::access::Verb;
+use crate::config::{Config, DEFAULT_PORT};
+
+/// The port that clients try for `rtmps://` without one.
+const TLS_PORT: u16 = 443;
 
 /// Files that are named; of more, only the number is told.
 const FILES: usize = 20;
@@ -11,23 +15,30 @@ const FILES: usize = 20;
 pub(super) fn log(server: &Server) {
     let config = &server.config;
     log::info!("gortmp {}", env!("CARGO_PKG_VERSION"));
-    for address in server.local_addrs() {
+    for listener in &server.listeners {
+        let (address, scheme) = (listener.address, listener.scheme());
         let also = if address.ip().is_unspecified() && address.is_ipv6() { " (IPv4 and IPv6)" } else { "" };
-        log::info!("listening on rtmp://{address}{also}");
+        log::info!("listening on {scheme}://{address}{also}");
     }
-    let hosts: Vec<_> = server.local_addrs().flat_map(hosts).collect();
-    for host in &hosts {
+    log::info!("{}", access(config));
+    let urls = |listener: &Listener| {
+        let default_port = if listener.is_tls { TLS_PORT } else { DEFAULT_PORT };
+        let scheme = listener.scheme();
+        hosts(listener.address, default_port).into_iter().map(move |host| format!("{scheme}://{host}"))
+    };
+    let urls: Vec<_> = server.listeners.iter().flat_map(urls).collect();
+    for url in &urls {
         for app in &config.live_apps {
             log::info!(
-                "push to and play  rtmp://{host}/{app}/livestream  (any name will do; OBS: server rtmp://{host}/{app}, stream key livestream)"
+                "push to and play  {url}/{app}/livestream  (any name will do; OBS: server {url}/{app}, stream key livestream)"
             );
         }
     }
-    let Some(host) = hosts.first() else { return };
+    let Some(url) = urls.first() else { return };
     let videos = server.service.library.list();
     for video in videos.iter().take(FILES) {
         let name = video.name.strip_suffix(".flv").unwrap_or(&video.name);
-        log::info!("play on demand    rtmp://{host}/{}/{}", config.vod_app, name.escape_debug());
+        log::info!("play on demand    {url}/{}/{}", config.vod_app, name.escape_debug());
     }
     match videos.len() {
         0 => log::info!("no files to play on demand: put FLV files into {}", config.video_dir.display()),
@@ -36,10 +47,23 @@ pub(super) fn log(server: &Server) {
     }
 }
 
+/// Who may do what, in a line.
+fn access(config: &Config) -> String {
+    let who = |verb| if config.access.is_restricted(verb) { "restricted" } else { "open to everyone" };
+    match (who(Verb::Publish), who(Verb::Play)) {
+        (one, other) if one == other && !config.access.is_restricted(Verb::Play) => {
+            "publishing and playing are open to everyone who can reach this machine: --publish-key and --allow-publish \
+             and their like change that"
+                .to_owned()
+        }
+        (publishing, playing) => format!("publishing is {publishing}, playing is {playing}"),
+    }
+}
+
 /// How the address looks from outside: a listener on every interface has one URL for each address of
 /// the machine. Those of the LAN come first.
-fn hosts(address: SocketAddr) -> Vec<String> {
-    let port = if address.port() == DEFAULT_PORT { String::new() } else { format!(":{}", address.port()) };
+fn hosts(address: SocketAddr, default_port: u16) -> Vec<String> {
+    let port = if address.port() == default_port { String::new() } else { format!(":{}", address.port()) };
     if !address.ip().is_unspecified() {
         return vec![host(address.ip()) + &port];
     }
@@ -70,13 +94,21 @@ mod tests {
 
     #[test]
     fn urls_leave_the_default_port_out() {
-        assert_eq!(hosts("192.0.2.7:1935".parse().unwrap()), ["192.0.2.7"]);
-        assert_eq!(hosts("192.0.2.7:1936".parse().unwrap()), ["192.0.2.7:1936"]);
-        assert_eq!(hosts("[2001:db8::1]:1936".parse().unwrap()), ["[2001:db8::1]:1936"]);
+        assert_eq!(hosts("192.0.2.7:1935".parse().unwrap(), DEFAULT_PORT), ["192.0.2.7"]);
+        assert_eq!(hosts("192.0.2.7:1936".parse().unwrap(), DEFAULT_PORT), ["192.0.2.7:1936"]);
+        assert_eq!(hosts("[2001:db8::1]:1936".parse().unwrap(), DEFAULT_PORT), ["[2001:db8::1]:1936"]);
+    }
+
+    #[test]
+    fn who_may_is_said_plainly() {
+        let mut config = Config::default();
+        assert!(access(&config).contains("open to everyone who can reach this machine"));
+        config.access.publish.key = Some(crate::config::Secret::new("s3cret"));
+        assert_eq!(access(&config), "publishing is restricted, playing is open to everyone");
     }
 
     #[test]
     fn every_interface_means_at_least_this_machine() {
-        assert!(hosts("[::]:1935".parse().unwrap()).contains(&"127.0.0.1".to_owned()));
+        assert!(hosts("[::]:1935".parse().unwrap(), DEFAULT_PORT).contains(&"127.0.0.1".to_owned()));
     }
 }
