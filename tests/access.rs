@@ -244,12 +244,12 @@ fn addresses_are_let_in_by_the_first_rule_that_fits() {
     let line = server.wait_for_log("listening on rtmp://[::1]");
     let other: std::net::SocketAddr = line.split_once("rtmp://").unwrap().1.trim().parse().unwrap();
     let publish = |address| {
-        Client::connect(address, "live").and_then(|mut client| client.publish("cam").map(|()| client)).map_err(|error| {
-            match error {
+        Client::connect(address, "live").and_then(|mut client| client.publish("cam").map(|()| client)).map_err(
+            |error| match error {
                 Error::Refused { code, description } => (code.into_owned(), description.into_owned()),
                 error => panic!("{error}"),
-            }
-        })
+            },
+        )
     };
     let denied = publish(server.address).map(drop).unwrap_err();
     assert_eq!(denied.0, "NetStream.Publish.Denied");
