@@ -11,7 +11,7 @@ use log::LevelFilter;
 
 use crate::config::{Config, Gather, ReplacePublisher};
 use crate::error::{Error, Result};
-use crate::server::Server;
+use crate::server::{Server, logging};
 
 const BRIEF: &str = "\
 gortmp: relays live streams and plays FLV files over RTMP
@@ -164,7 +164,7 @@ fn bad(option: &str, value: &str, wanted: &str) -> Error {
 }
 
 fn start_logging(level: Option<LevelFilter>) {
-    let mut builder = env_logger::Builder::new();
+    let mut builder = logging::builder();
     match level {
         Some(level) => builder.filter_level(level),
         None => builder.filter_level(LevelFilter::Info).parse_default_env(),
