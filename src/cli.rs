@@ -13,7 +13,7 @@ use log::LevelFilter;
 use crate::config::{AccessConfig, Config, Gather, Permission, ReplacePublisher, RuleKind, Secret, TlsConfig};
 use crate::error::{Error, Result};
 use crate::guard;
-use crate::server::Server;
+use crate::server::{Server, logging};
 
 /// By hand, since it has to fit a screen; a test holds it to the options.
 const HELP: &str = "\
@@ -246,7 +246,7 @@ fn bad(option: &str, value: &str, wanted: &str) -> Error {
 }
 
 fn start_logging(level: Option<LevelFilter>) {
-    let mut builder = env_logger::Builder::new();
+    let mut builder = logging::builder();
     match level {
         Some(level) => builder.filter_level(level),
         None => builder.filter_level(LevelFilter::Info).parse_default_env(),

@@ -193,6 +193,10 @@ pub const WRITE_STALL: Duration = Duration::from_secs(20);
 /// A file's player gets the length of its buffer on top, in which it may still seek back.
 pub const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
+/// How long a line of the log waits for somebody to take it before it is lost. Those that follow don't wait until
+/// there is room again.
+pub const LOG_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Longest tag data in an FLV file that is played, in bytes: the tag's 24-bit size allows no more.
 pub const FLV_TAG_BYTES: usize = 16 * 1024 * 1024 - 1;
 

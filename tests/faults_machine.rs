@@ -235,3 +235,49 @@ fn a_clock_that_is_set_drops_nobody_and_holds_nothing_up() {
     let gaps = times.windows(2).map(|pair| pair[1].0 - pair[0].0);
     assert!(gaps.max().unwrap() < Duration::from_secs(3), "the film stood still");
 }
+
+/// A process that reads a server's log. Dropping it ends it.
+struct LogReader(String);
+
+impl LogReader {
+    fn signal(&self, signal: &str) {
+        assert!(tool("kill", "procps").args([signal, &self.0]).status().unwrap().success());
+    }
+}
+
+impl Drop for LogReader {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", &self.0]).status();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_takes_holds_nobody_up() {
+    let dir = TempDir::new().unwrap();
+    let mut command = Command::new("sh");
+    let line = "mkfifo \"$0/log\"; cat \"$0/log\" >&2 & echo $! >\"$0/reader\"; exec \"$@\" 2>\"$0/log\"";
+    command.args(["-c", line]).arg(dir.path()).arg(BINARY);
+    let server = Server::start_by(command, &[]);
+    let reader = LogReader(std::fs::read_to_string(dir.path().join("reader")).unwrap().trim().to_owned());
+    let before = Holdings::of_calm(&server);
+    let witness = Witness::start(&server, "witness", 2, 2_000);
+
+    reader.signal("-STOP");
+    // More than fits into a pipe.
+    (0..1_500).for_each(|_| drop(wire::dial(server.address)));
+    works_again(&server, "untold");
+    witness.goes_on();
+    witness.finish();
+    wait_for("the server to be as it was", || (Holdings::now(&server) == before).then_some(()));
+    reader.signal("-CONT");
+    wait_for("the log to go on", || {
+        drop(publisher(&server, "told"));
+        server.log().iter().any(|line| line.contains("lines of the log were lost")).then_some(())
+    });
+
+    reader.signal("-STOP");
+    (0..1_500).for_each(|_| drop(wire::dial(server.address)));
+    let began = Instant::now();
+    assert_eq!(server.stop(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10), "it ended after {:?}", began.elapsed());
+}

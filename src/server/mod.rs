@@ -2,6 +2,7 @@
 
 mod connections;
 mod listener;
+pub(crate) mod logging;
 mod welcome;
 
 use std::net::{SocketAddr, TcpListener};
@@ -207,7 +208,7 @@ impl Server {
 /// # Errors
 /// As [`Server::bind`] and [`Server::run`].
 pub fn serve() -> Result<()> {
-    let _ = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).try_init();
+    let _ = logging::builder().filter_level(log::LevelFilter::Info).parse_default_env().try_init();
     Server::bind(Config::default())?.run()
 }
 

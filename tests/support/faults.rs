@@ -127,18 +127,30 @@ impl Holdings {
         })
     }
 
-    /// Waits until the server holds what it held before, and no more.
+    /// Waits until the server holds what it held before, and no more, and has told the end of all that it told the
+    /// beginning of.
     pub fn are_back(self, server: &Server) {
         let until = Instant::now() + PATIENCE;
         loop {
-            let now = Self::now(server);
-            if now == self {
+            let (now, untold) = (Self::now(server), untold_ends(server));
+            if now == self && untold == [0; 3] {
                 return;
             }
-            assert!(Instant::now() < until, "{self:?} became {now:?}");
+            assert!(Instant::now() < until, "{self:?} became {now:?}, {untold:?} ends are not in the log");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// How many connections, publications and plays have begun and not ended, as the log has it.
+fn untold_ends(server: &Server) -> [isize; 3] {
+    let log = server.log();
+    let count = |text: &str| log.iter().filter(|line| line.contains(text)).count() as isize;
+    [
+        count("] connected") - count(" left after ") - count(" was closed"),
+        count("] publishes ") - count("] stopped publishing "),
+        count("] plays ") - count("] stopped playing "),
+    ]
 }
 
 /// Bytes of memory that a server holds.
