@@ -22,7 +22,8 @@ nginx with its RTMP module (whose service is neither started nor enabled), and
 what they break networks, disks and clocks with. Needs
 root or sudo unless all are there already. Also puts a recent ffmpeg, which
 knows Enhanced RTMP, at target/tools/ffmpeg-recent, from the Python package
-imageio-ffmpeg. What is there already is left as it is.
+imageio-ffmpeg, and cargo-deny, which looks at the dependencies, from crates.io.
+What is there already is left as it is.
 
   -h, --help         print this
 EOF
@@ -61,5 +62,9 @@ if ! "$recent" -version >/dev/null 2>&1; then
     target/tools/venv/bin/pip install --quiet imageio-ffmpeg
     ln -sf "$(target/tools/venv/bin/python -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')" "$recent"
     "$recent" -version >/dev/null
+fi
+if ! command -v cargo-deny >/dev/null; then
+    echo "== installing cargo-deny, which takes some minutes"
+    cargo install --quiet --locked cargo-deny
 fi
 echo "== test tools are there"

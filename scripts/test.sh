@@ -13,9 +13,9 @@ if [ $# -gt 0 ]; then
     cat <<'EOF'
 Usage: test.sh
 Installs what the tests need besides Rust (install-test-tools.sh; nothing when
-it is there), then checks the formatting, lints, documentation, tests,
-benchmarks (that they work) and scripts, in this order, and stops at the first
-that fails.
+it is there), then checks the formatting, dependencies, lints, documentation,
+tests, benchmarks (that they work, attacks among them) and scripts, in this
+order, and stops at the first that fails.
 
   -h, --help         print this
 EOF
@@ -36,12 +36,20 @@ export RUSTDOCFLAGS=-Dwarnings
 # Most tests wait for players and publishers that take their time; more of them fit than there are cores.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-6}"
 step cargo fmt --check
+step cargo deny --locked --config .deny.toml check bans licenses sources
+if cargo deny --locked --config .deny.toml fetch db 2>/dev/null; then
+    step cargo deny --locked --config .deny.toml check advisories
+else
+    echo "== the database of known holes can't be had from here: the dependencies were not held against it"
+fi
 step cargo clippy --all-targets --locked -- -D warnings
 step cargo doc --no-deps --locked
 step cargo test --locked
 # Two streams of 1 Mbit/s to 20 players each, every byte compared, and each micro-benchmark once.
 step cargo bench --locked --bench relay -- try gortmp 2 20 1000 2
 # Attacks of all kinds for 18 s, through which good clients get every message.
+step cargo bench --locked --bench relay -- hostile 0.3
+# Twenty seconds of good clients amid attacks of all kinds: nothing may be lost, nothing may stay.
 step cargo bench --locked --bench relay -- hostile 0.3
 step cargo bench --locked --bench micro -- --test
 step shellcheck scripts/*.sh .ci/run

@@ -209,7 +209,78 @@ fn network_of(ip: IpAddr) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use crate::access::{Access, AccessConfig};
+    use crate::guard::Budget;
+    use crate::live::{Gather, LanePool, Registry, Settings};
+    use crate::vod::Library;
+
+    fn connections(most: usize, most_per_ip: usize) -> Arc<Connections> {
+        let service = Service {
+            registry: Registry::new(Settings::default()),
+            lanes: LanePool::start(1, Gather::Auto).unwrap(),
+            library: Library::new("nowhere".into()),
+            access: Access::new(AccessConfig::default()).unwrap(),
+            live_apps: vec!["live".to_owned()],
+            vod_app: "gortmp".to_owned(),
+            gop_cache: true,
+            publish_timeout: limits::PUBLISHER_SILENCE,
+            partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
+            complaints: Complaints::default(),
+        };
+        Arc::new(Connections::new(Arc::new(service), most, most_per_ip))
+    }
+
+    /// A client that says it comes from there.
+    fn client(connections: &Connections, address: &str) -> (Connection, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let transport = Transport::new(listener.accept().unwrap().0, None).unwrap();
+        (Connection::new(connections.service.clone(), transport, address.parse().unwrap()), there)
+    }
+
+    #[test]
+    fn a_panic_ends_one_connection_and_frees_its_stream() {
+        let connections = connections(10, 10);
+        let (good, _) = client(&connections, "192.0.2.8:5000");
+        let _good = connections.enter(good.peer().clone()).unwrap();
+        let (connection, mut there) = client(&connections, "192.0.2.7:5000");
+        let entry = connections.enter(connection.peer().clone()).unwrap();
+        let (service, publish) = (connections.service.clone(), |service: &Service| {
+            service.registry.publish("live/cam", Instant::now(), Box::new(|_| {}))
+        });
+        let thread = std::thread::spawn(move || {
+            let _entry = entry;
+            let _connection = connection;
+            let _publication = publish(&service).unwrap();
+            assert!(publish(&service).is_err(), "the name is taken");
+            panic!("a defect, on purpose");
+        });
+        assert!(thread.join().is_err());
+        assert_eq!(there.read(&mut [0]).unwrap(), 0, "its socket is closed");
+        assert!(publish(&connections.service).is_ok(), "the name is free");
+        assert_eq!(connections.table.lock().peers.len(), 1);
+    }
+
+    #[test]
+    fn connections_at_the_limits_and_one_past() {
+        let connections = connections(4, 2);
+        let enter = |address: &str| connections.enter(client(&connections, address).0.peer().clone());
+        let first = enter("192.0.2.7:1").unwrap();
+        let _second = enter("192.0.2.7:2").unwrap();
+        let refused = enter("192.0.2.7:3").err().unwrap().to_string();
+        assert!(refused.contains("from there is 3, over the limit of 2"), "{refused}");
+        let _others = [enter("127.0.0.1:1").unwrap(), enter("127.0.0.1:2").unwrap()];
+        let refused = enter("192.0.2.8:1").err().unwrap().to_string();
+        assert!(refused.contains("connections is 5, over the limit of 4"), "{refused}");
+        drop(first);
+        let third = enter("192.0.2.7:3").unwrap();
+        drop((third, _second));
+        assert!(connections.table.lock().by_network.is_empty(), "who has gone is not remembered");
+    }
 
     #[test]
     fn an_ipv6_network_counts_as_one_and_this_machine_not_at_all() {
