@@ -66,7 +66,7 @@
 //!
 //! # What the log levels mean
 //!
-//! - `error`: the server can't go on.
+//! - `error`: the server can't go on, or can't read its keys and certificate again, or has a defect.
 //! - `warn`: someone should look: a client was refused or broke the rules, a player is too slow, a file is damaged.
 //! - `info`: what the server serves, who publishes and who plays, from when to when.
 //! - `debug`: every connection, and what was passed over.
