@@ -286,11 +286,17 @@ fn values_nested_without_end_do_not_exhaust_the_stack() {
 #[test]
 fn a_name_does_not_write_lines_of_its_own_into_the_log() {
     let server = Server::start(&[]);
-    let mut publisher = publisher(&server, "a\n[2000-01-01T00:00:00Z INFO ] forged\r\n\u{1b}[31m");
+    let forged = "a\n[2000-01-01T00:00:00Z INFO ] forged\r\n\u{1b}[31m";
+    let mut publisher = publisher(&server, forged);
     publisher.send(video(0, KEY)).unwrap();
     settle(&mut publisher);
+    let mut second = Client::connect(server.address, "live").unwrap();
+    assert!(second.publish(forged).is_err(), "the name is taken");
     drop(publisher);
     let _ = Client::connect(server.address, "no\nforged");
+    is_closed("a command before connect", &say(&server, &wire::command(0, 1.0, forged, Value::Null, Vec::new())));
+    server.wait_for_log("is being published already");
+    server.wait_for_log("before connect");
     server.wait_for_log("stopped publishing");
     let log = server.log();
     assert!(log.iter().any(|line| line.contains("forged")));

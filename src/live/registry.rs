@@ -118,6 +118,7 @@ impl Registry {
                     }
                     _ => String::new(),
                 };
+                let name = name.escape_debug();
                 return Err(PublishRefused::Taken(format!("{name} is being published already{hint}")));
             }
             // It gets the place of the other.

@@ -131,7 +131,7 @@ impl Session {
 
     fn command(&mut self, stream_id: u32, command: Command, actions: &mut Vec<Action>) -> Result<()> {
         if !self.accepted && command.name != "connect" {
-            return Err(Error::message(command.name, "it comes before connect"));
+            return Err(Error::message(command.name.escape_debug().to_string(), "it comes before connect"));
         }
         let transaction_id = command.transaction_id;
         let done = || Command::result(transaction_id, Value::Null, Value::Undefined);

@@ -91,11 +91,12 @@ fn traversal(attacker: &mut Attacker) -> io::Result<()> {
 fn log_injection(attacker: &mut Attacker) -> io::Result<()> {
     let forged =
         "a\n[2000-01-01T00:00:00Z ERROR gortmp] forged\r\n\x1b[31mred\x1b]0;title\x07\u{2028}\u{202e}\x08\x7f\0";
-    let socket = match attacker.rounds % 4 {
+    let socket = match attacker.rounds % 5 {
         0 => attacker.publisher(forged)?,
         1 => attacker.player("live", forged)?,
         2 => attacker.player("gortmp", forged)?,
-        _ => attacker.enter(forged)?,
+        3 => attacker.enter(forged)?,
+        _ => attacker.shake()?,
     };
     attacker.say(&socket, &bytes::command(0, 7.0, forged, Value::Null, Vec::new()));
     attacker.settle(&socket, SOON);
