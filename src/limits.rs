@@ -176,6 +176,9 @@ pub const KEY_FILE_BYTES: u64 = 1024 * 1024;
 /// otherwise.
 pub const PUBLISHER_SILENCE: Duration = Duration::from_secs(30);
 
+/// So many times that, and one whose bytes do come but make up no message is taken for dead as well.
+pub const PUBLISHER_MESSAGE_FACTOR: u32 = 4;
+
 /// With `--replace-publisher idle`, a second publisher takes over a name whose first was silent this long.
 pub const PUBLISHER_IDLE: Duration = Duration::from_secs(5);
 

@@ -2,6 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod allocator;
+
 fn main() -> std::process::ExitCode {
+    allocator::settle(std::env::args_os());
     gortmp::cli::run(std::env::args_os().skip(1))
 }

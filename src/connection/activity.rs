@@ -199,6 +199,7 @@ impl Connection {
     fn media(&mut self, stream_id: u32, packet: Packet, now: Instant) -> Result<()> {
         if let Some(Activity::Publishing { publication, bytes, .. }) = self.activities.get_mut(&stream_id) {
             *bytes += packet.payload.len() as u64;
+            self.peer.published(now);
             publication.send(packet, now).map_err(|_| Error::Disconnected)?;
         }
         Ok(())

@@ -53,6 +53,8 @@ struct Vitals {
     /// When the phase began.
     since: Instant,
     received: Instant,
+    /// When a message of a publisher was last complete.
+    completed: Instant,
     pinged: Instant,
     /// How many of its message streams publish or play.
     activities: usize,
@@ -79,6 +81,7 @@ impl Peer {
             phase: Phase::Handshake,
             since: now,
             received: now,
+            completed: now,
             pinged: now,
             activities: 0,
             ended: BTreeSet::new(),
@@ -138,6 +141,11 @@ impl Peer {
         self.vitals.lock().received = now;
     }
 
+    /// Notes that a message of its publication is complete.
+    pub(super) fn published(&self, now: Instant) {
+        self.vitals.lock().completed = now;
+    }
+
     /// Another set of deadlines holds from now on, for so many message streams in use. What the client does
     /// now is also a reason not to close the connection after an end that it was told.
     pub(super) fn enter(&self, phase: Phase, activities: usize) {
@@ -148,6 +156,7 @@ impl Peer {
         }
         vitals.phase = phase;
         vitals.since = Instant::now();
+        vitals.completed = vitals.since;
         vitals.activities = activities;
         vitals.close_at = None;
     }
@@ -235,6 +244,12 @@ impl Peer {
         }
         if stalled > limits::WRITE_STALL && vitals.phase != Phase::Paused {
             return Some(format!("it took nothing of what it was sent for {} s", stalled.as_secs()));
+        }
+        // A large picture on a slow line takes its time, but not for ever: who sends a byte now and then is no publisher.
+        let incomplete = now.saturating_duration_since(vitals.completed);
+        let patience = self.publish_timeout.saturating_mul(limits::PUBLISHER_MESSAGE_FACTOR);
+        if vitals.phase == Phase::Publishing && incomplete > patience {
+            return Some(format!("its publisher completed no message ({} s)", patience.as_secs()));
         }
         let in_phase = now.saturating_duration_since(vitals.since);
         let silent = now.saturating_duration_since(vitals.received);
@@ -342,12 +357,30 @@ mod tests {
     }
 
     #[test]
+    fn who_publishes_a_byte_now_and_then_is_no_publisher() {
+        let (peer, _there) = pair();
+        peer.enter(Phase::Publishing, 1);
+        let patience = limits::PUBLISHER_SILENCE * limits::PUBLISHER_MESSAGE_FACTOR;
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        peer.heard(now + patience);
+        peer.check(now + patience - second);
+        assert_eq!(peer.closed_because(), None);
+        peer.published(now + 2 * second);
+        peer.check(now + patience + second);
+        assert_eq!(peer.closed_because(), None);
+        peer.heard(now + 2 * patience);
+        peer.check(now + patience + 4 * second);
+        assert!(peer.closed_because().is_some_and(|reason| reason.contains("completed no message")));
+    }
+
+    #[test]
     fn who_is_heard_stays() {
         let (peer, _there) = pair();
         for phase in [Phase::Publishing, Phase::Playing] {
             peer.enter(phase, 1);
             let late = Instant::now() + 2 * limits::PING_TIMEOUT;
             peer.heard(late);
+            peer.published(late);
             peer.check(late + Duration::from_secs(1));
         }
         assert_eq!(peer.closed_because(), None);
