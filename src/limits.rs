@@ -169,8 +169,8 @@ pub const IDLE_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a client may take to answer when it is asked for its password.
 pub const CHALLENGE_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Bytes of a key file: some ten thousand keys.
-pub const KEY_FILE_BYTES: u64 = 1024 * 1024;
+/// Bytes of a key file: some thousand keys, each of which is tried when a password is given.
+pub const KEY_FILE_BYTES: u64 = 256 * 1024;
 
 /// A publisher that sends nothing for this long is taken for dead and its name is freed, unless `--publish-timeout` says
 /// otherwise.

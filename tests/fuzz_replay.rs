@@ -23,7 +23,7 @@ fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     paths.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
-fn hold_against(driver: fn(&[u8]), input: &[u8], from: &str) {
+fn hold_against(driver: drivers::Driver, input: &[u8], from: &str) {
     let began = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| driver(input)));
     let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();

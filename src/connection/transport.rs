@@ -177,11 +177,11 @@ impl Transport {
     pub(super) fn drain(&self, at_most: Duration) -> io::Result<()> {
         let until = Instant::now() + at_most;
         let mut unread = vec![0; 4096];
-        while self.wait(PollFlags::IN, Some(until)) {
+        while Instant::now() < until && self.wait(PollFlags::IN, Some(until)) {
             // A socket whose reading was stopped says at once that it has nothing, and so whether the peer has hung up
             // is asked of the system.
             if (&self.socket).read(&mut unread)? == 0 {
-                if self.socket.peer_addr().is_err() || Instant::now() >= until {
+                if self.socket.peer_addr().is_err() {
                     break;
                 }
                 std::thread::sleep(DRAIN_PAUSE);
@@ -256,5 +256,46 @@ fn unless_full(mut send: impl FnMut() -> rustix::io::Result<usize>) -> io::Resul
             Err(error) if error == Errno::AGAIN => return Ok(0),
             result => return Ok(result?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    fn pair() -> (Transport, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Transport::new(listener.accept().unwrap().0, None).unwrap(), there)
+    }
+
+    #[test]
+    fn draining_ends_when_the_peer_hangs_up_and_when_it_never_stops() {
+        let most = Duration::from_millis(400);
+        for stops_reading in [false, true] {
+            let (transport, there) = pair();
+            if stops_reading {
+                transport.stop_reading();
+            }
+            transport.finish();
+            let hanging_up = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(50));
+                drop(there);
+            });
+            let began = Instant::now();
+            transport.drain(Duration::from_secs(20)).unwrap();
+            assert!(began.elapsed() < Duration::from_secs(10), "it saw the end");
+            hanging_up.join().unwrap();
+        }
+        let (transport, there) = pair();
+        transport.finish();
+        let flooding = std::thread::spawn(move || while (&there).write(&[0; 8192]).is_ok() {});
+        let began = Instant::now();
+        transport.drain(most).unwrap();
+        assert!(began.elapsed() < most + Duration::from_secs(10));
+        drop(transport);
+        flooding.join().unwrap();
     }
 }

@@ -1,5 +1,7 @@
 //! `connect` and its answers (RTMP 1.0 §7.2.1.1).
 
+use std::fmt;
+
 use super::Reply;
 use crate::amf::{Object, Value};
 use crate::limits;
@@ -9,7 +11,7 @@ use crate::rtmp::message::{BandwidthLimit, Message};
 use crate::rtmp::status::StatusCode;
 
 /// What a client said of itself.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ConnectRequest {
     /// The application, perhaps with more of the path and a query.
     pub app: String,
@@ -73,6 +75,17 @@ impl ConnectRequest {
     }
 }
 
+/// Without what stands behind a question mark, which may be a key.
+impl fmt::Debug for ConnectRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let app = self.app.split('?').next().unwrap_or_default();
+        f.debug_struct("ConnectRequest")
+            .field("app", &app)
+            .field("flash_version", &self.flash_version)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The path of `rtmp://host:port/path`, without its first slash.
 fn path_of(url: &str) -> &str {
     let behind_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
@@ -95,7 +108,9 @@ mod tests {
         assert_eq!(connect(Value::EcmaArray(lower_case)).app, "live/a?k=v");
         assert_eq!(connect(Object::new().with("app", 7.0).into()).app, "");
         let key_in_url = Object::new().with("app", "live").with("tcUrl", "rtmp://host/live?key=k");
-        assert_eq!(connect(key_in_url.into()).app, "live?key=k");
+        let request = connect(key_in_url.into());
+        assert_eq!(request.app, "live?key=k");
+        assert!(!format!("{request:?}").contains("key"));
         assert_eq!(connect(Value::Null).app, "");
     }
 

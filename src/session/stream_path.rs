@@ -16,7 +16,7 @@ use crate::limits;
 const PREFIXES: [&str; 4] = ["flv:", "mp4:", "f4v:", "mp3:"];
 
 /// An application and a name in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StreamPath {
     /// The first part of the path, for example `live`.
     pub app: String,
@@ -59,6 +59,13 @@ impl StreamPath {
     pub fn live_name(&self) -> String {
         let name = percent_decode_str(&self.name).decode_utf8_lossy();
         name.strip_suffix(".flv").unwrap_or(&name).to_owned()
+    }
+}
+
+/// The same as for the log: a key gets nowhere by mistake.
+impl fmt::Debug for StreamPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamPath({self})")
     }
 }
 
@@ -112,6 +119,7 @@ mod tests {
         assert_eq!(path.query_value("x").as_deref(), Some(" y"));
         assert_eq!(path.query_value("y"), None);
         assert_eq!(path.to_string(), "gortmp/name", "no key in a log");
+        assert_eq!(format!("{path:?}"), "StreamPath(gortmp/name)", "nor in a dump");
     }
 
     #[test]

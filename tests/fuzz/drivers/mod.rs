@@ -11,8 +11,11 @@ pub use files::{flv_reader, keyframe_index};
 pub use session::session;
 pub use wire::{amf0, amf3, chunk_reader, commands, handshake};
 
+/// Does something with an input; panics when something is wrong.
+pub type Driver = fn(&[u8]);
+
 /// Every driver by the name of its corpus.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Driver)] = &[
     ("handshake", handshake),
     ("chunk_reader", chunk_reader),
     ("amf0", amf0),
