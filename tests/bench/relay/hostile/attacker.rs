@@ -204,6 +204,8 @@ impl Attacker {
         }
         for socket in sockets {
             let _ = set_socket_recv_buffer_size(socket, 1 << 20);
+            // A connection that the server has closed is reset by this, however much is on its way still.
+            self.say(socket, &bytes::message(2, 0, 3, 0, &[0; 4]));
             self.settle_closed(socket, UNREAD);
         }
     }

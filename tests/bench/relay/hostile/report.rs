@@ -64,7 +64,7 @@ pub fn markdown(
     let _ = writeln!(
         out,
         "\nCPU: the server {:.0} %, the attackers {:.0} % of a core. Log: {lines} lines, {:.1} MiB, {:.0} lines a minute, \
-         {:.1} a connection, at most {}; {} of them warnings, {} errors, {} of panics.",
+         {:.1} a connection, at most {} a minute; {} of them warnings, {} errors, {} of panics.",
         (last.cpu - watch.good.cpu) / seconds * 100.0,
         watch.attackers_cpu / seconds * 100.0,
         log.len() as f64 / 1_048_576.0,

@@ -183,13 +183,16 @@ impl Watch {
         }
     }
 
-    /// The lines of the log that are of one connection, at most.
+    /// The lines of the log that one connection wrote in a minute, at most. In a longer time its port is another's.
     pub fn most_lines(&self) -> usize {
         let mut lines = HashMap::<_, usize>::new();
-        // Time, level and target, then the address in brackets.
+        // Time, down to the minute here, level and target, then the address in brackets.
         let log = self.log();
-        let address = |line: &str| Some(line.split_once("] [")?.1.split_once(']')?.0.to_owned());
-        log.lines().filter_map(address).for_each(|address| *lines.entry(address).or_default() += 1);
+        let source = |line| {
+            let (head, rest) = str::split_once(line, "] [")?;
+            Some((head.get(..17)?, rest.split_once(']')?.0))
+        };
+        log.lines().filter_map(source).for_each(|source| *lines.entry(source).or_default() += 1);
         lines.into_values().max().unwrap_or(0)
     }
 
