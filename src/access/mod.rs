@@ -135,13 +135,19 @@ impl Access {
 
     /// How to answer a `connect` for this path, in which the name is missing, by a program of that name.
     pub fn admit(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
+        if self.config.ask_password { self.ask(path, program, ip) } else { Admission::Welcome(Proven::default()) }
+    }
+
+    // Apart, since a stack keeps the pages that it has touched, and this needs more of it than all else at `connect`.
+    #[inline(never)]
+    fn ask(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
         // What it has come for it only says later. Those that publish have called themselves this since Flash.
         let verb = if program.starts_with("FMLE/") { Verb::Publish } else { Verb::Play };
         let permission = self.config.permission(verb);
         let needs_key = permission.key.is_some() || permission.key_file.is_some();
         let brings_key = path.query_value("key").is_some();
         let answer = Answer::new(path);
-        if !self.config.ask_password || brings_key || (answer.is_none() && !needs_key) {
+        if brings_key || (answer.is_none() && !needs_key) {
             return Admission::Welcome(Proven::default());
         }
         let now = SystemTime::now();

@@ -52,7 +52,16 @@ impl Transport {
 
     /// Waits for bytes; none at the end.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(tls) = &self.tls else { return (&self.socket).read(buffer) };
+        match &self.tls {
+            None => (&self.socket).read(buffer),
+            Some(tls) => self.read_secured(tls, buffer),
+        }
+    }
+
+    // What TLS needs on the stack is kept out of the frames of those who do without: each of their threads keeps the
+    // pages that it has touched once.
+    #[inline(never)]
+    fn read_secured(&self, tls: &Mutex<ServerConnection>, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.read_tls(&mut tls.lock(), buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -82,22 +91,22 @@ impl Transport {
 
     /// Waits until then for something to read, an end or an error among it; says whether there is.
     pub(super) fn has_something(&self, until: Instant) -> bool {
-        if let Some(tls) = &self.tls {
-            // Asked for nothing, it says whether there is any.
-            let there = tls.lock().process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() > 0);
-            if there {
-                return true;
-            }
-        }
-        self.wait(PollFlags::IN, Some(until))
+        self.tls.as_ref().is_some_and(|tls| has_plaintext(tls)) || self.wait(PollFlags::IN, Some(until))
     }
 
     /// How many bytes were taken, without waiting.
     pub(super) fn send(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Some(tls) = &self.tls else {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            return unless_full(|| sendmsg(&self.socket, pieces, &mut SendAncillaryBuffer::default(), flags));
-        };
+        match &self.tls {
+            None => {
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                unless_full(|| sendmsg(&self.socket, pieces, &mut SendAncillaryBuffer::default(), flags))
+            }
+            Some(tls) => self.send_secured(tls, pieces),
+        }
+    }
+
+    #[inline(never)]
+    fn send_secured(&self, tls: &Mutex<ServerConnection>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut tls = tls.lock();
         let (mut pieces, mut taken) = (pieces.to_vec(), 0);
         let mut left = &mut pieces[..];
@@ -122,6 +131,7 @@ impl Transport {
         self.tls.as_ref().map_or(Ok(false), |tls| self.push_out(&mut tls.lock()))
     }
 
+    #[inline(never)]
     fn push_out(&self, tls: &mut ServerConnection) -> io::Result<bool> {
         let mut any = false;
         while tls.wants_write() {
@@ -203,9 +213,17 @@ impl Transport {
 /// For the handshake, which is over before anything else is sent: it waits.
 impl Write for &Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.tls.is_none() {
-            return (&self.socket).write(bytes);
-        }
+        if self.tls.is_none() { (&self.socket).write(bytes) } else { self.write_secured(bytes) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport {
+    #[inline(never)]
+    fn write_secured(&self, bytes: &[u8]) -> io::Result<usize> {
         let until = Instant::now() + limits::WRITE_STALL;
         loop {
             let taken = self.send(&[IoSlice::new(bytes)])?;
@@ -216,10 +234,6 @@ impl Write for &Transport {
                 return Err(io::ErrorKind::TimedOut.into());
             }
         }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -246,6 +260,12 @@ impl Write for Unwaiting<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Asked for nothing, it says whether there is any.
+#[inline(never)]
+fn has_plaintext(tls: &Mutex<ServerConnection>) -> bool {
+    tls.lock().process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() > 0)
 }
 
 /// A full socket has taken nothing.
