@@ -144,6 +144,9 @@ pub const CONNECTIONS_PER_IP: usize = 1024;
 /// Streams that are published at once.
 pub const PUBLISHERS: usize = 1024;
 
+/// Plays and publications of one connection that are logged as news. What it begins after that is for the debug log.
+pub const NEWS: u32 = 20;
+
 /// Warnings about clients in one go.
 pub const WARNINGS: u32 = 8;
 

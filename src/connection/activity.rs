@@ -35,15 +35,16 @@ impl Activity {
                 let name = publication.name().escape_debug();
                 let (seconds, Traffic { bytes_out, dropped, .. }) =
                     (since.elapsed().as_secs_f32(), publication.traffic());
-                log::info!(
+                log::log!(
+                    peer.news(),
                     "{peer} stopped publishing {name}: {seconds:.1} s, {} KiB; its players have got {} KiB, {dropped} \
                      messages were dropped ({why})",
                     bytes / 1024,
                     bytes_out / 1024,
                 );
             }
-            Self::Playing(play) => log::info!("{peer} stopped playing {} ({why})", play.summary(peer)),
-            Self::PlayingFile(play) => log::info!("{peer} stopped playing {} ({why})", play.summary(peer)),
+            Self::Playing(play) => log::log!(peer.news(), "{peer} stopped playing {} ({why})", play.summary(peer)),
+            Self::PlayingFile(play) => log::log!(peer.news(), "{peer} stopped playing {} ({why})", play.summary(peer)),
         }
     }
 }
@@ -148,7 +149,9 @@ impl Connection {
         match result {
             Ok(publication) => {
                 let agent = self.session.connect_request().map_or("", |connect| &connect.flash_version).escape_debug();
-                log::info!("{} publishes {} ({agent})", self.peer, publication.name().escape_debug());
+                self.peer.begins();
+                let (peer, name) = (&self.peer, publication.name().escape_debug());
+                log::log!(peer.news(), "{peer} publishes {name} ({agent})");
                 let description = match kind {
                     PublishKind::Live => "Publishing.",
                     PublishKind::Record | PublishKind::Append => "Publishing live: this server does not record.",

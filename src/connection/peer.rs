@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::Weak;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -45,6 +45,8 @@ pub struct Peer {
     lane: Lane,
     outgoing: Outgoing,
     vitals: Mutex<Vitals>,
+    /// How often it has begun to publish or play something.
+    begun: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -91,7 +93,16 @@ impl Peer {
             leaves: false,
         };
         let vitals = Mutex::new(vitals);
-        Arc::new_cyclic(|me| Self { address, name, publish_timeout, me: me.clone(), lane, outgoing, vitals })
+        Arc::new_cyclic(|me| Self {
+            address,
+            name,
+            publish_timeout,
+            me: me.clone(),
+            lane,
+            outgoing,
+            vitals,
+            begun: AtomicU32::new(0),
+        })
     }
 
     /// Where it is.
@@ -134,6 +145,16 @@ impl Peer {
     /// Throws away what waits of a live play that is over.
     pub(super) fn discard(&self, stream_id: u32) {
         self.outgoing.discard(stream_id);
+    }
+
+    /// Notes that it begins to publish or play something.
+    pub(super) fn begins(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The log level of what it begins and ends: one that does nothing else all day shall not fill the log.
+    pub(super) fn news(&self) -> log::Level {
+        if self.begun.load(Ordering::Relaxed) > limits::NEWS { log::Level::Debug } else { log::Level::Info }
     }
 
     /// Notes that something came from the client.
@@ -325,6 +346,17 @@ mod tests {
         let lane = LanePool::start(1, Gather::Auto).unwrap().pick();
         let (address, transport) = (here.peer_addr().unwrap(), Transport::new(here, None).unwrap());
         (Peer::new(address, transport, lane, limits::PUBLISHER_SILENCE), there)
+    }
+
+    #[test]
+    fn who_begins_things_all_day_is_no_news() {
+        let (peer, _there) = pair();
+        for _ in 0..limits::NEWS {
+            peer.begins();
+            assert_eq!(peer.news(), log::Level::Info);
+        }
+        peer.begins();
+        assert_eq!(peer.news(), log::Level::Debug);
     }
 
     #[test]

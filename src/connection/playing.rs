@@ -39,7 +39,10 @@ impl Connection {
             Ok(()) => self.play_live(stream_id, &request),
         };
         match result {
-            Ok(()) => log::info!("{} plays {}", self.peer, request.path),
+            Ok(()) => {
+                self.peer.begins();
+                log::log!(self.peer.news(), "{} plays {}", self.peer, request.path);
+            }
             Err((code, reason)) => {
                 let complaint = format_args!("{} can't play {}: {reason}", self.peer, request.path);
                 self.service.complaints.warn(complaint);

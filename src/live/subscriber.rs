@@ -243,7 +243,7 @@ impl Subscriber {
         }
         self.complained = Some(Instant::now());
         log::warn!(
-            "{} is too slow: {} KiB waited for {:.1} s; {skipped} messages dropped, it goes on at the next key frame",
+            "[{}] is too slow: {} KiB waited for {:.1} s; {skipped} messages dropped, it goes on at the next key frame",
             self.sink.peer(),
             backlog.bytes / 1024,
             backlog.age.as_secs_f32(),
