@@ -2,7 +2,7 @@
 //!
 //! Every question is asked here, and each answer is a [`Denied`] with one reason for the log and the client. A key may
 //! come in three ways: as `?key=…` behind the stream's name or in the server URL, as `user:password@` in answer to a
-//! challenge at `connect` ([`challenge`]), or, for playing, as the signature of a link that expires ([`link`]).
+//! challenge at `connect`, or, for playing, as the signature of a link that expires ([`link`]).
 //!
 //! Addresses are looked at before keys. With neither keys nor rules everybody may do everything.
 
