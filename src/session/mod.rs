@@ -202,7 +202,9 @@ impl Session {
 
     fn create_stream(&mut self, transaction_id: f64) -> Reply {
         // GStreamer looks for the end of the stream on message stream 1 only, so the first is 1.
-        let free = (1..=limits::MESSAGE_STREAMS as u32).find(|id| !self.streams.contains_key(id));
+        // Streams that were used without asking count as well, whatever their numbers.
+        let is_full = self.streams.len() >= limits::MESSAGE_STREAMS;
+        let free = (1..=limits::MESSAGE_STREAMS as u32).find(|id| !is_full && !self.streams.contains_key(id));
         let Some(stream_id) = free else {
             let reason = format!("There are {} streams on this connection already.", limits::MESSAGE_STREAMS);
             return Reply::command(0, Command::error(transaction_id, StatusCode::CallFailed.info(reason)));

@@ -120,6 +120,16 @@ fn message_streams_at_the_limit_and_one_past() {
 }
 
 #[test]
+fn streams_used_without_asking_count_towards_the_limit() {
+    let mut session = connected("live");
+    for id in 0..limits::MESSAGE_STREAMS as u32 {
+        command(&mut session, 100 + id, "publish", 0.0, vec!["cam".into()]);
+    }
+    let actions = command(&mut session, 0, "createStream", 9.0, Vec::new());
+    assert_eq!(codes(&actions), ["NetConnection.Call.Failed"]);
+}
+
+#[test]
 fn media_counts_only_where_something_is_published() {
     let mut session = publishing("live", "cam");
     assert!(matches!(media(&mut session, 1)[..], [Action::Media { stream_id: 1, .. }]));
