@@ -131,7 +131,7 @@ impl Session {
 
     fn command(&mut self, stream_id: u32, command: Command, actions: &mut Vec<Action>) -> Result<()> {
         if !self.accepted && command.name != "connect" {
-            return Err(Error::message(command.name.escape_debug().to_string(), "it comes before connect"));
+            return Err(Error::message(shown(&command.name), "it comes before connect"));
         }
         let transaction_id = command.transaction_id;
         let done = || Command::result(transaction_id, Value::Null, Value::Undefined);
@@ -185,8 +185,9 @@ impl Session {
             // Answers to what was never asked; an answer to them might go on for ever.
             "_result" | "_error" | "onStatus" => {}
             unknown => {
-                log::debug!("the command {} is not known", unknown.escape_debug());
-                let info = StatusCode::CallFailed.info(format!("The command {} is not known.", unknown.escape_debug()));
+                let unknown = shown(unknown);
+                log::debug!("the command {unknown} is not known");
+                let info = StatusCode::CallFailed.info(format!("The command {unknown} is not known."));
                 self.answer(Command::error(transaction_id, info), actions);
             }
         }
@@ -341,6 +342,11 @@ impl Session {
         self.set_role(stream_id, Role::Idle);
         playing::refused(stream_id, code, reason)
     }
+}
+
+/// The name of a command that nobody knows, for logs and answers: it may be a megabyte of anything.
+fn shown(name: &str) -> String {
+    name.escape_debug().take(limits::SHOWN_COMMAND_CHARS).collect()
 }
 
 fn is_playing(role: &Role) -> bool {

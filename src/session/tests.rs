@@ -257,6 +257,17 @@ fn unknown_commands_get_an_error_and_answers_get_nothing() {
 }
 
 #[test]
+fn a_command_with_a_long_name_is_not_repeated_at_length() {
+    let name = "\u{1}".repeat(1 << 20);
+    let answers = command(&mut connected("live"), 0, &name, 8.0, Vec::new());
+    let [Action::Reply(Reply { message, .. })] = &answers[..] else { panic!("{answers:?}") };
+    assert!(message.encode(0).unwrap().payload.len() < 300);
+    let early = Message::Command(Command::new(name, Vec::new()));
+    let error = Session::new().handle(0, early, &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().len() < 200, "{} bytes for the log", error.to_string().len());
+}
+
+#[test]
 fn play2_is_answered_and_switches_nothing() {
     let mut session = playing("live", "a");
     let actions = command(&mut session, 1, "play2", 0.0, vec![Object::new().with("streamName", "b").into()]);
