@@ -1,12 +1,13 @@
 //! Bytes that lie in an FLV file.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use gortmp::flv::{Head, KeyFrame, KeyframeIndex, Metadata, Reader, Search, TagStart, Writer, last_timestamp};
 use gortmp::media::{Packet, PacketKind};
 use gortmp::{Error, limits};
 
 use super::flv_file;
+use super::shaky::Shaky;
 
 /// A whole file, read packet by packet, hopped through tag by tag, sought in, written again, and looked at from its end.
 pub fn flv_reader(input: &[u8]) {
@@ -18,6 +19,9 @@ pub fn flv_reader(input: &[u8]) {
     };
     let first = reader.position();
     let packets = read_all(&mut reader, bytes.len());
+    let every = packets.len() as u8 % 8;
+    let mut shaky = Reader::with_buffer(16, Shaky::interrupted(&bytes[..], every)).expect("it is one");
+    assert!(read_all(&mut shaky, bytes.len()) == packets, "it matters that a read was interrupted");
     let starts = hop_all(&mut Reader::with_buffer(64, Cursor::new(&bytes)).expect("it was one"), bytes.len());
     compare(&packets, &starts, &mut reader);
 
@@ -39,7 +43,7 @@ pub fn flv_reader(input: &[u8]) {
 }
 
 /// Reads on to the end, or to where there is no reading on.
-fn read_all(reader: &mut Reader<Cursor<&Vec<u8>>>, bytes: usize) -> Vec<Packet> {
+fn read_all<R: Read>(reader: &mut Reader<R>, bytes: usize) -> Vec<Packet> {
     let mut packets: Vec<Packet> = Vec::new();
     loop {
         let at = reader.position();
@@ -114,12 +118,40 @@ pub fn keyframe_index(input: &[u8]) {
         let headers = index.sequence_headers(found.map_or(0, |found| found.offset));
         assert!(headers.iter().map(|packet| packet.payload.len()).sum::<usize>() <= limits::FLV_SEQUENCE_HEADER_BYTES);
     }
+    survives_failures(&bytes, &head, &metadata, targets);
     // All is scanned now, so a later time is not an earlier place.
     targets.sort_unstable();
     let mut places = || targets.map(|target| find(&mut index, &mut reader, target, bytes.len()));
     places();
     let offsets = places().map(|place| place.map(|place| place.offset));
     assert!(offsets.is_sorted(), "{targets:?} are at {offsets:?}");
+}
+
+/// A read that fails now and then costs nothing but another try.
+fn survives_failures(bytes: &[u8], head: &Head, metadata: &Metadata, targets: [u32; 4]) {
+    let every = 2 + targets[0] as u8 % 16;
+    let mut index = KeyframeIndex::new(head, metadata, bytes.len() as u64);
+    let mut untroubled = KeyframeIndex::new(head, metadata, bytes.len() as u64);
+    // The file's header is read before anything fails.
+    let Ok(mut reader) = Reader::with_buffer(4096, Shaky::failing(Cursor::new(bytes), every)) else { return };
+    let mut steady = Reader::with_buffer(64, Cursor::new(bytes)).expect("it is one");
+    for target in targets {
+        let expected = loop {
+            match untroubled.find(&mut steady, target).expect("memory can be read") {
+                Search::Found(found) => break found,
+                Search::Unfinished => {}
+            }
+        };
+        let found = (0..100 + 4 * bytes.len()).find_map(|_| match index.find(&mut reader, target) {
+            Ok(Search::Found(found)) => Some(found),
+            Ok(Search::Unfinished) => None,
+            Err(error) => {
+                assert!(matches!(error, Error::Io { .. }), "{error}");
+                None
+            }
+        });
+        assert_eq!(found, Some(expected), "{target} ms");
+    }
 }
 
 fn find(

@@ -8,6 +8,7 @@ mod handshake;
 mod input;
 mod messages;
 mod session;
+mod shaky;
 mod vod_player;
 mod wire;
 

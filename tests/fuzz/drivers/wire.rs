@@ -4,32 +4,43 @@ use std::io::{BufRead, BufReader};
 
 use gortmp::amf::{self, Object, Value};
 use gortmp::flv::Metadata;
+use gortmp::guard::Budget;
 use gortmp::media::Timestamp;
 use gortmp::rtmp::chunk::{ChunkReader, ChunkStreamId, ChunkWriter, RawMessage};
 use gortmp::rtmp::message::Message;
 use gortmp::{Error, limits};
 
+use super::shaky::Shaky;
+
 /// A stream of chunks; the first byte says in pieces of what size it is read.
 pub fn chunk_reader(input: &[u8]) {
-    let Some((step, chunks)) = input.split_first() else { return };
-    let (messages, end) = read_all(chunks, chunks.len());
+    let Some((&step, chunks)) = input.split_first() else { return };
+    let (messages, end) = read_all(ChunkReader::new(chunks), chunks.len());
     super::is_fit_for_the_log(&end);
-    let (pieces, other_end) = read_all(BufReader::with_capacity(usize::from(*step) + 1, chunks), chunks.len());
+    let pieces = BufReader::with_capacity(usize::from(step) + 1, Shaky::interrupted(chunks, step % 8));
+    let (pieces, other_end) = read_all(ChunkReader::new(pieces), chunks.len());
     assert!(messages == pieces, "it matters in which pieces the bytes come");
     assert_eq!(end.to_string(), other_end.to_string());
+
+    // Less may wait unfinished, so it may end earlier, but with nothing else.
+    let budget = Budget::new(chunks.len());
+    let mut reader = ChunkReader::new(chunks);
+    reader.limit_partial(usize::from(step) * 8, Some(budget.share()));
+    let (fewer, _) = read_all(reader, chunks.len());
+    assert!(messages.starts_with(&fewer));
+    assert_eq!(budget.held(), 0, "not all was given back");
 
     // What was read is the same when it was written and read again.
     let mut writer = ChunkWriter::new();
     let mut written = Vec::new();
     messages.iter().for_each(|message| writer.write(message, &mut written));
-    let (again, end) = read_all(&written[..], written.len());
+    let (again, end) = read_all(ChunkReader::new(&written[..]), written.len());
     assert!(messages == again, "written and read again it is something else: {end}");
     assert!(matches!(end, Error::Disconnected), "{end}");
 }
 
 /// All messages, and the error that ended them.
-fn read_all(source: impl BufRead, bytes: usize) -> (Vec<RawMessage>, Error) {
-    let mut reader = ChunkReader::new(source);
+fn read_all(mut reader: ChunkReader<impl BufRead>, bytes: usize) -> (Vec<RawMessage>, Error) {
     let mut messages = Vec::new();
     let (mut total, mut acknowledged) = (0, 0);
     for _ in 0..=bytes {
