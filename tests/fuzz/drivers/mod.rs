@@ -6,6 +6,7 @@ mod files;
 mod flv_file;
 mod handshake;
 mod input;
+mod live;
 mod messages;
 mod session;
 mod shaky;
@@ -15,6 +16,7 @@ mod wire;
 pub use access::names;
 pub use files::{flv_reader, keyframe_index};
 pub use handshake::handshake;
+pub use live::live;
 pub use session::session;
 pub use vod_player::vod_player;
 pub use wire::{amf0, amf3, chunk_reader, commands};
@@ -34,6 +36,7 @@ pub const ALL: &[(&str, Driver)] = &[
     ("session", session),
     ("names", names),
     ("vod_player", vod_player),
+    ("live", live),
 ];
 
 /// Whether the text of an error can go into the log as it is: of bounded length, and with nothing in it that a terminal
