@@ -9,7 +9,7 @@ use gortmp::media::Timestamp;
 use gortmp::rtmp::chunk::{ChunkReader, ChunkStreamId, ChunkWriter, RawMessage};
 use gortmp::rtmp::message::Message;
 use gortmp::rtmp::status::StatusCode;
-use gortmp::session::{Action, PlayRequest, Reply, Session, Source, StreamPath, playing};
+use gortmp::session::{Action, PlayRequest, Reply, Session, Source, StreamPath, playing, publishing};
 
 use super::input::Input;
 use super::messages;
@@ -111,7 +111,11 @@ impl Server {
             Action::Publish { stream_id, path, .. } => return self.publish(stream_id, &path),
             Action::Play { stream_id, request } => self.play(stream_id, &request),
             Action::Stop { stream_id } => {
-                assert!(self.streams.remove(&stream_id).is_some(), "what never began is stopped");
+                let doing = self.streams.remove(&stream_id);
+                assert!(doing.is_some(), "what never began is stopped");
+                if doing == Some(Doing::Publishing) {
+                    self.say(&publishing::ended(stream_id, "no"));
+                }
             }
             Action::Media { stream_id, packet } => {
                 assert_eq!(self.streams.get(&stream_id), Some(&Doing::Publishing), "media of nobody's");
@@ -191,7 +195,7 @@ impl Server {
 fn is_fit(path: &StreamPath) {
     assert!(path.app.len() + path.name.len() <= limits::NAME_BYTES);
     assert!(path.live_name().len() <= 3 * limits::NAME_BYTES);
-    assert!(!path.to_string().chars().any(char::is_control));
+    assert!(!format!("{path} {path:?}").chars().any(|c| c.is_control() || c == '?'), "{path} is not for the log");
     path.query_value("gop");
 }
 
