@@ -36,8 +36,12 @@ cargo tarpaulin --engine llvm --skip-clean --locked --target-dir target/tarpauli
 }
 grep -E '^(\|\| )?src/(rtmp|amf|flv|session)/.*: [0-9, -]+$' "$report/report.txt" | sed 's/^|| //' || true
 echo "--"
-for part in rtmp amf flv session; do
-    grep -Eo "src/$part/[^ ]*: [0-9]+/[0-9]+" "$report/report.txt" | awk -F'[ /]' -v part="$part" '
+sum() {
+    grep -Eo "src/$2/[^ ]*: [0-9]+/[0-9]+" "$report/report.txt" | awk -F'[ /]' -v name="$1" '
         { reached += $(NF - 1); all += $NF }
-        END { if (all) printf "src/%s: %d of %d lines, %.1f %%\n", part, reached, all, 100 * reached / all }'
+        END { if (all) printf "%s: %d of %d lines, %.1f %%\n", name, reached, all, 100 * reached / all }'
+}
+for part in rtmp amf flv session; do
+    sum "src/$part" "$part"
 done
+sum "these together" "(rtmp|amf|flv|session)"

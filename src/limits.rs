@@ -54,6 +54,13 @@ pub const AMF_VALUES: usize = 200_000;
 /// there.
 pub const AMF_REPEATED_BYTES: usize = 4 * 1024 * 1024;
 
+/// Longest query of a stream's URL, in bytes. Keys and links have some hundred; each message stream that publishes
+/// keeps its own.
+pub const QUERY_BYTES: usize = 8 * 1024;
+
+/// Characters of a command's name in logs and answers. No real command has more than 20.
+pub const SHOWN_COMMAND_CHARS: usize = 100;
+
 /// Longest application, stream or file name, in bytes.
 pub const NAME_BYTES: usize = 1024;
 

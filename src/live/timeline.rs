@@ -57,7 +57,7 @@ impl Timeline {
     pub fn header(&self, timestamp: Timestamp) -> Timestamp {
         let Some(now) = self.last else { return timestamp };
         let mapped = timestamp + self.video.offset;
-        let fits = !self.restarted && mapped.since(now).abs() <= LARGEST_STEP_AHEAD;
+        let fits = !self.restarted && mapped.since(now).unsigned_abs() <= LARGEST_STEP_AHEAD.unsigned_abs();
         if fits { mapped } else { now }
     }
 
@@ -75,7 +75,7 @@ impl Timeline {
         let clock = if kind == PacketKind::Video { &mut self.video } else { &mut self.audio };
         let breaks = match (clock.last, other.last) {
             (Some(last), _) => !(-LARGEST_STEP_BACK..=LARGEST_STEP_AHEAD).contains(&timestamp.since(last)),
-            (None, Some(_)) => (timestamp + clock.offset).since(now).abs() > LARGEST_STEP_AHEAD,
+            (None, Some(_)) => (timestamp + clock.offset).since(now).unsigned_abs() > LARGEST_STEP_AHEAD.unsigned_abs(),
             (None, None) => false,
         };
         if breaks {
@@ -130,6 +130,15 @@ mod tests {
         map(&mut timeline, &[(Video, 5_000), (Audio, 5_020)]);
         timeline.restart();
         assert_eq!(map(&mut timeline, &[(Audio, 0), (Video, 7), (Video, 40)]), [5_040, 5_047, 5_080]);
+    }
+
+    /// Half the circle away from each other, two times are neither before nor behind.
+    #[test]
+    fn times_half_the_circle_away_are_moved_to_now() {
+        let mut timeline = Timeline::default();
+        map(&mut timeline, &[(Video, 5_000)]);
+        assert_eq!(timeline.header(Timestamp::new(5_000 + (1 << 31))), Timestamp::new(5_000));
+        assert_eq!(map(&mut timeline, &[(Audio, 5_000 + (1 << 31))]), [5_000]);
     }
 
     #[test]

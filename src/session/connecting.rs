@@ -15,7 +15,8 @@ use crate::rtmp::status::StatusCode;
 pub struct ConnectRequest {
     /// The application, perhaps with more of the path and a query.
     pub app: String,
-    /// The program, for example `FMLE/3.0 (compatible; Lavf59.27.100)`; empty when it didn't say.
+    /// The program, for example `FMLE/3.0 (compatible; Lavf59.27.100)`; empty when it didn't say. Cut after
+    /// [`limits::NAME_BYTES`], since each publication writes it into the log.
     pub flash_version: String,
     /// 0 for AMF0, 3 for AMF3. Answers are AMF0 all the same: that is what every client reads.
     pub object_encoding: f64,
@@ -44,9 +45,12 @@ impl ConnectRequest {
                 app = format!("{app}?{query}");
             }
         }
+        let mut flash_version = text("flashVer");
+        let end = (0..=limits::NAME_BYTES).rev().find(|&at| flash_version.is_char_boundary(at));
+        flash_version.truncate(end.unwrap_or(0));
         Self {
             app,
-            flash_version: text("flashVer"),
+            flash_version,
             object_encoding: property("objectEncoding").and_then(Value::as_number).unwrap_or(0.0),
             transaction_id: command.transaction_id,
         }
@@ -112,6 +116,15 @@ mod tests {
         assert_eq!(request.app, "live?key=k");
         assert!(!format!("{request:?}").contains("key"));
         assert_eq!(connect(Value::Null).app, "");
+    }
+
+    #[test]
+    fn a_program_with_a_long_name_does_not_fill_the_log() {
+        let name = |length| format!("{}é", "n".repeat(length - 2));
+        let read = |name: &str| connect(Object::new().with("flashVer", name).into()).flash_version;
+        assert_eq!(read(&name(limits::NAME_BYTES)), name(limits::NAME_BYTES));
+        assert_eq!(read(&name(limits::NAME_BYTES + 1)).len(), limits::NAME_BYTES - 1, "cut at a character");
+        assert_eq!(read(&"n".repeat(1 << 20)).len(), limits::NAME_BYTES);
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Session {
 
     fn command(&mut self, stream_id: u32, command: Command, actions: &mut Vec<Action>) -> Result<()> {
         if !self.accepted && command.name != "connect" {
-            return Err(Error::message(command.name.escape_debug().to_string(), "it comes before connect"));
+            return Err(Error::message(shown(&command.name), "it comes before connect"));
         }
         let transaction_id = command.transaction_id;
         let done = || Command::result(transaction_id, Value::Null, Value::Undefined);
@@ -185,8 +185,9 @@ impl Session {
             // Answers to what was never asked; an answer to them might go on for ever.
             "_result" | "_error" | "onStatus" => {}
             unknown => {
-                log::debug!("the command {} is not known", unknown.escape_debug());
-                let info = StatusCode::CallFailed.info(format!("The command {} is not known.", unknown.escape_debug()));
+                let unknown = shown(unknown);
+                log::debug!("the command {unknown} is not known");
+                let info = StatusCode::CallFailed.info(format!("The command {unknown} is not known."));
                 self.answer(Command::error(transaction_id, info), actions);
             }
         }
@@ -202,7 +203,9 @@ impl Session {
 
     fn create_stream(&mut self, transaction_id: f64) -> Reply {
         // GStreamer looks for the end of the stream on message stream 1 only, so the first is 1.
-        let free = (1..=limits::MESSAGE_STREAMS as u32).find(|id| !self.streams.contains_key(id));
+        // Streams that were used without asking count as well, whatever their numbers.
+        let is_full = self.streams.len() >= limits::MESSAGE_STREAMS;
+        let free = (1..=limits::MESSAGE_STREAMS as u32).find(|id| !is_full && !self.streams.contains_key(id));
         let Some(stream_id) = free else {
             let reason = format!("There are {} streams on this connection already.", limits::MESSAGE_STREAMS);
             return Reply::command(0, Command::error(transaction_id, StatusCode::CallFailed.info(reason)));
@@ -339,6 +342,11 @@ impl Session {
         self.set_role(stream_id, Role::Idle);
         playing::refused(stream_id, code, reason)
     }
+}
+
+/// The name of a command that nobody knows, for logs and answers: it may be a megabyte of anything.
+fn shown(name: &str) -> String {
+    name.escape_debug().take(limits::SHOWN_COMMAND_CHARS).collect()
 }
 
 fn is_playing(role: &Role) -> bool {

@@ -30,21 +30,18 @@ impl StreamPath {
     /// Puts together what `connect` and `publish` or `play` said.
     ///
     /// # Errors
-    /// [`Error::Limit`] when the path is longer than [`limits::NAME_BYTES`].
+    /// [`Error::Limit`] when the path is longer than [`limits::NAME_BYTES`] or the query than [`limits::QUERY_BYTES`].
     pub fn new(app: &str, name: &str) -> Result<Self> {
         let (app, app_query) = split_query(app);
         let (name, name_query) = split_query(name.trim_matches('"'));
         let name = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
-        let length = app.len() + name.len();
-        if length > limits::NAME_BYTES {
-            let (value, limit) = (length as u64, limits::NAME_BYTES as u64);
-            return Err(Error::Limit { what: "a stream name's length", value, limit });
-        }
+        check("a stream name's length", app.len() + name.len(), limits::NAME_BYTES)?;
         let parts = app.split('/').chain(name.split('/'));
         let mut parts = parts.filter(|part| !part.is_empty() && *part != "_definst_");
         let app = parts.next().unwrap_or_default().to_owned();
         let name = parts.collect::<Vec<_>>().join("/");
         let query = [name_query, app_query].into_iter().flatten().collect::<Vec<_>>().join("&");
+        check("a query's length", query.len(), limits::QUERY_BYTES)?;
         Ok(Self { app, name, query })
     }
 
@@ -74,6 +71,11 @@ impl fmt::Display for StreamPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.app.escape_debug(), self.name.escape_debug())
     }
+}
+
+fn check(what: &'static str, length: usize, limit: usize) -> Result<()> {
+    let (value, limit) = (length as u64, limit as u64);
+    if value > limit { Err(Error::Limit { what, value, limit }) } else { Ok(()) }
 }
 
 fn split_query(text: &str) -> (&str, Option<&str>) {
@@ -134,6 +136,14 @@ mod tests {
         let name = "n".repeat(limits::NAME_BYTES - 4);
         assert!(StreamPath::new("live", &name).is_ok());
         assert!(matches!(StreamPath::new("live5", &name), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn queries_at_the_limit_and_one_past() {
+        let query = "q".repeat(limits::QUERY_BYTES - 4);
+        assert!(StreamPath::new("live?a=b", &format!("cam?{query}")).is_ok_and(|path| path.query.len() > query.len()));
+        let one_more = StreamPath::new("live?a=bc", &format!("cam?{query}"));
+        assert!(matches!(one_more, Err(Error::Limit { .. })));
     }
 
     #[test]

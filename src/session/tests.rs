@@ -120,6 +120,16 @@ fn message_streams_at_the_limit_and_one_past() {
 }
 
 #[test]
+fn streams_used_without_asking_count_towards_the_limit() {
+    let mut session = connected("live");
+    for id in 0..limits::MESSAGE_STREAMS as u32 {
+        command(&mut session, 100 + id, "publish", 0.0, vec!["cam".into()]);
+    }
+    let actions = command(&mut session, 0, "createStream", 9.0, Vec::new());
+    assert_eq!(codes(&actions), ["NetConnection.Call.Failed"]);
+}
+
+#[test]
 fn media_counts_only_where_something_is_published() {
     let mut session = publishing("live", "cam");
     assert!(matches!(media(&mut session, 1)[..], [Action::Media { stream_id: 1, .. }]));
@@ -244,6 +254,17 @@ fn unknown_commands_get_an_error_and_answers_get_nothing() {
     for answer in ["_result", "_error", "onStatus"] {
         assert!(command(&mut session, 0, answer, 8.0, Vec::new()).is_empty());
     }
+}
+
+#[test]
+fn a_command_with_a_long_name_is_not_repeated_at_length() {
+    let name = "\u{1}".repeat(1 << 20);
+    let answers = command(&mut connected("live"), 0, &name, 8.0, Vec::new());
+    let [Action::Reply(Reply { message, .. })] = &answers[..] else { panic!("{answers:?}") };
+    assert!(message.encode(0).unwrap().payload.len() < 300);
+    let early = Message::Command(Command::new(name, Vec::new()));
+    let error = Session::new().handle(0, early, &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().len() < 200, "{} bytes for the log", error.to_string().len());
 }
 
 #[test]

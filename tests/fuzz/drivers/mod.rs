@@ -3,13 +3,23 @@
 
 mod access;
 mod files;
+mod flv_file;
+mod handshake;
+mod input;
+mod live;
+mod messages;
 mod session;
+mod shaky;
+mod vod_player;
 mod wire;
 
 pub use access::names;
 pub use files::{flv_reader, keyframe_index};
+pub use handshake::handshake;
+pub use live::live;
 pub use session::session;
-pub use wire::{amf0, amf3, chunk_reader, commands, handshake};
+pub use vod_player::vod_player;
+pub use wire::{amf0, amf3, chunk_reader, commands};
 
 /// Does something with an input; panics when something is wrong.
 pub type Driver = fn(&[u8]);
@@ -25,4 +35,14 @@ pub const ALL: &[(&str, Driver)] = &[
     ("keyframe_index", keyframe_index),
     ("session", session),
     ("names", names),
+    ("vod_player", vod_player),
+    ("live", live),
 ];
+
+/// Whether the text of an error can go into the log as it is: of bounded length, and with nothing in it that a terminal
+/// would obey.
+fn is_fit_for_the_log(error: &gortmp::Error) {
+    let text = error.to_string();
+    assert!(text.len() <= 8 * 1024, "{} bytes for one line of the log", text.len());
+    assert!(!text.chars().any(char::is_control), "control characters in {text:?}");
+}

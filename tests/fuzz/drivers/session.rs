@@ -9,7 +9,10 @@ use gortmp::media::Timestamp;
 use gortmp::rtmp::chunk::{ChunkReader, ChunkStreamId, ChunkWriter, RawMessage};
 use gortmp::rtmp::message::Message;
 use gortmp::rtmp::status::StatusCode;
-use gortmp::session::{Action, Reply, Session, Source, playing};
+use gortmp::session::{Action, PlayRequest, Reply, Session, Source, StreamPath, playing, publishing};
+
+use super::input::Input;
+use super::messages;
 
 /// What a message stream was last said to do.
 #[derive(Debug, PartialEq)]
@@ -18,117 +21,182 @@ enum Doing {
     Playing,
 }
 
+/// What one answer may take at most: a few hundred bytes and a name.
+const ANSWER_BYTES: usize = 4 * 1024;
+
 /// A server that says yes or no to what a session asks, and watches that it keeps to the rules.
+#[derive(Default)]
 struct Server {
     session: Session,
+    is_asked: bool,
+    is_connected: bool,
     streams: BTreeMap<u32, Doing>,
     writer: ChunkWriter,
     /// Refuse what it is asked for next.
     refuses: bool,
+    /// Go on with a client whose publication was refused.
+    is_patient: bool,
 }
 
-/// Any chunks if the first byte is even, else messages of the small language.
+/// Any chunks if the first byte is even, else messages of the small language, or of the larger one if its top bit is set.
 pub fn session(input: &[u8]) {
-    let Some((kind, rest)) = input.split_first() else { return };
-    let mut server = Server {
-        session: Session::new(),
-        streams: BTreeMap::new(),
-        writer: ChunkWriter::new(),
-        refuses: kind & 2 != 0,
-    };
-    if kind % 2 == 0 {
-        let mut chunks = ChunkReader::new(rest);
-        while let Ok(message) = chunks.read_message() {
-            if !server.handle(message) {
-                return;
+    let Some((&kind, rest)) = input.split_first() else { return };
+    let mut server = Server { refuses: kind & 2 != 0, is_patient: kind & 4 != 0, ..Server::default() };
+    match kind & 0x81 {
+        0 | 0x80 => server.handle_all(rest),
+        1 => {
+            let mut words = Words(rest);
+            server.handle(connect(words.byte()));
+            while let Some(message) = words.message() {
+                server.refuses = words.byte() % 8 == 7;
+                if !server.handle(message) {
+                    return;
+                }
             }
         }
-        return;
-    }
-    let mut words = Words(rest);
-    server.handle(connect(words.byte()));
-    while let Some(message) = words.message() {
-        server.refuses = words.byte() % 8 == 7;
-        if !server.handle(message) {
-            return;
-        }
+        _ => server.handle_all(&messages::stream(&mut Input::new(rest))),
     }
 }
 
 impl Server {
+    /// Handles all messages of a stream of chunks.
+    fn handle_all(&mut self, chunks: &[u8]) {
+        let mut chunks = ChunkReader::new(chunks);
+        while let Ok(message) = chunks.read_message() {
+            if !self.handle(message) {
+                return;
+            }
+        }
+    }
+
     /// Says whether the connection goes on.
     fn handle(&mut self, raw: RawMessage) -> bool {
         let stream_id = raw.stream_id;
-        let most = 8 + limits::AGGREGATE_MESSAGES;
-        let Ok(message) = Message::decode(raw) else { return true };
+        let message = match Message::decode(raw) {
+            Ok(message) => message,
+            Err(error) => {
+                super::is_fit_for_the_log(&error);
+                return true;
+            }
+        };
+        let most = match &message {
+            Message::Aggregate(packets) => packets.len(),
+            Message::Media(_) => 1,
+            _ => 3,
+        };
         let mut actions = Vec::new();
-        let goes_on = self.session.handle(stream_id, message, &mut actions).is_ok();
-        assert!(actions.len() <= most, "{} actions", actions.len());
-        goes_on && actions.into_iter().all(|action| self.act(action))
+        let result = self.session.handle(stream_id, message, &mut actions);
+        assert!(actions.len() <= most, "{} actions, {most} at most", actions.len());
+        result.as_ref().err().into_iter().for_each(super::is_fit_for_the_log);
+        result.is_ok() && actions.into_iter().all(|action| self.act(action))
     }
 
     fn act(&mut self, action: Action) -> bool {
+        assert!(self.is_connected || matches!(action, Action::Reply(_) | Action::Connect(_)), "{action:?} too early");
         match action {
             Action::Reply(reply) => self.say(&[reply]),
             Action::Connect(request) => {
-                if self.refuses || request.app.is_empty() {
+                assert!(!std::mem::replace(&mut self.is_asked, true), "it connects twice");
+                assert!(request.flash_version.len() <= limits::NAME_BYTES, "each publication writes it into the log");
+                let is_known = StreamPath::new(&request.app, "").is_ok_and(|path| !path.app.is_empty());
+                if self.refuses || !is_known {
                     let replies = self.session.refuse_connect("no");
                     self.say(&replies);
                     return false;
                 }
+                self.is_connected = true;
                 let replies = self.session.accept_connect();
                 self.say(&replies);
             }
-            Action::Publish { stream_id, path, .. } => {
-                assert!(path.live_name().len() <= 4 * limits::NAME_BYTES);
-                if self.refuses {
-                    let replies = self.session.refuse_publish(stream_id, StatusCode::PublishBadName, "no");
-                    self.say(&replies);
-                    return false;
-                }
-                let replies = self.session.accept_publish(stream_id, "yes");
-                self.say(&replies);
-                self.begin(stream_id, Doing::Publishing);
-            }
-            Action::Play { stream_id, request } => {
-                if self.refuses {
-                    let replies = self.session.refuse_play(stream_id, StatusCode::PlayStreamNotFound, "no");
-                    self.say(&replies);
-                } else {
-                    self.say(&playing::started(stream_id, Source::Recording, &request.path.to_string()));
-                    self.begin(stream_id, Doing::Playing);
-                }
-            }
+            Action::Publish { stream_id, path, .. } => return self.publish(stream_id, &path),
+            Action::Play { stream_id, request } => self.play(stream_id, &request),
             Action::Stop { stream_id } => {
-                // A refused play is stopped without ever having begun.
-                self.streams.remove(&stream_id);
+                let doing = self.streams.remove(&stream_id);
+                assert!(doing.is_some(), "what never began is stopped");
+                if doing == Some(Doing::Publishing) {
+                    self.say(&publishing::ended(stream_id, "no"));
+                }
             }
-            Action::Media { stream_id, .. } => {
+            Action::Media { stream_id, packet } => {
                 assert_eq!(self.streams.get(&stream_id), Some(&Doing::Publishing), "media of nobody's");
+                assert!(!(packet.is_key_frame() && packet.is_sequence_header()));
             }
-            Action::Pause { stream_id, .. } | Action::Seek { stream_id, .. } | Action::Receive { stream_id, .. } => {
-                assert_ne!(self.streams.get(&stream_id), Some(&Doing::Publishing), "a publisher's pause");
+            Action::Pause { stream_id, paused, .. } => {
+                self.is_playing(stream_id);
+                self.say(&if paused { playing::paused(stream_id) } else { playing::resumed(stream_id) });
             }
-            Action::StreamLength { transaction_id, .. } => self.say(&playing::stream_length(transaction_id, 7.0)),
+            Action::Seek { stream_id, position_ms } => {
+                self.is_playing(stream_id);
+                let source = if self.is_patient { Source::Live } else { Source::Recording };
+                self.say(&playing::sought(stream_id, source, position_ms));
+                self.say(&playing::seek_failed(stream_id, "no"));
+            }
+            Action::Receive { stream_id, .. } => {
+                self.is_playing(stream_id);
+                self.say(&playing::receiving(stream_id));
+            }
+            Action::StreamLength { transaction_id, path } => {
+                is_fit(&path);
+                self.say(&playing::stream_length(transaction_id, 7.0));
+            }
             _ => {}
         }
         true
     }
 
-    fn begin(&mut self, stream_id: u32, doing: Doing) {
-        assert!(self.streams.insert(stream_id, doing).is_none(), "it does something else still");
-        assert!(self.streams.len() <= limits::MESSAGE_STREAMS);
+    fn publish(&mut self, stream_id: u32, path: &StreamPath) -> bool {
+        is_fit(path);
+        if self.refuses {
+            let replies = self.session.refuse_publish(stream_id, StatusCode::PublishBadName, "no");
+            self.say(&replies);
+            return self.is_patient;
+        }
+        let replies = self.session.accept_publish(stream_id, "yes");
+        self.say(&replies);
+        self.begin(stream_id, Doing::Publishing);
+        true
     }
 
-    /// What is said can be written and read.
+    fn play(&mut self, stream_id: u32, request: &PlayRequest) {
+        is_fit(&request.path);
+        if self.refuses {
+            let replies = self.session.refuse_play(stream_id, StatusCode::PlayStreamNotFound, "no");
+            self.say(&replies);
+            return;
+        }
+        self.begin(stream_id, Doing::Playing);
+        self.say(&playing::started(stream_id, Source::Recording, &request.path.live_name()));
+        self.say(&playing::recording_ended(stream_id, request.start_ms.unwrap_or(0), 7));
+        self.say(&playing::live_ended(stream_id));
+    }
+
+    fn begin(&mut self, stream_id: u32, doing: Doing) {
+        assert!(self.streams.insert(stream_id, doing).is_none(), "it does something else still");
+        assert!(self.streams.len() <= limits::MESSAGE_STREAMS, "{} message streams", self.streams.len());
+    }
+
+    fn is_playing(&self, stream_id: u32) {
+        assert_eq!(self.streams.get(&stream_id), Some(&Doing::Playing), "message stream {stream_id}");
+    }
+
+    /// What is said can be written, and read by a client.
     fn say(&mut self, replies: &[Reply]) {
         for reply in replies {
-            let Some(raw) = reply.message.encode(reply.stream_id) else { continue };
+            let raw = reply.message.encode(reply.stream_id).expect("it has a form on the wire");
             let mut chunks = Vec::new();
             self.writer.write(&raw, &mut chunks);
-            assert!(chunks.len() < 64 * 1024, "an answer of {} bytes", chunks.len());
+            assert!(chunks.len() <= ANSWER_BYTES, "an answer of {} bytes", chunks.len());
+            Message::decode(raw).expect("a client can read it");
         }
     }
+}
+
+/// A path that can be logged and looked up.
+fn is_fit(path: &StreamPath) {
+    assert!(path.app.len() + path.name.len() <= limits::NAME_BYTES);
+    assert!(path.live_name().len() <= 3 * limits::NAME_BYTES);
+    assert!(!format!("{path} {path:?}").chars().any(|c| c.is_control() || c == '?'), "{path} is not for the log");
+    path.query_value("gop");
 }
 
 /// Bytes read as a language of messages.
