@@ -113,7 +113,7 @@ impl Connection {
                 if !self.was_asked {
                     self.service.complaints.warn(format_args!("{} {error}", self.peer));
                 }
-                "was closed".to_owned()
+                format!("was closed: {error}")
             }
             _ => "left".to_owned(),
         };

@@ -10,6 +10,7 @@ mod gather;
 mod lane;
 mod message;
 mod metadata;
+mod publication;
 mod registry;
 mod stream;
 mod subscriber;
@@ -18,8 +19,9 @@ mod timeline;
 pub use gather::Gather;
 pub use lane::{Lane, LanePool};
 pub use message::{LiveMessage, PLAYER_STREAM_ID};
+pub use publication::{Publication, PublisherGone};
 pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamStatus};
-pub use stream::{Publication, PublisherGone, StartAt, Stream, Subscription};
+pub use stream::{StartAt, Stream, Subscription};
 pub use subscriber::{Backlog, Sink, Wanted};
 
 #[cfg(test)]

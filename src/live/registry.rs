@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::stream::{Publication, Stream};
+use super::publication::Publication;
+use super::stream::Stream;
 use crate::guard::Budget;
 use crate::limits;
 use crate::stats::Traffic;

@@ -6,26 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
 
 use super::cache::Cache;
 use super::lane::{Command, Lane};
 use super::message::LiveMessage;
-use super::metadata::DataMessage;
+use super::publication::Publication;
 use super::registry::StreamStatus;
 use super::subscriber::{Sink, Subscriber, Wanted};
 use super::timeline::Timeline;
 use crate::guard::Share;
-use crate::limits;
-use crate::media::{Packet, PacketKind};
-use crate::stats::{Counter, StreamCounters, Traffic};
+use crate::stats::{Counter, StreamCounters};
 
 /// A publisher serves so many players of a lane itself rather than to wake the lane for them.
 const HELPED_PLAYERS: usize = 16;
-
-/// What a message takes besides its payload, in bytes, so that a flood of empty ones counts as well.
-const MESSAGE_OVERHEAD: usize = 256;
 
 /// Numbers for streams, publications and subscriptions, never used twice.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -40,27 +34,27 @@ pub struct Stream {
     name: String,
     /// Bytes that may wait for each player.
     player_queue: usize,
-    counters: Arc<StreamCounters>,
-    state: Mutex<State>,
+    pub(super) counters: Arc<StreamCounters>,
+    pub(super) state: Mutex<State>,
 }
 
-struct State {
-    publisher: Option<Publisher>,
+pub(super) struct State {
+    pub publisher: Option<Publisher>,
     /// When the last publisher left, until another comes.
-    left: Option<Instant>,
-    timeline: Timeline,
-    cache: Cache,
+    pub left: Option<Instant>,
+    pub timeline: Timeline,
+    pub cache: Cache,
     players: HashMap<u64, Lane>,
     /// The lanes of the players, each once, with how many are on it.
     lanes: Vec<(Lane, usize)>,
     /// Sound that waits for the next picture, and since when.
-    held: Vec<Arc<LiveMessage>>,
-    held_since: Option<Instant>,
+    pub held: Vec<Arc<LiveMessage>>,
+    pub held_since: Option<Instant>,
 }
 
-struct Publisher {
-    id: u64,
-    last_media: Instant,
+pub(super) struct Publisher {
+    pub id: u64,
+    pub last_media: Instant,
     /// One of the places for publishers that there are.
     place: Option<Share>,
     /// Ends the publisher's connection, for that reason.
@@ -75,10 +69,6 @@ pub enum StartAt {
     /// At the next key frame, which has no delay.
     NextKeyFrame,
 }
-
-/// Another publisher has taken the name over.
-#[derive(Debug, PartialEq, Eq)]
-pub struct PublisherGone;
 
 impl Stream {
     pub(super) fn new(name: &str, player_queue: usize, cache: Share) -> Self {
@@ -147,7 +137,7 @@ impl Stream {
         if let Some(replaced) = replaced {
             (replaced.evict)("another publisher has taken over the name");
         }
-        Publication { stream: self.clone(), id, sound_due: None, under_way: 0, mark: None }
+        Publication::new(self.clone(), id)
     }
 
     /// Sends sound that waits for a picture on its way without one.
@@ -156,7 +146,7 @@ impl Stream {
     }
 
     /// Hands what is held to the lanes.
-    fn release(&self, state: &mut State, now: Instant) {
+    pub(super) fn release(&self, state: &mut State, now: Instant) {
         let (has_video, arrived) = (state.cache.has_video(), state.held_since.take().unwrap_or(now));
         let Some(last) = state.held.len().checked_sub(1) else { return };
         for (lane, players) in &state.lanes {
@@ -236,7 +226,7 @@ impl Stream {
 }
 
 impl State {
-    fn tell_lanes(&self, command: impl Fn() -> Command) {
+    pub fn tell_lanes(&self, command: impl Fn() -> Command) {
         self.lanes.iter().for_each(|(lane, _)| lane.send(command()));
     }
 }
@@ -244,129 +234,6 @@ impl State {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// The right to send under a stream's name; dropping it frees the name at once.
-#[derive(Debug)]
-pub struct Publication {
-    stream: Arc<Stream>,
-    id: u64,
-    /// When sound has waited long enough for a picture.
-    sound_due: Option<Instant>,
-    /// Bytes given to the lanes since the last mark.
-    under_way: usize,
-    /// Ends when the lanes have come to the last mark.
-    mark: Option<Receiver<()>>,
-}
-
-impl Publication {
-    /// The stream's name, application included.
-    pub fn name(&self) -> &str {
-        self.stream.name()
-    }
-
-    /// What has gone through the stream, under earlier publishers as well.
-    pub fn traffic(&self) -> Traffic {
-        self.stream.counters.traffic()
-    }
-
-    /// The stream, and when its sound that waits for a picture has waited long enough. Who publishes has to see to
-    /// [`Stream::release_sound`] then, unless it sends something before.
-    pub fn waiting_sound(&self) -> Option<(Instant, &Arc<Stream>)> {
-        self.sound_due.map(|due| (due, &self.stream))
-    }
-
-    /// Relays a message; sound that comes between pictures waits for the next, see
-    /// [`waiting_sound`](Self::waiting_sound). Never waits for a player; waits for the lanes only when they are behind by
-    /// [`limits::LANE_CREDIT_BYTES`].
-    ///
-    /// # Errors
-    /// [`PublisherGone`] when another publisher has taken over.
-    pub fn send(&mut self, packet: Packet, now: Instant) -> Result<(), PublisherGone> {
-        let bytes = packet.payload.len();
-        let mut state = self.stream.state.lock();
-        let State { publisher, timeline, cache, .. } = &mut *state;
-        match publisher {
-            Some(publisher) if publisher.id == self.id => publisher.last_media = now,
-            _ => return Err(PublisherGone),
-        }
-        self.stream.counters.messages_in.add(1);
-        self.stream.counters.bytes_in.add(bytes as u64);
-        let Some(message) = prepare(packet, timeline, cache) else { return Ok(()) };
-        let may_wait = message.rides(cache.has_video());
-        state.held.push(message);
-        let due = *state.held_since.get_or_insert(now) + limits::AUDIO_RIDES;
-        self.sound_due = (may_wait && now < due).then_some(due);
-        if self.sound_due.is_none() {
-            self.stream.release(&mut state, now);
-        }
-        self.under_way += bytes + MESSAGE_OVERHEAD;
-        let mark_due = self.under_way > limits::LANE_CREDIT_BYTES / 2;
-        let mark = mark_due.then(|| {
-            let (done, mark) = crossbeam_channel::bounded(0);
-            state.tell_lanes(|| Command::Passed(done.clone()));
-            mark
-        });
-        drop(state);
-        if let Some(mark) = mark {
-            self.under_way = 0;
-            if let Some(last) = self.mark.replace(mark) {
-                // Nothing is ever sent on it: this returns when every lane has dropped its end.
-                let _ = last.recv();
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Gives a message its time in the stream and its place in the cache. `None` for what players don't get.
-fn prepare(mut packet: Packet, timeline: &mut Timeline, cache: &mut Cache) -> Option<Arc<LiveMessage>> {
-    let timestamp = packet.timestamp;
-    if packet.kind == PacketKind::Data {
-        return match DataMessage::new(packet) {
-            DataMessage::Metadata(packet) => {
-                let message = Arc::new(LiveMessage::metadata(packet));
-                cache.set_metadata(Some(message.clone()));
-                Some(message)
-            }
-            DataMessage::ClearMetadata => {
-                cache.set_metadata(None);
-                None
-            }
-            DataMessage::Other(mut packet) => {
-                packet.timestamp = timeline.header(timestamp);
-                Some(wrap(packet, cache))
-            }
-            DataMessage::Nameless => None,
-        };
-    }
-    if packet.payload.is_empty() {
-        return None;
-    }
-    packet.timestamp = match packet.is_sequence_header() {
-        true => timeline.header(timestamp),
-        false => timeline.frame(packet.kind, timestamp),
-    };
-    Some(wrap(packet, cache))
-}
-
-fn wrap(packet: Packet, cache: &mut Cache) -> Arc<LiveMessage> {
-    let message = Arc::new(LiveMessage::new(packet));
-    cache.add(&message);
-    message
-}
-
-impl Drop for Publication {
-    fn drop(&mut self) {
-        let mut state = self.stream.state.lock();
-        if state.publisher.as_ref().is_some_and(|publisher| publisher.id == self.id) {
-            let now = Instant::now();
-            self.stream.release(&mut state, now);
-            state.publisher = None;
-            state.left = Some(now);
-            state.cache.clear();
-        }
     }
 }
 
