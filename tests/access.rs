@@ -272,7 +272,8 @@ fn guessing_at_keys_fills_no_log() {
         let refused = asked(&server, "live", |client| client.publish(&format!("cam?key={guess}")));
         assert!(refused.is_err());
     }
-    let warnings = || server.log().iter().filter(|line| line.contains("needs another key")).count();
+    let is_warning = |line: &&String| line.contains("WARN") && line.contains("needs another key");
+    let warnings = || server.log().iter().filter(is_warning).count();
     assert!((8..40).contains(&warnings()), "{} lines", warnings());
     wait_for("the rest to be counted", || {
         server.log().iter().any(|line| line.contains("more warnings about clients were left out")).then_some(())
