@@ -60,6 +60,42 @@ fuzz() {
     cargo +nightly fuzz "$command" --fuzz-dir tests/fuzz --target-dir target/fuzz "$target" "$@"
 }
 
+# Of the inputs in a control file of libFuzzer's, the seeds and those that add most to them for their size: 60 together,
+# none of the others over 3 KiB.
+choose() {
+    awk '
+        function take(i, features, files, n, m) {
+            print name[i]
+            delete name[i]
+            for (n = split(reached[i], features, " "); n > 0; n--) {
+                for (m = split(reachers[features[n]], files, " "); m > 0; m--) gain[files[m]]--
+                delete reachers[features[n]]
+            }
+        }
+        NR > 2 && NR <= 2 + count { name[NR - 3] = $0 }
+        NR == 1 { count = $1 }
+        $1 == "STARTED" { size[$2] = $3 }
+        $1 == "FT" {
+            gain[$2] = NF - 2
+            for (n = 3; n <= NF; n++) {
+                reached[$2] = reached[$2] " " $n
+                reachers[$n] = reachers[$n] " " $2
+            }
+        }
+        END {
+            for (i in name) if (name[i] ~ /\/seed-/) { take(i); taken++ }
+            for (; taken < 60; taken++) {
+                best = -1
+                for (i in name) {
+                    worth = gain[i] / (200 + size[i]) ^ 0.3
+                    if (gain[i] > 0 && size[i] <= 3072 && (best < 0 || worth > most)) { best = i; most = worth }
+                }
+                if (best < 0) break
+                take(best)
+            }
+        }' "$1"
+}
+
 mkdir -p target/fuzz
 for target in "$@"; do
     found=target/fuzz/found-$target
@@ -77,14 +113,14 @@ for target in "$@"; do
     reached=$(grep -o 'cov: [0-9]* ft: [0-9]*' "$log" | tail -n 1)
     echo "$target: $tried inputs in $minutes minutes, $speed a second, $reached"
     if [ -n "$keep" ]; then
-        small=target/fuzz/small-$target
-        rm -rf "$small"
-        mkdir -p "$small"
-        # The smallest of those that together reach the same code, none over 2 KiB, 60 of them at most.
-        fuzz run "$target" -- -merge=1 -max_len=2048 "$small" "tests/fuzz/corpus/$target" "$found" >>"$log" 2>&1
-        find "tests/fuzz/corpus/$target" -type f ! -name 'seed-*' -delete
-        find "$small" -type f -printf '%s %p\n' | sort -n | head -n 60 | while read -r _ file; do
-            cp "$file" "tests/fuzz/corpus/$target/"
-        done
+        # What a merge writes is left alone: its notes say what each input reaches.
+        merge=target/fuzz/merge-$target
+        rm -rf "$merge"
+        mkdir -p "$merge/all" "$merge/chosen"
+        fuzz run "$target" -- -set_cover_merge=1 -max_len=8192 -merge_control_file="$merge/reached" \
+            "$merge/all" "tests/fuzz/corpus/$target" "$found" >>"$log" 2>&1
+        choose "$merge/reached" | while read -r file; do cp "$file" "$merge/chosen/"; done
+        rm -rf "tests/fuzz/corpus/$target"
+        mv "$merge/chosen" "tests/fuzz/corpus/$target"
     fi
 done
