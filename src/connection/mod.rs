@@ -75,6 +75,11 @@ pub struct Connection {
     proven: Proven,
     /// It was told to come back with a password, which is no reason to complain.
     was_asked: bool,
+    started: Instant,
+    /// How loud its next message that makes no sense is passed over.
+    complaint: log::Level,
+    /// What it may ask for.
+    commands: Bucket,
     /// Bytes that came, handshake aside.
     received: u64,
     /// What its message streams are doing.
@@ -91,6 +96,9 @@ impl Connection {
             session: Session::new(),
             proven: Proven::default(),
             was_asked: false,
+            started: Instant::now(),
+            complaint: log::Level::Warn,
+            commands: Bucket::new(limits::COMMANDS, limits::COMMANDS_PER_SECOND),
             received: 0,
             activities: BTreeMap::new(),
         }
@@ -102,9 +110,9 @@ impl Connection {
     }
 
     /// Serves the client until it leaves, breaks the rules or is told to go, and logs which.
-    #[expect(clippy::boxed_local, reason = "by value it would lie on the stack once for each frame below this one")]
+    ///
+    /// Boxed: by value it would lie on the stack once for each frame below this one.
     pub fn run(mut self: Box<Self>) {
-        let started = Instant::now();
         let result = self.serve();
         let was_refused = matches!(result, Err(Error::Refused { .. }));
         let end = match (result, self.peer.closed_because()) {
@@ -125,7 +133,7 @@ impl Connection {
         log::debug!(
             "{} {end} after {:.1} s, {} KiB received, {} KiB sent",
             self.peer,
-            started.elapsed().as_secs_f32(),
+            self.started.elapsed().as_secs_f32(),
             self.received / 1024,
             self.peer.sent() / 1024
         );
@@ -141,9 +149,7 @@ impl Connection {
         // The handshake and the chunks share one buffer: the first chunk may come along with C2.
         let mut chunks = ChunkReader::new(reader);
         chunks.limit_partial(limits::PARTIAL_BYTES_BEFORE_PUBLISH, None);
-        let mut commands = Bucket::new(limits::COMMANDS, limits::COMMANDS_PER_SECOND);
         let mut actions = Vec::new();
-        let mut complaint = log::Level::Warn;
         loop {
             let message = chunks.read_chunk()?;
             if let Some(bytes) = chunks.acknowledgement_due() {
@@ -155,15 +161,15 @@ impl Connection {
             let stream_id = raw.stream_id;
             match Message::decode(raw) {
                 Ok(message) => {
-                    if asks_for_something(&message) && !commands.take(now) {
+                    if asks_for_something(&message) && !self.commands.take(now) {
                         let limit = limits::COMMANDS_PER_SECOND.into();
                         return Err(Error::Limit { what: "commands in a second", value: limit + 1, limit });
                     }
                     self.session.handle(stream_id, message, &mut actions)?;
                 }
                 Err(error) => {
-                    log::log!(complaint, "{} byte {}: {error}: passed over", self.peer, chunks.received());
-                    complaint = log::Level::Debug;
+                    log::log!(self.complaint, "{} byte {}: {error}: passed over", self.peer, chunks.received());
+                    self.complaint = log::Level::Debug;
                 }
             }
             for action in actions.drain(..) {

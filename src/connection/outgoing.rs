@@ -27,6 +27,9 @@ const SLICES: usize = 64;
 /// keeps the pages that it has touched.
 const OWN_SLICES: usize = 8;
 
+/// Room for the answers to most commands at once: growing takes time, and more stack than all else here.
+const ANSWERS_BYTES: usize = 512;
+
 /// How often who waits for the socket looks whether it still has to.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
@@ -61,7 +64,7 @@ impl Outgoing {
 
     fn own(&self, kind: fn(Vec<u8>) -> Content, write: impl FnOnce(&mut ChunkWriter, &mut Vec<u8>)) -> bool {
         let mut queue = self.queue.lock();
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(ANSWERS_BYTES);
         write(&mut queue.writer, &mut bytes);
         queue.push(kind(bytes), Instant::now());
         if queue.replies > limits::REPLY_QUEUE_BYTES {
