@@ -10,12 +10,15 @@ use std::ffi::OsString;
 /// In bytes: blocks from this size on are the system's business alone; an arena's end is given back from this size on.
 const SETTINGS: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 
+/// Says that it was done: glibc takes the settings from the environment of programs with rights of their own.
+const MARK: &str = "GORTMP_SETTLED";
+
 /// Starts the program anew with these settings, unless the environment has any of them already. Returns when there is
 /// nothing to do or it can't be done, which costs memory only.
 #[cfg(target_env = "gnu")]
 pub fn settle(arguments: impl IntoIterator<Item = OsString>) {
     use std::os::unix::process::CommandExt;
-    if SETTINGS.iter().any(|(name, _)| std::env::var_os(name).is_some()) {
+    if SETTINGS.iter().any(|(name, _)| std::env::var_os(name).is_some()) || std::env::var_os(MARK).is_some() {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };
@@ -25,7 +28,7 @@ pub fn settle(arguments: impl IntoIterator<Item = OsString>) {
         again.arg0(name);
     }
     // Returns only if it could not be done.
-    let _ = again.args(arguments).envs(SETTINGS).exec();
+    let _ = again.args(arguments).envs(SETTINGS).env(MARK, "1").exec();
 }
 
 /// Other allocators look after themselves.

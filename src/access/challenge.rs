@@ -57,9 +57,15 @@ impl Answer {
 }
 
 /// Asks and checks the answers.
-#[derive(Debug)]
 pub(super) struct Challenge {
     secret: [u8; 32],
+}
+
+/// Without the secret.
+impl std::fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Challenge").finish_non_exhaustive()
+    }
 }
 
 impl Challenge {

@@ -79,8 +79,15 @@ impl AccessConfig {
 pub struct Denied(pub String);
 
 /// Keys of which a client has shown at `connect` that it knows them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Proven(Vec<Digest>);
+
+/// Without the keys, whose digests somebody could try keys against.
+impl std::fmt::Debug for Proven {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proven").finish_non_exhaustive()
+    }
+}
 
 /// How a client's `connect` is to be answered.
 #[derive(Debug)]

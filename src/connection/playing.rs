@@ -96,6 +96,8 @@ impl Connection {
 
     fn subscribe(&self, stream_id: u32, play: &mut LivePlay, start_at: StartAt) {
         play.unsubscribe();
+        // What waits of before would be kept for as long as the client likes.
+        self.peer.discard(stream_id);
         play.subscription = Some(self.service.registry.with_stream(&play.name, |stream| {
             stream.subscribe(self.peer.clone(), stream_id, self.peer.lane(), start_at, play.wanted)
         }));
@@ -127,6 +129,7 @@ impl Connection {
         self.with_live_play(stream_id, |connection, play| {
             if paused {
                 play.unsubscribe();
+                connection.peer.discard(stream_id);
                 connection.peer.reply(&playing::paused(stream_id));
             } else {
                 connection.peer.reply(&playing::resumed(stream_id));

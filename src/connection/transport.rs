@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
@@ -63,30 +63,36 @@ impl Transport {
     #[inline(never)]
     fn read_secured(&self, tls: &Mutex<ServerConnection>, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.read_tls(&mut tls.lock(), buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
+            let mut guard = tls.lock();
+            let result = self.read_step(&mut guard, buffer);
+            // A client may send records without anything in them for ever: who wants to send gets the lock in between.
+            MutexGuard::unlock_fair(guard);
+            match result {
+                Ok(Some(count)) => return Ok(count),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(PollFlags::IN, None);
+                }
+                Err(error) => return Err(error),
             }
-            self.wait(PollFlags::IN, None);
         }
     }
 
-    /// What there is to read without waiting.
-    fn read_tls(&self, tls: &mut ServerConnection, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match tls.reader().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-            if tls.read_tls(&mut Unwaiting(&self.socket))? == 0 {
-                // Without the end that TLS knows, which hardly any client sends.
-                return Ok(0);
-            }
-            let result = tls.process_new_packets();
-            // Answers of the handshake, or an alert that says what was wrong.
-            self.push_out(tls)?;
-            result.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}")))?;
+    /// What there is to read without waiting; `None` when some records came, and perhaps nothing in them.
+    fn read_step(&self, tls: &mut ServerConnection, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match tls.reader().read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result.map(Some),
         }
+        if tls.read_tls(&mut Unwaiting(&self.socket))? == 0 {
+            // Without the end that TLS knows, which hardly any client sends.
+            return Ok(Some(0));
+        }
+        let result = tls.process_new_packets();
+        // Answers of the handshake, or an alert that says what was wrong.
+        self.push_out(tls)?;
+        result.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}")))?;
+        Ok(None)
     }
 
     /// Waits until then for something to read, an end or an error among it; says whether there is.
