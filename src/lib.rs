@@ -27,7 +27,7 @@
 //! |---|---|---|
 //! | 0 | [`error`], [`limits`], [`stats`], then [`guard`] | one error enum; every cap with its unit and reason; counters; what many may take together |
 //! | 1 | [`amf`], [`media`], [`tls`] | values on the wire; one media message, its time, what its first bytes say; the certificate |
-//! | 2 | [`rtmp`], [`flv`] | the two wire formats, over `Read` and `Write`; neither knows the other |
+//! | 2 | [`rtmp`], [`flv`], [`fmp4`] | the wire formats, over `Read` and `Write`; none knows the others |
 //! | 3 | [`session`] | the protocol's state machine: a message in, actions out; no socket, thread or clock |
 //! | 4 | [`access`], [`live`], [`vod`] | who may; who gets which message when; which file a name means, and what of it is due |
 //! | 5 | [`connection`] | the only place where a socket meets the layers below |
@@ -79,6 +79,7 @@ pub mod config;
 pub mod connection;
 pub mod error;
 pub mod flv;
+pub mod fmp4;
 pub mod guard;
 pub mod limits;
 pub mod live;

@@ -9,7 +9,7 @@ const LEVELS: &[&[&str]] = &[
     &["error", "limits", "stats"],
     &["guard"],
     &["amf", "media", "tls"],
-    &["rtmp", "flv"],
+    &["rtmp", "flv", "fmp4"],
     &["session"],
     &["access", "live", "vod"],
     &["connection"],

@@ -1,0 +1,41 @@
+//! What a muxer makes.
+
+use crate::media::PacketKind;
+
+/// An initialisation segment or a fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// What all fragments up to the next need before them.
+    Init(Init),
+    /// Sound or picture.
+    Fragment(Fragment),
+}
+
+/// An initialisation segment: `ftyp` and `moov`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Init {
+    /// The boxes.
+    pub bytes: Vec<u8>,
+    /// The tracks' codecs as the `codecs` parameter of a media type names them (RFC 6381), the picture's first:
+    /// `avc1.64001f,mp4a.40.2`.
+    pub codecs: String,
+    /// Whether there is a track of pictures.
+    pub has_video: bool,
+    /// Width and height of the pictures, zeros when nobody knows.
+    pub size: (u16, u16),
+}
+
+/// One frame of sound or picture: `moof` and `mdat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// Sound or picture.
+    pub kind: PacketKind,
+    /// Decoding time in milliseconds since the muxer's start, which does not wrap.
+    pub time_ms: u64,
+    /// How long it lasts, in milliseconds.
+    pub duration_ms: u32,
+    /// A player can start here.
+    pub is_key_frame: bool,
+    /// The boxes.
+    pub bytes: Vec<u8>,
+}
