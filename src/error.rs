@@ -88,6 +88,15 @@ pub enum Error {
         description: Cow<'static, str>,
     },
 
+    /// A request over HTTP that can't be answered as it is.
+    #[error("HTTP {status}: {reason}")]
+    Http {
+        /// The status code.
+        status: u16,
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+
     /// A setting that can't work; the text says which and what to do.
     #[error("{0}")]
     Config(Cow<'static, str>),

@@ -31,8 +31,9 @@
 //! | 3 | [`session`] | the protocol's state machine: a message in, actions out; no socket, thread or clock |
 //! | 4 | [`access`], [`live`], [`vod`] | who may; who gets which message when; which file a name means, and what of it is due |
 //! | 5 | [`connection`] | the only place where a socket meets the layers below |
-//! | 6 | [`config`], then [`server`] | checked settings; accept loop, deadlines, shutdown |
-//! | 7 | [`cli`] | options in, an exit code back |
+//! | 6 | [`http`] | the same for browsers: the page, streams and files over HTTP, the API |
+//! | 7 | [`config`], then [`server`] | checked settings; accept loop, deadlines, shutdown |
+//! | 8 | [`cli`] | options in, an exit code back |
 //!
 //! # The life of a live message
 //!
@@ -81,6 +82,7 @@ pub mod error;
 pub mod flv;
 pub mod fmp4;
 pub mod guard;
+pub mod http;
 pub mod limits;
 pub mod live;
 pub mod media;

@@ -266,3 +266,9 @@ pub const LIBRARY_ENTRIES: usize = 10_000;
 
 /// Stack of a connection's, lane's or file player's thread, in bytes. AMF is the deepest recursion.
 pub const THREAD_STACK_BYTES: usize = 256 * 1024;
+
+/// Bytes of the head of an HTTP request. Browsers send below 2,000, keys and cookies included.
+pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
+
+/// Header fields of an HTTP request.
+pub const HTTP_HEADERS: usize = 64;

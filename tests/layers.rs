@@ -13,6 +13,7 @@ const LEVELS: &[&[&str]] = &[
     &["session"],
     &["access", "live", "vod"],
     &["connection"],
+    &["http"],
     &["config"],
     &["server"],
     &["cli"],

@@ -1,0 +1,216 @@
+//! What a client asks for.
+
+use std::borrow::Cow;
+use std::io::{self, BufRead};
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Error, Result};
+use crate::limits;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Send it.
+    Get,
+    /// Say what would be sent.
+    Head,
+    /// End it.
+    Delete,
+    /// Say what may be asked from a page of another origin.
+    Options,
+    /// None that anything here knows.
+    Other,
+}
+
+/// The head of a request (RFC 9112 §2.1).
+#[derive(Clone)]
+pub struct Request {
+    /// What is to be done.
+    pub method: Method,
+    /// The path as it came, without the query: it starts with a slash and may hold percent escapes.
+    pub path: String,
+    /// What stood behind the question mark.
+    query: String,
+    headers: Vec<(String, String)>,
+    /// Whether the client would keep the connection for another.
+    pub keeps_alive: bool,
+}
+
+/// Without the query and headers, which may hold keys.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} {}", self.method, self.path.escape_debug())
+    }
+}
+
+impl Request {
+    /// Reads the next request's head; `None` when the client has hung up before it.
+    ///
+    /// # Errors
+    /// [`Error::Http`] with a status for what makes no sense, [`Error::Limit`] for a head over
+    /// [`limits::HTTP_HEAD_BYTES`], [`Error::Io`].
+    pub fn read(from: &mut impl BufRead) -> Result<Option<Self>> {
+        let head = read_head(from)?;
+        if head.is_empty() { Ok(None) } else { Self::parse(&head).map(Some) }
+    }
+
+    fn parse(head: &[u8]) -> Result<Self> {
+        let bad = |reason: &'static str| Error::Http { status: 400, reason: reason.into() };
+        let mut headers = [httparse::EMPTY_HEADER; limits::HTTP_HEADERS];
+        let mut parsed = httparse::Request::new(&mut headers);
+        match parsed.parse(head) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Partial) => return Err(bad("the request is cut off")),
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(Error::Http { status: 431, reason: "there are too many header fields".into() });
+            }
+            Err(error) => return Err(Error::Http { status: 400, reason: format!("not HTTP: {error}").into() }),
+        }
+        let method = match parsed.method {
+            Some("GET") => Method::Get,
+            Some("HEAD") => Method::Head,
+            Some("DELETE") => Method::Delete,
+            Some("OPTIONS") => Method::Options,
+            _ => Method::Other,
+        };
+        let headers = parsed.headers.iter().map(|header| {
+            let value = std::str::from_utf8(header.value).map_err(|_| bad("a header field is not UTF-8"))?;
+            Ok((header.name.to_ascii_lowercase(), value.trim().to_owned()))
+        });
+        let headers = headers.collect::<Result<Vec<_>>>()?;
+        let target = parsed.path.unwrap_or_default();
+        // The absolute form, which is for proxies, names a host that does not matter here.
+        let target = match target.split_once("://") {
+            Some((scheme, rest)) if !scheme.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
+            _ => target,
+        };
+        if !target.starts_with('/') && target != "*" {
+            return Err(bad("the path does not start with a slash"));
+        }
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut request = Self { method, path: path.to_owned(), query: query.to_owned(), headers, keeps_alive: false };
+        request.keeps_alive = parsed.version == Some(1) && !request.header_has("connection", "close");
+        // Nothing here takes a body, and to guess where one ends is how requests are smuggled.
+        let length = request.header("content-length").unwrap_or("0");
+        if length != "0" || request.header("transfer-encoding").is_some() {
+            return Err(Error::Http { status: 413, reason: "nothing here takes a body".into() });
+        }
+        if parsed.version == Some(1) && request.headers.iter().filter(|(name, _)| name == "host").count() != 1 {
+            return Err(bad("there must be one Host"));
+        }
+        Ok(request)
+    }
+
+    /// The value of a header field by its name in small letters; the first one if there are more.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..])
+    }
+
+    /// Whether a header field that is a list has this token.
+    pub fn header_has(&self, name: &str, token: &str) -> bool {
+        let lists = self.headers.iter().filter(|(known, _)| known == name);
+        lists.flat_map(|(_, list)| list.split(',')).any(|one| one.trim().eq_ignore_ascii_case(token))
+    }
+
+    /// The query as it came.
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// The value of a key in the query, decoded; the first one if there are more.
+    pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
+        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
+    }
+}
+
+/// Everything up to and with the empty line; nothing at the end of the connection.
+fn read_head(from: &mut impl BufRead) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    loop {
+        let start = head.len();
+        let room = (limits::HTTP_HEAD_BYTES + 1 - start) as u64;
+        let line = io::Read::take(&mut *from, room).read_until(b'\n', &mut head);
+        line.map_err(|error| Error::io("reading a request", error))?;
+        if head.len() > limits::HTTP_HEAD_BYTES {
+            return Err(Error::Http { status: 431, reason: "the request's head is too long".into() });
+        }
+        match &head[start..] {
+            [] if start == 0 => return Ok(head),
+            [] => return Err(Error::Disconnected),
+            // An empty line before a request is passed over (RFC 9112 §2.2).
+            b"\r\n" | b"\n" if start == 0 => head.clear(),
+            b"\r\n" | b"\n" => return Ok(head),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Option<Request>> {
+        Request::read(&mut text.as_bytes())
+    }
+
+    fn status(text: &str) -> u16 {
+        match parse(text) {
+            Err(Error::Http { status, .. }) => status,
+            other => panic!("{text:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_is_its_parts() {
+        let text = "GET /live/a%20b.mp4?key=a%26b&gop=0&gop=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade , close\r\n\r\nmore";
+        let request = parse(text).unwrap().unwrap();
+        assert_eq!((request.method, &request.path[..]), (Method::Get, "/live/a%20b.mp4"));
+        assert_eq!(request.query_value("key").as_deref(), Some("a&b"));
+        assert_eq!(request.query_value("gop").as_deref(), Some("0"));
+        assert_eq!((request.query_value("x"), request.header("host")), (None, Some("x")));
+        assert!(request.header_has("connection", "upgrade") && !request.keeps_alive);
+        assert!(!format!("{request:?}").contains("key"), "no key in the log");
+    }
+
+    #[test]
+    fn one_after_the_other_from_one_connection() {
+        let mut from = &b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n\r\nHEAD http://x:80/2?q HTTP/1.0\r\n\r\n"[..];
+        let first = Request::read(&mut from).unwrap().unwrap();
+        assert!(first.keeps_alive && first.path == "/1");
+        let second = Request::read(&mut from).unwrap().unwrap();
+        assert_eq!((second.method, &second.path[..], second.keeps_alive), (Method::Head, "/2", false));
+        assert!(Request::read(&mut from).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        assert_eq!(status("GET\r\n\r\n"), 400);
+        assert_eq!(status("GET x HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
+        assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
+        assert_eq!(status("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"), 400);
+        assert_eq!(status("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"), 413);
+        assert_eq!(status("GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"), 413);
+        assert_eq!(status(&format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(limits::HTTP_HEADERS + 1))), 431);
+        assert!(matches!(parse("GET / HTTP/1.1\r\nHost: x\r\n"), Err(Error::Disconnected)));
+    }
+
+    #[test]
+    fn a_head_at_the_limit_and_one_past() {
+        let request = |more: usize| format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(more));
+        let least = request(0).len();
+        assert!(parse(&request(limits::HTTP_HEAD_BYTES - least)).unwrap().is_some());
+        assert_eq!(status(&request(limits::HTTP_HEAD_BYTES - least + 1)), 431);
+        assert_eq!(status(&"x".repeat(limits::HTTP_HEAD_BYTES * 2)), 431);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Request::read(&mut &bytes[..]);
+            let _ = Request::read(&mut &[b"GET /", &bytes[..], b" HTTP/1.1\r\nHost: x\r\n\r\n"].concat()[..]);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a client gets.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// An answer: a status, header fields and a body whose length is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code (RFC 9110 §15).
+    pub status: u16,
+    /// Header fields beside those about length and connection.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// The body.
+    pub body: Cow<'static, [u8]>,
+}
+
+impl Response {
+    /// Any status, without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Cow::Borrowed(&[]) }
+    }
+
+    /// 200 with a body of that media type.
+    pub fn ok(media_type: impl Into<Cow<'static, str>>, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self { status: 200, headers: vec![("content-type", media_type.into())], body: body.into() }
+    }
+
+    /// An error with a reason for people.
+    pub fn error(status: u16, reason: &str) -> Self {
+        let body = format!("{reason}\n").into_bytes();
+        Self { status, ..Self::ok("text/plain; charset=utf-8", body) }
+    }
+
+    /// With another header field.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// The words behind a status code.
+fn phrase(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        204 => "No Content",
+        206 => "Partial Content",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        413 => "Content Too Large",
+        416 => "Range Not Satisfiable",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
+        _ => "Error",
+    }
+}
+
+/// A response's head. A control character in a value, which could start another field, is left out.
+pub(super) fn head(status: u16, headers: &[(&str, Cow<'_, str>)]) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {status} {}\r\n", phrase(status));
+    for (name, value) in headers {
+        let value: String = value.chars().filter(|c| !c.is_control()).collect();
+        let _ = write!(head, "{name}: {value}\r\n");
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_cannot_start_another_field() {
+        let head = head(404, &[("location", "x\r\nset-cookie: y".into())]);
+        assert_eq!(head, b"HTTP/1.1 404 Not Found\r\nlocation: xset-cookie: y\r\n\r\n");
+    }
+}
