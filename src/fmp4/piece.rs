@@ -11,6 +11,16 @@ pub enum Piece {
     Fragment(Fragment),
 }
 
+impl Piece {
+    /// The boxes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Init(init) => &init.bytes,
+            Self::Fragment(fragment) => &fragment.bytes,
+        }
+    }
+}
+
 /// An initialisation segment: `ftyp` and `moov`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Init {

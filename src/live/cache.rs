@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::message::LiveMessage;
 use crate::guard::Share;
 use crate::limits;
-use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
+use crate::media::{HeaderSlot, PacketKind, Timestamp};
 
 /// The cache of one stream.
 #[derive(Debug)]
@@ -45,14 +45,14 @@ impl Cache {
     /// Takes what this needs from what all streams share; says whether it was there.
     fn hold(&mut self) -> bool {
         let others = self.metadata.iter().chain(self.headers.values());
-        let bytes = self.bytes + others.map(|message| message.packet.payload.len()).sum::<usize>();
+        let bytes = self.bytes + others.map(|message| message.body().len()).sum::<usize>();
         self.share.resize(bytes)
     }
 
     /// Any message but metadata, in order.
     pub fn add(&mut self, message: &Arc<LiveMessage>) {
         let packet = &message.packet;
-        if let Some(slot) = packet.header_slot() {
+        if let Some(slot) = message.slot {
             self.add_header(slot, message);
             return;
         }
@@ -66,7 +66,7 @@ impl Cache {
         } else if self.pictures.is_empty() {
             return;
         }
-        self.bytes += packet.payload.len();
+        self.bytes += message.body().len();
         self.pictures.push(message.clone());
         let too_much = self.bytes > limits::GOP_CACHE_BYTES || self.pictures.len() > limits::GOP_CACHE_MESSAGES;
         if too_much || !self.has_video() || !self.hold() {
@@ -75,14 +75,14 @@ impl Cache {
     }
 
     fn add_header(&mut self, slot: HeaderSlot, message: &Arc<LiveMessage>) {
-        if self.headers.get(&slot).is_some_and(|known| known.packet.payload == message.packet.payload) {
+        if self.headers.get(&slot).is_some_and(|known| known.body() == message.body()) {
             return;
         }
         // The pictures so far need the old header. Those that need the new one start with a key frame.
         self.forget_pictures();
         self.headers.remove(&slot);
-        let length = message.packet.payload.len();
-        let others: usize = self.headers.values().map(|header| header.packet.payload.len()).sum();
+        let length = message.body().len();
+        let others: usize = self.headers.values().map(|header| header.body().len()).sum();
         let fits = length <= limits::SEQUENCE_HEADER_BYTES && others + length <= limits::SEQUENCE_HEADERS_BYTES;
         if fits && self.headers.len() < limits::SEQUENCE_HEADERS {
             self.headers.insert(slot, message.clone());
@@ -114,10 +114,7 @@ impl Cache {
     pub fn start(&self, with_pictures: bool, now: Timestamp) -> Vec<Arc<LiveMessage>> {
         let pictures = if with_pictures { &self.pictures[..] } else { &[] };
         let first = pictures.first().map_or(now, |message| message.packet.timestamp);
-        let headers = self.headers.values().map(|header| {
-            let packet = Packet { timestamp: first, ..header.packet.clone() };
-            Arc::new(LiveMessage::new(packet))
-        });
+        let headers = self.headers.values().map(|header| Arc::new(header.at(first)));
         self.metadata.iter().cloned().chain(headers).chain(pictures.iter().cloned()).collect()
     }
 }
@@ -126,6 +123,7 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::guard::Budget;
+    use crate::media::Packet;
 
     fn cache() -> Cache {
         Cache::new(Budget::new(usize::MAX).share())

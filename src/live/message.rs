@@ -1,6 +1,9 @@
 //! One message of a live stream, shared by everyone who gets it.
 
-use crate::media::{Packet, PacketKind};
+use std::sync::Arc;
+
+use crate::fmp4::Piece;
+use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
 use crate::rtmp::chunk::{ChunkHeaders, ChunkSize};
 use crate::rtmp::message::chunk_stream_for;
 
@@ -9,14 +12,18 @@ pub const PLAYER_STREAM_ID: u32 = 1;
 
 /// A packet with its place in the stream's own time, and the headers of its chunks. Since timestamps are
 /// absolute and the chunk size is the same for all players, the headers are too.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LiveMessage {
     /// The message. Its timestamp is the stream's, not the publisher's.
     pub packet: Packet,
+    /// Of a stream of fragments: what goes out in the packet's place, which has no payload.
+    pub piece: Option<Arc<Piece>>,
     /// A decoder can start here.
     pub is_key_frame: bool,
     /// Players can't do without it: sequence headers and metadata.
     pub is_essential: bool,
+    /// Which earlier sequence header this one replaces.
+    pub(super) slot: Option<HeaderSlot>,
     headers: ChunkHeaders,
     wire_length: usize,
 }
@@ -24,10 +31,12 @@ pub struct LiveMessage {
 impl LiveMessage {
     /// Wraps a packet whose timestamp is the stream's.
     pub fn new(packet: Packet) -> Self {
-        let headers = headers(&packet, PLAYER_STREAM_ID);
+        let (headers, slot) = (headers(&packet, PLAYER_STREAM_ID), packet.header_slot());
         Self {
             is_key_frame: packet.is_key_frame(),
-            is_essential: packet.is_sequence_header(),
+            is_essential: slot.is_some(),
+            slot,
+            piece: None,
             headers,
             wire_length: headers.wire_length(ChunkSize::LARGE, &packet.payload),
             packet,
@@ -37,6 +46,31 @@ impl LiveMessage {
     /// Wraps metadata, which players can't do without either.
     pub fn metadata(packet: Packet) -> Self {
         Self { is_essential: true, ..Self::new(packet) }
+    }
+
+    /// Wraps a piece of fragmented MP4, for those who get the stream as that.
+    pub fn piece(piece: Piece) -> Self {
+        let (kind, timestamp, is_key_frame, slot) = match &piece {
+            Piece::Init(_) => (PacketKind::Data, Timestamp::ZERO, false, Some(HeaderSlot::INIT)),
+            // Clocks of 32 bits are the wire's; the boxes have the whole time.
+            Piece::Fragment(fragment) => {
+                (fragment.kind, Timestamp::new(fragment.time_ms as u32), fragment.is_key_frame, None)
+            }
+        };
+        let message = Self::new(Packet { kind, timestamp, payload: Vec::new() });
+        Self { is_key_frame, is_essential: slot.is_some(), slot, piece: Some(Arc::new(piece)), ..message }
+    }
+
+    /// The same at another time.
+    pub(super) fn at(&self, timestamp: Timestamp) -> Self {
+        let packet = Packet { timestamp, ..self.packet.clone() };
+        let (headers, message) = (headers(&packet, PLAYER_STREAM_ID), self.clone());
+        Self { packet, headers, ..message }
+    }
+
+    /// What goes out, without what the wire wants around it.
+    pub fn body(&self) -> &[u8] {
+        self.piece.as_ref().map_or(&self.packet.payload, |piece| piece.bytes())
     }
 
     /// Whether it is sound that may wait for the next picture, of a stream that has pictures or hasn't.

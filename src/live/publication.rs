@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::cache::Cache;
 use super::lane::Command;
@@ -11,6 +11,7 @@ use super::message::LiveMessage;
 use super::metadata::DataMessage;
 use super::stream::{State, Stream};
 use super::timeline::Timeline;
+use crate::fmp4::Piece;
 use crate::limits;
 use crate::media::{Packet, PacketKind};
 use crate::stats::Traffic;
@@ -33,11 +34,13 @@ pub struct Publication {
     under_way: usize,
     /// Ends when the lanes have come to the last mark.
     mark: Option<Receiver<()>>,
+    /// Pieces up to the next key frame are left out.
+    is_skipping: bool,
 }
 
 impl Publication {
     pub(super) fn new(stream: Arc<Stream>, id: u64) -> Self {
-        Self { stream, id, sound_due: None, under_way: 0, mark: None }
+        Self { stream, id, sound_due: None, under_way: 0, mark: None, is_skipping: false }
     }
 
     /// The stream's name, application included.
@@ -64,38 +67,77 @@ impl Publication {
     /// [`PublisherGone`] when another publisher has taken over.
     pub fn send(&mut self, packet: Packet, now: Instant) -> Result<(), PublisherGone> {
         let bytes = packet.payload.len();
-        let mut state = self.stream.state.lock();
+        let stream = self.stream.clone();
+        let mut state = stream.state.lock();
         let State { publisher, timeline, cache, .. } = &mut *state;
         match publisher {
             Some(publisher) if publisher.id == self.id => publisher.last_media = now,
             _ => return Err(PublisherGone),
         }
-        self.stream.counters.messages_in.add(1);
-        self.stream.counters.bytes_in.add(bytes as u64);
+        stream.counters.messages_in.add(1);
+        stream.counters.bytes_in.add(bytes as u64);
         let Some(message) = prepare(packet, timeline, cache) else { return Ok(()) };
         let may_wait = message.rides(cache.has_video());
         state.held.push(message);
         let due = *state.held_since.get_or_insert(now) + limits::AUDIO_RIDES;
         self.sound_due = (may_wait && now < due).then_some(due);
         if self.sound_due.is_none() {
-            self.stream.release(&mut state, now);
+            stream.release(&mut state, now);
         }
         self.under_way += bytes + MESSAGE_OVERHEAD;
-        let mark_due = self.under_way > limits::LANE_CREDIT_BYTES / 2;
-        let mark = mark_due.then(|| {
-            let (done, mark) = crossbeam_channel::bounded(0);
-            state.tell_lanes(|| Command::Passed(done.clone()));
-            mark
-        });
+        let last = self.mark_if_due(&state);
         drop(state);
-        if let Some(mark) = mark {
-            self.under_way = 0;
-            if let Some(last) = self.mark.replace(mark) {
-                // Nothing is ever sent on it: this returns when every lane has dropped its end.
-                let _ = last.recv();
-            }
+        if let Some(last) = last {
+            // Nothing is ever sent on it: this returns when every lane has dropped its end.
+            let _ = last.recv();
         }
         Ok(())
+    }
+
+    /// Relays pieces of fragmented MP4, at once. Waits for nothing, since a lane does this: when the lanes are behind, it
+    /// drops pieces up to the next key frame.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_pieces(&mut self, pieces: impl IntoIterator<Item = Piece>, now: Instant) -> Result<(), PublisherGone> {
+        let stream = self.stream.clone();
+        let mut state = stream.state.lock();
+        match &mut state.publisher {
+            Some(publisher) if publisher.id == self.id => publisher.last_media = now,
+            _ => return Err(PublisherGone),
+        }
+        let are_behind = self.mark.as_ref().is_some_and(|mark| mark.try_recv() == Err(TryRecvError::Empty));
+        let is_too_much = are_behind && self.under_way > limits::LANE_CREDIT_BYTES;
+        for piece in pieces {
+            let message = Arc::new(LiveMessage::piece(piece));
+            self.is_skipping = is_too_much || (self.is_skipping && !message.is_key_frame);
+            if self.is_skipping && !message.is_essential {
+                stream.counters.dropped.add(1);
+                continue;
+            }
+            let bytes = message.body().len();
+            stream.counters.messages_in.add(1);
+            stream.counters.bytes_in.add(bytes as u64);
+            self.under_way += bytes + MESSAGE_OVERHEAD;
+            state.cache.add(&message);
+            state.held.push(message);
+        }
+        stream.release(&mut state, now);
+        if !are_behind {
+            self.mark_if_due(&state);
+        }
+        Ok(())
+    }
+
+    /// Asks the lanes to say when they have come this far; returns what they were asked before.
+    fn mark_if_due(&mut self, state: &State) -> Option<Receiver<()>> {
+        if self.under_way <= limits::LANE_CREDIT_BYTES / 2 {
+            return None;
+        }
+        self.under_way = 0;
+        let (done, mark) = crossbeam_channel::bounded(0);
+        state.tell_lanes(|| Command::Passed(done.clone()));
+        self.mark.replace(mark)
     }
 }
 

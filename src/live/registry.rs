@@ -142,6 +142,19 @@ impl Registry {
         then(streams.entry(name.to_owned()).or_insert_with(|| self.new_stream(name)))
     }
 
+    /// The stream of that name if somebody publishes it.
+    pub fn published(&self, name: &str) -> Option<Arc<Stream>> {
+        let streams = self.streams.lock();
+        streams.get(name).filter(|stream| stream.is_published()).cloned()
+    }
+
+    /// A stream made of another, which the caller publishes: its name is the same, and no list has it.
+    pub fn derive(&self, from: &Stream, now: Instant) -> (Arc<Stream>, Publication) {
+        let stream = self.new_stream(from.name());
+        let publication = stream.publish(now, Box::new(|_| {}), None);
+        (stream, publication)
+    }
+
     fn new_stream(&self, name: &str) -> Arc<Stream> {
         Arc::new(Stream::new(name, self.settings.player_queue, self.cache.share()))
     }

@@ -106,6 +106,21 @@ impl Stream {
         }
     }
 
+    /// Whether somebody publishes it.
+    pub fn is_published(&self) -> bool {
+        self.state.lock().publisher.is_some()
+    }
+
+    /// How many play it or wait for it.
+    pub fn players(&self) -> usize {
+        self.state.lock().players.len()
+    }
+
+    /// Ends it for its players.
+    pub fn end(&self) {
+        self.state.lock().end(self.id);
+    }
+
     /// How long the publisher has sent nothing; `None` when there is no publisher.
     pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
         let state = self.state.lock();
@@ -217,15 +232,19 @@ impl Stream {
                     state.players.len()
                 );
             }
-            state.tell_lanes(|| Command::End(self.id));
-            state.players.clear();
-            state.lanes.clear();
+            state.end(self.id);
         }
         state.publisher.is_some() || state.left.is_some() || !state.players.is_empty()
     }
 }
 
 impl State {
+    fn end(&mut self, id: u64) {
+        self.tell_lanes(|| Command::End(id));
+        self.players.clear();
+        self.lanes.clear();
+    }
+
     pub fn tell_lanes(&self, command: impl Fn() -> Command) {
         self.lanes.iter().for_each(|(lane, _)| lane.send(command()));
     }

@@ -112,7 +112,7 @@ pub(super) struct Delivered {
 
 impl Delivered {
     fn new(messages: &[Arc<LiveMessage>], backlog: Backlog) -> Self {
-        let bytes = messages.iter().map(|message| message.packet.payload.len() as u64).sum();
+        let bytes = messages.iter().map(|message| message.body().len() as u64).sum();
         let batches = u64::from(!messages.is_empty());
         Self { messages: messages.len() as u64, bytes, batches, queue_peak: backlog.bytes as u64 }
     }
@@ -157,7 +157,7 @@ impl Subscriber {
 
     /// What a player gets before the stream's next message; it comes on top of what may wait.
     pub fn start(&mut self, messages: &[Arc<LiveMessage>]) -> Delivered {
-        self.start_bytes = messages.iter().map(|message| message.packet.payload.len()).sum();
+        self.start_bytes = messages.iter().map(|message| message.body().len()).sum();
         self.deliver(messages, true)
     }
 

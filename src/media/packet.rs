@@ -84,3 +84,8 @@ pub struct HeaderSlot {
     content: Content,
     track: u8,
 }
+
+impl HeaderSlot {
+    /// Of what configures all tracks at once: the initialisation segment of fragmented MP4.
+    pub const INIT: Self = Self { kind: PacketKind::Data, content: Content::SequenceHeader, track: 0 };
+}
