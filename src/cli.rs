@@ -10,7 +10,9 @@ use std::time::Duration;
 use getopts::{Matches, Options};
 use log::LevelFilter;
 
-use crate::config::{AccessConfig, Config, Gather, Permission, ReplacePublisher, RuleKind, Secret, TlsConfig};
+use crate::config::{
+    AccessConfig, Config, Gather, HttpConfig, Permission, ReplacePublisher, RuleKind, Secret, TlsConfig,
+};
 use crate::error::{Error, Result};
 use crate::guard;
 use crate::server::{Server, logging};
@@ -46,6 +48,10 @@ Access: open to all without these; SIGHUP reads the files again
     --allow-play CIDR *        who may play, and --deny-play: the first that
                                fits decides; who fits none may without any allow
     --tls-listen ADDR *        RTMPS, with --tls-cert PEM and --tls-key PEM
+Browsers
+    --http ADDR *              page, streams, files [[::]:8080]; or --no-http
+    --https ADDR *             the same over TLS, with --tls-cert and --tls-key
+    --cors ORIGIN              pages from there may use them, too (* for all)
 Limits
     --max-connections N        clients [8192, or as many as files may be open]
     --max-per-ip N             clients from one address but this host [1024]
@@ -93,7 +99,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn options() -> Options {
     let mut options = Options::new();
     options.optmulti("l", "listen", "", "ADDR").optopt("d", "video-dir", "", "DIR");
-    for several in ["live-app", "tls-listen", "allow-publish", "deny-publish", "allow-play", "deny-play"] {
+    for several in
+        ["live-app", "tls-listen", "http", "https", "allow-publish", "deny-publish", "allow-play", "deny-play"]
+    {
         options.optmulti("", several, "", "VALUE");
     }
     for one in [
@@ -114,11 +122,13 @@ fn options() -> Options {
         "max-per-ip",
         "max-publishers",
         "publish-timeout",
+        "cors",
     ] {
         options.optopt("", one, "", "VALUE");
     }
     options
         .optflag("", "ask-password", "")
+        .optflag("", "no-http", "")
         .optflagmulti("v", "verbose", "")
         .optflag("q", "quiet", "")
         .optflag("h", "help", "")
@@ -204,12 +214,28 @@ fn config(matches: &Matches) -> Result<Config> {
         ask_password: matches.opt_present("ask-password"),
     };
     let files = [matches.opt_str("tls-cert"), matches.opt_str("tls-key")].map(|file| file.map(PathBuf::from));
-    config.tls = match (addresses(matches, "tls-listen")?, files) {
-        (listen, [Some(certificate), Some(key)]) => Some(TlsConfig { listen, certificate, key }),
-        (listen, [None, None]) if listen.is_empty() => None,
-        _ => return Err(Error::Config("RTMPS needs --tls-listen, --tls-cert and --tls-key together".into())),
+    let (listen, https) = (addresses(matches, "tls-listen")?, addresses(matches, "https")?);
+    config.tls = match files {
+        [Some(certificate), Some(key)] => Some(TlsConfig { listen, https, certificate, key }),
+        [None, None] if listen.is_empty() && https.is_empty() => None,
+        _ => {
+            let reason = "--tls-listen and --https need --tls-cert and --tls-key, and these one of those";
+            return Err(Error::Config(reason.into()));
+        }
     };
+    config.http = http(matches)?;
     Ok(config)
+}
+
+fn http(matches: &Matches) -> Result<Option<HttpConfig>> {
+    let (listen, cors) = (addresses(matches, "http")?, matches.opt_str("cors"));
+    match matches.opt_present("no-http") {
+        true if !listen.is_empty() => {
+            Err(Error::Config("--http and --no-http exclude each other: leave one out".into()))
+        }
+        true => Ok(None),
+        false => Ok(Some(HttpConfig { listen, cors })),
+    }
 }
 
 fn addresses(matches: &Matches, option: &str) -> Result<Vec<SocketAddr>> {
@@ -335,6 +361,11 @@ mod tests {
             "--deny-play=192.0.2.7",
             "--allow-play=192.0.2.0/24",
             "--deny-play=::/0",
+            "--http",
+            "127.0.0.1:8081",
+            "--https=[::]:8443",
+            "--cors",
+            "https://example.org",
             "--tls-listen=[::]:1936",
             "--tls-cert=cert.pem",
             "--tls-key=key.pem",
@@ -366,8 +397,13 @@ mod tests {
             player_queue: 1024 * 1024,
             lanes: Some(3),
             access,
+            http: Some(HttpConfig {
+                listen: vec!["127.0.0.1:8081".parse().unwrap()],
+                cors: Some("https://example.org".to_owned()),
+            }),
             tls: Some(TlsConfig {
                 listen: vec!["[::]:1936".parse().unwrap()],
+                https: vec!["[::]:8443".parse().unwrap()],
                 certificate: "cert.pem".into(),
                 key: "key.pem".into(),
             }),
@@ -401,6 +437,8 @@ mod tests {
             (&["--nonsense"], "nonsense"),
             (&["video"], "not an option"),
             (&["-v", "-q"], "leave one out"),
+            (&["--no-http", "--http", "[::]:80"], "leave one out"),
+            (&["--https", "[::]:8443"], "--tls-cert"),
         ] {
             let error = parsed(arguments).unwrap_err().to_string();
             assert!(error.contains(hint) && !error.contains('\n'), "{arguments:?}: {error}");
@@ -417,6 +455,7 @@ mod tests {
         }
         for default in [
             "[[::]:1935",
+            "[[::]:8080",
             "[video]",
             "[live]",
             "[gortmp]",

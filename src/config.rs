@@ -12,6 +12,9 @@ pub use crate::live::{Gather, ReplacePublisher};
 /// The port that RTMP has been given.
 pub const DEFAULT_PORT: u16 = 1935;
 
+/// The port of the page, unless another is asked for.
+pub const DEFAULT_HTTP_PORT: u16 = 8080;
+
 /// Everything that can be set. The defaults suit a camera or two on a LAN.
 ///
 /// ```
@@ -45,7 +48,9 @@ pub struct Config {
     pub lanes: Option<usize>,
     /// Who may publish and play. Default: everybody.
     pub access: AccessConfig,
-    /// RTMPS as well. Default: none.
+    /// A page for browsers, and streams and files over HTTP. Default: yes.
+    pub http: Option<HttpConfig>,
+    /// RTMPS and HTTPS as well. Default: none.
     pub tls: Option<TlsConfig>,
     /// Connections at once. Default: none, which means [`limits::CONNECTIONS`], or as many as there may be open files.
     pub max_connections: Option<usize>,
@@ -57,11 +62,24 @@ pub struct Config {
     pub publish_timeout: Duration,
 }
 
-/// Settings for RTMPS.
+/// Settings for HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where to listen. Empty, the default, means `[::]:8080`, or `0.0.0.0:8080` on a machine without IPv6, and that the
+    /// server does without HTTP when the port is taken.
+    pub listen: Vec<SocketAddr>,
+    /// The origin of pages from elsewhere that may use the streams, such as `https://example.org`; `*` for all.
+    /// Default: none.
+    pub cors: Option<String>,
+}
+
+/// Settings for RTMPS and HTTPS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// Where to listen.
+    /// Where to listen for RTMPS.
     pub listen: Vec<SocketAddr>,
+    /// Where to listen for HTTPS.
+    pub https: Vec<SocketAddr>,
     /// The certificate and those it depends on, a PEM file.
     pub certificate: PathBuf,
     /// Its key, a PEM file.
@@ -82,6 +100,7 @@ impl Default for Config {
             player_queue: limits::PLAYER_QUEUE_BYTES,
             lanes: None,
             access: AccessConfig::default(),
+            http: Some(HttpConfig { listen: Vec::new(), cors: None }),
             tls: None,
             max_connections: None,
             max_per_ip: limits::CONNECTIONS_PER_IP,
@@ -126,8 +145,9 @@ impl Config {
         if self.lanes.is_some_and(|lanes| !(1..=limits::LANES).contains(&lanes)) {
             return Err(Error::Config(format!("there are 1 to {} lanes: change --lanes", limits::LANES).into()));
         }
-        if self.tls.as_ref().is_some_and(|tls| tls.listen.is_empty()) {
-            return Err(Error::Config("RTMPS needs an address to listen on: name one with --tls-listen".into()));
+        if self.tls.as_ref().is_some_and(|tls| tls.listen.is_empty() && tls.https.is_empty()) {
+            let reason = "a certificate needs an address to listen on: name one with --tls-listen or --https";
+            return Err(Error::Config(reason.into()));
         }
         let counts = [self.max_connections.unwrap_or(1), self.max_per_ip, self.max_publishers];
         if counts.contains(&0) {

@@ -272,3 +272,19 @@ pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
 
 /// Header fields of an HTTP request.
 pub const HTTP_HEADERS: usize = 64;
+
+/// How long an HTTP client has for its request, or its next one. Browsers keep connections for longer, and make new ones.
+pub const HTTP_ASKING: Duration = Duration::from_secs(30);
+
+/// Requests in one go on one HTTP connection; a page asks for some dozen things.
+pub const HTTP_REQUESTS: u32 = 200;
+
+/// The same in each second after that.
+pub const HTTP_REQUESTS_PER_SECOND: u32 = 50;
+
+/// How long an HTTP client may take nothing of a file: a browser reads on when what it has is played, or not before its
+/// viewer presses the button.
+pub const HTTP_FILE_STALL: Duration = Duration::from_secs(10 * 60);
+
+/// Bytes of a message that an HTTP client may send over a WebSocket, where it has nothing to say but pings.
+pub const WEB_SOCKET_MESSAGE_BYTES: usize = 4096;

@@ -121,7 +121,7 @@ fn each_stream_has_its_own_keys_which_are_read_again_on_sighup() {
 #[test]
 fn a_key_file_that_can_t_be_read_is_told_at_the_start() {
     let output = Command::new(env!("CARGO_BIN_EXE_gortmp"))
-        .args(["--listen", "127.0.0.1:0", "--play-key-file", "/nonexistent/keys"])
+        .args(["--no-http", "--listen", "127.0.0.1:0", "--play-key-file", "/nonexistent/keys"])
         .output()
         .unwrap();
     let text = String::from_utf8(output.stderr).unwrap();

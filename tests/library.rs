@@ -10,7 +10,8 @@ use gortmp::{Client, ClientEvent, Config, Server};
 fn a_program_sees_what_goes_through_its_server() {
     let videos = tempfile::tempdir().unwrap();
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    let config = Config { listen, video_dir: videos.path().to_owned(), lanes: Some(1), ..Config::default() };
+    let config =
+        Config { listen, video_dir: videos.path().to_owned(), lanes: Some(1), http: None, ..Config::default() };
     let server = Server::bind(config).unwrap();
     let (address, handle) = (server.local_addr(), server.handle());
     let running = std::thread::spawn(move || server.run());

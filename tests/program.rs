@@ -249,7 +249,7 @@ fn quiet_logs_nothing_while_all_is_well() {
     // Its port is known beforehand, since it doesn't say it.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
-    command.args(["-q", "--listen", &address.to_string(), "--video-dir", dir.path().to_str().unwrap()]);
+    command.args(["-q", "--no-http", "--listen", &address.to_string(), "--video-dir", dir.path().to_str().unwrap()]);
     command.env_remove("RUST_LOG");
     let output = dir.path().join("output");
     let mut running = Running::start(command, output);
@@ -267,6 +267,7 @@ fn the_library_serves_and_stops_from_another_thread() {
     let config = Config {
         listen: vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()],
         video_dir: dir.path().join("video"),
+        http: None,
         ..Config::default()
     };
     let server = gortmp::Server::bind(config.clone()).unwrap();
@@ -300,7 +301,8 @@ fn the_library_serves_and_stops_from_another_thread() {
 fn a_library_server_that_was_stopped_before_it_ran_returns() {
     let dir = tempfile::tempdir().unwrap();
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    let server = gortmp::Server::bind(Config { listen, video_dir: dir.path().into(), ..Config::default() }).unwrap();
+    let server =
+        gortmp::Server::bind(Config { listen, video_dir: dir.path().into(), http: None, ..Config::default() }).unwrap();
     server.handle().stop();
     server.run().unwrap();
 }
@@ -378,7 +380,7 @@ fn a_log_that_nobody_reads_any_more_does_not_stop_it() {
     let dir = tempfile::tempdir().unwrap();
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut process = Command::new(env!("CARGO_BIN_EXE_gortmp"))
-        .args(["-v", "--listen", &address.to_string(), "--video-dir", dir.path().to_str().unwrap()])
+        .args(["-v", "--no-http", "--listen", &address.to_string(), "--video-dir", dir.path().to_str().unwrap()])
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -417,7 +419,7 @@ fn arguments_that_are_no_text_are_no_crash() {
 fn the_environment_sets_the_log_level() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
-    command.args(["--listen", "127.0.0.1:0", "--video-dir", dir.path().to_str().unwrap()]);
+    command.args(["--no-http", "--listen", "127.0.0.1:0", "--video-dir", dir.path().to_str().unwrap()]);
     command.env("RUST_LOG", "gortmp=debug,warn");
     let running = Running::start(command, dir.path().join("output"));
     let address: std::net::SocketAddr = wait_for("its address", || {
@@ -442,7 +444,8 @@ fn library_servers_that_have_stopped_leave_no_threads() {
     for _ in 0..30 {
         let listen = vec!["127.0.0.1:0".parse().unwrap()];
         let server =
-            gortmp::Server::bind(Config { listen, video_dir: dir.path().into(), ..Config::default() }).unwrap();
+            gortmp::Server::bind(Config { listen, video_dir: dir.path().into(), http: None, ..Config::default() })
+                .unwrap();
         let (address, handle) = (server.local_addr(), server.handle());
         let running = std::thread::spawn(move || server.run());
         let mut client = Client::connect(address, "live").unwrap();

@@ -176,7 +176,9 @@ fn what_is_missing_for_it_is_told() {
     std::fs::write(&empty, "").unwrap();
     for (cert, key, named) in [(&empty, &key, "empty.pem"), (&cert, &empty, "empty.pem"), (&key, &cert, "key.pem")] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
-        command.args(["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--video-dir"]).arg(dir.path());
+        command
+            .args(["--no-http", "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--video-dir"])
+            .arg(dir.path());
         let output = command.arg("--tls-cert").arg(cert).arg("--tls-key").arg(key).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1));

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::file_play::FilePlay;
 use super::peer::Phase;
 use super::playing::LivePlay;
-use super::{Connection, Peer};
+use super::{Connection, Peer, Watched};
 use crate::access::{Admission, Verb};
 use crate::error::{Error, Result};
 use crate::limits;

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
 
-use super::Peer;
 use super::playing::grace_after_file;
+use super::{Peer, Watched};
 use crate::error::{Error, Result};
 use crate::guard::survive;
 use crate::limits;

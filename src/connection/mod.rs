@@ -3,6 +3,7 @@
 mod activity;
 mod client;
 mod file_play;
+mod framing;
 mod outgoing;
 mod peer;
 mod playing;
@@ -12,13 +13,16 @@ mod transport;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::BufReader;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use activity::Activity;
 pub use client::{Client, ClientEvent};
+pub use framing::{Framing, HTTP_STREAM_ID, web_socket_header};
+pub use outgoing::Outgoing;
 pub use peer::Peer;
 use peer::Phase;
 use reading::{Reading, WaitingSound};
@@ -28,11 +32,11 @@ use crate::access::{Access, Proven};
 use crate::error::{Error, Result};
 use crate::guard::{Bucket, Budget, Complaints};
 use crate::limits;
-use crate::live::{LanePool, Registry};
+use crate::live::{LanePool, Registry, StartAt};
 use crate::rtmp::chunk::ChunkReader;
 use crate::rtmp::handshake;
 use crate::rtmp::message::Message;
-use crate::session::{Reply, Session};
+use crate::session::{Reply, Session, StreamPath};
 use crate::vod::Library;
 
 /// How much is read at once, in bytes, from a client that only asks for things.
@@ -64,6 +68,33 @@ pub struct Service {
     pub partial: Arc<Budget>,
     /// Where warnings about clients go.
     pub complaints: Complaints,
+}
+
+impl Service {
+    /// Where a player begins in a live stream, which it may choose.
+    pub fn start_at(&self, path: &StreamPath) -> StartAt {
+        match path.query_value("gop").as_deref() {
+            Some("0") => StartAt::NextKeyFrame,
+            Some("1") => StartAt::LastKeyFrame,
+            _ if self.gop_cache => StartAt::LastKeyFrame,
+            _ => StartAt::NextKeyFrame,
+        }
+    }
+}
+
+/// A client's connection as the server watches over it.
+pub trait Watched: fmt::Display + Send + Sync {
+    /// Where the client is.
+    fn ip(&self) -> IpAddr;
+
+    /// Holds the deadlines against the clock. To be called about every half second.
+    fn check(&self, now: Instant);
+
+    /// Makes its thread, which may be waiting for the client to say something, tell it the end and leave.
+    fn ask_to_leave(&self, reason: &str);
+
+    /// Ends it now.
+    fn close(&self, reason: &str);
 }
 
 /// One client, from its handshake to its end.

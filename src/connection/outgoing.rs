@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::framing::{Envelope, Framing};
 use super::queue::{Content, Queue, Slices};
 use super::transport::Transport;
 use crate::error::{Error, Result};
@@ -35,12 +36,13 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// The outgoing side of a connection.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub struct Outgoing {
     transport: Transport,
     queue: Mutex<Queue>,
 }
 
 impl Outgoing {
+    /// In front of that socket, with nothing waiting.
     pub fn new(transport: Transport) -> Self {
         Self { transport, queue: Mutex::new(Queue::new()) }
     }
@@ -75,24 +77,47 @@ impl Outgoing {
         queue.promise_retry()
     }
 
+    /// Queues bytes that are whole by themselves, as [`reply`](Self::reply) does replies.
+    pub fn bytes(&self, bytes: Vec<u8>) -> bool {
+        self.own(Content::Reply, |_, out| *out = bytes)
+    }
+
     /// Queues live messages and sends what can be sent. The second value is as in [`reply`](Self::reply).
-    pub fn live(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> (Backlog, bool) {
+    pub fn live(&self, framing: Framing, messages: &[Arc<LiveMessage>]) -> (Backlog, bool) {
         let mut queue = self.queue.lock();
         let now = Instant::now();
         let mut taken = 0;
-        if stream_id == PLAYER_STREAM_ID && queue.is_idle() {
+        if queue.is_idle() {
             // Most often the socket takes everything, and nothing has to be queued.
-            let mut room = [IoSlice::new(&[]); SLICES];
-            let mut slices = Slices::new(&mut room);
-            messages.iter().all(|message| message.pieces(message.headers()).all(|piece| slices.add(piece)));
-            let (offered, result) = (slices.bytes, self.transport.send(slices.filled()));
-            taken = queue.note(offered, result, now);
+            taken = match framing {
+                Framing::Chunks(PLAYER_STREAM_ID) => self.offer(&mut queue, now, |slices| {
+                    messages.iter().all(|message| message.pieces(message.headers()).all(|piece| slices.add(piece)));
+                }),
+                Framing::Chunks(_) => 0,
+                Framing::Http { as_tags, in_web_socket } => {
+                    let envelope = |message: &Arc<LiveMessage>| Envelope::new(as_tags, in_web_socket, message);
+                    let envelopes: Vec<_> = messages.iter().map(envelope).collect();
+                    self.offer(&mut queue, now, |slices| {
+                        let mut both = envelopes.iter().zip(messages);
+                        both.all(|(envelope, message)| envelope.pieces(message).all(|piece| slices.add(piece)));
+                    })
+                }
+            };
         }
-        queue.push_rest(stream_id, messages, taken, now);
+        queue.push_rest(framing, messages, taken, now);
         queue.broken |= queue.waiting > limits::PLAYER_QUEUE_CAP_BYTES;
         self.write::<SLICES>(&mut queue);
         let age = queue.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.since));
         (Backlog { bytes: queue.waiting, age }, queue.promise_retry())
+    }
+
+    /// Hands pieces to the socket; says how many bytes it took.
+    fn offer<'a>(&self, queue: &mut Queue, now: Instant, fill: impl FnOnce(&mut Slices<'_, 'a>)) -> usize {
+        let mut room = [IoSlice::new(&[]); SLICES];
+        let mut slices = Slices::new(&mut room);
+        fill(&mut slices);
+        let (offered, result) = (slices.bytes, self.transport.send(slices.filled()));
+        queue.note(offered, result, now)
     }
 
     /// Throws away what waits of a live play, but for what was begun and what is essential.
@@ -215,7 +240,7 @@ mod tests {
 
     /// Fills the socket until something waits, and returns how many frames it took.
     fn fill(outgoing: &Outgoing) -> usize {
-        (1..).find(|_| outgoing.live(1, &[frame(50_000)]).0.bytes > 200_000).unwrap()
+        (1..).find(|_| outgoing.live(Framing::Chunks(1), &[frame(50_000)]).0.bytes > 200_000).unwrap()
     }
 
     fn ping() -> Reply {
@@ -245,7 +270,7 @@ mod tests {
         let (outgoing, _there) = pair();
         let mut retries = 0;
         for _ in 0..1000 {
-            retries += usize::from(outgoing.live(1, &[frame(50_000)]).1);
+            retries += usize::from(outgoing.live(Framing::Chunks(1), &[frame(50_000)]).1);
         }
         assert_eq!(retries, 1);
         assert!(outgoing.flush(), "something waits still");
@@ -256,7 +281,7 @@ mod tests {
         let (outgoing, there) = pair();
         outgoing.reply(&[chunk_size()]);
         let sent = fill(&outgoing);
-        outgoing.live(1, &[message(PacketKind::Video, [0x17, 0], 60), frame(60)]);
+        outgoing.live(Framing::Chunks(1), &[message(PacketKind::Video, [0x17, 0], 60), frame(60)]);
         let skipped = outgoing.skip(1);
         outgoing.reply(&[ping()]);
         let reader = std::thread::spawn(move || read_to_ping(there));
@@ -276,7 +301,7 @@ mod tests {
         let try_in_vain = |at| {
             let mut queue = outgoing.queue.lock();
             queue.note(500, Ok(0), at);
-            queue.push_rest(1, &[frame(500)], 0, at);
+            queue.push_rest(Framing::Chunks(1), &[frame(500)], 0, at);
         };
         outgoing.queue.lock().note(500, Ok(500), now);
         try_in_vain(now);
@@ -291,7 +316,7 @@ mod tests {
     fn skipping_spares_other_message_streams_and_replies() {
         let (outgoing, _there) = pair();
         fill(&outgoing);
-        outgoing.live(2, &[frame(60)]);
+        outgoing.live(Framing::Chunks(2), &[frame(60)]);
         outgoing.reply(&[ping()]);
         outgoing.skip(1);
         let left = outgoing
@@ -348,7 +373,7 @@ mod tests {
         let (outgoing, _there) = pair();
         let header = message(PacketKind::Video, [0x17, 0], 1 << 20);
         let pushed = (1..200).find(|_| {
-            outgoing.live(1, std::slice::from_ref(&header));
+            outgoing.live(Framing::Chunks(1), std::slice::from_ref(&header));
             outgoing.queue.lock().broken
         });
         assert!(pushed.is_some_and(|count| count << 20 > limits::PLAYER_QUEUE_CAP_BYTES), "{pushed:?}");

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::Watched;
+use super::framing::Framing;
 use super::outgoing::Outgoing;
 use super::transport::Transport;
 use crate::error::Result;
@@ -105,11 +107,6 @@ impl Peer {
         })
     }
 
-    /// Where it is.
-    pub fn ip(&self) -> IpAddr {
-        self.address.ip()
-    }
-
     /// Its socket.
     pub(super) fn transport(&self) -> &Transport {
         self.outgoing.transport()
@@ -199,15 +196,6 @@ impl Peer {
         }
     }
 
-    /// Makes its thread, which may be waiting for the client to say something, tell it the end and leave.
-    pub fn ask_to_leave(&self, reason: &str) {
-        let mut vitals = self.vitals.lock();
-        vitals.reason.get_or_insert_with(|| reason.to_owned());
-        vitals.leaves = true;
-        drop(vitals);
-        self.transport().stop_reading();
-    }
-
     /// Whether it was asked to.
     pub(super) fn is_asked_to_leave(&self) -> bool {
         self.vitals.lock().leaves
@@ -220,12 +208,6 @@ impl Peer {
         let _ = self.outgoing.wait_for_room(0, || Instant::now() < until);
     }
 
-    /// Ends the connection now.
-    pub fn close(&self, reason: &str) {
-        self.vitals.lock().reason.get_or_insert_with(|| reason.to_owned());
-        self.transport().shutdown();
-    }
-
     /// Why the connection was ended, if this side did it.
     pub(super) fn closed_because(&self) -> Option<String> {
         self.vitals.lock().reason.clone()
@@ -234,21 +216,6 @@ impl Peer {
     /// Bytes sent.
     pub(super) fn sent(&self) -> u64 {
         self.outgoing.sent()
-    }
-
-    /// Holds the deadlines against the clock and pings who is silent. To be called about every half second.
-    pub fn check(&self, now: Instant) {
-        if let Some(reason) = self.overdue(now) {
-            self.close(&reason);
-        } else if self.end_is_due(now) {
-            if self.outgoing.finish() {
-                self.vitals.lock().finished.get_or_insert(now);
-            }
-        } else if self.ping_due(now) {
-            let time = now.saturating_duration_since(self.vitals.lock().since).as_millis() as u32;
-            let message = Message::UserControl(UserControl::PingRequest(time));
-            self.reply(&[Reply { stream_id: 0, message }]);
-        }
     }
 
     fn end_is_due(&self, now: Instant) -> bool {
@@ -295,9 +262,43 @@ impl Peer {
     }
 }
 
+impl Watched for Peer {
+    fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// Pings who is silent, too.
+    fn check(&self, now: Instant) {
+        if let Some(reason) = self.overdue(now) {
+            self.close(&reason);
+        } else if self.end_is_due(now) {
+            if self.outgoing.finish() {
+                self.vitals.lock().finished.get_or_insert(now);
+            }
+        } else if self.ping_due(now) {
+            let time = now.saturating_duration_since(self.vitals.lock().since).as_millis() as u32;
+            let message = Message::UserControl(UserControl::PingRequest(time));
+            self.reply(&[Reply { stream_id: 0, message }]);
+        }
+    }
+
+    fn ask_to_leave(&self, reason: &str) {
+        let mut vitals = self.vitals.lock();
+        vitals.reason.get_or_insert_with(|| reason.to_owned());
+        vitals.leaves = true;
+        drop(vitals);
+        self.transport().stop_reading();
+    }
+
+    fn close(&self, reason: &str) {
+        self.vitals.lock().reason.get_or_insert_with(|| reason.to_owned());
+        self.transport().shutdown();
+    }
+}
+
 impl Sink for Peer {
     fn push(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
-        let (backlog, needed) = self.outgoing.live(stream_id, messages);
+        let (backlog, needed) = self.outgoing.live(Framing::Chunks(stream_id), messages);
         self.retry_if(needed);
         backlog
     }

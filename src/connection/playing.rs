@@ -74,12 +74,7 @@ impl Connection {
             let reason = format!("a stream needs a name: play /{}/NAME", path.app);
             return Err((StatusCode::PlayStreamNotFound, reason));
         }
-        let start_at = match path.query_value("gop").as_deref() {
-            Some("0") => StartAt::NextKeyFrame,
-            Some("1") => StartAt::LastKeyFrame,
-            _ if self.service.gop_cache => StartAt::LastKeyFrame,
-            _ => StartAt::NextKeyFrame,
-        };
+        let start_at = self.service.start_at(path);
         self.peer.reply(&playing::started(stream_id, Source::Live, &name));
         let mut play = LivePlay {
             name: format!("{}/{name}", path.app),

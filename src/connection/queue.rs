@@ -5,9 +5,10 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::framing::{Framed, Framing};
 use super::transport::Transport;
-use crate::live::{LiveMessage, PLAYER_STREAM_ID};
-use crate::rtmp::chunk::{ChunkHeaders, ChunkWriter};
+use crate::live::LiveMessage;
+use crate::rtmp::chunk::ChunkWriter;
 
 /// Room for entries that an empty queue keeps.
 const ENTRIES_KEPT: usize = 8;
@@ -46,10 +47,8 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 pub(super) enum Content {
-    /// On [`PLAYER_STREAM_ID`].
-    Live(Arc<LiveMessage>),
-    /// On another message stream, which needs headers of its own.
-    LiveOn(u32, Box<ChunkHeaders>, Arc<LiveMessage>),
+    /// A message of a live stream.
+    Live(Framed),
     /// An answer.
     Reply(Vec<u8>),
     /// Of a file, whose thread waits for room.
@@ -57,16 +56,9 @@ pub(super) enum Content {
 }
 
 impl Content {
-    pub fn live(stream_id: u32, message: &Arc<LiveMessage>) -> Self {
-        match stream_id {
-            PLAYER_STREAM_ID => Self::Live(message.clone()),
-            _ => Self::LiveOn(stream_id, Box::new(message.headers_for(stream_id)), message.clone()),
-        }
-    }
-
     pub fn length(&self) -> usize {
         match self {
-            Self::Live(message) | Self::LiveOn(_, _, message) => message.wire_length(),
+            Self::Live(framed) => framed.length(),
             Self::Reply(bytes) | Self::File(bytes) => bytes.len(),
         }
     }
@@ -74,8 +66,7 @@ impl Content {
     /// Calls `with` for each piece until it says no.
     pub fn pieces<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
         match self {
-            Self::Live(message) => message.pieces(message.headers()).all(with),
-            Self::LiveOn(_, headers, message) => message.pieces(headers).all(with),
+            Self::Live(framed) => framed.pieces(with),
             Self::Reply(bytes) | Self::File(bytes) => std::iter::once(&bytes[..]).all(with),
         }
     }
@@ -83,8 +74,7 @@ impl Content {
     /// The message, if it is part of a live play on that message stream.
     pub fn live_on(&self, stream_id: u32) -> Option<&LiveMessage> {
         match self {
-            Self::Live(message) if stream_id == PLAYER_STREAM_ID => Some(message),
-            Self::LiveOn(id, _, message) if stream_id == *id => Some(message),
+            Self::Live(framed) => framed.on(stream_id),
             _ => None,
         }
     }
@@ -168,14 +158,14 @@ impl Queue {
     }
 
     /// Queues messages except for the first bytes of them, which were sent.
-    pub fn push_rest(&mut self, stream_id: u32, messages: &[Arc<LiveMessage>], mut sent: usize, now: Instant) {
+    pub fn push_rest(&mut self, framing: Framing, messages: &[Arc<LiveMessage>], mut sent: usize, now: Instant) {
         for message in messages {
-            let length = message.wire_length();
+            let length = framing.length(message);
             if sent >= length {
                 sent -= length;
                 continue;
             }
-            self.push(Content::live(stream_id, message), now);
+            self.push(Content::Live(framing.frame(message)), now);
             self.begun += sent;
             self.waiting -= sent;
             sent = 0;

@@ -20,6 +20,9 @@ use crate::limits;
 /// How often a socket whose reading was stopped is looked at while its peer has not hung up.
 const DRAIN_PAUSE: Duration = Duration::from_millis(10);
 
+/// Pieces handed to the socket in one call.
+const SLICES_AT_ONCE: usize = 64;
+
 /// A connected socket.
 #[derive(Debug)]
 pub struct Transport {
@@ -51,7 +54,7 @@ impl Transport {
     }
 
     /// Waits for bytes; none at the end.
-    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.tls {
             None => (&self.socket).read(buffer),
             Some(tls) => self.read_secured(tls, buffer),
@@ -96,7 +99,7 @@ impl Transport {
     }
 
     /// Waits until then for something to read, an end or an error among it; says whether there is.
-    pub(super) fn has_something(&self, until: Instant) -> bool {
+    pub fn has_something(&self, until: Instant) -> bool {
         self.tls.as_ref().is_some_and(|tls| has_plaintext(tls)) || self.wait(PollFlags::IN, Some(until))
     }
 
@@ -169,8 +172,29 @@ impl Transport {
         }
     }
 
+    /// Sends all of it, waiting for room; gives up when the peer takes nothing for so long.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn send_all(&self, mut pieces: &mut [IoSlice<'_>], patience: Duration) -> Result<()> {
+        let failed = |error| Error::io("sending", error);
+        IoSlice::advance_slices(&mut pieces, 0);
+        let mut until = Instant::now() + patience;
+        while !pieces.is_empty() || self.has_pending() {
+            let some = &pieces[..pieces.len().min(SLICES_AT_ONCE)];
+            let taken = if some.is_empty() { 0 } else { self.send(some).map_err(failed)? };
+            IoSlice::advance_slices(&mut pieces, taken);
+            if taken > 0 || self.flush_pending().map_err(failed)? {
+                until = Instant::now() + patience;
+            } else if !self.wait(PollFlags::OUT, Some(until)) {
+                return Err(failed(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        Ok(())
+    }
+
     /// Ends this side: the peer reads what is on its way and then the end.
-    pub(super) fn finish(&self) {
+    pub fn finish(&self) {
         if let Some(tls) = &self.tls {
             let mut tls = tls.lock();
             tls.send_close_notify();
@@ -180,17 +204,17 @@ impl Transport {
     }
 
     /// Makes who reads, or will, find the end.
-    pub(super) fn stop_reading(&self) {
+    pub fn stop_reading(&self) {
         let _ = self.socket.shutdown(Shutdown::Read);
     }
 
     /// Ends both sides; who reads wakes up.
-    pub(super) fn shutdown(&self) {
+    pub fn shutdown(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// Reads and throws away until the peer hangs up, for that long at most.
-    pub(super) fn drain(&self, at_most: Duration) -> io::Result<()> {
+    pub fn drain(&self, at_most: Duration) -> io::Result<()> {
         let until = Instant::now() + at_most;
         let mut unread = vec![0; 4096];
         while Instant::now() < until && self.wait(PollFlags::IN, Some(until)) {
@@ -208,7 +232,7 @@ impl Transport {
 
     /// How long sent bytes may stay unacknowledged, or unread by a peer that has no room for them, before
     /// the system ends the connection; for ever if `None`.
-    pub(super) fn set_user_timeout(&self, timeout: Option<Duration>) {
+    pub fn set_user_timeout(&self, timeout: Option<Duration>) {
         let milliseconds = timeout.map_or(0, |timeout| timeout.as_millis() as u32);
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&self.socket, milliseconds) {
             log::debug!("setting a timeout: {error}");

@@ -1,7 +1,211 @@
 //! HTTP for browsers and players: the page, live streams and files, an API.
+//!
+//! A thread for each connection reads one request after the other and answers it. Live streams go out through the
+//! relay lanes like those of RTMP, while the thread waits for the client to hang up.
 
+mod files;
+mod guest;
+mod live;
+mod range;
 mod request;
 mod response;
+mod target;
+mod web_socket;
 
+use std::borrow::Cow;
+use std::io::{BufReader, IoSlice};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use guest::Guest;
+use guest::Reading;
 pub use request::{Method, Request};
-pub use response::Response;
+pub use response::{Headers, Response};
+use target::{Form, Target};
+
+use crate::access::{Proven, Verb};
+use crate::connection::{Service, Transport, Watched};
+use crate::error::{Error, Result};
+use crate::guard::Bucket;
+use crate::limits;
+use crate::session::StreamPath;
+
+/// How much is read at once, in bytes: most requests come whole.
+const READ_BUFFER: usize = 2048;
+
+/// What all HTTP connections of a server share.
+#[derive(Debug)]
+pub struct Site {
+    service: Arc<Service>,
+    /// The origin of other pages that may ask for things here: `*` for all.
+    cors: Option<String>,
+}
+
+impl Site {
+    /// Makes what is served over HTTP out of what is served over RTMP. Pages of the origin `cors` may use it, or of all
+    /// with `*`.
+    pub fn new(service: Arc<Service>, cors: Option<String>) -> Self {
+        Self { service, cors }
+    }
+}
+
+/// One client, from its first request to its end.
+pub struct Connection {
+    site: Arc<Site>,
+    guest: Arc<Guest>,
+    started: Instant,
+    /// What it may ask for.
+    requests: Bucket,
+}
+
+/// What follows an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Another request may.
+    Request,
+    /// The end of the connection.
+    End,
+}
+
+type Reader<'a> = BufReader<Reading<'a>>;
+
+impl Connection {
+    /// Prepares the connection of a client at that address.
+    pub fn new(site: Arc<Site>, transport: Transport, address: SocketAddr) -> Self {
+        let guest = Guest::new(address, transport, site.service.lanes.pick());
+        let requests = Bucket::new(limits::HTTP_REQUESTS, limits::HTTP_REQUESTS_PER_SECOND);
+        Self { site, guest, started: Instant::now(), requests }
+    }
+
+    /// The client as others see it.
+    pub fn guest(&self) -> &Arc<Guest> {
+        &self.guest
+    }
+
+    /// Serves the client until it leaves or is told to go.
+    pub fn run(mut self) {
+        let guest = self.guest.clone();
+        let mut reader = BufReader::with_capacity(READ_BUFFER, Reading(&guest));
+        let mut served = 0;
+        let result = loop {
+            match self.serve(&mut reader) {
+                Ok(Next::Request) => served += 1,
+                other => break other,
+            }
+        };
+        let end = match (result, guest.closed_because()) {
+            (_, Some(reason)) => format!("was closed: {reason}"),
+            (Err(error), None) if !error.is_disconnect() => {
+                self.site.service.complaints.warn(format_args!("{guest} {error}"));
+                format!("was closed: {error}")
+            }
+            _ => "left".to_owned(),
+        };
+        guest.transport().finish();
+        if let Err(error) = guest.transport().drain(limits::CLOSE_GRACE) {
+            log::debug!("{guest} after its end: {error}");
+        }
+        guest.close(&end);
+        let seconds = self.started.elapsed().as_secs_f32();
+        log::debug!("{guest} {end} after {seconds:.1} s and {served} answers over HTTP");
+    }
+
+    fn serve(&mut self, reader: &mut Reader<'_>) -> Result<Next> {
+        self.guest.is_asking();
+        let request = match Request::read(reader) {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(Next::End),
+            Err(Error::Http { status, reason }) => {
+                self.guest.is_answered();
+                self.respond(None, Response::error(status, &reason))?;
+                return Err(Error::Http { status, reason });
+            }
+            Err(error) => return Err(error),
+        };
+        self.guest.is_answered();
+        log::debug!("{} asks for {request:?}", self.guest);
+        if !self.requests.take(Instant::now()) {
+            self.respond(None, Response::error(429, "too many requests"))?;
+            return Err(Error::Http { status: 429, reason: "too many requests".into() });
+        }
+        let next = match self.answer(&request, reader) {
+            Err(Error::Http { status, reason }) => {
+                let response = Response::error(status, &reason);
+                // Whoever guesses at keys has to come anew each time.
+                let to = (status != 403).then_some(&request);
+                self.respond(to, response)?;
+                if to.is_some() { Next::Request } else { Next::End }
+            }
+            other => other?,
+        };
+        let goes_on = request.keeps_alive && !self.guest.is_asked_to_leave();
+        Ok(if goes_on { next } else { Next::End })
+    }
+
+    fn answer(&mut self, request: &Request, reader: &mut Reader<'_>) -> Result<Next> {
+        let is_read_only = matches!(request.method, Method::Get | Method::Head);
+        match target::of(request)? {
+            _ if request.method == Method::Options && self.site.cors.is_some() => {
+                let response = Response::empty(204)
+                    .with("access-control-allow-methods", "GET, HEAD")
+                    .with("access-control-allow-headers", "range");
+                self.respond(Some(request), response)
+            }
+            _ if !is_read_only => {
+                let reason = "only GET and HEAD are known here";
+                self.respond(Some(request), Response::error(405, reason).with("allow", "GET, HEAD"))
+            }
+            Target::Media(path, form) => self.media(request, &path, &form, reader),
+            Target::Nothing => Err(not_found("there is nothing here")),
+        }
+    }
+
+    fn media(&mut self, request: &Request, path: &StreamPath, form: &Form, reader: &mut Reader<'_>) -> Result<Next> {
+        let service = self.site.service.clone();
+        let is_live = service.live_apps.contains(&path.app);
+        if !is_live && path.app != service.vod_app {
+            let apps = service.live_apps.iter().chain([&service.vod_app]).map(String::as_str).collect::<Vec<_>>();
+            return Err(not_found(format!("there is no application of that name here, only {}", apps.join(" and "))));
+        }
+        service.access.check(Verb::Play, path, self.guest.ip(), &Proven::default()).map_err(|denied| {
+            service.complaints.warn(format_args!("{} can't play {path} over HTTP: {}", self.guest, denied.0));
+            Error::Http { status: 403, reason: denied.0.into() }
+        })?;
+        match (form, is_live) {
+            (Form::Flv, true) => self.live_flv(request, path, reader),
+            (Form::Flv, false) => self.file_flv(request, path),
+        }
+    }
+
+    /// Sends an answer; `None` for `to` ends the connection behind it.
+    fn respond(&self, to: Option<&Request>, response: Response) -> Result<Next> {
+        let mut head = self.head(to, response.status, response.headers, Some(response.body.len() as u64));
+        let is_wanted = to.is_none_or(|request| request.method != Method::Head);
+        let body = if is_wanted { &response.body[..] } else { &[] };
+        self.guest.send(&mut [IoSlice::new(&std::mem::take(&mut head)), IoSlice::new(body)], limits::WRITE_STALL)?;
+        Ok(if to.is_some() { Next::Request } else { Next::End })
+    }
+
+    /// The head of an answer; without a length it ends with the connection.
+    fn head(&self, to: Option<&Request>, status: u16, headers: Headers, length: Option<u64>) -> Vec<u8> {
+        let mut headers = headers;
+        // Neither goes with 204 (RFC 9110 §8.6) and 101.
+        if let Some(length) = length.filter(|_| status != 204) {
+            headers.push(("content-length", length.to_string().into()));
+        }
+        let goes_on = length.is_some() && to.is_some_and(|request| request.keeps_alive);
+        if status != 101 {
+            headers.push(("connection", if goes_on { "keep-alive" } else { "close" }.into()));
+        }
+        if let Some(origin) = &self.site.cors {
+            headers.push(("access-control-allow-origin", origin.clone().into()));
+        }
+        headers.push(("x-content-type-options", "nosniff".into()));
+        response::head(status, &headers)
+    }
+}
+
+fn not_found(reason: impl Into<Cow<'static, str>>) -> Error {
+    Error::Http { status: 404, reason: reason.into() }
+}

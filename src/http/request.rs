@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_request_is_its_parts() {
-        let text = "GET /live/a%20b.mp4?key=a%26b&gop=0&gop=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade , close\r\n\r\nmore";
+        let text =
+            "GET /live/a%20b.mp4?key=a%26b&gop=0&gop=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade , close\r\n\r\nmore";
         let request = parse(text).unwrap().unwrap();
         assert_eq!((request.method, &request.path[..]), (Method::Get, "/live/a%20b.mp4"));
         assert_eq!(request.query_value("key").as_deref(), Some("a&b"));

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+/// Header fields by their names in small letters.
+pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
+
 /// An answer: a status, header fields and a body whose length is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The status code (RFC 9110 §15).
     pub status: u16,
     /// Header fields beside those about length and connection.
-    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    pub headers: Headers,
     /// The body.
     pub body: Cow<'static, [u8]>,
 }

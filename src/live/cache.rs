@@ -34,6 +34,15 @@ impl Cache {
         self.audio_since_video <= limits::AUDIO_ONLY_AFTER
     }
 
+    /// Whether there is sound and whether there are pictures; both as long as there is nothing.
+    pub fn kinds(&self) -> (bool, bool) {
+        let has = |kind| self.headers.values().chain(&self.pictures).any(|message| message.packet.kind == kind);
+        match (has(PacketKind::Audio), has(PacketKind::Video)) {
+            (false, false) => (true, true),
+            kinds => kinds,
+        }
+    }
+
     /// The publisher's metadata.
     pub fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
         self.metadata = metadata;

@@ -142,10 +142,10 @@ impl Registry {
         then(streams.entry(name.to_owned()).or_insert_with(|| self.new_stream(name)))
     }
 
-    /// The stream of that name if somebody publishes it.
-    pub fn published(&self, name: &str) -> Option<Arc<Stream>> {
+    /// The same for a stream that somebody publishes; `None` if nobody does.
+    pub fn with_published<T>(&self, name: &str, then: impl FnOnce(&Arc<Stream>) -> T) -> Option<T> {
         let streams = self.streams.lock();
-        streams.get(name).filter(|stream| stream.is_published()).cloned()
+        streams.get(name).filter(|stream| stream.is_published()).map(then)
     }
 
     /// A stream made of another, which the caller publishes: its name is the same, and no list has it.

@@ -111,6 +111,11 @@ impl Stream {
         self.state.lock().publisher.is_some()
     }
 
+    /// Whether it has sound and whether it has pictures, as far as is known; both as long as nothing is.
+    pub fn kinds(&self) -> (bool, bool) {
+        self.state.lock().cache.kinds()
+    }
+
     /// How many play it or wait for it.
     pub fn players(&self) -> usize {
         self.state.lock().players.len()

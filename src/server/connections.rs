@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rustls::ServerConfig;
 
-use crate::connection::{Connection, Peer, Service, Transport};
+use super::Protocol;
+
+use crate::connection::{Connection, Service, Transport, Watched};
 use crate::error::{Error, Result};
 use crate::guard::{Complaints, survive};
+use crate::http;
 use crate::limits;
 use crate::tls::Certificate;
 
@@ -24,6 +27,7 @@ const IPV6_NETWORK: u128 = !0 << 64;
 
 pub(super) struct Connections {
     service: Arc<Service>,
+    site: Arc<http::Site>,
     most: usize,
     most_per_ip: usize,
     table: Mutex<Table>,
@@ -36,7 +40,7 @@ pub(super) struct Connections {
 
 #[derive(Default)]
 struct Table {
-    peers: HashMap<u64, Arc<Peer>>,
+    peers: HashMap<u64, Arc<dyn Watched>>,
     /// How many come from each address, those of this machine not among them.
     by_network: HashMap<IpAddr, usize>,
 }
@@ -71,9 +75,10 @@ impl Drop for Entry {
 }
 
 impl Connections {
-    pub fn new(service: Arc<Service>, most: usize, most_per_ip: usize) -> Self {
+    pub fn new(service: Arc<Service>, site: Arc<http::Site>, most: usize, most_per_ip: usize) -> Self {
         Self {
             service,
+            site,
             most,
             most_per_ip,
             table: Mutex::default(),
@@ -85,7 +90,12 @@ impl Connections {
     }
 
     /// Accepts and serves, over TLS if there is a certificate, until [`stop`](Self::stop).
-    pub fn accept_from(self: &Arc<Self>, listener: &TcpListener, certificate: Option<&Certificate>) {
+    pub fn accept_from(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        protocol: Protocol,
+        certificate: Option<&Certificate>,
+    ) {
         // When descriptors run out this makes room to turn clients away, who would otherwise wait without a word.
         let mut spare = listener.try_clone().ok();
         loop {
@@ -99,7 +109,7 @@ impl Connections {
                     let served = match spare.take().map_or_else(|| listener.try_clone(), Ok) {
                         Ok(kept) => {
                             spare = Some(kept);
-                            self.serve(socket, certificate.map(Certificate::config), address)
+                            self.serve(socket, protocol, certificate.map(Certificate::config), address)
                         }
                         Err(error) => {
                             drop(socket);
@@ -123,21 +133,39 @@ impl Connections {
         }
     }
 
-    fn serve(self: &Arc<Self>, socket: TcpStream, tls: Option<Arc<ServerConfig>>, address: SocketAddr) -> Result<()> {
+    fn serve(
+        self: &Arc<Self>,
+        socket: TcpStream,
+        protocol: Protocol,
+        tls: Option<Arc<ServerConfig>>,
+        address: SocketAddr,
+    ) -> Result<()> {
         let thread = std::thread::Builder::new().name(format!("conn {address}")).stack_size(limits::THREAD_STACK_BYTES);
         let transport = Transport::new(socket, tls)?;
         // Boxed, since a thread's closure is moved about on its stack, whose pages stay.
-        let connection = Box::new(Connection::new(self.service.clone(), transport, address));
-        let entry = self.enter(connection.peer().clone())?;
-        let run = move || {
-            let _entry = entry;
-            connection.run();
+        let spawned = match protocol {
+            Protocol::Rtmp => {
+                let connection = Box::new(Connection::new(self.service.clone(), transport, address));
+                let entry = self.enter(connection.peer().clone())?;
+                thread.spawn(move || {
+                    let _entry = entry;
+                    connection.run();
+                })
+            }
+            Protocol::Http => {
+                let connection = Box::new(http::Connection::new(self.site.clone(), transport, address));
+                let entry = self.enter(connection.guest().clone())?;
+                thread.spawn(move || {
+                    let _entry = entry;
+                    connection.run();
+                })
+            }
         };
-        thread.spawn(run).map_err(|error| Error::io("starting its thread", error))?;
+        spawned.map_err(|error| Error::io("starting its thread", error))?;
         Ok(())
     }
 
-    fn enter(self: &Arc<Self>, peer: Arc<Peer>) -> Result<Entry> {
+    fn enter(self: &Arc<Self>, peer: Arc<dyn Watched>) -> Result<Entry> {
         let mut table = self.table.lock();
         if self.stopping.load(Ordering::Relaxed) {
             // Who comes in now would not be told to go.
@@ -159,7 +187,7 @@ impl Connections {
         Ok(Entry { connections: self.clone(), id })
     }
 
-    fn peers(&self) -> Vec<Arc<Peer>> {
+    fn peers(&self) -> Vec<Arc<dyn Watched>> {
         self.table.lock().peers.values().cloned().collect()
     }
 
@@ -231,7 +259,9 @@ mod tests {
             partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
             complaints: Complaints::default(),
         };
-        Arc::new(Connections::new(Arc::new(service), most, most_per_ip))
+        let service = Arc::new(service);
+        let site = Arc::new(http::Site::new(service.clone(), None));
+        Arc::new(Connections::new(service, site, most, most_per_ip))
     }
 
     /// A client that says it comes from there.

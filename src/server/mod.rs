@@ -13,10 +13,11 @@ use connections::Connections;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::access::Access;
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_HTTP_PORT, DEFAULT_PORT};
 use crate::connection::Service;
 use crate::error::{Error, Result};
 use crate::guard::{Budget, Complaints};
+use crate::http::Site;
 use crate::limits;
 use crate::live::{self, LanePool, Registry, StreamStatus};
 use crate::stats::Traffic;
@@ -58,13 +59,34 @@ pub struct Server {
 struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    /// For RTMPS.
+    protocol: Protocol,
     is_tls: bool,
+}
+
+/// What is spoken on a listener, perhaps over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Rtmp,
+    Http,
 }
 
 impl Listener {
     fn scheme(&self) -> &'static str {
-        if self.is_tls { "rtmps" } else { "rtmp" }
+        match (self.protocol, self.is_tls) {
+            (Protocol::Rtmp, false) => "rtmp",
+            (Protocol::Rtmp, true) => "rtmps",
+            (Protocol::Http, false) => "http",
+            (Protocol::Http, true) => "https",
+        }
+    }
+
+    /// The port that clients try where none is named.
+    fn default_port(&self) -> u16 {
+        match self.scheme() {
+            "rtmp" => DEFAULT_PORT,
+            "http" => 80,
+            _ => 443,
+        }
     }
 }
 
@@ -112,13 +134,7 @@ impl Server {
     pub fn bind(config: Config) -> Result<Self> {
         config.check()?;
         raise_file_limit();
-        let mut listeners = listener::bind_all(&config.listen)?;
-        let mut certificate = None;
-        if let Some(tls) = &config.tls {
-            certificate = Some(Arc::new(Certificate::load(&tls.certificate, &tls.key)?));
-            let bound = listener::bind_all(&tls.listen)?;
-            listeners.extend(bound.into_iter().map(|listener| Listener { is_tls: true, ..listener }));
-        }
+        let (listeners, certificate) = listen(&config)?;
         open_video_dir(&config)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let service = Service {
@@ -164,15 +180,17 @@ impl Server {
     pub fn run(self) -> Result<()> {
         welcome::log(&self);
         let most = self.config.max_connections.unwrap_or_else(connections_that_fit);
-        let connections = Arc::new(Connections::new(self.service.clone(), most, self.config.max_per_ip));
+        let cors = self.config.http.as_ref().and_then(|http| http.cors.clone());
+        let site = Arc::new(Site::new(self.service.clone(), cors));
+        let connections = Arc::new(Connections::new(self.service.clone(), site, most, self.config.max_per_ip));
         let mut accepting = Vec::new();
         for listener in &self.listeners {
             let (connections, socket) = (connections.clone(), listener.socket.try_clone());
             let socket = socket.map_err(|error| Error::io("starting to listen", error))?;
-            let certificate = self.certificate.clone().filter(|_| listener.is_tls);
+            let (protocol, certificate) = (listener.protocol, self.certificate.clone().filter(|_| listener.is_tls));
             let thread = std::thread::Builder::new()
                 .name(format!("accept {}", listener.address))
-                .spawn(move || connections.accept_from(&socket, certificate.as_deref()))
+                .spawn(move || connections.accept_from(&socket, protocol, certificate.as_deref()))
                 .map_err(|error| Error::io("starting to listen", error))?;
             accepting.push(thread);
         }
@@ -199,6 +217,31 @@ impl Server {
         log::info!("stopped");
         Ok(())
     }
+}
+
+/// Everything that the settings ask for, and the certificate.
+fn listen(config: &Config) -> Result<(Vec<Listener>, Option<Arc<Certificate>>)> {
+    let mut listeners = listener::bind_all(&config.listen, DEFAULT_PORT, (Protocol::Rtmp, false), "--listen")?;
+    if let Some(http) = &config.http {
+        match listener::bind_all(&http.listen, DEFAULT_HTTP_PORT, (Protocol::Http, false), "--http") {
+            Ok(bound) => listeners.extend(bound),
+            // Nobody asked for it, so it is no reason to serve nothing.
+            Err(error) if http.listen.is_empty() => log::warn!("there is no page for browsers: {error}"),
+            Err(error) => return Err(error),
+        }
+    }
+    let mut certificate = None;
+    if let Some(tls) = &config.tls {
+        certificate = Some(Arc::new(Certificate::load(&tls.certificate, &tls.key)?));
+        for (addresses, protocol, option) in
+            [(&tls.listen, Protocol::Rtmp, "--tls-listen"), (&tls.https, Protocol::Http, "--https")]
+        {
+            if !addresses.is_empty() {
+                listeners.extend(listener::bind_all(addresses, 0, (protocol, true), option)?);
+            }
+        }
+    }
+    Ok((listeners, certificate))
 }
 
 /// Serves with the default settings until the process ends: the whole server in a line.

@@ -2,12 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Listener, Server};
+use super::{Listener, Protocol, Server};
 use crate::access::Verb;
-use crate::config::{Config, DEFAULT_PORT};
-
-/// The port that clients try for `rtmps://` without one.
-const TLS_PORT: u16 = 443;
+use crate::config::Config;
 
 /// Files that are named; of more, only the number is told.
 const FILES: usize = 20;
@@ -21,12 +18,15 @@ pub(super) fn log(server: &Server) {
         log::info!("listening on {scheme}://{address}{also}");
     }
     log::info!("{}", access(config));
-    let urls = |listener: &Listener| {
-        let default_port = if listener.is_tls { TLS_PORT } else { DEFAULT_PORT };
+    let url = |listener: &Listener| {
         let scheme = listener.scheme();
-        hosts(listener.address, default_port).into_iter().map(move |host| format!("{scheme}://{host}"))
+        hosts(listener.address, listener.default_port()).into_iter().map(move |host| format!("{scheme}://{host}"))
     };
-    let urls: Vec<_> = server.listeners.iter().flat_map(urls).collect();
+    let urls = |protocol| server.listeners.iter().filter(move |one| one.protocol == protocol).flat_map(url);
+    for page in urls(Protocol::Http) {
+        log::info!("look at them in a browser  {page}/");
+    }
+    let urls: Vec<_> = urls(Protocol::Rtmp).collect();
     for url in &urls {
         for app in &config.live_apps {
             log::info!(
@@ -91,6 +91,7 @@ fn host(ip: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DEFAULT_PORT;
 
     #[test]
     fn urls_leave_the_default_port_out() {

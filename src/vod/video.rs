@@ -38,6 +38,11 @@ impl Video {
         Ok(Self { name, file, reader, head, index, listed_duration: metadata.duration })
     }
 
+    /// The file itself, from its start.
+    pub fn cursor(&self) -> FileCursor {
+        FileCursor::new(self.file.clone())
+    }
+
     /// The file's path below the library's folder.
     pub fn name(&self) -> &str {
         &self.name

@@ -23,19 +23,23 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_gortmp");
 pub struct Server {
     process: Child,
     pub address: SocketAddr,
+    /// Of HTTP, if it was asked for.
+    pub http: Option<SocketAddr>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// Starts `gortmp -v --listen 127.0.0.1:0` with more options behind, and waits until it listens.
+    /// Starts `gortmp -v --listen 127.0.0.1:0 --no-http` with more options behind, and waits until it listens.
     pub fn start(options: &[&str]) -> Self {
         Self::start_by(Command::new(BINARY), options)
     }
 
     /// The same by a command that turns into the server, as `prlimit … gortmp` does.
     pub fn start_by(mut command: Command, options: &[&str]) -> Self {
+        let has_http = options.contains(&"--http");
         let mut process = command
             .args(["-v", "--listen", "127.0.0.1:0"])
+            .args((!has_http).then_some("--no-http"))
             .args(options)
             .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
@@ -49,11 +53,21 @@ impl Server {
                 writing.lock().unwrap().push(line);
             }
         });
-        let mut server = Self { process, address: SocketAddr::from(([127, 0, 0, 1], 0)), log };
-        let line = server.wait_for_log("listening on rtmp://");
-        let (_, address) = line.split_once("rtmp://").expect("an address");
-        server.address = address.trim().parse().expect("an address");
+        let mut server = Self { process, address: SocketAddr::from(([127, 0, 0, 1], 0)), http: None, log };
+        server.address = server.wait_for_address("rtmp");
+        server.http = has_http.then(|| server.wait_for_address("http"));
         server
+    }
+
+    fn wait_for_address(&self, scheme: &str) -> SocketAddr {
+        let line = self.wait_for_log(&format!("listening on {scheme}://"));
+        let (_, address) = line.split_once("://").expect("an address");
+        address.trim().parse().expect("an address")
+    }
+
+    /// The same as [`with_videos`](Self::with_videos), with HTTP on a port of its own.
+    pub fn with_http(dir: &Path, options: &[&str]) -> Self {
+        Self::with_videos(dir, &[&["--http", "127.0.0.1:0"], options].concat())
     }
 
     /// The same with a folder of files to play.

@@ -53,7 +53,7 @@ impl Server {
         let mut command = match target {
             Target::Gortmp(options) => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
-                command.args(["-l", &address.to_string()]).args(more).arg("-d").arg(videos).args(options);
+                command.args(["-l", &address.to_string(), "--no-http"]).args(more).arg("-d").arg(videos).args(options);
                 command
             }
             Target::Nginx => nginx(dir.path(), address, videos),

@@ -1,0 +1,99 @@
+//! Live streams: they go out through the relay lanes, while the connection's thread waits for the client to hang up.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Connection, Method, Next, Reader, Request, not_found, web_socket};
+use crate::connection::{Framing, HTTP_STREAM_ID};
+use crate::error::Result;
+use crate::flv;
+use crate::limits;
+use crate::live::{Stream, Subscription, Wanted};
+use crate::session::StreamPath;
+
+impl Connection {
+    /// A live stream as FLV without end, or each tag as a message of a WebSocket.
+    pub(super) fn live_flv(&mut self, request: &Request, path: &StreamPath, reader: &mut Reader<'_>) -> Result<Next> {
+        let name = full_name(path);
+        let kinds = self.site.service.registry.with_published(&name, |stream| stream.kinds());
+        let (has_audio, has_video) = kinds.ok_or_else(|| nobody_publishes(&name))?;
+        let start = flv::tag::encode_file_header(has_audio, has_video);
+        let site = self.site.clone();
+        let subscribe = |connection: &Self| {
+            site.service.registry.with_published(&name, |stream| connection.subscribe(stream, path))
+        };
+        self.stream(request, path, reader, "video/x-flv".into(), &start, true, subscribe)
+    }
+
+    fn subscribe(&self, stream: &Arc<Stream>, path: &StreamPath) -> Subscription {
+        let start_at = self.site.service.start_at(path);
+        stream.subscribe(self.guest.clone(), HTTP_STREAM_ID, self.guest.lane(), start_at, Wanted::default())
+    }
+
+    /// Lets the lanes send a stream, behind `start`, until it or the client has gone.
+    #[allow(clippy::too_many_arguments, reason = "a stream's ways differ in all of them")]
+    fn stream(
+        &mut self,
+        request: &Request,
+        path: &StreamPath,
+        reader: &mut Reader<'_>,
+        media_type: Cow<'static, str>,
+        start: &[u8],
+        as_tags: bool,
+        subscribe: impl FnOnce(&Self) -> Option<Subscription>,
+    ) -> Result<Next> {
+        let accepted = web_socket::accept(request, self.site.cors.as_deref())?;
+        let in_web_socket = accepted.is_some();
+        let mut head = match accepted {
+            Some(headers) => self.head(Some(request), 101, headers, None),
+            None => {
+                let headers = vec![("content-type", media_type), ("cache-control", "no-store".into())];
+                self.head(Some(request), 200, headers, None)
+            }
+        };
+        if request.method == Method::Head {
+            self.guest.send(&mut [std::io::IoSlice::new(&head)], limits::WRITE_STALL)?;
+            return Ok(Next::End);
+        }
+        if in_web_socket && !start.is_empty() {
+            head.extend(web_socket::header(start.len()));
+        }
+        head.extend(start);
+        self.guest.streams(Framing::Http { as_tags, in_web_socket }, head);
+        let began = Instant::now();
+        let Some(subscription) = subscribe(self) else {
+            self.guest.end("its stream has ended");
+            return Ok(Next::End);
+        };
+        let how = if in_web_socket { "a WebSocket" } else { "HTTP" };
+        log::info!("{} plays {path} over {how}", self.guest);
+        let result = if in_web_socket { web_socket::wait(reader) } else { wait(reader) };
+        let (seconds, kib, dropped) = (began.elapsed().as_secs_f32(), self.guest.sent() / 1024, subscription.dropped());
+        drop(subscription);
+        let why = self.guest.closed_because().unwrap_or_else(|| "it left".to_owned());
+        log::info!(
+            "{} stopped playing {path} over {how}: {seconds:.1} s, {kib} KiB, {dropped} messages dropped ({why})",
+            self.guest
+        );
+        result.map(|()| Next::End)
+    }
+}
+
+/// Waits until the client hangs up. What it says meanwhile is of no interest.
+fn wait(reader: &mut Reader<'_>) -> Result<()> {
+    let mut unread = [0; 512];
+    // An error is an end as well.
+    while reader.read(&mut unread).is_ok_and(|count| count > 0) {}
+    Ok(())
+}
+
+/// The name by which the live streams know it.
+pub(super) fn full_name(path: &StreamPath) -> String {
+    format!("{}/{}", path.app, path.live_name())
+}
+
+pub(super) fn nobody_publishes(name: &str) -> crate::Error {
+    not_found(format!("nobody publishes {} now", name.escape_debug()))
+}

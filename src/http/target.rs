@@ -1,0 +1,36 @@
+//! What a path means.
+
+use super::Request;
+use crate::error::{Error, Result};
+use crate::session::StreamPath;
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A live stream or a file.
+    Media(StreamPath, Form),
+    /// Nothing that is known.
+    Nothing,
+}
+
+/// In which form a stream or file goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As FLV.
+    Flv,
+}
+
+/// Reads a request's path.
+///
+/// # Errors
+/// [`Error::Http`] when a name is too long.
+pub(super) fn of(request: &Request) -> Result<Target> {
+    let path = request.path.trim_start_matches('/');
+    let (name, form) = match path.rsplit_once('.') {
+        Some((name, "flv")) => (name, Form::Flv),
+        _ => return Ok(Target::Nothing),
+    };
+    let path = StreamPath::new("", &format!("{name}?{}", request.query()))
+        .map_err(|error| Error::Http { status: 400, reason: error.to_string().into() })?;
+    Ok(if path.name.is_empty() { Target::Nothing } else { Target::Media(path, form) })
+}
