@@ -288,3 +288,12 @@ pub const HTTP_FILE_STALL: Duration = Duration::from_secs(10 * 60);
 
 /// Bytes of a message that an HTTP client may send over a WebSocket, where it has nothing to say but pings.
 pub const WEB_SOCKET_MESSAGE_BYTES: usize = 4096;
+
+/// How long a live stream is still made into fragments when nobody gets them any more: viewers come back.
+pub const FRAGMENTS_KEPT: Duration = Duration::from_secs(10);
+
+/// How long a viewer waits for a stream's first fragment before it is told to come again.
+pub const FRAGMENTS_WAIT: Duration = Duration::from_secs(5);
+
+/// Bytes of frames that wait until it is known which tracks a stream has.
+pub const FRAGMENTS_HELD_BYTES: usize = 4 * 1024 * 1024;

@@ -2,7 +2,7 @@
 //! of messages and not once for each player.
 
 use std::ops::AddAssign;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -39,9 +39,32 @@ impl Peak {
     }
 }
 
-/// What one live stream has seen.
+/// How many there are now.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicUsize);
+
+impl Gauge {
+    /// There is one more.
+    pub fn up(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// There is one less.
+    pub fn down(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Where it stands.
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one live stream has seen, in whatever form it went out.
 #[derive(Debug, Default)]
 pub struct StreamCounters {
+    /// Who plays it or waits for it.
+    pub viewers: Gauge,
     /// Messages that came from publishers.
     pub messages_in: Counter,
     /// Their payload, in bytes.

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gortmp::limits;
-use media::{CLIENT_PATIENCE, WHOLE, assert_same, ffmpeg, frames, push, sample};
+use media::{CLIENT_PATIENCE, Expect, WHOLE, assert_same, ffmpeg, frames, push, sample};
 use support::{KEY, PATIENCE, Running, Server, next_media, player, publisher, settle, tool, video, wire};
 use tempfile::TempDir;
 
@@ -74,6 +74,23 @@ fn ffmpeg_pushes_and_plays_over_tls_byte_for_byte() {
     assert_eq!(pushing.wait(CLIENT_PATIENCE), Some(0), "{}", pushing.text());
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
     assert_same(&frames(&file), &frames(&sample("h264-aac")), WHOLE);
+}
+
+#[test]
+fn browsers_and_players_get_it_over_https() {
+    let secured = Secured::start(&["--https", "127.0.0.1:0"]);
+    let line = secured.server.wait_for_log("listening on https://");
+    let url = format!("{}/live/cam.flv", line.split_once("on ").unwrap().1.trim());
+    let mut pushing = push(&secured.server, "h264-aac", "live/cam", &secured.dir);
+    secured.server.wait_for_log("publishes live/cam");
+    let file = secured.dir.path().join("got.flv");
+    let mut command = ffmpeg();
+    command.args(["-tls_verify", "0", "-i", &url, "-c", "copy", "-f", "flv"]).arg(&file);
+    let mut playing = Running::start(command, secured.dir.path().join("play.log"));
+    assert_eq!(pushing.wait(CLIENT_PATIENCE), Some(0), "{}", pushing.text());
+    assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
+    let expect = Expect { missing_first: 60, ..WHOLE };
+    assert_same(&frames(&file), &frames(&sample("h264-aac")), expect);
 }
 
 #[test]

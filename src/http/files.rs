@@ -54,6 +54,12 @@ impl Connection {
         Ok(Next::Request)
     }
 
+    /// The file as fragmented MP4.
+    pub(super) fn file_mp4(&self, request: &Request, path: &StreamPath) -> Result<Next> {
+        let _ = (request, path);
+        Ok(Next::End)
+    }
+
     fn open(&self, path: &StreamPath) -> Result<Video> {
         self.site.service.library.open(&path.name).map_err(|error| match error {
             Error::Refused { description, .. } => not_found(description),

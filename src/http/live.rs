@@ -5,9 +5,10 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::fragments::Fragmented;
 use super::{Connection, Method, Next, Reader, Request, not_found, web_socket};
 use crate::connection::{Framing, HTTP_STREAM_ID};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flv;
 use crate::limits;
 use crate::live::{Stream, Subscription, Wanted};
@@ -25,6 +26,27 @@ impl Connection {
             site.service.registry.with_published(&name, |stream| connection.subscribe(stream, path))
         };
         self.stream(request, path, reader, "video/x-flv".into(), &start, true, subscribe)
+    }
+
+    /// A live stream as fragmented MP4 without end, or each piece as a message of a WebSocket.
+    pub(super) fn live_mp4(&mut self, request: &Request, path: &StreamPath, reader: &mut Reader<'_>) -> Result<Next> {
+        let fragments = self.fragments(path)?;
+        let Some(codecs) = fragments.codecs(Instant::now() + limits::FRAGMENTS_WAIT) else {
+            let reason = format!("{} has no sound or picture yet that MP4 could carry", full_name(path).escape_debug());
+            return Err(Error::Http { status: 503, reason: reason.into() });
+        };
+        let media_type = format!("video/mp4; codecs=\"{codecs}\"").into();
+        let subscribe = |connection: &Self| {
+            let subscription = connection.subscribe(fragments.output(), path);
+            (!fragments.is_over()).then_some(subscription)
+        };
+        self.stream(request, path, reader, media_type, &[], false, subscribe)
+    }
+
+    /// A live stream as fragments.
+    pub(super) fn fragments(&self, path: &StreamPath) -> Result<Arc<Fragmented>> {
+        let name = full_name(path);
+        self.site.fragments.of(&self.site.service, &name).ok_or_else(|| nobody_publishes(&name))
     }
 
     fn subscribe(&self, stream: &Arc<Stream>, path: &StreamPath) -> Subscription {

@@ -4,6 +4,7 @@
 //! relay lanes like those of RTMP, while the thread waits for the client to hang up.
 
 mod files;
+mod fragments;
 mod guest;
 mod live;
 mod range;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use fragments::Fragments;
 pub use guest::Guest;
 use guest::Reading;
 pub use request::{Method, Request};
@@ -38,6 +40,7 @@ const READ_BUFFER: usize = 2048;
 #[derive(Debug)]
 pub struct Site {
     service: Arc<Service>,
+    fragments: Fragments,
     /// The origin of other pages that may ask for things here: `*` for all.
     cors: Option<String>,
 }
@@ -46,7 +49,12 @@ impl Site {
     /// Makes what is served over HTTP out of what is served over RTMP. Pages of the origin `cors` may use it, or of all
     /// with `*`.
     pub fn new(service: Arc<Service>, cors: Option<String>) -> Self {
-        Self { service, cors }
+        Self { service, fragments: Fragments::default(), cors }
+    }
+
+    /// Forgets what nobody wants any more. To be called about every half second.
+    pub fn tick(&self, now: Instant) {
+        self.fragments.tick(now);
     }
 }
 
@@ -87,6 +95,7 @@ impl Connection {
     pub fn run(mut self) {
         let guest = self.guest.clone();
         let mut reader = BufReader::with_capacity(READ_BUFFER, Reading(&guest));
+        log::debug!("{guest} connected over HTTP");
         let mut served = 0;
         let result = loop {
             match self.serve(&mut reader) {
@@ -175,6 +184,8 @@ impl Connection {
         match (form, is_live) {
             (Form::Flv, true) => self.live_flv(request, path, reader),
             (Form::Flv, false) => self.file_flv(request, path),
+            (Form::Mp4, true) => self.live_mp4(request, path, reader),
+            (Form::Mp4, false) => self.file_mp4(request, path),
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Target {
 pub(super) enum Form {
     /// As FLV.
     Flv,
+    /// As fragmented MP4.
+    Mp4,
 }
 
 /// Reads a request's path.
@@ -28,6 +30,7 @@ pub(super) fn of(request: &Request) -> Result<Target> {
     let path = request.path.trim_start_matches('/');
     let (name, form) = match path.rsplit_once('.') {
         Some((name, "flv")) => (name, Form::Flv),
+        Some((name, "mp4")) => (name, Form::Mp4),
         _ => return Ok(Target::Nothing),
     };
     let path = StreamPath::new("", &format!("{name}?{}", request.query()))

@@ -116,8 +116,6 @@ impl Publication {
                 continue;
             }
             let bytes = message.body().len();
-            stream.counters.messages_in.add(1);
-            stream.counters.bytes_in.add(bytes as u64);
             self.under_way += bytes + MESSAGE_OVERHEAD;
             state.cache.add(&message);
             state.held.push(message);

@@ -148,9 +148,9 @@ impl Registry {
         streams.get(name).filter(|stream| stream.is_published()).map(then)
     }
 
-    /// A stream made of another, which the caller publishes: its name is the same, and no list has it.
+    /// A stream made of another, which the caller publishes: they have name and counters in common, and no list has it.
     pub fn derive(&self, from: &Stream, now: Instant) -> (Arc<Stream>, Publication) {
-        let stream = self.new_stream(from.name());
+        let stream = Arc::new(Stream::derived(from, self.settings.player_queue, self.cache.share()));
         let publication = stream.publish(now, Box::new(|_| {}), None);
         (stream, publication)
     }

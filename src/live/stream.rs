@@ -72,6 +72,14 @@ pub enum StartAt {
 
 impl Stream {
     pub(super) fn new(name: &str, player_queue: usize, cache: Share) -> Self {
+        Self::with_counters(name, player_queue, cache, Arc::default())
+    }
+
+    pub(super) fn derived(from: &Self, player_queue: usize, cache: Share) -> Self {
+        Self::with_counters(&from.name, player_queue, cache, from.counters.clone())
+    }
+
+    fn with_counters(name: &str, player_queue: usize, cache: Share, counters: Arc<StreamCounters>) -> Self {
         let state = State {
             publisher: None,
             left: None,
@@ -82,7 +90,7 @@ impl Stream {
             held: Vec::new(),
             held_since: None,
         };
-        Self { id: next_id(), name: name.to_owned(), player_queue, counters: Arc::default(), state: Mutex::new(state) }
+        Self { id: next_id(), name: name.to_owned(), player_queue, counters, state: Mutex::new(state) }
     }
 
     /// The stream's name, application included.
@@ -101,7 +109,7 @@ impl Stream {
         StreamStatus {
             name: self.name.clone(),
             is_published: state.publisher.is_some(),
-            players: state.players.len(),
+            players: self.counters.viewers.get(),
             traffic: self.counters.traffic(),
         }
     }
@@ -192,7 +200,9 @@ impl Stream {
         wanted: Wanted,
     ) -> Subscription {
         let id = next_id();
-        let (counters, dropped) = (self.counters.clone(), Arc::new(Counter::default()));
+        let viewed = sink.is_viewer().then(|| self.counters.clone());
+        let (counters, dropped) = (viewed.clone().unwrap_or_default(), Arc::new(Counter::default()));
+        viewed.iter().for_each(|counters| counters.viewers.up());
         let subscriber = Subscriber::new(id, sink, stream_id, wanted, self.player_queue, counters, dropped.clone());
         let mut state = self.state.lock();
         // It is in the cache as well.
@@ -206,7 +216,7 @@ impl Stream {
         // Under the lock: no message may get between what the cache holds and what the lane brings.
         lane.send(Command::Join(self.id, Box::new(subscriber), start));
         drop(state);
-        Subscription { stream: self.clone(), id, dropped }
+        Subscription { stream: self.clone(), id, dropped, viewed }
     }
 
     /// Returns when the player will get no more.
@@ -267,6 +277,8 @@ pub struct Subscription {
     stream: Arc<Stream>,
     id: u64,
     dropped: Arc<Counter>,
+    /// Where it counts as a viewer.
+    viewed: Option<Arc<StreamCounters>>,
 }
 
 impl Subscription {
@@ -292,5 +304,6 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.stream.leave(self.id);
+        self.viewed.iter().for_each(|counters| counters.viewers.down());
     }
 }

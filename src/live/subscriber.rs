@@ -34,6 +34,11 @@ pub trait Sink: Send + Sync {
 
     /// The player, for the log.
     fn peer(&self) -> &str;
+
+    /// Whether somebody watches, or the stream goes on from here in another form.
+    fn is_viewer(&self) -> bool {
+        true
+    }
 }
 
 /// What waits in front of a player's socket.

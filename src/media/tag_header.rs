@@ -6,13 +6,14 @@
 //! sense is [`Content::Frame`] of an unknown codec and neither starts nor configures anything.
 
 /// Which codec a message is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Codec {
     /// The four-bit number of FLV 10.1: `CodecID` of video or `SoundFormat` of audio.
     Legacy(u8),
     /// Four ASCII bytes of Enhanced RTMP, such as `hvc1` or `Opus`.
     FourCc([u8; 4]),
     /// The message is too short to tell.
+    #[default]
     Unknown,
 }
 
@@ -66,6 +67,8 @@ pub struct VideoTagHeader {
     pub content: Content,
     /// The (first) track; 0 unless the message is multitrack.
     pub track: u8,
+    /// Where the coded picture or configuration is.
+    body: Body,
 }
 
 /// The header of an audio message.
@@ -77,13 +80,37 @@ pub struct AudioTagHeader {
     pub content: Content,
     /// The (first) track; 0 unless the message is multitrack.
     pub track: u8,
+    /// Where the coded sound or configuration is.
+    body: Body,
+}
+
+/// Where what a decoder gets lies in a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Body {
+    start: usize,
+    /// Of several tracks, the first is so long.
+    length: Option<usize>,
+    /// It begins with 24 bits of composition time.
+    has_composition_time: bool,
+}
+
+impl Body {
+    fn at(start: usize) -> Self {
+        Self { start, ..Self::default() }
+    }
+
+    fn of<'a>(&self, payload: &'a [u8]) -> Option<&'a [u8]> {
+        let body = payload.get(self.start..)?;
+        self.length.map_or(Some(body), |length| body.get(..length))
+    }
 }
 
 impl VideoTagHeader {
     /// Reads the header of a video message of any length, 0 included.
     pub fn parse(payload: &[u8]) -> Self {
         let Some(&first) = payload.first() else {
-            return Self { codec: Codec::Unknown, frame_type: 0, content: Content::Frame, track: 0 };
+            let body = Body::default();
+            return Self { codec: Codec::Unknown, frame_type: 0, content: Content::Frame, track: 0, body };
         };
         if first & 0x80 != 0 {
             return Self::parse_extended(first, payload);
@@ -97,7 +124,9 @@ impl VideoTagHeader {
             (_, true, Some(2)) => Content::SequenceEnd,
             _ => Content::Frame,
         };
-        Self { codec, frame_type, content, track: 0 }
+        let body =
+            Body { start: if has_packet_type { 2 } else { 1 }, length: None, has_composition_time: has_packet_type };
+        Self { codec, frame_type, content, track: 0, body }
     }
 
     fn parse_extended(first: u8, payload: &[u8]) -> Self {
@@ -111,7 +140,24 @@ impl VideoTagHeader {
             Some(2) => Content::SequenceEnd,
             _ => Content::Frame,
         };
-        Self { codec: extended.codec, frame_type, content, track: extended.track }
+        // Only these two have pictures in another order than that of their decoding (Enhanced RTMP v2, CodedFrames).
+        let is_reordered =
+            matches!(extended.codec, Codec::FourCc(code) if [*b"avc1", *b"hvc1", *b"vvc1"].contains(&code));
+        let has_composition_time = extended.packet_type == Some(1) && is_reordered;
+        let body = Body { has_composition_time, ..extended.body };
+        Self { codec: extended.codec, frame_type, content, track: extended.track, body }
+    }
+
+    /// The composition time in milliseconds, by which the picture is shown after it is decoded, and what the decoder
+    /// gets; `None` when the message is too short.
+    pub fn coded<'a>(&self, payload: &'a [u8]) -> Option<(i32, &'a [u8])> {
+        let body = self.body.of(payload)?;
+        if !self.body.has_composition_time {
+            return Some((0, body));
+        }
+        let (&[high, middle, low], coded) = body.split_first_chunk::<3>()?;
+        // Signed: the high byte's sign is the number's.
+        Some((i32::from_be_bytes([high, middle, low, 0]) >> 8, coded))
     }
 
     /// Whether a decoder that has the sequence header can start here.
@@ -129,7 +175,7 @@ impl AudioTagHeader {
     /// Reads the header of an audio message of any length, 0 included.
     pub fn parse(payload: &[u8]) -> Self {
         let Some(&first) = payload.first() else {
-            return Self { codec: Codec::Unknown, content: Content::Frame, track: 0 };
+            return Self { codec: Codec::Unknown, content: Content::Frame, track: 0, body: Body::default() };
         };
         if first >> 4 == 9 {
             let extended = Extended::parse(payload, 5);
@@ -139,14 +185,20 @@ impl AudioTagHeader {
                 Some(4) => Content::Metadata,
                 _ => Content::Frame,
             };
-            return Self { codec: extended.codec, content, track: extended.track };
+            return Self { codec: extended.codec, content, track: extended.track, body: extended.body };
         }
         let codec = Codec::Legacy(first >> 4);
         let content = match payload.get(1) {
             Some(0) if codec == Codec::AAC => Content::SequenceHeader,
             _ => Content::Frame,
         };
-        Self { codec, content, track: 0 }
+        let body = Body::at(if codec == Codec::AAC { 2 } else { 1 });
+        Self { codec, content, track: 0, body }
+    }
+
+    /// What the decoder gets; `None` when the message is too short.
+    pub fn coded<'a>(&self, payload: &'a [u8]) -> Option<&'a [u8]> {
+        self.body.of(payload)
     }
 
     /// Whether players that come later need this message before any sound.
@@ -156,20 +208,23 @@ impl AudioTagHeader {
 }
 
 /// What stands behind the first byte of an extended header, audio and video alike.
+#[derive(Default)]
 struct Extended {
     /// `None` when the message ends before it.
     packet_type: Option<u8>,
     codec: Codec,
     track: u8,
+    body: Body,
 }
 
 impl Extended {
     const MOD_EX: u8 = 7;
+    const ONE_TRACK: u8 = 0;
     const MANY_TRACKS_MANY_CODECS: u8 = 2;
 
     /// `multitrack` is the packet type that means Multitrack: 6 for video, 5 for audio.
     fn parse(payload: &[u8], multitrack: u8) -> Self {
-        Self::try_parse(payload, multitrack).unwrap_or(Self { packet_type: None, codec: Codec::Unknown, track: 0 })
+        Self::try_parse(payload, multitrack).unwrap_or_default()
     }
 
     fn try_parse(payload: &[u8], multitrack: u8) -> Option<Self> {
@@ -190,12 +245,12 @@ impl Extended {
             rest = behind;
         }
         let mut track = 0;
-        let mut is_multitrack = false;
+        let mut tracks = None;
         if packet_type == multitrack {
             let (&types, behind) = rest.split_first()?;
             packet_type = types & 0x0f;
             rest = behind;
-            is_multitrack = true;
+            tracks = Some(types >> 4);
             if types >> 4 > Self::MANY_TRACKS_MANY_CODECS || packet_type == multitrack {
                 return None;
             }
@@ -204,11 +259,18 @@ impl Extended {
             Some(code) => Codec::FourCc(*code),
             None => Codec::Unknown,
         };
-        if is_multitrack {
+        let mut body = Body::at(payload.len() - rest.len() + 4);
+        if let Some(tracks) = tracks {
             // One FourCC for all tracks or one for each: the first track's id follows it either way.
             track = *rest.get(4)?;
+            body.start += 1;
+            if tracks != Self::ONE_TRACK {
+                let length = rest.get(5..8)?;
+                body.length = Some(length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)));
+                body.start += 3;
+            }
         }
-        Some(Self { packet_type: Some(packet_type), codec, track })
+        Some(Self { packet_type: Some(packet_type), codec, track, body })
     }
 }
 

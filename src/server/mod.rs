@@ -182,7 +182,7 @@ impl Server {
         let most = self.config.max_connections.unwrap_or_else(connections_that_fit);
         let cors = self.config.http.as_ref().and_then(|http| http.cors.clone());
         let site = Arc::new(Site::new(self.service.clone(), cors));
-        let connections = Arc::new(Connections::new(self.service.clone(), site, most, self.config.max_per_ip));
+        let connections = Arc::new(Connections::new(self.service.clone(), site.clone(), most, self.config.max_per_ip));
         let mut accepting = Vec::new();
         for listener in &self.listeners {
             let (connections, socket) = (connections.clone(), listener.socket.try_clone());
@@ -198,6 +198,7 @@ impl Server {
             let now = Instant::now();
             connections.check(now);
             self.service.registry.tick(now);
+            site.tick(now);
         }
         log::info!("stopping");
         connections.stop();

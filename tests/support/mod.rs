@@ -263,6 +263,7 @@ impl Drop for Running {
     }
 }
 
+pub mod http;
 pub mod nginx;
 pub mod wire;
 

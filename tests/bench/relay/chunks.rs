@@ -34,6 +34,17 @@ pub struct Chunks {
     head: Vec<u8>,
     /// The chunk stream whose data comes now, and how many bytes of this chunk.
     current: Option<(usize, usize)>,
+    /// Over HTTP, where tags come instead of chunks.
+    tags: Option<Tags>,
+}
+
+/// What comes before the next FLV tag.
+#[derive(Clone, Copy, Debug)]
+enum Tags {
+    /// The head of the answer, the file's header and the size of no tag.
+    Start,
+    /// The size of the last tag.
+    Size,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +62,12 @@ struct ChunkStream {
 
 impl Chunks {
     pub fn new(shape: Shape, chunk_size: usize) -> Self {
-        Self { shape, chunk_size, streams: Vec::new(), head: Vec::with_capacity(18), current: None }
+        Self { shape, chunk_size, streams: Vec::new(), head: Vec::with_capacity(18), current: None, tags: None }
+    }
+
+    /// A reader of what comes over HTTP.
+    pub fn in_tags(shape: Shape) -> Self {
+        Self { tags: Some(Tags::Start), ..Self::new(shape, usize::MAX) }
     }
 
     /// Takes bytes and hands on what they complete. An error says what was not as it should be.
@@ -64,7 +80,7 @@ impl Chunks {
             let Some((index, left)) = self.current else {
                 self.head.push(bytes[0]);
                 bytes = &bytes[1..];
-                self.current = self.header()?;
+                self.current = if self.tags.is_some() { self.tag_header()? } else { self.header()? };
                 continue;
             };
             let take = left.min(bytes.len());
@@ -82,6 +98,33 @@ impl Chunks {
             }
         }
         Ok(())
+    }
+
+    /// Reads the header of a tag if it is complete.
+    fn tag_header(&mut self) -> Result<Option<(usize, usize)>, String> {
+        let before = match self.tags {
+            Some(Tags::Start) => match self.head.windows(4).position(|window| window == b"\r\n\r\n") {
+                Some(end) => end + 4 + 13,
+                None => return Ok(None),
+            },
+            _ => 4,
+        };
+        let Some([type_id, a, b, c, d, e, f, g, _, _, _]) = self.head.get(before..).and_then(|tag| tag.first_chunk())
+        else {
+            return Ok(None);
+        };
+        let (length, timestamp) = (u32::from_be_bytes([0, *a, *b, *c]) as usize, u32::from_be_bytes([*g, *d, *e, *f]));
+        let index = match self.streams.iter().position(|stream| stream.type_id == *type_id) {
+            Some(index) => index,
+            None => {
+                self.streams.push(ChunkStream { type_id: *type_id, ..ChunkStream::default() });
+                self.streams.len() - 1
+            }
+        };
+        (self.streams[index].length, self.streams[index].timestamp) = (length, timestamp);
+        self.tags = Some(Tags::Size);
+        self.head.clear();
+        Ok(Some((index, length)))
     }
 
     /// Reads the header if it is complete.

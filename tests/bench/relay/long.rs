@@ -19,7 +19,16 @@ const UNDER_WAY: u64 = 80;
 
 fn wish(server: &Server) -> Wish {
     let (app, name) = ("live", stream_name(0));
-    Wish { server: server.address, app, name, shape: SHAPE, is_bare: false, stays_idle: false, is_strict: false }
+    Wish {
+        server: server.address,
+        app,
+        name,
+        shape: SHAPE,
+        is_bare: false,
+        over_http: false,
+        stays_idle: false,
+        is_strict: false,
+    }
 }
 
 fn show(what: &str, usage: &Usage) {

@@ -51,15 +51,30 @@ pub struct Outcome {
 fn wish(server: &Server, name: String, load: Load) -> Wish {
     let shape = Shape { bits_per_second: load.bits_per_second };
     let is_bare = server.target == Target::Bare;
-    Wish { server: server.address, app: "live", name, shape, is_bare, stays_idle: false, is_strict: false }
+    Wish {
+        server: server.address,
+        app: "live",
+        name,
+        shape,
+        is_bare,
+        over_http: false,
+        stays_idle: false,
+        is_strict: false,
+    }
 }
 
 /// Publishes, plays and counts.
-pub fn relay(target: &Target, load: Load, videos: &Path) -> Outcome {
+pub fn relay(target: &Target, load: Load, over_http: bool, videos: &Path) -> Outcome {
     let server = Server::start(target, videos);
+    // Of the others none has a port for it.
+    let over_http = server.http.filter(|_| over_http);
     let mut crowd = Crowd::new();
     let wishes: Vec<_> = (0..load.streams * load.players_per_stream)
         .map(|player| wish(&server, stream_name(player % load.streams), load))
+        .map(|wish| match over_http {
+            Some(server) => Wish { server, over_http: true, ..wish },
+            None => wish,
+        })
         .collect();
     let shape = Shape { bits_per_second: load.bits_per_second };
     let (publishing, before) = if *target == Target::Bare {

@@ -35,6 +35,8 @@ impl Target {
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// Where ours speaks HTTP.
+    pub http: Option<SocketAddr>,
     pub target: Target,
     dir: tempfile::TempDir,
 }
@@ -50,10 +52,17 @@ impl Server {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let address = free_address();
         let port = address.port().to_string();
+        let http = matches!(target, Target::Gortmp(_)).then(free_address);
         let mut command = match target {
             Target::Gortmp(options) => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
-                command.args(["-l", &address.to_string(), "--no-http"]).args(more).arg("-d").arg(videos).args(options);
+                command
+                    .args(["-l", &address.to_string()])
+                    .args(http.map(|http| format!("--http={http}")))
+                    .args(more)
+                    .arg("-d")
+                    .arg(videos)
+                    .args(options);
                 command
             }
             Target::Nginx => nginx(dir.path(), address, videos),
@@ -82,7 +91,7 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(Duration::from_millis(200));
-        Self { child, address, target: target.clone(), dir }
+        Self { child, address, http, target: target.clone(), dir }
     }
 
     /// Its resident memory in bytes, read fast enough to do so while it counts.

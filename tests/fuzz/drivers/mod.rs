@@ -5,6 +5,7 @@ mod access;
 mod files;
 mod flv_file;
 mod handshake;
+mod http;
 mod input;
 mod live;
 mod messages;
@@ -16,6 +17,7 @@ mod wire;
 pub use access::names;
 pub use files::{flv_reader, keyframe_index};
 pub use handshake::handshake;
+pub use http::http;
 pub use live::live;
 pub use session::session;
 pub use vod_player::vod_player;
@@ -37,6 +39,7 @@ pub const ALL: &[(&str, Driver)] = &[
     ("names", names),
     ("vod_player", vod_player),
     ("live", live),
+    ("http", http),
 ];
 
 /// Whether the text of an error can go into the log as it is: of bounded length, and with nothing in it that a terminal

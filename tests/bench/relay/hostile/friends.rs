@@ -35,7 +35,16 @@ impl Stream {
     /// A player of it that takes nothing but the right thing.
     pub fn wish(&self, server: SocketAddr) -> Wish {
         let (app, name) = ("live", self.name.to_owned());
-        Wish { server, app, name, shape: self.shape, is_bare: false, stays_idle: false, is_strict: true }
+        Wish {
+            server,
+            app,
+            name,
+            shape: self.shape,
+            is_bare: false,
+            over_http: false,
+            stays_idle: false,
+            is_strict: true,
+        }
     }
 }
 

@@ -1,0 +1,184 @@
+//! Live streams as fragmented MP4: made once for each stream that somebody wants so, and shared by all who do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::connection::{HTTP_STREAM_ID, Service};
+use crate::fmp4::{Muxer, Piece};
+use crate::limits;
+use crate::live::{Backlog, LiveMessage, Publication, Sink, StartAt, Stream, Subscription, Wanted};
+
+/// The streams that are wanted as fragments.
+#[derive(Debug, Default)]
+pub(super) struct Fragments {
+    streams: Mutex<HashMap<String, Arc<Fragmented>>>,
+}
+
+impl Fragments {
+    /// The live stream of that name; `None` if nobody publishes it.
+    pub fn of(&self, service: &Service, name: &str) -> Option<Arc<Fragmented>> {
+        let mut streams = self.streams.lock();
+        let known = streams.get(name).filter(|known| known.is_wanted_again()).cloned();
+        let stream = match known {
+            Some(known) => known,
+            None => service.registry.with_published(name, |stream| Fragmented::start(service, stream))?,
+        };
+        streams.insert(name.to_owned(), stream.clone());
+        Some(stream)
+    }
+
+    /// Forgets those that nobody wants any more. To be called about every half second.
+    pub fn tick(&self, now: Instant) {
+        let mut unwanted = Vec::new();
+        self.streams.lock().retain(|_, stream| {
+            let stays = stream.is_wanted(now);
+            if !stays {
+                unwanted.push(stream.clone());
+            }
+            stays
+        });
+        // To leave a stream takes a moment.
+        unwanted.iter().for_each(|stream| stream.stop());
+    }
+}
+
+/// A live stream as fragments.
+pub(super) struct Fragmented {
+    work: Mutex<Work>,
+    output: Arc<Stream>,
+    subscription: Mutex<Option<Subscription>>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct Work {
+    muxer: Muxer,
+    publication: Publication,
+    pieces: Vec<Piece>,
+}
+
+struct State {
+    /// Of the last initialisation segment.
+    codecs: Option<String>,
+    /// The stream has ended.
+    is_over: bool,
+    /// When somebody asked for it last.
+    asked: Instant,
+}
+
+impl std::fmt::Debug for Fragmented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fragmented").field("output", &self.output).finish_non_exhaustive()
+    }
+}
+
+impl Fragmented {
+    fn start(service: &Service, stream: &Arc<Stream>) -> Arc<Self> {
+        let (output, publication) = service.registry.derive(stream, Instant::now());
+        let work = Work { muxer: Muxer::new(), publication, pieces: Vec::new() };
+        let state = State { codecs: None, is_over: false, asked: Instant::now() };
+        let fragmented = Arc::new(Self {
+            work: Mutex::new(work),
+            output,
+            subscription: Mutex::new(None),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
+        let (lane, wanted) = (service.lanes.pick(), Wanted::default());
+        let subscription = stream.subscribe(fragmented.clone(), HTTP_STREAM_ID, &lane, StartAt::LastKeyFrame, wanted);
+        *fragmented.subscription.lock() = Some(subscription);
+        fragmented
+    }
+
+    /// The stream of its fragments.
+    pub fn output(&self) -> &Arc<Stream> {
+        &self.output
+    }
+
+    /// Waits for the initialisation segment and tells the codecs in it; `None` when the stream ends, or there is neither
+    /// sound nor picture by then.
+    pub fn codecs(&self, until: Instant) -> Option<String> {
+        let mut state = self.state.lock();
+        while state.codecs.is_none() && !state.is_over {
+            if self.changed.wait_until(&mut state, until).timed_out() {
+                break;
+            }
+        }
+        state.codecs.clone().filter(|_| !state.is_over)
+    }
+
+    /// Whether the stream has ended.
+    pub fn is_over(&self) -> bool {
+        self.state.lock().is_over
+    }
+
+    fn is_wanted_again(&self) -> bool {
+        let mut state = self.state.lock();
+        state.asked = Instant::now();
+        !state.is_over
+    }
+
+    fn is_wanted(&self, now: Instant) -> bool {
+        let state = self.state.lock();
+        let is_asked_for = now.saturating_duration_since(state.asked) < limits::FRAGMENTS_KEPT;
+        !state.is_over && (is_asked_for || self.output.players() > 0)
+    }
+
+    fn stop(&self) {
+        self.over();
+        // By itself, since to leave a stream is to wait for its lane.
+        let subscription = self.subscription.lock().take();
+        drop(subscription);
+    }
+
+    fn over(&self) {
+        self.state.lock().is_over = true;
+        self.changed.notify_all();
+        self.output.end();
+    }
+}
+
+impl Sink for Fragmented {
+    fn push(&self, _: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
+        let mut work = self.work.lock();
+        let Work { muxer, publication, pieces } = &mut *work;
+        messages.iter().for_each(|message| muxer.push(&message.packet, pieces));
+        for piece in pieces.iter() {
+            if let Piece::Init(init) = piece {
+                self.state.lock().codecs = Some(init.codecs.clone());
+                self.changed.notify_all();
+            }
+        }
+        // Nobody else publishes it.
+        let _ = publication.send_pieces(pieces.drain(..), Instant::now());
+        Backlog { bytes: 0, age: Duration::ZERO }
+    }
+
+    fn skip(&self, _: u32) -> usize {
+        0
+    }
+
+    fn flush(&self) -> bool {
+        false
+    }
+
+    fn ended(&self, _: u32) {
+        self.over();
+    }
+
+    fn abandon(&self, reason: &str) {
+        log::error!("{} as fragments: {reason}", self.output.name().escape_debug());
+        self.over();
+    }
+
+    fn peer(&self) -> &str {
+        "fragments"
+    }
+
+    fn is_viewer(&self) -> bool {
+        false
+    }
+}

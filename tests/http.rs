@@ -1,0 +1,217 @@
+//! Streams and files over HTTP, byte by byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/media.rs"]
+mod media;
+mod support;
+
+use std::net::TcpStream;
+
+use gortmp::media::Packet;
+use gortmp::{Client, flv};
+use support::http::{Http, get, get_flv, packets};
+use support::*;
+use tempfile::TempDir;
+use tungstenite::Message;
+
+fn server(options: &[&str]) -> (TempDir, Server) {
+    let dir = TempDir::new().unwrap();
+    let server = Server::with_http(dir.path(), options);
+    (dir, server)
+}
+
+fn send(publisher: &mut Client, packets: &[Packet]) {
+    packets.iter().for_each(|packet| publisher.send(packet.clone()).unwrap());
+    settle(publisher);
+}
+
+/// A group of pictures with sound, in the stream's order.
+fn start() -> [Packet; 5] {
+    [video(0, AVC_HEADER), audio(0, AAC_HEADER), video(0, KEY), audio(10, AAC), video(40, INTER)]
+}
+
+#[test]
+fn a_viewer_gets_what_was_pushed_from_the_last_key_frame_on() {
+    let (_dir, server) = server(&[]);
+    let mut publisher = publisher(&server, "cam");
+    send(&mut publisher, &start());
+    let mut viewer = get_flv(&server, "/live/cam.flv");
+    assert!(viewer.header().has_audio && viewer.header().has_video);
+    let mut got = packets(&mut viewer, 5);
+    got[..2].sort_by_key(|packet| packet.kind);
+    let [avc, aac, rest @ ..] = start();
+    assert_eq!(got, [&[aac, avc][..], &rest].concat());
+    let more = [audio(u32::MAX, AAC), video(80, KEY), video(120, &numbered(INTER, 7))];
+    send(&mut publisher, &more[1..]);
+    assert_eq!(packets(&mut viewer, 2), more[1..]);
+    let mut later = get_flv(&server, "/live/cam.flv?gop=0");
+    assert!(packets(&mut later, 2).iter().all(Packet::is_sequence_header));
+    send(&mut publisher, &[video(160, INTER), video(200, KEY)]);
+    assert_eq!(packets(&mut later, 1), [video(200, KEY)]);
+}
+
+#[test]
+fn a_stream_of_one_kind_says_so_in_its_header() {
+    let (_dir, server) = server(&[]);
+    let mut publisher = publisher(&server, "dark");
+    send(&mut publisher, &[audio(0, AAC_HEADER), audio(0, AAC)]);
+    let viewer = get_flv(&server, "/live/dark.flv");
+    assert!(viewer.header().has_audio && !viewer.header().has_video);
+}
+
+#[test]
+fn viewers_are_told_the_end_and_outlast_a_short_break() {
+    let (_dir, server) = server(&["--republish-grace", "2"]);
+    let mut first = publisher(&server, "cam");
+    send(&mut first, &start());
+    let mut viewer = get_flv(&server, "/live/cam.flv");
+    packets(&mut viewer, 5);
+    drop(first);
+    server.wait_for_log("stopped publishing");
+    assert_eq!(get(&server, "/live/cam.flv").status, 404, "nobody publishes it");
+    let mut second = publisher(&server, "cam");
+    send(&mut second, &start());
+    assert_eq!(packets(&mut viewer, 5).last().unwrap().payload, INTER);
+    drop(second);
+    assert!(viewer.next_packet().unwrap().is_none(), "the end");
+    drop(viewer);
+    server.wait_for_log("stopped playing live/cam over HTTP");
+    server.wait_for_log("was closed: the stream has ended");
+}
+
+#[test]
+fn each_tag_is_a_message_of_a_web_socket() {
+    let (_dir, server) = server(&[]);
+    let mut publisher = publisher(&server, "cam");
+    send(&mut publisher, &start());
+    let address = server.http.unwrap();
+    let connect = || {
+        let socket = TcpStream::connect(address).unwrap();
+        tungstenite::client(format!("ws://{address}/live/cam.flv"), socket).unwrap().0
+    };
+    let mut viewer = connect();
+    let mut binary = || loop {
+        match viewer.read().unwrap() {
+            Message::Binary(bytes) => return bytes.to_vec(),
+            Message::Pong(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut file = binary();
+    assert_eq!(file, flv::tag::encode_file_header(true, true));
+    for _ in 0..5 {
+        file.extend(binary());
+    }
+    let mut reader = flv::Reader::new(&file[..]).unwrap();
+    assert_eq!(packets(&mut reader, 5)[4], start()[4]);
+
+    let mut other = connect();
+    other.send(Message::Ping(vec![1, 2, 3].into())).unwrap();
+    let pong = std::iter::repeat_with(|| other.read().unwrap()).find(|message| message.is_pong());
+    assert_eq!(pong, Some(Message::Pong(vec![1, 2, 3].into())));
+    other.close(None).unwrap();
+    while other.read().is_ok() {}
+    server.wait_for_log("stopped playing live/cam over a WebSocket");
+}
+
+#[test]
+fn pages_of_other_origins_need_leave() {
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let status = |server: &Server, origin: &str| {
+        let mut http = Http::open(server);
+        http.request("GET", "/live/cam.flv", &format!("{upgrade}Origin: {origin}\r\n"));
+        http.head().status
+    };
+    let (_dir, closed) = server(&[]);
+    let _camera = publisher(&closed, "cam");
+    assert_eq!([status(&closed, "http://here"), status(&closed, "http://evil")], [101, 403]);
+    assert_eq!(get(&closed, "/live/none.flv").header("access-control-allow-origin"), None);
+    let (_dir, open) = server(&["--cors", "http://good"]);
+    let _camera = publisher(&open, "cam");
+    assert_eq!([status(&open, "http://good"), status(&open, "http://evil")], [101, 403]);
+    assert_eq!(get(&open, "/live/none.flv").header("access-control-allow-origin"), Some("http://good"));
+    let mut asked = Http::open(&open);
+    asked.request("OPTIONS", "/live/cam.flv", "Origin: http://good\r\nAccess-Control-Request-Method: GET\r\n");
+    assert_eq!(asked.answer().status, 204);
+}
+
+#[test]
+fn a_file_comes_whole_or_in_parts_and_the_connection_stays() {
+    let (dir, server) = server(&[]);
+    let bytes: Vec<u8> = gortmp_file();
+    std::fs::create_dir(dir.path().join("sub")).unwrap();
+    std::fs::write(dir.path().join("sub/a b.flv"), &bytes).unwrap();
+    let mut http = Http::open(&server);
+    let mut ask = |method: &str, lines: &str| {
+        http.request(method, "/gortmp/sub/a%20b.flv", lines);
+        if method == "HEAD" { http.head() } else { http.answer() }
+    };
+    let whole = ask("GET", "");
+    assert_eq!((whole.status, &whole.body), (200, &bytes));
+    assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+    let head = ask("HEAD", "");
+    assert_eq!(head.header("content-length"), Some(&bytes.len().to_string()[..]));
+    let part = ask("GET", "Range: bytes=5-8\r\n");
+    assert_eq!((part.status, &part.body[..]), (206, &bytes[5..9]));
+    assert_eq!(part.header("content-range"), Some(&format!("bytes 5-8/{}", bytes.len())[..]));
+    assert_eq!(ask("GET", "Range: bytes=-3\r\n").body, bytes[bytes.len() - 3..]);
+    let beyond = ask("GET", &format!("Range: bytes={}-\r\n", bytes.len()));
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some(&format!("bytes */{}", bytes.len())[..])));
+    assert_eq!(ask("GET", "Range: bytes=5-8\r\nIf-Range: \"x\"\r\n").status, 200);
+    assert_eq!(ask("DELETE", "").status, 405);
+}
+
+/// A file of some tags.
+fn gortmp_file() -> Vec<u8> {
+    let mut writer = flv::Writer::new(Vec::new(), true, true).unwrap();
+    start().iter().for_each(|packet| writer.write_packet(packet).unwrap());
+    writer.into_inner()
+}
+
+#[test]
+fn what_is_not_there_is_said_plainly() {
+    let (_dir, server) = server(&[]);
+    for (path, reason) in [
+        ("/live/cam.flv", "nobody publishes live/cam"),
+        ("/gortmp/none.flv", "no such file"),
+        ("/other/cam.flv", "only live and gortmp"),
+        ("/gortmp/../secret.flv", "leads out"),
+        ("/live.flv", "nothing here"),
+        ("/x", "nothing here"),
+    ] {
+        let answer = get(&server, path);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.text().contains(reason), "{path}: {}", answer.text());
+    }
+}
+
+#[test]
+fn a_key_for_playing_is_wanted_here_as_well() {
+    let (dir, server) = server(&["--play-key", "s3cret"]);
+    std::fs::write(dir.path().join("film.flv"), gortmp_file()).unwrap();
+    let _camera = publisher(&server, "cam");
+    for path in ["/live/cam.flv", "/gortmp/film.flv"] {
+        for (key, status) in [("", 403), ("?key=wrong", 403), ("?key=s3cret", 200)] {
+            let mut http = Http::open(&server);
+            http.request("HEAD", &format!("{path}{key}"), "");
+            assert_eq!(http.head().status, status, "{path}{key}");
+        }
+    }
+    assert!(!server.log().iter().any(|line| line.contains("s3cret") || line.contains("wrong")), "no key in the log");
+}
+
+#[test]
+fn ffmpeg_pulls_what_ffmpeg_pushed() {
+    let (dir, server) = server(&["--republish-grace", "1"]);
+    let file = dir.path().join("got.flv");
+    let mut pusher = media::push(&server, "h264-b-frames-aac", "live/cam", &dir);
+    server.wait_for_log("publishes live/cam");
+    let mut command = media::ffmpeg();
+    command.args(["-i", &format!("http://{}/live/cam.flv", server.http.unwrap()), "-c", "copy", "-f", "flv"]);
+    command.arg(&file);
+    let mut puller = Running::start(command, dir.path().join("pull.log"));
+    assert_eq!(pusher.wait(media::CLIENT_PATIENCE), Some(0));
+    assert_eq!(puller.wait(media::CLIENT_PATIENCE), Some(0), "it ends by itself, and well:\n{}", puller.text());
+    let expect = media::Expect { missing_first: 60, ..media::WHOLE };
+    media::assert_same(&media::frames(&file), &media::frames(&media::sample("h264-b-frames-aac")), expect);
+}

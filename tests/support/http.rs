@@ -1,0 +1,102 @@
+//! HTTP byte by byte.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use gortmp::flv;
+use gortmp::media::Packet;
+
+use super::Server;
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in small letters.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..])
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A connection to a server's HTTP port.
+pub struct Http(pub BufReader<TcpStream>);
+
+impl Http {
+    pub fn open(server: &Server) -> Self {
+        let socket = TcpStream::connect(server.http.expect("a server with HTTP")).expect("a connection");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        Self(BufReader::new(socket))
+    }
+
+    pub fn say(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).expect("it takes what it is told");
+    }
+
+    /// Asks with these further lines.
+    pub fn request(&mut self, method: &str, path: &str, lines: &str) {
+        self.say(&format!("{method} {path} HTTP/1.1\r\nHost: here\r\n{lines}\r\n"));
+    }
+
+    /// The head of an answer.
+    pub fn head(&mut self) -> Answer {
+        let mut lines = (&mut self.0).lines().map(|line| line.expect("a line")).take_while(|line| !line.is_empty());
+        let status = lines.next().expect("an answer");
+        let status = status.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let field = |line: String| {
+            let (name, value) = line.split_once(": ").expect("a field");
+            (name.to_owned(), value.to_owned())
+        };
+        Answer { status, headers: lines.map(field).collect(), body: Vec::new() }
+    }
+
+    /// A whole answer.
+    pub fn answer(&mut self) -> Answer {
+        let mut answer = self.head();
+        match answer.header("content-length").map(|length| length.parse().expect("a number")) {
+            Some(length) => {
+                answer.body = vec![0; length];
+                self.0.read_exact(&mut answer.body).expect("as much as it said");
+            }
+            None if answer.status != 204 => drop(self.0.read_to_end(&mut answer.body)),
+            None => {}
+        }
+        answer
+    }
+
+    /// The live stream as FLV behind an answer's head, from now on.
+    pub fn flv(mut self) -> flv::Reader<impl Read> {
+        let head = self.head();
+        assert_eq!((head.status, head.header("content-type")), (200, Some("video/x-flv")), "{head:?}");
+        flv::Reader::new(self.0).expect("an FLV header")
+    }
+}
+
+/// Asks for a path on a connection of its own.
+pub fn get(server: &Server, path: &str) -> Answer {
+    let mut http = Http::open(server);
+    http.request("GET", path, "Connection: close\r\n");
+    http.answer()
+}
+
+/// The live stream of that path as FLV.
+pub fn get_flv(server: &Server, path: &str) -> flv::Reader<impl Read> {
+    let mut http = Http::open(server);
+    http.request("GET", path, "");
+    http.flv()
+}
+
+/// The next packets of a stream.
+pub fn packets(reader: &mut flv::Reader<impl Read>, count: usize) -> Vec<Packet> {
+    let next = || reader.next_packet().expect("FLV").expect("a packet");
+    std::iter::repeat_with(next).take(count).collect()
+}
