@@ -20,7 +20,7 @@ const PICTURE: usize = 100_000;
 
 /// Picture `n` of the stream: it is full of its number, so that any cut shows.
 fn picture(n: u32) -> Packet {
-    let sample = if n % GROUP == 0 { KEY } else { INTER };
+    let sample = if n.is_multiple_of(GROUP) { KEY } else { INTER };
     let filling = vec![n as u8; PICTURE];
     video(n * 33, &numbered(&[&numbered(sample, n), &*filling].concat(), n))
 }

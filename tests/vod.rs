@@ -20,7 +20,7 @@ const FRAME: u32 = 40;
 
 /// A picture that no other is equal to.
 fn picture(time: u32) -> Packet {
-    let first = if time % 1000 == 0 { 0x17 } else { 0x27 };
+    let first = if time.is_multiple_of(1000) { 0x17 } else { 0x27 };
     video(time, &[&[first, 1, 0, 0, 0][..], &time.to_be_bytes()].concat())
 }
 

@@ -38,11 +38,11 @@ impl Read for Reading<'_> {
             return Ok(length);
         }
         let mut waiting = self.waiting.borrow_mut();
-        if let Some(WaitingSound { due, stream }) = &*waiting {
-            if !self.peer.transport().has_something(*due) {
-                stream.release_sound(Instant::now());
-                *waiting = None;
-            }
+        if let Some(WaitingSound { due, stream }) = &*waiting
+            && !self.peer.transport().has_something(*due)
+        {
+            stream.release_sound(Instant::now());
+            *waiting = None;
         }
         drop(waiting);
         let length = self.peer.transport().read(buffer)?;

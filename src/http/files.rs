@@ -5,9 +5,10 @@ use std::io::{IoSlice, Read, Seek, SeekFrom};
 use super::range::{self, Wanted};
 use super::{Connection, Method, Next, Request, Response, not_found};
 use crate::error::{Error, Result};
+use crate::fmp4::Piece;
 use crate::limits;
 use crate::session::StreamPath;
-use crate::vod::Video;
+use crate::vod::{Fragments, Video};
 
 /// Bytes read from a file at once.
 const PIECE: usize = 64 * 1024;
@@ -54,9 +55,48 @@ impl Connection {
         Ok(Next::Request)
     }
 
-    /// The file as fragmented MP4.
+    /// The file as fragmented MP4: from `start` seconds on, or of it only a picture to show with `poster`.
     pub(super) fn file_mp4(&self, request: &Request, path: &StreamPath) -> Result<Next> {
-        let _ = (request, path);
+        let nothing = || not_found("the file has nothing that MP4 could carry");
+        if request.query_value("poster").is_some() {
+            let poster = Fragments::poster(self.open(path)?)?.ok_or_else(nothing)?;
+            let body = [poster[0].bytes(), poster[1].bytes()].concat();
+            return self.respond(Some(request), Response::ok("video/mp4", body).with("cache-control", "max-age=60"));
+        }
+        let start = match request.query_value("start") {
+            Some(text) => text
+                .parse::<f64>()
+                .ok()
+                .filter(|start| (0.0..4e6).contains(start))
+                .ok_or(Error::Http { status: 400, reason: "start is a number of seconds".into() })?,
+            None => 0.0,
+        };
+        let mut pieces = Fragments::new(self.open(path)?, (1000.0 * start) as u32)?;
+        let Some(Piece::Init(init)) = pieces.next() else { return Err(nothing()) };
+        let headers = vec![
+            ("content-type", format!("video/mp4; codecs=\"{}\"", init.codecs).into()),
+            ("cache-control", "no-store".into()),
+        ];
+        let mut waiting = self.head(Some(request), 200, headers, None);
+        if request.method == Method::Head {
+            self.guest.send(&mut [IoSlice::new(&waiting)], limits::WRITE_STALL)?;
+            return Ok(Next::End);
+        }
+        log::info!("{} plays {path} over HTTP from {start:.1} s", self.guest);
+        waiting.extend(init.bytes);
+        for piece in pieces {
+            // The rest has other tracks, for which the client has to ask anew.
+            if matches!(piece, Piece::Init(_)) || self.guest.is_asked_to_leave() {
+                break;
+            }
+            waiting.extend(piece.bytes());
+            if waiting.len() >= PIECE {
+                self.guest.send(&mut [IoSlice::new(&waiting)], limits::HTTP_FILE_STALL)?;
+                waiting.clear();
+            }
+        }
+        self.guest.send(&mut [IoSlice::new(&waiting)], limits::HTTP_FILE_STALL)?;
+        log::info!("{} stopped playing {path} over HTTP", self.guest);
         Ok(Next::End)
     }
 

@@ -55,12 +55,12 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let mut table = self.connections.table.lock();
         let Some(peer) = table.peers.remove(&self.id) else { return };
-        if let Some(network) = network_of(peer.ip()) {
-            if let Some(count) = table.by_network.get_mut(&network) {
-                *count -= 1;
-                if *count == 0 {
-                    table.by_network.remove(&network);
-                }
+        if let Some(network) = network_of(peer.ip())
+            && let Some(count) = table.by_network.get_mut(&network)
+        {
+            *count -= 1;
+            if *count == 0 {
+                table.by_network.remove(&network);
             }
         }
         drop(table);

@@ -2,6 +2,7 @@
 
 mod control;
 mod file_cursor;
+mod fragments;
 mod library;
 mod name;
 mod open;
@@ -12,6 +13,7 @@ mod video;
 
 pub use control::{Control, Finished, Notice, Output, PlayRequest};
 pub use file_cursor::FileCursor;
+pub use fragments::Fragments;
 pub use library::{Library, ListedVideo};
 pub use pacing::Pacing;
 pub use player::play;

@@ -6,8 +6,8 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::source::{Source, Step};
-use super::{Control, FileCursor, Finished, Notice, Output, Pacing, PlayRequest, Video, is_near};
-use crate::flv::{KeyFrame, Reader, Search};
+use super::{Control, Finished, Notice, Output, Pacing, PlayRequest, Video, is_near};
+use crate::flv::KeyFrame;
 use crate::media::{Packet, PacketKind};
 use crate::{Result, limits};
 
@@ -81,9 +81,6 @@ enum Wait {
 }
 
 impl Player<'_> {
-    /// For hopping over tags: room for the starts of a few.
-    const SCAN_BUFFER_BYTES: usize = 1024;
-
     fn run(mut self, metadata: Option<Packet>, one_frame: bool) -> Result<Finished> {
         self.output.notify(Notice::Started)?;
         metadata.into_iter().for_each(|packet| self.push(packet));
@@ -207,19 +204,13 @@ impl Player<'_> {
     }
 
     fn find(&mut self, target_ms: u32) -> Result<Option<KeyFrame>> {
-        let first_frame = self.source.first_frame();
-        if target_ms <= first_frame.time_ms {
-            return Ok(Some(first_frame));
-        }
-        let file = FileCursor::new(self.source.video().file.clone());
-        let mut scanner = Reader::with_buffer(Self::SCAN_BUFFER_BYTES, file)?;
+        let mut scanner = self.source.scanner()?;
         loop {
-            // Unlocked after each step, so that others who search the same file get their turn.
-            let found = self.source.video().index.lock().find(&mut scanner, target_ms)?;
-            match found {
-                Search::Found(place) => return Ok(Some(place.unwrap_or(first_frame))),
-                Search::Unfinished => self.receive(Wait::Nothing),
+            // Others who search the same file get their turn after each step.
+            if let Some(place) = self.source.find_step(&mut scanner, target_ms)? {
+                return Ok(Some(place));
             }
+            self.receive(Wait::Nothing);
             if self.queue.iter().any(|control| matches!(control, Control::Stop | Control::Seek { .. })) {
                 return Ok(None);
             }

@@ -1,9 +1,12 @@
 //! Packets of a file as a viewer gets them.
 
-use super::{Video, is_near};
-use crate::flv::{KeyFrame, Metadata};
+use super::{FileCursor, Video, is_near};
+use crate::flv::{KeyFrame, Metadata, Reader, Search};
 use crate::media::{Packet, PacketKind, Timestamp};
 use crate::{Result, limits};
+
+/// For hopping over tags: room for the starts of a few.
+const SCAN_BUFFER_BYTES: usize = 1024;
 
 /// Reads a video from one place to the next, with the times that its viewer is to see.
 pub(super) struct Source {
@@ -41,6 +44,24 @@ impl Source {
     /// The time of the last frame read, or of the place gone to since.
     pub(super) fn last_ms(&self) -> u32 {
         self.last_ms
+    }
+
+    /// For [`find_step`](Self::find_step).
+    pub(super) fn scanner(&self) -> Result<Reader<FileCursor>> {
+        Reader::with_buffer(SCAN_BUFFER_BYTES, self.video.cursor())
+    }
+
+    /// Looks for the last key frame up to a time; `None` if the search has to go on, the next step from where this one
+    /// ends.
+    pub(super) fn find_step(&self, scanner: &mut Reader<FileCursor>, target_ms: u32) -> Result<Option<KeyFrame>> {
+        let first_frame = self.first_frame();
+        if target_ms <= first_frame.time_ms {
+            return Ok(Some(first_frame));
+        }
+        Ok(match self.video.index.lock().find(scanner, target_ms)? {
+            Search::Found(place) => Some(place.unwrap_or(first_frame)),
+            Search::Unfinished => None,
+        })
     }
 
     /// Goes to a place; gives the sequence headers that belong before its first frame.

@@ -33,7 +33,7 @@ pub struct Witness {
 
 /// Picture `n`: so many bytes that are all its own.
 fn picture(n: u32, bytes: usize) -> Packet {
-    let sample = if n % 40 == 0 { KEY } else { INTER };
+    let sample = if n.is_multiple_of(40) { KEY } else { INTER };
     video(n.wrapping_mul(25), &numbered(&[&numbered(sample, n), &*vec![n as u8; bytes]].concat(), n))
 }
 
@@ -206,7 +206,7 @@ pub fn is_root() -> bool {
 
 /// Picture `n` of a [`film`].
 pub fn film_picture(n: u32, bytes: usize) -> Packet {
-    let sample = if n % FILM_RATE == 0 { KEY } else { INTER };
+    let sample = if n.is_multiple_of(FILM_RATE) { KEY } else { INTER };
     video(n * 1_000 / FILM_RATE, &numbered(&[sample, &vec![n as u8; bytes]].concat(), n))
 }
 

@@ -150,7 +150,7 @@ pub fn sequence_headers() -> [Packet; 2] {
 
 /// Whether the picture with that number can be decoded by itself.
 pub fn is_key_frame(number: u32) -> bool {
-    number % GOP == 0
+    number.is_multiple_of(GOP)
 }
 
 /// The bytes of a message from `start` behind its prefix.

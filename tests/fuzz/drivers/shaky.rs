@@ -26,7 +26,7 @@ impl<R> Shaky<R> {
 impl<R: Read> Read for Shaky<R> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         self.reads += 1;
-        if self.reads % self.every != 0 || self.left == 0 {
+        if !self.reads.is_multiple_of(self.every) || self.left == 0 {
             return self.inner.read(buffer);
         }
         self.left -= 1;

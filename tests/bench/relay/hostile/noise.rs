@@ -34,7 +34,7 @@ pub const KINDS: &[Kind] = &[
 fn random_start(attacker: &mut Attacker) -> io::Result<()> {
     let length = 1 + attacker.rng.below(4000);
     let mut noise = attacker.rng.bytes(length);
-    if attacker.rounds % 2 == 0 {
+    if attacker.rounds.is_multiple_of(2) {
         // This much is right.
         noise[0] = 3;
     }
@@ -105,7 +105,7 @@ fn resets(attacker: &mut Attacker) -> io::Result<()> {
     let length = attacker.rng.below(session.len() as u64) as usize;
     let socket = attacker.dial()?;
     attacker.say(&socket, &session[..length]);
-    if attacker.rounds % 3 == 0 {
+    if attacker.rounds.is_multiple_of(3) {
         attacker.rest(ms(20));
     }
     will_reset(&socket);

@@ -1,0 +1,101 @@
+//! A file as fragmented MP4, as fast as it is taken.
+
+use std::collections::VecDeque;
+
+use super::Video;
+use super::source::{Source, Step};
+use crate::Result;
+use crate::fmp4::{Muxer, Piece};
+use crate::media::PacketKind;
+
+/// The pieces of a file from a place on. Times are the file's own, wherever it begins.
+pub struct Fragments {
+    source: Source,
+    muxer: Muxer,
+    made: Vec<Piece>,
+    ready: VecDeque<Piece>,
+    has_ended: bool,
+}
+
+impl Fragments {
+    /// From the last key frame at or before a time, in milliseconds.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] when the file can't be read, [`crate::Error::Flv`] when it makes no sense.
+    pub fn new(video: Video, start_ms: u32) -> Result<Self> {
+        let duration_ms = video.duration().map(|seconds| (seconds * 1000.0) as u64);
+        let mut source = Source::new(video);
+        let mut scanner = source.scanner()?;
+        let place = loop {
+            if let Some(place) = source.find_step(&mut scanner, start_ms)? {
+                break place;
+            }
+        };
+        let (mut muxer, mut made) = (Muxer::of_file(duration_ms), Vec::new());
+        if let Some(metadata) = source.video().metadata() {
+            muxer.push(metadata, &mut made);
+        }
+        source.go_to(place)?.iter().for_each(|header| muxer.push(header, &mut made));
+        Ok(Self { source, muxer, made, ready: VecDeque::new(), has_ended: false })
+    }
+
+    /// Whether a file has a picture to show for itself: the initialisation segment and the first key frame.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn poster(video: Video) -> Result<Option<[Piece; 2]>> {
+        let (mut pieces, mut init) = (Self::new(video, 0)?, None);
+        // Where there are no pictures among the first frames there are none.
+        for piece in pieces.by_ref().take(crate::limits::FLV_HEAD_TAGS) {
+            match piece {
+                Piece::Init(_) => init = Some(piece),
+                Piece::Fragment(ref fragment) if fragment.kind == PacketKind::Video && fragment.is_key_frame => {
+                    return Ok(init.map(|init| [init, piece]));
+                }
+                Piece::Fragment(_) => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Damage, and trouble with reading, goes to the log and is the end.
+impl Iterator for Fragments {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        while self.ready.is_empty() && !self.has_ended {
+            match self.source.step() {
+                Step::Packet(packet) => self.muxer.push(&packet, &mut self.made),
+                Step::Nothing => {}
+                Step::End => {
+                    self.has_ended = true;
+                    self.muxer.finish(&mut self.made);
+                }
+            }
+            self.ready.extend(self.made.drain(..));
+        }
+        self.ready.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flv::sample;
+    use crate::vod::Library;
+
+    #[test]
+    fn a_file_begins_at_the_key_frame_before_a_time_with_its_own_times() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.flv"), sample::file(&sample::usual(10))).unwrap();
+        let library = Library::new(dir.path().to_owned());
+        let times = |start_ms| -> Vec<u64> {
+            let pieces = Fragments::new(library.open("a").unwrap(), start_ms).unwrap();
+            pieces.filter_map(|piece| if let Piece::Fragment(one) = piece { Some(one.time_ms) } else { None }).collect()
+        };
+        let (whole, part) = (times(0), times(3_500));
+        assert!(!part.is_empty() && part.len() < whole.len());
+        assert!(whole.ends_with(&part[1..]), "{part:?}");
+    }
+}
