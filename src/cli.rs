@@ -52,6 +52,7 @@ Browsers
     --http ADDR *              page, streams, files [[::]:8080]; or --no-http
     --https ADDR *             the same over TLS, with --tls-cert and --tls-key
     --cors ORIGIN              pages from there may use them, too (* for all)
+    --admin-key KEY            for seeing and ending connections by /api/v1/
 Limits
     --max-connections N        clients [8192, or as many as files may be open]
     --max-per-ip N             clients from one address but this host [1024]
@@ -123,6 +124,7 @@ fn options() -> Options {
         "max-publishers",
         "publish-timeout",
         "cors",
+        "admin-key",
     ] {
         options.optopt("", one, "", "VALUE");
     }
@@ -234,7 +236,10 @@ fn http(matches: &Matches) -> Result<Option<HttpConfig>> {
             Err(Error::Config("--http and --no-http exclude each other: leave one out".into()))
         }
         true => Ok(None),
-        false => Ok(Some(HttpConfig { listen, cors })),
+        false => {
+            let admin_key = matches.opt_str("admin-key").map(Secret::new);
+            Ok(Some(HttpConfig { listen, cors, admin_key }))
+        }
     }
 }
 
@@ -366,6 +371,8 @@ mod tests {
             "--https=[::]:8443",
             "--cors",
             "https://example.org",
+            "--admin-key",
+            "adm1n",
             "--tls-listen=[::]:1936",
             "--tls-cert=cert.pem",
             "--tls-key=key.pem",
@@ -400,6 +407,7 @@ mod tests {
             http: Some(HttpConfig {
                 listen: vec!["127.0.0.1:8081".parse().unwrap()],
                 cors: Some("https://example.org".to_owned()),
+                admin_key: Some(Secret::new("adm1n")),
             }),
             tls: Some(TlsConfig {
                 listen: vec!["[::]:1936".parse().unwrap()],

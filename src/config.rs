@@ -71,6 +71,9 @@ pub struct HttpConfig {
     /// The origin of pages from elsewhere that may use the streams, such as `https://example.org`; `*` for all.
     /// Default: none.
     pub cors: Option<String>,
+    /// The key for seeing who is connected and ending connections. Default: none, which means that this machine may look
+    /// and nobody may end.
+    pub admin_key: Option<Secret>,
 }
 
 /// Settings for RTMPS and HTTPS.
@@ -100,7 +103,7 @@ impl Default for Config {
             player_queue: limits::PLAYER_QUEUE_BYTES,
             lanes: None,
             access: AccessConfig::default(),
-            http: Some(HttpConfig { listen: Vec::new(), cors: None }),
+            http: Some(HttpConfig { listen: Vec::new(), cors: None, admin_key: None }),
             tls: None,
             max_connections: None,
             max_per_ip: limits::CONNECTIONS_PER_IP,
@@ -156,7 +159,12 @@ impl Config {
         if self.publish_timeout.is_zero() {
             return Err(Error::Config("every publisher is silent for a moment: lengthen --publish-timeout".into()));
         }
-        if [&self.access.publish.key, &self.access.play.key].into_iter().flatten().any(Secret::is_empty) {
+        let admin_key = self.http.as_ref().and_then(|http| http.admin_key.as_ref());
+        if [self.access.publish.key.as_ref(), self.access.play.key.as_ref(), admin_key]
+            .into_iter()
+            .flatten()
+            .any(Secret::is_empty)
+        {
             return Err(Error::Config("a key can't be empty: leave the option out if none is needed".into()));
         }
         Ok(())

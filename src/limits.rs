@@ -297,3 +297,12 @@ pub const FRAGMENTS_WAIT: Duration = Duration::from_secs(5);
 
 /// Bytes of frames that wait until it is known which tracks a stream has.
 pub const FRAGMENTS_HELD_BYTES: usize = 4 * 1024 * 1024;
+
+/// Streams that are named in the figures for Prometheus, which keeps each for weeks.
+pub const METRICS_STREAMS: usize = 1000;
+
+/// Wrong admin keys in one go, of all clients together.
+pub const WRONG_KEYS: u32 = 10;
+
+/// The same in each second after that.
+pub const WRONG_KEYS_PER_SECOND: u32 = 1;

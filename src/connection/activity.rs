@@ -218,5 +218,14 @@ impl Connection {
             Activity::Playing(_) | Activity::PlayingFile(_) => Phase::Playing,
         });
         self.peer.enter(phases.fold(least, Phase::max), self.activities.len() + coming);
+        let (mut publishes, mut plays) = (Vec::new(), Vec::new());
+        for activity in self.activities.values() {
+            match activity {
+                Activity::Publishing { publication, .. } => publishes.push(publication.name().to_owned()),
+                Activity::Playing(play) => plays.push(play.name().to_owned()),
+                Activity::PlayingFile(play) => plays.push(play.name().to_owned()),
+            }
+        }
+        self.peer.does(publishes, plays);
     }
 }

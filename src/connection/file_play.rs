@@ -85,6 +85,11 @@ impl FilePlay {
         format!("{}: {seconds:.1} s, {kib} KiB", self.name)
     }
 
+    /// The file's path, application included.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether the client has paused it.
     pub fn is_paused(&self) -> bool {
         self.is_paused

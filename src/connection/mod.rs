@@ -95,6 +95,28 @@ pub trait Watched: fmt::Display + Send + Sync {
 
     /// Ends it now.
     fn close(&self, reason: &str);
+
+    /// What it is and does.
+    fn describe(&self) -> Description;
+}
+
+/// A connection as others are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Where the client is.
+    pub address: SocketAddr,
+    /// `rtmp`, or `http`.
+    pub protocol: &'static str,
+    /// Whether that is within TLS.
+    pub is_secured: bool,
+    /// How long it has been there.
+    pub age: Duration,
+    /// The streams that it publishes.
+    pub publishes: Vec<String>,
+    /// The streams and files that it plays.
+    pub plays: Vec<String>,
+    /// Bytes sent to it of streams and files.
+    pub bytes_sent: u64,
 }
 
 /// One client, from its handshake to its end.

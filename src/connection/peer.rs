@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::Watched;
 use super::framing::Framing;
 use super::outgoing::Outgoing;
 use super::transport::Transport;
+use super::{Description, Watched};
 use crate::error::Result;
 use crate::limits;
 use crate::live::{Backlog, Lane, LiveMessage, Sink};
@@ -47,6 +47,7 @@ pub struct Peer {
     lane: Lane,
     outgoing: Outgoing,
     vitals: Mutex<Vitals>,
+    connected: Instant,
     /// How often it has begun to publish or play something.
     begun: AtomicU32,
 }
@@ -72,6 +73,8 @@ struct Vitals {
     reason: Option<String>,
     /// It is to tell its client the end and to go.
     leaves: bool,
+    publishes: Vec<String>,
+    plays: Vec<String>,
 }
 
 impl Peer {
@@ -93,6 +96,8 @@ impl Peer {
             finished: None,
             reason: None,
             leaves: false,
+            publishes: Vec::new(),
+            plays: Vec::new(),
         };
         let vitals = Mutex::new(vitals);
         Arc::new_cyclic(|me| Self {
@@ -103,6 +108,7 @@ impl Peer {
             lane,
             outgoing,
             vitals,
+            connected: now,
             begun: AtomicU32::new(0),
         })
     }
@@ -177,6 +183,12 @@ impl Peer {
         vitals.completed = vitals.since;
         vitals.activities = activities;
         vitals.close_at = None;
+    }
+
+    /// Notes what it publishes and plays, for those who ask.
+    pub(super) fn does(&self, publishes: Vec<String>, plays: Vec<String>) {
+        let mut vitals = self.vitals.lock();
+        (vitals.publishes, vitals.plays) = (publishes, plays);
     }
 
     /// The message stream goes on after all, or does something else.
@@ -293,6 +305,20 @@ impl Watched for Peer {
     fn close(&self, reason: &str) {
         self.vitals.lock().reason.get_or_insert_with(|| reason.to_owned());
         self.transport().shutdown();
+    }
+
+    fn describe(&self) -> Description {
+        let bytes_sent = self.sent();
+        let vitals = self.vitals.lock();
+        Description {
+            address: self.address,
+            protocol: "rtmp",
+            is_secured: self.transport().is_secured(),
+            age: self.connected.elapsed(),
+            publishes: vitals.publishes.clone(),
+            plays: vitals.plays.clone(),
+            bytes_sent,
+        }
     }
 }
 

@@ -173,6 +173,11 @@ impl Connection {
 }
 
 impl LivePlay {
+    /// The stream's name, application included.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether the client has paused it.
     pub fn is_paused(&self) -> bool {
         self.subscription.is_none()

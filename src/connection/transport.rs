@@ -53,6 +53,11 @@ impl Transport {
         Ok(Self { socket, tls })
     }
 
+    /// Whether there is TLS in it.
+    pub fn is_secured(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Waits for bytes; none at the end.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.tls {

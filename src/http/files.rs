@@ -82,6 +82,7 @@ impl Connection {
             self.guest.send(&mut [IoSlice::new(&waiting)], limits::WRITE_STALL)?;
             return Ok(Next::End);
         }
+        self.guest.plays(path.to_string());
         log::info!("{} plays {path} over HTTP from {start:.1} s", self.guest);
         waiting.extend(init.bytes);
         for piece in pieces {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::connection::{Framing, HTTP_STREAM_ID, Outgoing, Transport, Watched};
+use crate::connection::{Description, Framing, HTTP_STREAM_ID, Outgoing, Transport, Watched};
 use crate::error::Result;
 use crate::fmp4::Piece;
 use crate::limits;
@@ -31,6 +31,7 @@ pub struct Guest {
     /// The address, for the log.
     name: String,
     me: Weak<Self>,
+    connected: Instant,
     lane: Lane,
     outgoing: Outgoing,
     state: Mutex<State>,
@@ -52,6 +53,8 @@ struct State {
     reason: Option<String>,
     /// It is to leave.
     leaves: bool,
+    /// What it plays.
+    plays: Option<String>,
 }
 
 impl Guest {
@@ -66,9 +69,10 @@ impl Guest {
             finished: None,
             reason: None,
             leaves: false,
+            plays: None,
         };
         let (name, outgoing, state) = (address.to_string(), Outgoing::new(transport), Mutex::new(state));
-        Arc::new_cyclic(|me| Self { address, name, me: me.clone(), lane, outgoing, state })
+        Arc::new_cyclic(|me| Self { address, name, me: me.clone(), connected: Instant::now(), lane, outgoing, state })
     }
 
     pub(super) fn lane(&self) -> &Lane {
@@ -91,7 +95,12 @@ impl Guest {
 
     fn enter(&self, phase: Phase) {
         let mut state = self.state.lock();
-        (state.phase, state.since) = (phase, Instant::now());
+        (state.phase, state.since, state.plays) = (phase, Instant::now(), None);
+    }
+
+    /// Notes what it plays, for those who ask.
+    pub(super) fn plays(&self, name: String) {
+        self.state.lock().plays = Some(name);
     }
 
     /// From here on lanes send to it, after these bytes.
@@ -213,6 +222,18 @@ impl Watched for Guest {
         state.leaves = true;
         drop(state);
         self.transport().shutdown();
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            address: self.address,
+            protocol: "http",
+            is_secured: self.transport().is_secured(),
+            age: self.connected.elapsed(),
+            publishes: Vec::new(),
+            plays: self.state.lock().plays.iter().cloned().collect(),
+            bytes_sent: self.sent(),
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl Connection {
         as_tags: bool,
         subscribe: impl FnOnce(&Self) -> Option<Subscription>,
     ) -> Result<Next> {
-        let accepted = web_socket::accept(request, self.site.cors.as_deref())?;
+        let accepted = web_socket::accept(request, self.site.facts.cors.as_deref())?;
         let in_web_socket = accepted.is_some();
         let mut head = match accepted {
             Some(headers) => self.head(Some(request), 101, headers, None),
@@ -84,6 +84,7 @@ impl Connection {
         }
         head.extend(start);
         self.guest.streams(Framing::Http { as_tags, in_web_socket }, head);
+        self.guest.plays(full_name(path));
         let began = Instant::now();
         let Some(subscription) = subscribe(self) else {
             self.guest.end("its stream has ended");

@@ -3,6 +3,7 @@
 //! A thread for each connection reads one request after the other and answers it. Live streams go out through the
 //! relay lanes like those of RTMP, while the thread waits for the client to hang up.
 
+mod api;
 mod files;
 mod fragments;
 mod guest;
@@ -10,6 +11,7 @@ mod live;
 mod range;
 mod request;
 mod response;
+mod roster;
 mod target;
 mod web_socket;
 
@@ -24,9 +26,10 @@ pub use guest::Guest;
 use guest::Reading;
 pub use request::{Method, Request};
 pub use response::{Headers, Response};
+pub use roster::Roster;
 use target::{Form, Target};
 
-use crate::access::{Proven, Verb};
+use crate::access::{Proven, Secret, Verb};
 use crate::connection::{Service, Transport, Watched};
 use crate::error::{Error, Result};
 use crate::guard::Bucket;
@@ -41,15 +44,53 @@ const READ_BUFFER: usize = 2048;
 pub struct Site {
     service: Arc<Service>,
     fragments: Fragments,
+    roster: Roster,
+    videos: api::Videos,
+    admin: api::Admin,
+    facts: Facts,
+    started: Instant,
+}
+
+/// What has been set for a site, and what it tells of the server.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
     /// The origin of other pages that may ask for things here: `*` for all.
-    cors: Option<String>,
+    pub cors: Option<String>,
+    /// The key for what not everybody may see or end.
+    pub admin_key: Option<Secret>,
+    /// Where RTMP is spoken.
+    pub rtmp_port: Option<u16>,
+    /// The same within TLS.
+    pub rtmps_port: Option<u16>,
+    /// Whether anybody is kept from publishing.
+    pub publish_restricted: bool,
+    /// Whether anybody is kept from playing.
+    pub play_restricted: bool,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections from one address.
+    pub max_per_ip: usize,
+    /// Streams published at once.
+    pub max_publishers: usize,
 }
 
 impl Site {
-    /// Makes what is served over HTTP out of what is served over RTMP. Pages of the origin `cors` may use it, or of all
-    /// with `*`.
-    pub fn new(service: Arc<Service>, cors: Option<String>) -> Self {
-        Self { service, fragments: Fragments::default(), cors }
+    /// Makes what is served over HTTP out of what is served over RTMP.
+    pub fn new(service: Arc<Service>, facts: Facts) -> Self {
+        Self {
+            service,
+            fragments: Fragments::default(),
+            roster: Roster::default(),
+            videos: api::Videos::default(),
+            admin: api::Admin::new(facts.admin_key.clone()),
+            facts,
+            started: Instant::now(),
+        }
+    }
+
+    /// Who is connected; for the server to fill.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// Forgets what nobody wants any more. To be called about every half second.
@@ -155,19 +196,37 @@ impl Connection {
     fn answer(&mut self, request: &Request, reader: &mut Reader<'_>) -> Result<Next> {
         let is_read_only = matches!(request.method, Method::Get | Method::Head);
         match target::of(request)? {
-            _ if request.method == Method::Options && self.site.cors.is_some() => {
+            _ if request.method == Method::Options && self.site.facts.cors.is_some() => {
                 let response = Response::empty(204)
                     .with("access-control-allow-methods", "GET, HEAD")
                     .with("access-control-allow-headers", "range");
                 self.respond(Some(request), response)
             }
+            Target::Api if is_read_only || request.method == Method::Delete => self.api(request),
+            Target::Api if is_read_only || request.method == Method::Delete => self.api(request),
             _ if !is_read_only => {
                 let reason = "only GET and HEAD are known here";
                 self.respond(Some(request), Response::error(405, reason).with("allow", "GET, HEAD"))
             }
             Target::Media(path, form) => self.media(request, &path, &form, reader),
-            Target::Nothing => Err(not_found("there is nothing here")),
+            Target::Api | Target::Nothing => Err(not_found("there is nothing here")),
         }
+    }
+
+    fn api(&self, request: &Request) -> Result<Next> {
+        if request.path != "/api/v1/events" {
+            let response = api::answer(&self.site, request, self.guest.ip());
+            // Whoever guesses at keys has to come anew each time.
+            let to = (![401, 403].contains(&response.status)).then_some(request);
+            return self.respond(to, response);
+        }
+        let headers = vec![("content-type", "text/event-stream".into()), ("cache-control", "no-store".into())];
+        let head = self.head(Some(request), 200, headers, None);
+        self.guest.send(&mut [IoSlice::new(&head)], limits::WRITE_STALL)?;
+        if request.method == Method::Get {
+            api::News { site: &self.site, request, ip: self.guest.ip(), guest: &self.guest }.tell()?;
+        }
+        Ok(Next::End)
     }
 
     fn media(&mut self, request: &Request, path: &StreamPath, form: &Form, reader: &mut Reader<'_>) -> Result<Next> {
@@ -209,7 +268,7 @@ impl Connection {
         if status != 101 {
             headers.push(("connection", if goes_on { "keep-alive" } else { "close" }.into()));
         }
-        if let Some(origin) = &self.site.cors {
+        if let Some(origin) = &self.site.facts.cors {
             headers.push(("access-control-allow-origin", origin.clone().into()));
         }
         headers.push(("x-content-type-options", "nosniff".into()));

@@ -1,6 +1,6 @@
 //! What a path means.
 
-use super::Request;
+use super::{Request, api};
 use crate::error::{Error, Result};
 use crate::session::StreamPath;
 
@@ -9,6 +9,8 @@ use crate::session::StreamPath;
 pub(super) enum Target {
     /// A live stream or a file.
     Media(StreamPath, Form),
+    /// A question of a program.
+    Api,
     /// Nothing that is known.
     Nothing,
 }
@@ -27,6 +29,9 @@ pub(super) enum Form {
 /// # Errors
 /// [`Error::Http`] when a name is too long.
 pub(super) fn of(request: &Request) -> Result<Target> {
+    if api::is_meant(&request.path) {
+        return Ok(Target::Api);
+    }
     let path = request.path.trim_start_matches('/');
     let (name, form) = match path.rsplit_once('.') {
         Some((name, "flv")) => (name, Form::Flv),

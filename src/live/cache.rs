@@ -5,9 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::message::LiveMessage;
+use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::guard::Share;
 use crate::limits;
 use crate::media::{HeaderSlot, PacketKind, Timestamp};
+
+/// How a stream's sound and picture are coded, as far as that is understood.
+#[derive(Debug, Default)]
+pub(super) struct Formats {
+    pub video: Option<VideoFormat>,
+    pub audio: Option<AudioFormat>,
+}
 
 /// The cache of one stream.
 #[derive(Debug)]
@@ -19,6 +27,7 @@ pub(super) struct Cache {
     /// Everything since the last key frame, it included; empty before the first.
     pictures: Vec<Arc<LiveMessage>>,
     bytes: usize,
+    formats: Formats,
     /// Sound since the last picture; as good as endless before the first.
     audio_since_video: usize,
 }
@@ -26,7 +35,8 @@ pub(super) struct Cache {
 impl Cache {
     pub fn new(share: Share) -> Self {
         let (metadata, headers, pictures) = (None, BTreeMap::new(), Vec::new());
-        Self { share, metadata, headers, pictures, bytes: 0, audio_since_video: usize::MAX }
+        let formats = Formats::default();
+        Self { share, metadata, headers, pictures, bytes: 0, formats, audio_since_video: usize::MAX }
     }
 
     /// Whether pictures have come lately.
@@ -41,6 +51,11 @@ impl Cache {
             (false, false) => (true, true),
             kinds => kinds,
         }
+    }
+
+    /// How its sound and picture are coded.
+    pub fn formats(&self) -> &Formats {
+        &self.formats
     }
 
     /// The publisher's metadata.
@@ -67,7 +82,13 @@ impl Cache {
         }
         match packet.kind {
             PacketKind::Video => self.audio_since_video = 0,
-            PacketKind::Audio => self.audio_since_video = self.audio_since_video.saturating_add(1),
+            PacketKind::Audio => {
+                if self.formats.audio.is_none() {
+                    // MP3 tells in each frame.
+                    self.formats.audio = AudioFormat::of(packet);
+                }
+                self.audio_since_video = self.audio_since_video.saturating_add(1);
+            }
             PacketKind::Data => {}
         }
         if message.is_key_frame {
@@ -86,6 +107,11 @@ impl Cache {
     fn add_header(&mut self, slot: HeaderSlot, message: &Arc<LiveMessage>) {
         if self.headers.get(&slot).is_some_and(|known| known.body() == message.body()) {
             return;
+        }
+        match message.packet.kind {
+            PacketKind::Video => self.formats.video = VideoFormat::of(&message.packet).or(self.formats.video.take()),
+            PacketKind::Audio => self.formats.audio = AudioFormat::of(&message.packet).or(self.formats.audio.take()),
+            PacketKind::Data => {}
         }
         // The pictures so far need the old header. Those that need the new one start with a key frame.
         self.forget_pictures();
@@ -111,6 +137,7 @@ impl Cache {
     /// The publisher is gone, and what it sent with it.
     pub fn clear(&mut self) {
         self.metadata = None;
+        self.formats = Formats::default();
         self.headers.clear();
         self.audio_since_video = usize::MAX;
         self.forget_pictures();

@@ -11,6 +11,7 @@ mod lane;
 mod message;
 mod metadata;
 mod publication;
+mod rates;
 mod registry;
 mod stream;
 mod subscriber;

@@ -76,6 +76,9 @@ impl Publication {
         }
         stream.counters.messages_in.add(1);
         stream.counters.bytes_in.add(bytes as u64);
+        if packet.kind == PacketKind::Video {
+            stream.counters.pictures_in.add(1);
+        }
         let Some(message) = prepare(packet, timeline, cache) else { return Ok(()) };
         let may_wait = message.rides(cache.has_video());
         state.held.push(message);

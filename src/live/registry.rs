@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::publication::Publication;
 use super::stream::Stream;
+use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::guard::Budget;
 use crate::limits;
 use crate::stats::Traffic;
@@ -73,7 +74,7 @@ pub struct Registry {
 }
 
 /// A live stream at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StreamStatus {
     /// Its name, application included.
     pub name: String,
@@ -83,6 +84,16 @@ pub struct StreamStatus {
     pub players: usize,
     /// What has gone through it.
     pub traffic: Traffic,
+    /// How long its publisher has been there.
+    pub age: Option<Duration>,
+    /// Its picture, as far as its sequence header was understood.
+    pub video: Option<VideoFormat>,
+    /// Its sound, the same way.
+    pub audio: Option<AudioFormat>,
+    /// Pictures in a second, of the last few.
+    pub pictures_per_second: f64,
+    /// What comes from its publisher, of the last few seconds.
+    pub bits_per_second: f64,
 }
 
 impl Registry {
@@ -175,6 +186,20 @@ impl Registry {
         let mut status: Vec<_> = self.streams.lock().values().map(|stream| stream.status()).collect();
         status.sort_by(|one, other| one.name.cmp(&other.name));
         status
+    }
+
+    /// The names of all streams in order, each with whether somebody publishes it.
+    pub fn names(&self) -> Vec<(String, bool)> {
+        let streams = self.streams.lock();
+        let mut names: Vec<_> = streams.iter().map(|(name, stream)| (name.clone(), stream.is_published())).collect();
+        names.sort();
+        names
+    }
+
+    /// Ends a stream's publisher for that reason; says whether there was one.
+    pub fn evict(&self, name: &str, reason: &str) -> bool {
+        let stream = self.streams.lock().get(name).cloned();
+        stream.is_some_and(|stream| stream.evict(reason))
     }
 
     /// What has gone through all streams together, those that are no more included.

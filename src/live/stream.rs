@@ -12,6 +12,7 @@ use super::cache::Cache;
 use super::lane::{Command, Lane};
 use super::message::LiveMessage;
 use super::publication::Publication;
+use super::rates::Rates;
 use super::registry::StreamStatus;
 use super::subscriber::{Sink, Subscriber, Wanted};
 use super::timeline::Timeline;
@@ -50,10 +51,13 @@ pub(super) struct State {
     /// Sound that waits for the next picture, and since when.
     pub held: Vec<Arc<LiveMessage>>,
     pub held_since: Option<Instant>,
+    /// What came lately.
+    rates: Rates,
 }
 
 pub(super) struct Publisher {
     pub id: u64,
+    since: Instant,
     pub last_media: Instant,
     /// One of the places for publishers that there are.
     place: Option<Share>,
@@ -89,6 +93,7 @@ impl Stream {
             lanes: Vec::new(),
             held: Vec::new(),
             held_since: None,
+            rates: Rates::default(),
         };
         Self { id: next_id(), name: name.to_owned(), player_queue, counters, state: Mutex::new(state) }
     }
@@ -111,7 +116,21 @@ impl Stream {
             is_published: state.publisher.is_some(),
             players: self.counters.viewers.get(),
             traffic: self.counters.traffic(),
+            age: state.publisher.as_ref().map(|publisher| publisher.since.elapsed()),
+            video: state.cache.formats().video.clone(),
+            audio: state.cache.formats().audio.clone(),
+            pictures_per_second: state.rates.pictures_per_second(),
+            bits_per_second: state.rates.bits_per_second(),
         }
+    }
+
+    /// Ends the publisher's connection; says whether there was one.
+    pub(super) fn evict(&self, reason: &str) -> bool {
+        let state = self.state.lock();
+        if let Some(publisher) = &state.publisher {
+            (publisher.evict)(reason);
+        }
+        state.publisher.is_some()
     }
 
     /// Whether somebody publishes it.
@@ -151,10 +170,11 @@ impl Stream {
         let mut state = self.state.lock();
         let mut replaced = state.publisher.take();
         let place = place.or_else(|| replaced.as_mut().and_then(|replaced| replaced.place.take()));
-        state.publisher = Some(Publisher { id, last_media: now, place, evict });
+        state.publisher = Some(Publisher { id, since: now, last_media: now, place, evict });
         state.left = None;
         self.release(&mut state, now);
         state.cache.clear();
+        state.rates = Rates::default();
         if state.players.is_empty() {
             // Nobody remembers the old time.
             state.timeline = Timeline::default();
@@ -237,6 +257,7 @@ impl Stream {
     /// whether the stream is still of use to anybody.
     pub(super) fn tick(&self, now: Instant, grace: Duration) -> bool {
         let mut state = self.state.lock();
+        state.rates.note(now, self.counters.bytes_in.get(), self.counters.pictures_in.get());
         if state.left.is_some_and(|left| now.saturating_duration_since(left) >= grace) {
             state.left = None;
             if !state.players.is_empty() {

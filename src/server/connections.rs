@@ -53,6 +53,7 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.connections.site.roster().leave(self.id);
         let mut table = self.connections.table.lock();
         let Some(peer) = table.peers.remove(&self.id) else { return };
         if let Some(network) = network_of(peer.ip())
@@ -183,6 +184,7 @@ impl Connections {
             *count += 1;
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.site.roster().enter(id, peer.clone());
         table.peers.insert(id, peer);
         Ok(Entry { connections: self.clone(), id })
     }
@@ -260,7 +262,7 @@ mod tests {
             complaints: Complaints::default(),
         };
         let service = Arc::new(service);
-        let site = Arc::new(http::Site::new(service.clone(), None));
+        let site = Arc::new(http::Site::new(service.clone(), http::Facts::default()));
         Arc::new(Connections::new(service, site, most, most_per_ip))
     }
 

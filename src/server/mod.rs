@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use connections::Connections;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use crate::access::Access;
+use crate::access::{Access, Verb};
 use crate::config::{Config, DEFAULT_HTTP_PORT, DEFAULT_PORT};
 use crate::connection::Service;
 use crate::error::{Error, Result};
 use crate::guard::{Budget, Complaints};
-use crate::http::Site;
+use crate::http::{Facts, Site};
 use crate::limits;
 use crate::live::{self, LanePool, Registry, StreamStatus};
 use crate::stats::Traffic;
@@ -173,6 +173,26 @@ impl Server {
         Handle { stop: self.stop.0.clone(), service: self.service.clone(), certificate: self.certificate.clone() }
     }
 
+    /// What is told over HTTP, where so many may be connected.
+    fn facts(&self, max_connections: usize) -> Facts {
+        let port = |is_tls| {
+            let fits = |one: &&Listener| one.protocol == Protocol::Rtmp && one.is_tls == is_tls;
+            self.listeners.iter().find(fits).map(|one| one.address.port())
+        };
+        let (config, http) = (&self.config, self.config.http.as_ref());
+        Facts {
+            cors: http.and_then(|http| http.cors.clone()),
+            admin_key: http.and_then(|http| http.admin_key.clone()),
+            rtmp_port: port(false),
+            rtmps_port: port(true),
+            publish_restricted: config.access.is_restricted(Verb::Publish),
+            play_restricted: config.access.is_restricted(Verb::Play),
+            max_connections,
+            max_per_ip: config.max_per_ip,
+            max_publishers: config.max_publishers,
+        }
+    }
+
     /// Says in the log what is served where, and serves until [`Handle::stop`].
     ///
     /// # Errors
@@ -180,8 +200,7 @@ impl Server {
     pub fn run(self) -> Result<()> {
         welcome::log(&self);
         let most = self.config.max_connections.unwrap_or_else(connections_that_fit);
-        let cors = self.config.http.as_ref().and_then(|http| http.cors.clone());
-        let site = Arc::new(Site::new(self.service.clone(), cors));
+        let site = Arc::new(Site::new(self.service.clone(), self.facts(most)));
         let connections = Arc::new(Connections::new(self.service.clone(), site.clone(), most, self.config.max_per_ip));
         let mut accepting = Vec::new();
         for listener in &self.listeners {

@@ -43,12 +43,14 @@ impl FileId {
 }
 
 /// A file that can be played.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListedVideo {
     /// What to ask for: the path below the folder, without `.flv`.
     pub name: String,
     /// The file's size.
     pub bytes: u64,
+    /// When it was changed last: seconds and nanoseconds since 1970.
+    pub modified: (i64, i64),
 }
 
 impl Library {
@@ -143,7 +145,8 @@ impl Library {
         let name = path.to_str()?.strip_suffix(".flv")?.to_owned();
         name::candidates(&name).ok()?;
         let file = open_below(&self.root, path).ok()??;
-        Some(ListedVideo { name, bytes: file.metadata().ok()?.len() })
+        let status = file.metadata().ok()?;
+        Some(ListedVideo { name, bytes: status.len(), modified: (status.mtime(), status.mtime_nsec()) })
     }
 }
 
@@ -324,8 +327,9 @@ mod tests {
         symlink(parent.path(), library.root().join("out")).unwrap();
         symlink("nowhere", library.root().join("broken.flv")).unwrap();
         let bytes = sample::file(&sample::usual(2)).len() as u64;
-        let expected = ["a b", "b", "link", "sub/c"].map(|name| ListedVideo { name: name.to_owned(), bytes });
-        assert_eq!(library.list(), expected);
+        let expected = ["a b", "b", "link", "sub/c"].map(|name| (name.to_owned(), bytes));
+        let list = library.list().into_iter().map(|video| (video.name, video.bytes));
+        assert_eq!(list.collect::<Vec<_>>(), expected);
     }
 
     #[test]

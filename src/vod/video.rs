@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::FileCursor;
 use crate::flv::{self, Head, KeyframeIndex, Metadata, Reader};
+use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::media::Packet;
 use crate::{Error, Result};
 
@@ -51,6 +52,12 @@ impl Video {
     /// The file's `onMetaData`, at time 0.
     pub fn metadata(&self) -> Option<&Packet> {
         self.head.metadata.as_ref()
+    }
+
+    /// How picture and sound are coded, as far as the sequence headers before the first frame tell.
+    pub fn formats(&self) -> (Option<VideoFormat>, Option<AudioFormat>) {
+        let headers = self.index.lock().sequence_headers(self.head.first_frame);
+        (headers.iter().find_map(VideoFormat::of), headers.iter().find_map(AudioFormat::of))
     }
 
     /// Length in seconds: what the metadata says, else the time of the last tag; `None` when the file

@@ -1,0 +1,54 @@
+//! Who is connected, and how to end that.
+
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+
+use super::super::Site;
+use crate::error::{Error, Result};
+
+#[derive(Serialize)]
+pub(super) struct Connection {
+    id: u64,
+    address: String,
+    protocol: String,
+    age_seconds: f64,
+    publishes: Vec<String>,
+    pub plays: Vec<String>,
+    bytes_sent: u64,
+}
+
+/// All connections.
+pub(super) fn list(site: &Site) -> Vec<Connection> {
+    let describe = |(id, who): (u64, std::sync::Arc<dyn crate::connection::Watched>)| {
+        let description = who.describe();
+        Connection {
+            id,
+            address: description.address.to_string(),
+            protocol: format!("{}{}", description.protocol, if description.is_secured { "s" } else { "" }),
+            age_seconds: description.age.as_secs_f64(),
+            publishes: description.publishes,
+            plays: description.plays,
+            bytes_sent: description.bytes_sent,
+        }
+    };
+    site.roster().all().into_iter().map(describe).collect()
+}
+
+/// Ends `connections/ID`, or the publisher of `streams/APP/NAME`.
+///
+/// # Errors
+/// [`Error::Http`] when there is no such thing.
+pub(super) fn end(site: &Site, path: &str) -> Result<()> {
+    const REASON: &str = "an administrator ended it";
+    let has_ended = match path.split_once('/') {
+        Some(("connections", id)) => id.parse().ok().and_then(|id| site.roster().get(id)).map(|who| who.close(REASON)),
+        Some(("streams", name)) => {
+            let name = percent_decode_str(name).decode_utf8_lossy();
+            site.service.registry.evict(&name, REASON).then_some(())
+        }
+        _ => None,
+    };
+    has_ended.ok_or(Error::Http { status: 404, reason: "there is no such connection or stream".into() })?;
+    log::info!("{} was ended by way of HTTP", path.escape_debug());
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Changes as they happen, as server-sent events (HTML, server-sent events).
+
+use std::io::IoSlice;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::streams;
+use crate::error::Result;
+use crate::limits;
+
+use super::super::guest::Guest;
+use super::super::{Request, Site};
+
+/// How often it is looked whether something has changed.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How often the figures of streams go out that only grow.
+const FIGURES: Duration = Duration::from_secs(2);
+
+/// How often somebody hears that the connection is alive.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// One client that hears of changes.
+pub(in crate::http) struct News<'a> {
+    pub site: &'a Site,
+    pub request: &'a Request,
+    pub ip: IpAddr,
+    pub guest: &'a Guest,
+}
+
+impl News<'_> {
+    /// Tells what is, and then what changes, until the client has gone.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] when it takes nothing any more.
+    pub fn tell(&self) -> Result<()> {
+        let (mut names, mut videos) = (None, None);
+        let (mut told, mut alive) = (Instant::now(), Instant::now());
+        while !self.guest.is_asked_to_leave() {
+            let now_there: Vec<_> = self.site.service.registry.names();
+            let has_changed = names.as_ref() != Some(&now_there);
+            if has_changed || (told.elapsed() >= FIGURES && !now_there.is_empty()) {
+                self.send("streams", &serde_json::to_string(&self.streams()).unwrap_or_default())?;
+                (names, told, alive) = (Some(now_there), Instant::now(), Instant::now());
+                // The folder is looked at as often, by one for all.
+                let list = serde_json::to_string(&self.videos()).unwrap_or_default();
+                if videos.as_ref() != Some(&list) {
+                    self.send("videos", &list)?;
+                    videos = Some(list);
+                }
+            }
+            if alive.elapsed() >= ALIVE {
+                self.write(": alive\n\n")?;
+                alive = Instant::now();
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    fn streams(&self) -> streams::Streams {
+        streams::streams(self.site, self.request, self.ip)
+    }
+
+    fn videos(&self) -> streams::Files {
+        streams::videos(self.site, self.request, self.ip)
+    }
+
+    fn send(&self, event: &str, data: &str) -> Result<()> {
+        // JSON has no line breaks in it.
+        self.write(&format!("event: {event}\ndata: {data}\n\n"))
+    }
+
+    fn write(&self, text: &str) -> Result<()> {
+        self.guest.send(&mut [IoSlice::new(text.as_bytes())], limits::WRITE_STALL)
+    }
+}

@@ -1,0 +1,146 @@
+//! Figures for Prometheus, in its text format 0.0.4.
+
+use std::fmt::Write;
+
+use super::super::Site;
+use crate::limits;
+use crate::live::StreamStatus;
+
+/// The text; what cannot be learned of the process is left out.
+pub(super) fn text(site: &Site) -> String {
+    let mut out = Text(String::new());
+    let streams = site.service.registry.status();
+    out.head("gortmp_build_info", "gauge", "The version.");
+    out.line("gortmp_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    out.one("gortmp_uptime_seconds", "gauge", "How long the server runs.", site.started.elapsed().as_secs_f64());
+    out.head("gortmp_connections", "gauge", "Connected clients.");
+    for protocol in ["rtmp", "http"] {
+        let all = site.roster().all();
+        let count = all.iter().filter(|(_, who)| who.describe().protocol == protocol).count();
+        out.line("gortmp_connections", &[("protocol", protocol)], count as f64);
+    }
+    let published = streams.iter().filter(|stream| stream.is_published).count();
+    out.one("gortmp_streams", "gauge", "Live streams that are published.", published as f64);
+    let total = site.service.registry.traffic();
+    out.one("gortmp_received_bytes_total", "counter", "Bytes from publishers.", total.bytes_in as f64);
+    out.one("gortmp_sent_bytes_total", "counter", "Bytes of live streams to players.", total.bytes_out as f64);
+    let what = "Messages that players were too slow for.";
+    out.one("gortmp_dropped_messages_total", "counter", what, total.dropped as f64);
+    per_stream(&mut out, &streams);
+    process(&mut out);
+    out.0
+}
+
+type Of = fn(&StreamStatus) -> f64;
+
+const PER_STREAM: [(&str, &str, &str, Of); 8] = [
+    ("gortmp_stream_published", "gauge", "Whether somebody publishes the stream.", |s| {
+        f64::from(u8::from(s.is_published))
+    }),
+    ("gortmp_stream_viewers", "gauge", "Who plays the stream or waits for it.", |s| s.players as f64),
+    ("gortmp_stream_bits_per_second", "gauge", "What comes from its publisher.", |s| s.bits_per_second),
+    ("gortmp_stream_frames_per_second", "gauge", "Pictures from its publisher.", |s| s.pictures_per_second),
+    ("gortmp_stream_received_bytes_total", "counter", "Bytes from its publishers.", |s| s.traffic.bytes_in as f64),
+    ("gortmp_stream_sent_bytes_total", "counter", "Bytes to its players.", |s| s.traffic.bytes_out as f64),
+    ("gortmp_stream_received_messages_total", "counter", "Messages from its publishers.", |s| {
+        s.traffic.messages_in as f64
+    }),
+    ("gortmp_stream_dropped_messages_total", "counter", "Messages its players were too slow for.", |s| {
+        s.traffic.dropped as f64
+    }),
+];
+
+/// The busiest streams by name, and the others as one.
+fn per_stream(out: &mut Text, streams: &[StreamStatus]) {
+    let mut busiest: Vec<_> = streams.iter().collect();
+    busiest.sort_by_key(|stream| std::cmp::Reverse(stream.traffic.bytes_in));
+    let (named, others) = busiest.split_at(busiest.len().min(limits::METRICS_STREAMS));
+    for (name, kind, what, of) in PER_STREAM {
+        out.head(name, kind, what);
+        for stream in named {
+            out.line(name, &[("stream", &stream.name)], of(stream));
+        }
+        if !others.is_empty() {
+            out.line(name, &[("stream", "_other")], others.iter().map(|stream| of(stream)).sum());
+        }
+    }
+}
+
+/// What every process tells, under the names that all use.
+fn process(out: &mut Text) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    if let Some(kib) = field("VmRSS") {
+        out.one("process_resident_memory_bytes", "gauge", "Resident memory.", kib * 1024.0);
+    }
+    if let Some(threads) = field("Threads") {
+        out.one("process_threads", "gauge", "Threads.", threads);
+    }
+    if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
+        // Without the one that looks.
+        out.one("process_open_fds", "gauge", "Open descriptors.", files.count().saturating_sub(1) as f64);
+    }
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if let Some(most) = most {
+        out.one("process_max_fds", "gauge", "Descriptors that may be open.", most as f64);
+    }
+}
+
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, what: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {what}\n# TYPE {name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let labels: Vec<_> = labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn one(&mut self, name: &str, kind: &str, what: &str, value: f64) {
+        self.head(name, kind, what);
+        self.line(name, &[], value);
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Traffic;
+
+    #[test]
+    fn a_label_cannot_end_its_line() {
+        let mut out = Text(String::new());
+        out.line("m", &[("stream", "a\"\\\n} 1")], 2.5);
+        assert_eq!(out.0, "m{stream=\"a\\\"\\\\\\n} 1\"} 2.5\n");
+    }
+
+    #[test]
+    fn beyond_the_limit_streams_are_one() {
+        let stream = |number: usize| StreamStatus {
+            name: format!("live/{number}"),
+            is_published: true,
+            players: 1,
+            traffic: Traffic { bytes_in: number as u64, ..Traffic::default() },
+            age: None,
+            video: None,
+            audio: None,
+            pictures_per_second: 0.0,
+            bits_per_second: 0.0,
+        };
+        let streams: Vec<_> = (0..limits::METRICS_STREAMS + 2).map(stream).collect();
+        let mut out = Text(String::new());
+        per_stream(&mut out, &streams);
+        assert!(out.0.contains("gortmp_stream_viewers{stream=\"_other\"} 2\n"));
+        assert!(!out.0.contains("\"live/1\"") && out.0.contains("\"live/2\""));
+    }
+}

@@ -1,0 +1,159 @@
+//! What programs ask: streams, files and connections as JSON, and figures for Prometheus. `openapi.json` beside this
+//! file describes it.
+
+mod connections;
+mod events;
+mod metrics;
+mod streams;
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::json;
+
+pub(super) use events::News;
+pub(super) use streams::Videos;
+
+use super::{Method, Request, Response, Site};
+use crate::access::Secret;
+use crate::error::{Error, Result};
+use crate::guard::Bucket;
+use crate::limits;
+
+/// The description of all this.
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// Keeps those out who guess at the key for what not everybody may.
+#[derive(Debug)]
+pub(super) struct Admin {
+    key: Option<Secret>,
+    wrong: Mutex<Bucket>,
+}
+
+impl Admin {
+    pub fn new(key: Option<Secret>) -> Self {
+        Self { key, wrong: Mutex::new(Bucket::new(limits::WRONG_KEYS, limits::WRONG_KEYS_PER_SECOND)) }
+    }
+
+    /// Whether the request brings the key. Without a key there is nobody who has it.
+    ///
+    /// # Errors
+    /// [`Error::Http`] for a wrong key.
+    fn knows(&self, request: &Request) -> Result<bool> {
+        let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let query = request.query_value("admin_key");
+        let (Some(given), Some(key)) = (bearer.or(query.as_deref()), &self.key) else { return Ok(false) };
+        if *key == Secret::new(given) {
+            return Ok(true);
+        }
+        let status = if self.wrong.lock().take(Instant::now()) { 401 } else { 429 };
+        Err(Error::Http { status, reason: "the admin key is another".into() })
+    }
+
+    /// Whether the request may see who is connected: with the key, or from this machine if there is none.
+    fn may_look(&self, request: &Request, ip: IpAddr) -> Result<()> {
+        if self.knows(request)? || (self.key.is_none() && ip.to_canonical().is_loopback()) {
+            return Ok(());
+        }
+        Err(self.refusal())
+    }
+
+    /// Whether the request may end what goes on.
+    fn may_end(&self, request: &Request) -> Result<()> {
+        if self.knows(request)? { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    fn refusal(&self) -> Error {
+        match self.key {
+            Some(_) => {
+                Error::Http { status: 401, reason: "this needs the admin key: Authorization: Bearer KEY".into() }
+            }
+            None => Error::Http { status: 403, reason: "this needs a server started with --admin-key".into() },
+        }
+    }
+}
+
+/// Whether a path is one of these.
+pub(super) fn is_meant(path: &str) -> bool {
+    path.starts_with("/api/") || ["/metrics", "/healthz"].contains(&path)
+}
+
+/// Answers a request whose path [`is_meant`].
+pub(super) fn answer(site: &Site, request: &Request, ip: IpAddr) -> Response {
+    try_answer(site, request, ip).unwrap_or_else(|error| {
+        let (status, reason) = match &error {
+            Error::Http { status, reason } => (*status, reason.to_string()),
+            error => (503, error.to_string()),
+        };
+        let response = Response { status, ..as_json(&json!({ "error": reason })) };
+        if status == 401 { response.with("www-authenticate", "Bearer") } else { response }
+    })
+}
+
+fn try_answer(site: &Site, request: &Request, ip: IpAddr) -> Result<Response> {
+    let nothing = || Error::Http { status: 404, reason: "there is nothing here: see /api/v1/openapi.json".into() };
+    if request.method == Method::Delete {
+        site.admin.may_end(request)?;
+        let path = request.path.strip_prefix("/api/v1/").ok_or_else(nothing)?;
+        connections::end(site, path)?;
+        return Ok(Response::empty(204));
+    }
+    Ok(match request.path.as_str() {
+        "/healthz" => Response::ok("text/plain; charset=utf-8", &b"ok\n"[..]),
+        "/metrics" => {
+            if site.facts.play_restricted {
+                site.admin.may_look(request, ip)?;
+            }
+            Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics::text(site).into_bytes())
+        }
+        "/api/v1/openapi.json" => Response::ok("application/json", OPENAPI.as_bytes()),
+        "/api/v1/server" => as_json(&server(site)),
+        "/api/v1/streams" => as_json(&streams::streams(site, request, ip)),
+        "/api/v1/videos" => as_json(&streams::videos(site, request, ip)),
+        "/api/v1/connections" => {
+            site.admin.may_look(request, ip)?;
+            as_json(&json!({ "connections": connections::list(site) }))
+        }
+        "/api/v1/players" => {
+            site.admin.may_look(request, ip)?;
+            let players: Vec<_> = connections::list(site).into_iter().filter(|one| !one.plays.is_empty()).collect();
+            as_json(&json!({ "players": players }))
+        }
+        _ => return Err(nothing()),
+    }
+    .with("cache-control", "no-store"))
+}
+
+fn as_json(value: &impl Serialize) -> Response {
+    // Only maps with keys other than text can't be written, of which there are none.
+    Response::ok("application/json", serde_json::to_vec(value).unwrap_or_default())
+}
+
+fn server(site: &Site) -> serde_json::Value {
+    let (service, facts) = (&site.service, &site.facts);
+    let streams = service.registry.status();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": site.started.elapsed().as_secs_f64(),
+        "live_apps": service.live_apps,
+        "vod_app": service.vod_app,
+        "rtmp_port": facts.rtmp_port,
+        "rtmps_port": facts.rtmps_port,
+        "publish_restricted": facts.publish_restricted,
+        "play_restricted": facts.play_restricted,
+        "limits": {
+            "connections": facts.max_connections,
+            "connections_per_address": facts.max_per_ip,
+            "publishers": facts.max_publishers,
+            "message_bytes": limits::MESSAGE_BYTES,
+            "publisher_silence_seconds": service.publish_timeout.as_secs_f64(),
+        },
+        "counts": {
+            "connections": site.roster.len(),
+            "publishers": streams.iter().filter(|stream| stream.is_published).count(),
+            "players": streams.iter().map(|stream| stream.players).sum::<usize>(),
+        },
+    })
+}
