@@ -71,7 +71,7 @@ impl Connection {
         let mut head = match accepted {
             Some(headers) => self.head(Some(request), 101, headers, None),
             None => {
-                let headers = vec![("content-type", media_type), ("cache-control", "no-store".into())];
+                let headers = vec![("content-type", media_type.clone()), ("cache-control", "no-store".into())];
                 self.head(Some(request), 200, headers, None)
             }
         };
@@ -79,10 +79,12 @@ impl Connection {
             self.guest.send(&mut [std::io::IoSlice::new(&head)], limits::WRITE_STALL)?;
             return Ok(Next::End);
         }
-        if in_web_socket && !start.is_empty() {
-            head.extend(web_socket::header(start.len()));
+        match in_web_socket {
+            // There are no header fields to tell it.
+            true if start.is_empty() => head.extend(web_socket::text(&media_type)),
+            true => head.extend(web_socket::binary(start)),
+            false => head.extend(start),
         }
-        head.extend(start);
         self.guest.streams(Framing::Http { as_tags, in_web_socket }, head);
         self.guest.plays(full_name(path));
         let began = Instant::now();

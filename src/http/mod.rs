@@ -8,6 +8,7 @@ mod files;
 mod fragments;
 mod guest;
 mod live;
+mod page;
 mod range;
 mod request;
 mod response;
@@ -208,6 +209,7 @@ impl Connection {
                 let reason = "only GET and HEAD are known here";
                 self.respond(Some(request), Response::error(405, reason).with("allow", "GET, HEAD"))
             }
+            Target::Page(file) => self.respond(Some(request), page::response(file)),
             Target::Media(path, form) => self.media(request, &path, &form, reader),
             Target::Api | Target::Nothing => Err(not_found("there is nothing here")),
         }

@@ -1,12 +1,14 @@
 //! What a path means.
 
-use super::{Request, api};
+use super::{Request, api, page};
 use crate::error::{Error, Result};
 use crate::session::StreamPath;
 
 /// What is asked for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Target {
+    /// A part of the page.
+    Page(&'static page::File),
     /// A live stream or a file.
     Media(StreamPath, Form),
     /// A question of a program.
@@ -31,6 +33,9 @@ pub(super) enum Form {
 pub(super) fn of(request: &Request) -> Result<Target> {
     if api::is_meant(&request.path) {
         return Ok(Target::Api);
+    }
+    if let Some(file) = page::file(&request.path) {
+        return Ok(Target::Page(file));
     }
     let path = request.path.trim_start_matches('/');
     let (name, form) = match path.rsplit_once('.') {

@@ -36,10 +36,18 @@ pub(super) fn accept(request: &Request, cors: Option<&str>) -> Result<Option<Hea
     ]))
 }
 
-/// The header of a binary message.
-pub(super) fn header(length: usize) -> Vec<u8> {
-    let (header, used) = web_socket_header(length);
-    header[..used].to_vec()
+/// A binary message.
+pub(super) fn binary(content: &[u8]) -> Vec<u8> {
+    let (header, used) = web_socket_header(content.len());
+    [&header[..used], content].concat()
+}
+
+/// A message of text.
+pub(super) fn text(content: &str) -> Vec<u8> {
+    let mut message = binary(content.as_bytes());
+    // Opcode 1 in place of 2.
+    message[0] ^= 3;
+    message
 }
 
 /// Answers pings until the client hangs up.

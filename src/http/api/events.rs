@@ -17,6 +17,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How often the figures of streams go out that only grow.
 const FIGURES: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether there are other files.
+const FILES: Duration = Duration::from_secs(5);
+
 /// How often somebody hears that the connection is alive.
 const ALIVE: Duration = Duration::from_secs(15);
 
@@ -34,24 +37,25 @@ impl News<'_> {
     /// # Errors
     /// [`crate::Error::Io`] when it takes nothing any more.
     pub fn tell(&self) -> Result<()> {
-        let (mut names, mut videos) = (None, None);
-        let (mut told, mut alive) = (Instant::now(), Instant::now());
+        let (mut names, mut videos): (_, Option<String>) = (None, None);
+        let [mut told, mut looked, mut wrote] = [Instant::now(); 3];
         while !self.guest.is_asked_to_leave() {
-            let now_there: Vec<_> = self.site.service.registry.names();
-            let has_changed = names.as_ref() != Some(&now_there);
-            if has_changed || (told.elapsed() >= FIGURES && !now_there.is_empty()) {
-                self.send("streams", &serde_json::to_string(&self.streams()).unwrap_or_default())?;
-                (names, told, alive) = (Some(now_there), Instant::now(), Instant::now());
-                // The folder is looked at as often, by one for all.
-                let list = serde_json::to_string(&self.videos()).unwrap_or_default();
+            let now_there = self.site.service.registry.names();
+            if names.as_ref() != Some(&now_there) || (told.elapsed() >= FIGURES && !now_there.is_empty()) {
+                self.send("streams", &text(&self.streams()))?;
+                (names, told, wrote) = (Some(now_there), Instant::now(), Instant::now());
+            }
+            if videos.is_none() || looked.elapsed() >= FILES {
+                looked = Instant::now();
+                let list = text(&self.videos());
                 if videos.as_ref() != Some(&list) {
                     self.send("videos", &list)?;
-                    videos = Some(list);
+                    (videos, wrote) = (Some(list), Instant::now());
                 }
             }
-            if alive.elapsed() >= ALIVE {
+            if wrote.elapsed() >= ALIVE {
                 self.write(": alive\n\n")?;
-                alive = Instant::now();
+                wrote = Instant::now();
             }
             std::thread::sleep(LOOK);
         }
@@ -74,4 +78,9 @@ impl News<'_> {
     fn write(&self, text: &str) -> Result<()> {
         self.guest.send(&mut [IoSlice::new(text.as_bytes())], limits::WRITE_STALL)
     }
+}
+
+fn text(value: &impl serde::Serialize) -> String {
+    // Only maps with keys other than text can't be written, of which there are none.
+    serde_json::to_string(value).unwrap_or_default()
 }

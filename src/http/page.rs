@@ -1,0 +1,51 @@
+//! The page for browsers, which is part of the program.
+
+use super::Response;
+
+/// A file of the page: its path, media type and content.
+pub(super) type File = (&'static str, &'static str, &'static [u8]);
+
+const FILES: &[File] = &[
+    ("/", "text/html; charset=utf-8", include_bytes!("page/index.html")),
+    ("/page/style.css", "text/css; charset=utf-8", include_bytes!("page/style.css")),
+    ("/page/wall.js", "text/javascript; charset=utf-8", include_bytes!("page/wall.js")),
+    ("/page/player.js", "text/javascript; charset=utf-8", include_bytes!("page/player.js")),
+    ("/page/push.js", "text/javascript; charset=utf-8", include_bytes!("page/push.js")),
+    ("/page/icon.svg", "image/svg+xml", include_bytes!("page/icon.svg")),
+    // Browsers ask for this whatever the page says.
+    ("/favicon.ico", "image/svg+xml", include_bytes!("page/icon.svg")),
+];
+
+/// What the page may load: nothing from elsewhere, and no script or style that stands in the page itself.
+const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws: wss:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
+/// The file of that path.
+pub(super) fn file(path: &str) -> Option<&'static File> {
+    FILES.iter().find(|(known, ..)| *known == path)
+}
+
+/// A file as an answer.
+pub(super) fn response((_, media_type, content): &File) -> Response {
+    Response::ok(*media_type, *content)
+        .with("cache-control", "no-cache")
+        .with("content-security-policy", POLICY)
+        .with("referrer-policy", "no-referrer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_asks_for_nothing_that_is_not_here() {
+        for (path, media_type, content) in FILES.iter().filter(|(_, media_type, _)| media_type.starts_with("text/")) {
+            let text = std::str::from_utf8(content).unwrap();
+            assert!(!text.contains("http://www") && !text.contains("https://"), "{path} names another host");
+            assert!(!text.contains("innerHTML"), "{path}: names of streams could become elements");
+            for part in text.split(['"', '\'']).filter(|part| part.starts_with("/page/")) {
+                assert!(file(part).is_some(), "{path} ({media_type}) asks for {part}");
+            }
+        }
+    }
+}
