@@ -29,7 +29,7 @@
 //! | 1 | [`amf`], [`media`], [`tls`] | values on the wire; one media message, its time, what its first bytes say; the certificate |
 //! | 2 | [`rtmp`], [`flv`], [`fmp4`] | the wire formats, over `Read` and `Write`; none knows the others |
 //! | 3 | [`session`] | the protocol's state machine: a message in, actions out; no socket, thread or clock |
-//! | 4 | [`access`], [`live`], [`vod`] | who may; who gets which message when; which file a name means, and what of it is due |
+//! | 4 | [`access`], [`live`], [`vod`], then [`hls`] | who may; who gets which message when; which file a name means, and what of it is due; playlists |
 //! | 5 | [`connection`] | the only place where a socket meets the layers below |
 //! | 6 | [`http`] | the same for browsers: the page, streams and files over HTTP, the API |
 //! | 7 | [`config`], then [`server`] | checked settings; accept loop, deadlines, shutdown |
@@ -82,6 +82,7 @@ pub mod error;
 pub mod flv;
 pub mod fmp4;
 pub mod guard;
+pub mod hls;
 pub mod http;
 pub mod limits;
 pub mod live;

@@ -306,3 +306,18 @@ pub const WRONG_KEYS: u32 = 10;
 
 /// The same in each second after that.
 pub const WRONG_KEYS_PER_SECOND: u32 = 1;
+
+/// Bytes of the last segments of one stream that are kept for HLS: 12 s at 20 Mbit/s.
+pub const HLS_WINDOW_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long a client of HLS waits for a playlist or part that is coming.
+pub const HLS_WAIT: Duration = Duration::from_secs(6);
+
+/// How long segments are still made when nobody asks for them any more.
+pub const HLS_KEPT: Duration = Duration::from_secs(30);
+
+/// Segments of a recording in one playlist: 33 hours of 6 s each.
+pub const HLS_SEGMENTS: usize = 20_000;
+
+/// Frames of sound and picture in a segment of a recording: a minute of the fastest.
+pub const HLS_SEGMENT_PIECES: usize = 10_000;

@@ -12,6 +12,7 @@ const LEVELS: &[&[&str]] = &[
     &["rtmp", "flv", "fmp4"],
     &["session"],
     &["access", "live", "vod"],
+    &["hls"],
     &["connection"],
     &["http"],
     &["config"],

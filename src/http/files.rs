@@ -101,7 +101,7 @@ impl Connection {
         Ok(Next::End)
     }
 
-    fn open(&self, path: &StreamPath) -> Result<Video> {
+    pub(super) fn open(&self, path: &StreamPath) -> Result<Video> {
         self.site.service.library.open(&path.name).map_err(|error| match error {
             Error::Refused { description, .. } => not_found(description),
             error @ (Error::Flv { .. } | Error::Limit { .. }) => not_found(error.to_string()),

@@ -8,8 +8,9 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::connection::{HTTP_STREAM_ID, Service};
 use crate::fmp4::{Muxer, Piece};
+use crate::hls::Window;
 use crate::limits;
-use crate::live::{Backlog, LiveMessage, Publication, Sink, StartAt, Stream, Subscription, Wanted};
+use crate::live::{Backlog, Lane, LiveMessage, Publication, Sink, StartAt, Stream, Subscription, Wanted};
 
 /// The streams that are wanted as fragments.
 #[derive(Debug, Default)]
@@ -52,6 +53,14 @@ pub(super) struct Fragmented {
     subscription: Mutex<Option<Subscription>>,
     state: Mutex<State>,
     changed: Condvar,
+    hls: Mutex<Option<Hls>>,
+}
+
+/// Its last segments, which are made while somebody asks for them.
+struct Hls {
+    window: Arc<Window>,
+    asked: Instant,
+    _subscription: Subscription,
 }
 
 struct Work {
@@ -86,6 +95,7 @@ impl Fragmented {
             subscription: Mutex::new(None),
             state: Mutex::new(state),
             changed: Condvar::new(),
+            hls: Mutex::new(None),
         });
         let (lane, wanted) = (service.lanes.pick(), Wanted::default());
         let subscription = stream.subscribe(fragmented.clone(), HTTP_STREAM_ID, &lane, StartAt::LastKeyFrame, wanted);
@@ -96,6 +106,19 @@ impl Fragmented {
     /// The stream of its fragments.
     pub fn output(&self) -> &Arc<Stream> {
         &self.output
+    }
+
+    /// Its last segments.
+    pub fn window(&self, lane: &Lane) -> Arc<Window> {
+        let mut hls = self.hls.lock();
+        let start = || {
+            let (window, start_at) = (Arc::new(Window::new()), StartAt::LastKeyFrame);
+            let subscription = self.output.subscribe(window.clone(), HTTP_STREAM_ID, lane, start_at, Wanted::default());
+            Hls { window, asked: Instant::now(), _subscription: subscription }
+        };
+        let hls = hls.get_or_insert_with(start);
+        hls.asked = Instant::now();
+        hls.window.clone()
     }
 
     /// Waits for the initialisation segment and tells the codecs in it; `None` when the stream ends, or there is neither
@@ -122,6 +145,10 @@ impl Fragmented {
     }
 
     fn is_wanted(&self, now: Instant) -> bool {
+        let is_stale = |hls: &mut Hls| now.saturating_duration_since(hls.asked) >= limits::HLS_KEPT;
+        // To leave a stream takes a moment, so not under the lock.
+        let stale = self.hls.lock().take_if(is_stale);
+        drop(stale);
         let state = self.state.lock();
         let is_asked_for = now.saturating_duration_since(state.asked) < limits::FRAGMENTS_KEPT;
         !state.is_over && (is_asked_for || self.output.players() > 0)
@@ -130,8 +157,8 @@ impl Fragmented {
     fn stop(&self) {
         self.over();
         // By itself, since to leave a stream is to wait for its lane.
-        let subscription = self.subscription.lock().take();
-        drop(subscription);
+        let (subscription, hls) = (self.subscription.lock().take(), self.hls.lock().take());
+        drop((subscription, hls));
     }
 
     fn over(&self) {

@@ -7,6 +7,7 @@ mod api;
 mod files;
 mod fragments;
 mod guest;
+mod hls_files;
 mod live;
 mod page;
 mod range;
@@ -247,6 +248,8 @@ impl Connection {
             (Form::Flv, false) => self.file_flv(request, path),
             (Form::Mp4, true) => self.live_mp4(request, path, reader),
             (Form::Mp4, false) => self.file_mp4(request, path),
+            (Form::Hls(name), true) => self.live_hls(request, path, *name),
+            (Form::Hls(name), false) => self.file_hls(request, path, *name),
         }
     }
 

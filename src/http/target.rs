@@ -2,6 +2,7 @@
 
 use super::{Request, api, page};
 use crate::error::{Error, Result};
+use crate::hls;
 use crate::session::StreamPath;
 
 /// What is asked for.
@@ -24,6 +25,8 @@ pub(super) enum Form {
     Flv,
     /// As fragmented MP4.
     Mp4,
+    /// As that file of HLS.
+    Hls(hls::Name),
 }
 
 /// Reads a request's path.
@@ -38,12 +41,21 @@ pub(super) fn of(request: &Request) -> Result<Target> {
         return Ok(Target::Page(file));
     }
     let path = request.path.trim_start_matches('/');
-    let (name, form) = match path.rsplit_once('.') {
-        Some((name, "flv")) => (name, Form::Flv),
-        Some((name, "mp4")) => (name, Form::Mp4),
+    let (name, form) = match (hls_file(path), path.rsplit_once('.')) {
+        (Some(found), _) => found,
+        (None, Some((name, "flv"))) => (name, Form::Flv),
+        (None, Some((name, "mp4"))) => (name, Form::Mp4),
         _ => return Ok(Target::Nothing),
     };
     let path = StreamPath::new("", &format!("{name}?{}", request.query()))
         .map_err(|error| Error::Http { status: 400, reason: error.to_string().into() })?;
     Ok(if path.name.is_empty() { Target::Nothing } else { Target::Media(path, form) })
+}
+
+/// A stream or recording, and which of its files.
+fn hls_file(path: &str) -> Option<(&str, Form)> {
+    let (name, file) = path.rsplit_once('/')?;
+    // The first part is the application.
+    let form = Form::Hls(hls::Name::parse(file)?);
+    name.contains('/').then_some((name, form))
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::Video;
 use super::source::{Source, Step};
 use crate::Result;
+use crate::flv::KeyFrame;
 use crate::fmp4::{Muxer, Piece};
 use crate::media::PacketKind;
 
@@ -25,12 +26,7 @@ impl Fragments {
     pub fn new(video: Video, start_ms: u32) -> Result<Self> {
         let duration_ms = video.duration().map(|seconds| (seconds * 1000.0) as u64);
         let mut source = Source::new(video);
-        let mut scanner = source.scanner()?;
-        let place = loop {
-            if let Some(place) = source.find_step(&mut scanner, start_ms)? {
-                break place;
-            }
-        };
+        let place = find(&source, start_ms)?;
         let (mut muxer, mut made) = (Muxer::of_file(duration_ms), Vec::new());
         if let Some(metadata) = source.video().metadata() {
             muxer.push(metadata, &mut made);
@@ -56,6 +52,50 @@ impl Fragments {
             }
         }
         Ok(None)
+    }
+}
+
+impl Fragments {
+    /// What lies before the key frame at that time, the initialisation segment left out.
+    pub fn up_to(self, end_ms: u64) -> impl Iterator<Item = Piece> {
+        let fragments = self.filter(|piece| matches!(piece, Piece::Fragment(_)));
+        fragments.take_while(move |piece| match piece {
+            Piece::Fragment(one) => !one.is_key_frame || one.time_ms < end_ms,
+            Piece::Init(_) => true,
+        })
+    }
+}
+
+/// The times, in milliseconds, of key frames about so far apart as `every_ms`, `most` at the most, and of the end.
+///
+/// # Errors
+/// As [`Fragments::new`].
+pub fn segment_times(video: Video, every_ms: u64, most: usize) -> Result<Vec<u64>> {
+    let end = video.duration().map_or(0, |seconds| (seconds * 1000.0) as u64);
+    let source = Source::new(video);
+    let first = source.first_frame().time_ms;
+    let (mut times, mut last, mut ahead) = (vec![u64::from(first)], first, every_ms);
+    while u64::from(last) + ahead < end && times.len() < most {
+        let Ok(target) = u32::try_from(u64::from(last) + ahead) else { break };
+        let found = find(&source, target)?.time_ms;
+        if found > last {
+            times.push(found.into());
+            (last, ahead) = (found, every_ms);
+        } else {
+            // One group of pictures is longer than that.
+            ahead += every_ms;
+        }
+    }
+    times.push(end.max(u64::from(last) + 1));
+    Ok(times)
+}
+
+fn find(source: &Source, target_ms: u32) -> Result<KeyFrame> {
+    let mut scanner = source.scanner()?;
+    loop {
+        if let Some(place) = source.find_step(&mut scanner, target_ms)? {
+            return Ok(place);
+        }
     }
 }
 

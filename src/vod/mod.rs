@@ -13,7 +13,7 @@ mod video;
 
 pub use control::{Control, Finished, Notice, Output, PlayRequest};
 pub use file_cursor::FileCursor;
-pub use fragments::Fragments;
+pub use fragments::{Fragments, segment_times};
 pub use library::{Library, ListedVideo};
 pub use pacing::Pacing;
 pub use player::play;

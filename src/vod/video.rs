@@ -44,6 +44,15 @@ impl Video {
         FileCursor::new(self.file.clone())
     }
 
+    /// How large the file is now.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn bytes(&self) -> Result<u64> {
+        let status = self.file.metadata().map_err(|error| Error::io("looking at a video file", error))?;
+        Ok(status.len())
+    }
+
     /// The file's path below the library's folder.
     pub fn name(&self) -> &str {
         &self.name

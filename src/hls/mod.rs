@@ -1,0 +1,11 @@
+//! HTTP Live Streaming (RFC 8216 and its second edition, with parts for low latency): playlists of the fragments that
+//! browsers get, for telephones and televisions.
+
+mod name;
+mod playlist;
+mod segment;
+pub mod vod;
+mod window;
+
+pub use name::Name;
+pub use window::{NotThere, Window};

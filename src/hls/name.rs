@@ -1,0 +1,69 @@
+//! What the files of a stream are called.
+
+/// A file of a stream, or of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// `index.m3u8`: the one to begin with.
+    Index,
+    /// `media.m3u8`: the segments.
+    Media,
+    /// `init-N.mp4`: what segments need before them.
+    Init(u64),
+    /// `seg-N.m4s`.
+    Segment(u64),
+    /// `seg-START-END.m4s`, of a recording, in milliseconds.
+    Span(u64, u64),
+    /// `part-N-M.m4s`: part M of segment N.
+    Part(u64, u64),
+}
+
+impl Name {
+    /// Reads a file's name; `None` for others.
+    pub fn parse(name: &str) -> Option<Self> {
+        let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let pair = |text: &str| {
+            let (one, other) = text.split_once('-')?;
+            Some((number(one)?, number(other)?))
+        };
+        match name {
+            "index.m3u8" => Some(Self::Index),
+            "media.m3u8" => Some(Self::Media),
+            _ => {
+                if let Some(rest) = name.strip_prefix("init-") {
+                    return number(rest.strip_suffix(".mp4")?).map(Self::Init);
+                }
+                let name = name.strip_suffix(".m4s")?;
+                if let Some(rest) = name.strip_prefix("part-") {
+                    return pair(rest).map(|(segment, part)| Self::Part(segment, part));
+                }
+                let rest = name.strip_prefix("seg-")?;
+                number(rest).map(Self::Segment).or_else(|| pair(rest).map(|(start, end)| Self::Span(start, end)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_what_is_none() {
+        for (name, expected) in [
+            ("index.m3u8", Some(Name::Index)),
+            ("media.m3u8", Some(Name::Media)),
+            ("init-0.mp4", Some(Name::Init(0))),
+            ("seg-12.m4s", Some(Name::Segment(12))),
+            ("seg-6000-12000.m4s", Some(Name::Span(6000, 12_000))),
+            ("part-3-1.m4s", Some(Name::Part(3, 1))),
+            ("part-3.m4s", None),
+            ("seg-+1.m4s", None),
+            ("seg-.m4s", None),
+            ("seg-99999999999999999999.m4s", None),
+            ("init-0.m4s", None),
+            ("cam.mp4", None),
+        ] {
+            assert_eq!(Name::parse(name), expected, "{name}");
+        }
+    }
+}

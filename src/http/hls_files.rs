@@ -1,0 +1,118 @@
+//! Playlists and segments of live streams and recordings.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Connection, Method, Next, Request, Response, not_found};
+use crate::error::{Error, Result};
+use crate::fmp4::Piece;
+use crate::hls::{Name, NotThere, vod};
+use crate::limits;
+use crate::session::StreamPath;
+use crate::vod::{Fragments, segment_times};
+
+const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+
+/// How often who waits looks whether the server stops.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Connection {
+    /// A file of a live stream.
+    pub(super) fn live_hls(&self, request: &Request, path: &StreamPath, name: Name) -> Result<Next> {
+        let window = self.fragments(path)?.window(self.guest.lane());
+        let query = passed_on(request);
+        let number = |key| request.query_value(key).map(|text| text.parse::<u64>()).transpose();
+        let pieces = match name {
+            Name::Index => {
+                let text = self.waiting(|until| window.index(&query, until))?;
+                return self.playlist(request, text);
+            }
+            Name::Media => {
+                let bad = |_| Error::Http { status: 400, reason: "_HLS_msn and _HLS_part are numbers".into() };
+                let (segment, part) = (number("_HLS_msn").map_err(bad)?, number("_HLS_part").map_err(bad)?);
+                // Clients that know no parts need one whole segment to begin with.
+                let at_least = segment.map_or((0, None), |segment| (segment, part));
+                let text = self.waiting(|until| window.media(Some(at_least), &query, until));
+                let text = match text {
+                    Err(_) if segment.is_none() => self.waiting(|until| window.media(None, &query, until))?,
+                    text => text?,
+                };
+                return self.playlist(request, text);
+            }
+            Name::Init(number) => window.init(number).map(|init| vec![init]),
+            Name::Segment(number) => window.segment(number),
+            Name::Part(number, part) => Some(self.waiting(|until| window.part(number, part, until))?),
+            Name::Span(..) => None,
+        };
+        self.pieces(request, &pieces.ok_or_else(|| not_found("this segment is no more, or not yet"))?)
+    }
+
+    /// A file of a recording.
+    pub(super) fn file_hls(&self, request: &Request, path: &StreamPath, name: Name) -> Result<Next> {
+        let nothing = || not_found("the file has nothing that MP4 could carry");
+        match name {
+            Name::Index => {
+                let video = self.open(path)?;
+                let (bytes, seconds) = (video.bytes()?, video.duration().unwrap_or(0.0).max(1.0));
+                let Some(Piece::Init(init)) = Fragments::new(video, 0)?.next() else { return Err(nothing()) };
+                let rate = (bytes as f64 * 8.0 / seconds) as u64;
+                self.playlist(request, vod::index(&init.codecs, init.size, rate, &passed_on(request)))
+            }
+            Name::Media => {
+                let times = segment_times(self.open(path)?, vod::SEGMENT_MS, limits::HLS_SEGMENTS)?;
+                self.playlist(request, vod::media(&times, &passed_on(request)))
+            }
+            Name::Init(0) => match Fragments::new(self.open(path)?, 0)?.next() {
+                Some(init @ Piece::Init(_)) => self.pieces(request, &[Arc::new(init)]),
+                _ => Err(nothing()),
+            },
+            Name::Span(start, end) => {
+                let start = u32::try_from(start).map_err(|_| not_found("the file is not that long"))?;
+                let pieces = Fragments::new(self.open(path)?, start)?.up_to(end);
+                let pieces: Vec<_> = pieces.take(limits::HLS_SEGMENT_PIECES).map(Arc::new).collect();
+                self.pieces(request, &pieces)
+            }
+            Name::Init(_) | Name::Segment(_) | Name::Part(..) => Err(not_found("there is no such segment")),
+        }
+    }
+
+    /// Waits for something of a live stream, though not when the server stops.
+    fn waiting<T>(&self, ask: impl Fn(Instant) -> Result<T, NotThere>) -> Result<T> {
+        let until = Instant::now() + limits::HLS_WAIT;
+        loop {
+            let result = ask(until.min(Instant::now() + LOOK));
+            let goes_on = Instant::now() < until && !self.guest.is_asked_to_leave();
+            let (status, reason) = match result {
+                Ok(found) => return Ok(found),
+                Err(NotThere::Late) if goes_on => continue,
+                Err(NotThere::Late) => (503, "the stream has not come so far: ask again"),
+                Err(NotThere::TooEarly) => (400, "the stream is not near that segment yet"),
+                Err(NotThere::Gone) => (404, "this part is no more"),
+            };
+            return Err(Error::Http { status, reason: reason.into() });
+        }
+    }
+
+    fn playlist(&self, request: &Request, text: String) -> Result<Next> {
+        self.respond(Some(request), Response::ok(PLAYLIST, text.into_bytes()).with("cache-control", "no-cache"))
+    }
+
+    /// Sends pieces as they lie in memory.
+    fn pieces(&self, request: &Request, pieces: &[Arc<Piece>]) -> Result<Next> {
+        let length = pieces.iter().map(|piece| piece.bytes().len() as u64).sum();
+        let headers = vec![("content-type", "video/mp4".into()), ("cache-control", "max-age=60".into())];
+        let head = self.head(Some(request), 200, headers, Some(length));
+        let body = if request.method == Method::Head { &[] } else { pieces };
+        let mut all: Vec<_> = [IoSlice::new(&head)].into_iter().collect();
+        all.extend(body.iter().map(|piece| IoSlice::new(piece.bytes())));
+        self.guest.send(&mut all, limits::WRITE_STALL)?;
+        Ok(Next::Request)
+    }
+}
+
+/// What of a query goes along to the files that a playlist names: all but what is meant for the playlist itself.
+fn passed_on(request: &Request) -> String {
+    let pairs = request.query().split('&').filter(|pair| !pair.starts_with("_HLS_"));
+    pairs.collect::<Vec<_>>().join("&")
+}
