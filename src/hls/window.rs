@@ -25,7 +25,7 @@ const SEGMENT_LEAST_MS: u64 = 1_000;
 /// The longest, for streams with few key frames.
 const SEGMENT_MOST_MS: u64 = 10_000;
 
-/// Complete segments that are kept.
+/// Segments that are kept, the one that grows among them.
 const SEGMENTS: usize = 8;
 
 /// Why something can't be had.

@@ -37,7 +37,7 @@ pub fn ffmpeg() -> Command {
     quiet(tool("ffmpeg", "ffmpeg"))
 }
 
-fn recent_ffmpeg() -> Command {
+pub fn recent_ffmpeg() -> Command {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/ffmpeg-recent");
     assert!(path.exists(), "{} is missing: run scripts/install-test-tools.sh", path.display());
     quiet(Command::new(path))

@@ -1,0 +1,169 @@
+//! The page in a real browser, and HLS in hls.js: what people see.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/faults.rs"]
+mod faults;
+#[path = "support/media.rs"]
+mod media;
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use faults::push_without_end;
+use support::{Running, Server, tool};
+use tempfile::TempDir;
+
+/// The oldest that pictures may be when they are shown, in milliseconds: in the page, and with hls.js.
+const IN_PAGE_MS: &str = "400";
+const WITH_HLS_MS: &str = "1000";
+
+/// One browser at a time: several want more than two cores, and it is latencies that are measured here.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+struct Site {
+    server: Server,
+    dir: TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Site {
+    fn start() -> Self {
+        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let dir = TempDir::new().unwrap();
+        std::fs::copy(media::sample("h264-aac"), dir.path().join("film.flv")).unwrap();
+        Self { server: Server::with_http(dir.path(), &[]), dir, _alone: alone }
+    }
+
+    fn camera(&self, name: &str) -> Running {
+        let sample = media::sample("h264-aac");
+        let url = self.server.url(&format!("live/{}", name.replace(' ', "%20")));
+        let command = push_without_end(media::ffmpeg(), &sample, &url);
+        let running = Running::start(command, self.dir.path().join("camera.log"));
+        self.server.wait_for_log(&format!("publishes live/{name}"));
+        running
+    }
+
+    fn base(&self) -> String {
+        format!("http://{}", self.server.http.unwrap())
+    }
+
+    fn script(&self, name: &str, arguments: &[&str]) -> Command {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+        assert!(dir.join("node_modules").exists(), "its packages are missing: run scripts/install-test-tools.sh");
+        tool("chromium", "chromium");
+        let mut command = tool("node", "nodejs");
+        command.current_dir(&dir).arg(format!("{name}.mjs")).arg(self.base()).args(arguments);
+        command
+    }
+
+    /// Runs a script to its end and says what it printed.
+    fn run(&self, name: &str, arguments: &[&str]) {
+        let output = self.script(name, arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {text}");
+        println!("{text}");
+    }
+}
+
+#[test]
+fn the_wall_shows_what_there_is_to_all() {
+    let site = Site::start();
+    let _cameras = [site.camera("cam"), site.camera("<img src=x onerror=alert(1)>")];
+    site.run("wall", &[]);
+}
+
+#[test]
+fn a_camera_that_returns_is_seen_again_without_reload() {
+    let site = Site::start();
+    let mut camera = site.camera("cam");
+    let mut script = Script::start(site.script("returns", &[]));
+    script.waits_for("playing");
+    camera.kill();
+    script.go_on();
+    script.waits_for("waiting");
+    let _cameras = [site.camera("cam"), site.camera("new")];
+    script.ends_well();
+}
+
+#[test]
+fn pictures_are_shown_soon_after_they_were_made() {
+    let site = Site::start();
+    site.run("latency", &[&site.server.url("live/clock"), IN_PAGE_MS]);
+}
+
+#[test]
+fn hls_js_plays_close_to_the_edge() {
+    let site = Site::start();
+    site.run("hls", &[&site.server.url("live/clock"), WITH_HLS_MS]);
+}
+
+#[test]
+fn a_recording_is_played_and_sought_in() {
+    let site = Site::start();
+    let mut make = media::ffmpeg();
+    make.args(
+        "-f lavfi -i testsrc=size=320x240:rate=25 -f lavfi -i sine -t 60 -c:v libx264 -preset ultrafast".split(' '),
+    );
+    make.args("-pix_fmt yuv420p -g 50 -bf 2 -c:a aac -f flv".split(' ')).arg(site.dir.path().join("minute.flv"));
+    assert!(make.status().unwrap().success());
+    site.run("recording", &["minute"]);
+}
+
+#[test]
+fn every_script_is_run_by_a_test() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    let this = include_str!("browser.rs");
+    let scripts = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let scripts: Vec<PathBuf> =
+        scripts.filter(|path| path.extension().is_some_and(|extension| extension == "mjs")).collect();
+    assert!(scripts.len() > 5);
+    for script in scripts {
+        let name = script.file_stem().unwrap().to_str().unwrap().to_owned();
+        let is_known = ["common", "screenshots"].contains(&&name[..]) || this.contains(&format!("\"{name}\""));
+        assert!(is_known, "{name}.mjs");
+    }
+}
+
+/// A script that one talks with.
+struct Script {
+    process: Child,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+impl Script {
+    fn start(mut command: Command) -> Self {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap());
+        Self { process, lines }
+    }
+
+    fn waits_for(&mut self, word: &str) {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), word);
+    }
+
+    fn go_on(&mut self) {
+        self.process.stdin.as_mut().unwrap().write_all(b"go on\n").unwrap();
+    }
+
+    fn ends_well(mut self) {
+        let until = std::time::Instant::now() + Duration::from_secs(120);
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(std::time::Instant::now() < until, "the script goes on for ever");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert!(self.process.wait().unwrap().success());
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

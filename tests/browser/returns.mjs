@@ -1,0 +1,22 @@
+// A camera that goes and comes back: BASE. Says `playing`, waits for a line on standard input, which is sent when the
+// camera is gone, says `waiting`, and waits for the camera to play again. A new camera, `live/new`, comes with it.
+
+import { createInterface } from "node:readline";
+import { check, openPage, plays, run, until } from "./common.mjs";
+
+run(async (base) => {
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const { browser, page, problems } = await openPage(base, "/#live/cam");
+  await plays(page, "#large-video");
+  console.log("playing");
+  await lines.next();
+  await until("it to wait for the camera", () => page.isVisible("#large-note:has-text(\"Waiting for the camera\")"), 40);
+  console.log("waiting");
+  await plays(page, "#large-video", 40);
+  await page.keyboard.press("Escape");
+  const fresh = 'li:has(.name:text-is("live/new")) video';
+  await page.waitForSelector(fresh);
+  await plays(page, fresh);
+  check(problems.filter((problem) => !problem.includes("WebSocket")).length === 0, problems.join("\n"));
+  await browser.close();
+});
