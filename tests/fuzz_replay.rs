@@ -111,4 +111,4 @@ macro_rules! replays {
     };
 }
 
-replays!(handshake chunk_reader amf0 amf3 commands flv_reader keyframe_index session names vod_player live http);
+replays!(handshake chunk_reader amf0 amf3 commands flv_reader keyframe_index session names vod_player live fmp4 http);

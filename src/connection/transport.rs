@@ -198,6 +198,12 @@ impl Transport {
         Ok(())
     }
 
+    /// Whether the peer has said that it sends nothing more.
+    pub fn has_hung_up(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&self.socket, PollFlags::RDHUP)], Some(&now)).is_ok_and(|count| count > 0)
+    }
+
     /// Ends this side: the peer reads what is on its way and then the end.
     pub fn finish(&self) {
         if let Some(tls) = &self.tls {

@@ -35,6 +35,13 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// From here on time is counted in other units: so many a second in place of so many.
+    pub fn recount(&mut self, from: u32, to: u32) {
+        let counted = |time: u64| (u128::from(time) * u128::from(to)).div_ceil(u128::from(from.max(1)));
+        let counted = |time| u64::try_from(counted(time)).unwrap_or(u64::MAX / 2);
+        self.last = self.last.map(|(last, next)| (counted(last), counted(next)));
+    }
+
     /// A frame of sound with that timestamp and so many samples: when it begins.
     pub fn sound(&mut self, time_ms: u64, rate: u32, samples: u32) -> u64 {
         let rate = u64::from(rate);
@@ -44,7 +51,7 @@ impl Pace {
             Some((_, next)) => stamped.max(next),
             None => stamped,
         };
-        self.last = Some((begins, begins + u64::from(samples)));
+        self.last = Some((begins, begins.saturating_add(samples.into())));
         begins
     }
 

@@ -74,8 +74,10 @@ impl Muxer {
             }
             PacketKind::Audio => {
                 let track = Track::of_audio(packet);
-                if track.is_some() && track != self.audio {
-                    (self.audio, self.has_new_tracks) = (track, true);
+                if let Some(track) = track.filter(|track| Some(track) != self.audio.as_ref()) {
+                    let before = self.audio.as_ref().map_or(track.timescale, |track| track.timescale);
+                    self.audio_pace.recount(before, track.timescale);
+                    (self.audio, self.has_new_tracks) = (Some(track), true);
                 }
                 if packet.audio_header().is_some_and(|header| header.content == Content::Frame && header.track == 0) {
                     self.frame(packet, out);
@@ -171,7 +173,7 @@ impl Muxer {
         Some(Piece::Fragment(Fragment {
             kind: sample.kind,
             time_ms: to_ms(sample.begins),
-            duration_ms: to_ms(sample.duration.into()) as u32,
+            duration_ms: (to_ms(sample.duration.into()) as u32).max(1),
             is_key_frame: sample.is_sync && (sample.kind == PacketKind::Video || self.video.is_none()),
             bytes,
         }))

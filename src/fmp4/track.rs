@@ -218,7 +218,11 @@ fn mp4a(object_type: u8, config: Option<&[u8]>, channels: u8, rate: u32, frame_s
     };
     let entry = Mp4aBox { audio: audio(channels, rate), esds_box: EsdsBox { es }, unknown_boxes: Vec::new() };
     let entry = SampleEntry::Mp4a(entry);
-    let codec = codec_string::from_sample_entry(&entry).ok()?;
+    let codec = match config {
+        Some(_) => codec_string::from_sample_entry(&entry).ok()?,
+        // Browsers know it in capital letters.
+        None => format!("mp4a.{object_type:02X}"),
+    };
     Some(Track { entry, codec, timescale: rate, width: 0, height: 0, channels, frame_samples })
 }
 

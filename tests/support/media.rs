@@ -26,11 +26,13 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("video-only", "-c:v libx264 -bf 0", "-an"),
     ("sorenson-mp3", "-c:v flv1", "-c:a libmp3lame"),
     ("hevc-aac", "-c:v libx265 -x265-params log-level=error:bframes=2:keyint=20:scenecut=0", "-c:a aac"),
+    ("av1-opus", "-c:v libaom-av1 -cpu-used 8 -usage realtime", "-c:a libopus -ar 48000"),
+    ("vp9-opus", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8", "-c:a libopus -ar 48000 -frame_duration 60"),
 ];
 
-/// ffmpeg from the system, or for HEVC the recent one, which knows Enhanced RTMP.
+/// ffmpeg from the system, or for newer codecs the recent one, which knows Enhanced RTMP.
 pub fn ffmpeg_for(sample: &str) -> Command {
-    if sample.starts_with("hevc") { recent_ffmpeg() } else { ffmpeg() }
+    if ["hevc", "av1", "vp9"].iter().any(|codec| sample.starts_with(codec)) { recent_ffmpeg() } else { ffmpeg() }
 }
 
 pub fn ffmpeg() -> Command {
@@ -62,7 +64,8 @@ pub fn sample(name: &str) -> PathBuf {
     command.args("-f lavfi -i testsrc2=size=320x240:rate=20 -f lavfi -i sine=sample_rate=44100".split(' '));
     command
         .args(video.split(' '))
-        .args("-preset veryfast -g 20 -pix_fmt yuv420p".split(' ').filter(|_| *video != "-vn"));
+        .args("-g 20 -pix_fmt yuv420p".split(' ').filter(|_| *video != "-vn"))
+        .args("-preset veryfast".split(' ').filter(|_| video.contains("libx26")));
     command.args(audio.split(' ')).args(["-t", SECONDS, "-flags", "+bitexact", "-fflags", "+bitexact"]).arg(&new);
     let output = command.output().expect("ffmpeg runs");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

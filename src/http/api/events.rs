@@ -39,7 +39,7 @@ impl News<'_> {
     pub fn tell(&self) -> Result<()> {
         let (mut names, mut videos): (_, Option<String>) = (None, None);
         let [mut told, mut looked, mut wrote] = [Instant::now(); 3];
-        while !self.guest.is_asked_to_leave() {
+        while !self.guest.is_asked_to_leave() && !self.guest.transport().has_hung_up() {
             let now_there = self.site.service.registry.names();
             if names.as_ref() != Some(&now_there) || (told.elapsed() >= FIGURES && !now_there.is_empty()) {
                 self.send("streams", &text(&self.streams()))?;

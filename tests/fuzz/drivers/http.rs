@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gortmp::config::HttpConfig;
 use gortmp::media::{Packet, PacketKind, Timestamp};
@@ -18,15 +18,13 @@ pub fn http(input: &[u8]) {
     let mut socket = TcpStream::connect(server()).expect("a connection");
     // A fuzzer uses up all ports if each stays taken for a minute.
     rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).expect("an option");
-    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
     let mut reading = socket.try_clone().expect("the same socket");
     let reader = std::thread::spawn(move || {
         let mut answer = vec![0; 4096];
-        // Live streams go on: what comes of them does not matter here.
-        let mut left = 64;
-        while left > 0 && reading.read(&mut answer).is_ok_and(|count| count > 0) {
-            left -= 1;
-        }
+        // Live streams go on, and playlists wait: what comes of them does not matter here.
+        let until = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < until && reading.read(&mut answer).is_ok_and(|count| count > 0) {}
         let _ = reading.shutdown(Shutdown::Both);
     });
     // It may hang up before it has heard all.

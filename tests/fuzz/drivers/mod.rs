@@ -4,6 +4,7 @@
 mod access;
 mod files;
 mod flv_file;
+mod fmp4;
 mod handshake;
 mod http;
 mod input;
@@ -16,6 +17,7 @@ mod wire;
 
 pub use access::names;
 pub use files::{flv_reader, keyframe_index};
+pub use fmp4::fmp4;
 pub use handshake::handshake;
 pub use http::http;
 pub use live::live;
@@ -39,6 +41,7 @@ pub const ALL: &[(&str, Driver)] = &[
     ("names", names),
     ("vod_player", vod_player),
     ("live", live),
+    ("fmp4", fmp4),
     ("http", http),
 ];
 
