@@ -4,7 +4,8 @@ set -eu
 
 packages="ffmpeg rtmpdump gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav vlc-bin vlc-plugin-base
-libnginx-mod-rtmp shellcheck python3-venv util-linux mount e2fsprogs iproute2 nftables libfaketime openssl"
+libnginx-mod-rtmp shellcheck python3-venv util-linux mount e2fsprogs iproute2 nftables libfaketime openssl
+chromium"
 
 if [ $# -gt 0 ]; then
     case $1 in
@@ -22,7 +23,8 @@ nginx with its RTMP module (whose service is neither started nor enabled), and
 what they break networks, disks and clocks with. Needs
 root or sudo unless all are there already. Also puts a recent ffmpeg, which
 knows Enhanced RTMP, at target/tools/ffmpeg-recent, from the Python package
-imageio-ffmpeg, and cargo-deny, which looks at the dependencies, from crates.io.
+imageio-ffmpeg, cargo-deny, which looks at the dependencies, from crates.io, and
+into tests/browser what drives Chromium, from npm.
 What is there already is left as it is.
 
   -h, --help         print this
@@ -66,5 +68,15 @@ fi
 if ! command -v cargo-deny >/dev/null; then
     echo "== installing cargo-deny, which takes some minutes"
     cargo install --quiet --locked cargo-deny
+fi
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    echo "== installing Node.js"
+    as_root apt-get update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm
+fi
+if [ ! -e tests/browser/node_modules/playwright-core ] ||
+    [ tests/browser/package-lock.json -nt tests/browser/node_modules/.package-lock.json ]; then
+    echo "== installing what drives the browser"
+    npm ci --prefix tests/browser --no-audit --no-fund
 fi
 echo "== test tools are there"

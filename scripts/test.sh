@@ -47,8 +47,6 @@ step cargo doc --no-deps --locked
 step cargo test --locked
 # Two streams of 1 Mbit/s to 20 players each, every byte compared, and each micro-benchmark once.
 step cargo bench --locked --bench relay -- try gortmp 2 20 1000 2
-# Attacks of all kinds for 18 s, through which good clients get every message.
-step cargo bench --locked --bench relay -- hostile 0.3
 # Twenty seconds of good clients amid attacks of all kinds: nothing may be lost, nothing may stay.
 step cargo bench --locked --bench relay -- hostile 0.3
 step cargo bench --locked --bench micro -- --test
