@@ -74,8 +74,7 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm
 fi
-if [ ! -e tests/browser/node_modules/playwright-core ] ||
-    [ tests/browser/package-lock.json -nt tests/browser/node_modules/.package-lock.json ]; then
+if ! npm ls --prefix tests/browser >/dev/null 2>&1; then
     echo "== installing what drives the browser"
     npm ci --prefix tests/browser --no-audit --no-fund
 fi
