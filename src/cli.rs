@@ -82,7 +82,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Wish::Serve(config, level)) => {
             start_logging(level);
             guard::log_panics();
-            match serve(*config) {
+            let result = serve(*config);
+            logging::flush();
+            match result {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     let _ = writeln!(io::stderr(), "gortmp: {error}");

@@ -206,8 +206,10 @@ pub const WRITE_STALL: Duration = Duration::from_secs(20);
 /// A file's player gets the length of its buffer on top, in which it may still seek back.
 pub const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
-/// How long a line of the log waits for somebody to take it before it is lost. Those that follow don't wait until
-/// there is room again.
+/// Lines of the log that wait for somebody to take them; those over it are lost.
+pub const LOG_LINES: usize = 1024;
+
+/// How long the end of the program waits for the last lines of the log to be taken.
 pub const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Longest tag data in an FLV file that is played, in bytes: the tag's 24-bit size allows no more.

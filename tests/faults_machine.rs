@@ -281,3 +281,29 @@ fn a_log_that_nobody_takes_holds_nobody_up() {
     assert_eq!(server.stop(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(10), "it ended after {:?}", began.elapsed());
 }
+
+#[test]
+fn a_terminal_that_hangs_holds_nobody_up() {
+    let dir = TempDir::new().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // A terminal whose other end is open and never read. At the end of its input it stops the server.
+    let hang = "import pty, subprocess, sys; _, terminal = pty.openpty(); \
+                server = subprocess.Popen(sys.argv[1:], stderr=terminal); \
+                sys.stdin.read(); server.terminate(); sys.exit(server.wait(20))";
+    let mut command = tool("python3", "python3");
+    command.args(["-c", hang, BINARY, "-v", "--no-http", "--listen", &address.to_string(), "--video-dir"]);
+    let mut process = command.arg(dir.path()).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let connect = || gortmp::Client::connect(address, "live");
+    let mut first = wait_for("it to listen", || connect().ok());
+    (0..1_500).for_each(|_| drop(wire::dial(address)));
+    first.publish("cam").unwrap();
+    let mut player = connect().unwrap();
+    player.set_timeout(Some(PATIENCE)).unwrap();
+    player.play("cam", None).unwrap();
+    first.send(video(0, KEY)).unwrap();
+    assert_eq!(next_media(&mut player).payload, KEY);
+    let began = Instant::now();
+    drop(process.stdin.take());
+    assert!(process.wait().unwrap().success());
+    assert!(began.elapsed() < Duration::from_secs(10), "it ended after {:?}", began.elapsed());
+}

@@ -1,18 +1,25 @@
-//! The log, which must never hold up the server: a terminal may be stopped with Ctrl-S, a program that reads the log
-//! may hang.
+//! The log, which must never hold up the server: a terminal may be stopped with Ctrl-S or hang with its connection, a
+//! program that reads the log may hang.
+//!
+//! Whoever logs hands the line to one thread, which alone waits for whatever takes it. When there is no room for more
+//! lines they are lost, and counted.
 
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Sender, TrySendError};
 use env_logger::{Builder, Target, WriteStyle};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use crate::limits;
 
-/// What a pipe takes without waiting when it takes anything, in bytes.
-const PIECE: usize = 4096;
+/// How often who waits for the end of the log looks whether it has come.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Where the lines of this process go.
+static LINES: OnceLock<Lines> = OnceLock::new();
 
 /// A log to standard error whose lines are lost when nobody takes them.
 pub(crate) fn builder() -> Builder {
@@ -21,68 +28,78 @@ pub(crate) fn builder() -> Builder {
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_some_and(|value| value != "dumb");
     builder.write_style(if wants_colors { WriteStyle::Always } else { WriteStyle::Never });
-    builder.target(Target::Pipe(Box::new(Losing::new(io::stderr()))));
+    // Without the thread, lines go straight to where they belong.
+    if let Ok(lines) = Lines::start(io::stderr()) {
+        builder.target(Target::Pipe(Box::new(LINES.get_or_init(|| lines).clone())));
+    }
     builder
 }
 
-/// Writes whole lines, or loses them when there is no room for long, and says so when there is room again.
-struct Losing<W> {
-    out: W,
-    /// It had no room the last time.
-    is_stuck: bool,
-    lost: u64,
-    /// The last line was cut off.
-    is_torn: bool,
+/// Waits until what was logged is out, and not for long.
+pub(crate) fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.wait_until_out(limits::LOG_PATIENCE);
+    }
 }
 
-impl<W: Write + AsFd> Losing<W> {
-    fn new(out: W) -> Self {
-        Self { out, is_stuck: false, lost: 0, is_torn: false }
-    }
+/// The way to the thread that writes.
+#[derive(Clone)]
+struct Lines {
+    to_thread: Sender<Vec<u8>>,
+    counts: Arc<Counts>,
+}
 
-    fn has_room(&mut self) -> bool {
-        let patience = if self.is_stuck { Duration::ZERO } else { limits::LOG_PATIENCE };
-        let timeout = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
-        let ready = loop {
-            match poll(&mut [PollFd::new(&self.out, PollFlags::OUT)], Some(&timeout)) {
-                Err(Errno::INTR) => {}
-                ready => break ready,
+#[derive(Default)]
+struct Counts {
+    /// Handed to the thread.
+    taken: AtomicU64,
+    /// Written by it, or thrown away where writing failed.
+    out: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl Lines {
+    fn start(mut to: impl Write + Send + 'static) -> io::Result<Self> {
+        let (to_thread, lines) = crossbeam_channel::bounded::<Vec<u8>>(limits::LOG_LINES);
+        let counts = Arc::new(Counts::default());
+        let counted = counts.clone();
+        let write = move || {
+            for line in lines {
+                // Who listened may be gone, which is no reason to stop.
+                let _ = to.write_all(&line);
+                counted.out.fetch_add(1, Ordering::Release);
+                let lost = counted.lost.swap(0, Ordering::Relaxed);
+                if lost > 0 {
+                    let _ = to.write_all(format!("{lost} lines of the log were lost: nobody took them\n").as_bytes());
+                }
             }
         };
-        // Errors show when it is written to.
-        self.is_stuck = ready == Ok(0);
-        !self.is_stuck
+        std::thread::Builder::new().name("log".to_owned()).stack_size(limits::THREAD_STACK_BYTES).spawn(write)?;
+        Ok(Self { to_thread, counts })
     }
 
-    /// Whether all of it went out.
-    fn put(&mut self, bytes: &[u8]) -> io::Result<bool> {
-        for (index, piece) in bytes.chunks(PIECE).enumerate() {
-            if !self.has_room() {
-                self.is_torn |= index > 0;
-                return Ok(false);
-            }
-            self.out.write_all(piece)?;
+    fn wait_until_out(&self, at_most: Duration) {
+        let until = Instant::now() + at_most;
+        let is_out = || self.counts.out.load(Ordering::Acquire) >= self.counts.taken.load(Ordering::Acquire);
+        while !is_out() && Instant::now() < until {
+            std::thread::sleep(LOOK);
         }
-        Ok(true)
     }
 }
 
-impl<W: Write + AsFd> Write for Losing<W> {
+impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.lost > 0 {
-            let start = if self.is_torn { "…\n" } else { "" };
-            if self.put(format!("{start}{} lines of the log were lost: nobody took them\n", self.lost).as_bytes())? {
-                (self.lost, self.is_torn) = (0, false);
-            }
-        }
-        if self.lost > 0 || !self.put(line)? {
-            self.lost += 1;
+        // Before it is sent: who looks in between shall not think that all is out.
+        self.counts.taken.fetch_add(1, Ordering::Release);
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.to_thread.try_send(line.to_vec()) {
+            self.counts.taken.fetch_sub(1, Ordering::Release);
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.is_stuck { Ok(()) } else { self.out.flush() }
+        Ok(())
     }
 }
 
@@ -90,35 +107,47 @@ impl<W: Write + AsFd> Write for Losing<W> {
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::os::unix::net::UnixStream;
-    use std::time::Instant;
 
     use super::*;
 
     #[test]
     fn lines_that_nobody_takes_are_counted_and_the_others_come_whole() {
         let (there, here) = UnixStream::pair().unwrap();
-        let mut log = Losing::new(here);
+        let mut log = Lines::start(here).unwrap();
         let line = format!("{}\n", "x".repeat(9_999));
-        let began = Instant::now();
-        while log.lost < 100 {
+        let (began, mut written) = (Instant::now(), 0);
+        while log.counts.lost.load(Ordering::Relaxed) < 100 {
             log.write_all(line.as_bytes()).unwrap();
+            written += 1;
         }
-        assert!(began.elapsed() < 5 * limits::LOG_PATIENCE, "it waits once, not for each line");
+        assert!(began.elapsed() < 5 * limits::LOG_PATIENCE, "who logs never waits");
+        let waited = Instant::now();
+        log.wait_until_out(Duration::from_millis(50));
+        assert!(waited.elapsed() >= Duration::from_millis(50), "it is not out");
         there.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let reading = std::thread::spawn(move || {
-            let lines = BufReader::new(there).lines().map(Result::unwrap);
-            lines.collect::<Vec<_>>()
-        });
-        // What is lost before there is room again is counted as well.
-        while log.lost > 0 {
-            log.write_all(b"after\n").unwrap();
-        }
+        let reading = std::thread::spawn(move || BufReader::new(there).lines().map(Result::unwrap).collect::<Vec<_>>());
+        log.wait_until_out(Duration::from_secs(20));
+        log.write_all(b"after\n").unwrap();
+        log.wait_until_out(Duration::from_secs(20));
         drop(log);
         let lines = reading.join().unwrap();
-        let told = lines.iter().position(|line| line.contains("lines of the log were lost")).unwrap();
-        assert!(lines[told].split(' ').next().unwrap().parse::<u64>().unwrap() >= 100, "{}", lines[told]);
-        assert_eq!(lines[told + 1..], ["after"]);
-        assert!(lines[..told - 1].iter().all(|before| *before == line.trim_end()), "whole lines");
-        assert!(lines[told - 1].trim_end_matches('…').bytes().all(|byte| byte == b'x'), "the last may be torn");
+        let told: Vec<_> = lines.iter().filter(|line| line.contains("lines of the log were lost")).collect();
+        let lost: usize = told.iter().map(|line| line.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+        let whole = lines.iter().filter(|before| **before == line.trim_end()).count();
+        assert_eq!((whole + lost, lines.last().unwrap().as_str()), (written, "after"));
+        assert_eq!(lines.len(), whole + told.len() + 1, "no line is torn");
+    }
+
+    #[test]
+    fn what_is_logged_is_out_before_the_end() {
+        let (there, here) = UnixStream::pair().unwrap();
+        let mut log = Lines::start(here).unwrap();
+        for _ in 0..100 {
+            log.write_all(b"line\n").unwrap();
+        }
+        log.wait_until_out(Duration::from_secs(20));
+        there.set_nonblocking(true).unwrap();
+        let mut lines = BufReader::new(there).lines();
+        assert_eq!(lines.by_ref().map_while(Result::ok).count(), 100);
     }
 }
