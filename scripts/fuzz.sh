@@ -101,9 +101,11 @@ for target in "$@"; do
     found=target/fuzz/found-$target
     log=target/fuzz/$target.log
     mkdir -p "$found"
+    # A server in the same process holds something whenever one looks.
+    case $target in http) leaks=0 ;; *) leaks=1 ;; esac
     # What is found goes to the first folder; the corpus is read only.
     if ! fuzz run "$target" "$found" "tests/fuzz/corpus/$target" -- -max_total_time=$((minutes * 60)) \
-        -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 >"$log" 2>&1; then
+        -detect_leaks=$leaks -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 >"$log" 2>&1; then
         tail -n 40 "$log" >&2
         echo "fuzz.sh: $target found something" >&2
         exit 1

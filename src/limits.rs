@@ -323,3 +323,6 @@ pub const HLS_SEGMENTS: usize = 20_000;
 
 /// Frames of sound and picture in a segment of a recording: a minute of the fastest.
 pub const HLS_SEGMENT_PIECES: usize = 10_000;
+
+/// Plays refused in a row that end a connection: a player that looks for a name tries two or three.
+pub const REFUSALS: u32 = 10;

@@ -281,3 +281,25 @@ fn guessing_at_keys_fills_no_log() {
     drop(asked(&server, "live", |client| client.publish(&format!("cam?key={SECRET}"))).unwrap());
     drop(publisher(&Server::start(&[]), "cam"));
 }
+
+#[test]
+fn refused_plays_win_no_time_and_not_many_are_had() {
+    let server = Server::start(&["--play-key", SECRET]);
+    let began = std::time::Instant::now();
+    let patient = support::wire::Wire::open(server.address, "live");
+    let greedy = support::wire::Wire::open(server.address, "live");
+    for guess in 0..gortmp::limits::REFUSALS {
+        greedy.send(&support::wire::play_command(&format!("cam?key={guess}")));
+    }
+    support::read_to_end(&greedy.socket);
+    assert!(began.elapsed() < gortmp::limits::IDLE_DEADLINE, "it is closed at once");
+    server.wait_for_log("the number of refused requests is 10");
+    let play = || patient.send(&support::wire::play_command("cam?key=guess"));
+    for _ in 0..2 {
+        std::thread::sleep(gortmp::limits::IDLE_DEADLINE / 3);
+        play();
+    }
+    support::read_to_end(&patient.socket);
+    let slack = std::time::Duration::from_secs(4);
+    assert!(began.elapsed() < gortmp::limits::IDLE_DEADLINE + slack, "after {:?}", began.elapsed());
+}

@@ -59,14 +59,14 @@ impl Connection {
             Action::Reply(reply) => self.peer.reply(&[reply]),
             Action::Connect(request) => return self.connect(&request),
             Action::Publish { stream_id, path, kind } => return self.publish(stream_id, &path, kind, now),
-            Action::Play { stream_id, request } => self.play(stream_id, request),
+            Action::Play { stream_id, request } => return self.play(stream_id, request),
             Action::Stop { stream_id } => {
                 if let Some(activity) = self.activities.remove(&stream_id) {
                     activity.end(&self.peer, "as it asked");
                     self.peer.discard(stream_id);
                     self.peer.stay(stream_id);
+                    self.enter_phase(Phase::Idle, 0);
                 }
-                self.enter_phase(Phase::Idle, 0);
             }
             Action::Media { stream_id, packet } => return self.media(stream_id, packet, now),
             Action::Pause { stream_id, paused, position_ms } => self.pause(stream_id, paused, position_ms),
@@ -77,7 +77,7 @@ impl Connection {
             }
             Action::StreamLength { transaction_id, path } => {
                 let seconds = if self.check(Verb::Play, &path).is_err() {
-                    None
+                    return self.was_refused();
                 } else if path.app == self.service.vod_app {
                     self.service.library.open(&path.name).ok().and_then(|video| video.duration())
                 } else {
@@ -157,7 +157,8 @@ impl Connection {
                     PublishKind::Record | PublishKind::Append => "Publishing live: this server does not record.",
                 };
                 if kind != PublishKind::Live {
-                    log::warn!("{} asked for a recording: this server relays it live and does not record", self.peer);
+                    let what = "asked for a recording: this server relays it live and does not record";
+                    self.service.complaints.warn(format_args!("{} {what}", self.peer));
                 }
                 self.peer.reply(&self.session.accept_publish(stream_id, description));
                 self.activities.insert(stream_id, Activity::Publishing { publication, since: now, bytes: 0 });

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::{SendTimeoutError, Sender};
 
 use super::playing::grace_after_file;
-use super::{Peer, Watched};
+use super::{Peer, Service, Watched};
 use crate::error::{Error, Result};
 use crate::guard::survive;
 use crate::limits;
@@ -39,7 +39,13 @@ impl FilePlay {
     ///
     /// # Errors
     /// [`Error::Io`] when there is no thread to be had.
-    pub fn start(video: Video, request: &PlayRequest, stream_id: u32, peer: &Arc<Peer>) -> Result<Self> {
+    pub fn start(
+        video: Video,
+        request: &PlayRequest,
+        stream_id: u32,
+        peer: &Arc<Peer>,
+        service: Arc<Service>,
+    ) -> Result<Self> {
         let name = request.path.to_string();
         let stopped = Arc::new(AtomicBool::new(false));
         let buffer_ms = request.buffer_ms.unwrap_or(DEFAULT_BUFFER_MS);
@@ -55,7 +61,7 @@ impl FilePlay {
         };
         let play = move || match survive(|| vod::play(video, file_request, receiver, &mut output)) {
             Some(Err(error)) if !error.is_disconnect() => {
-                log::warn!("{} {}: {error}", output.peer, output.name);
+                service.complaints.warn(format_args!("{} {}: {error}", output.peer, output.name));
                 output.peer.close("its file could not be read on");
             }
             Some(_) => {}

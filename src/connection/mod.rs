@@ -129,10 +129,12 @@ pub struct Connection {
     /// It was told to come back with a password, which is no reason to complain.
     was_asked: bool,
     started: Instant,
-    /// How loud its next message that makes no sense is passed over.
-    complaint: log::Level,
+    /// A message of it that made no sense was passed over, which is said once.
+    has_passed_over: bool,
     /// What it may ask for.
     commands: Bucket,
+    /// Plays that it was refused since the last that it was not.
+    refused_in_a_row: u32,
     /// Bytes that came, handshake aside.
     received: u64,
     /// What its message streams are doing.
@@ -150,8 +152,9 @@ impl Connection {
             proven: Proven::default(),
             was_asked: false,
             started: Instant::now(),
-            complaint: log::Level::Warn,
+            has_passed_over: false,
             commands: Bucket::new(limits::COMMANDS, limits::COMMANDS_PER_SECOND),
+            refused_in_a_row: 0,
             received: 0,
             activities: BTreeMap::new(),
         }
@@ -221,8 +224,7 @@ impl Connection {
                     self.session.handle(stream_id, message, &mut actions)?;
                 }
                 Err(error) => {
-                    log::log!(self.complaint, "{} byte {}: {error}: passed over", self.peer, chunks.received());
-                    self.complaint = log::Level::Debug;
+                    self.passed_over(chunks.received(), &error);
                 }
             }
             for action in actions.drain(..) {
@@ -251,6 +253,16 @@ fn asks_for_something(message: &Message) -> bool {
 }
 
 impl Connection {
+    // Apart, for the sake of the stack of those that make sense.
+    #[inline(never)]
+    fn passed_over(&mut self, byte: u64, error: &Error) {
+        let text = format_args!("{} byte {byte}: {error}: passed over", self.peer);
+        match std::mem::replace(&mut self.has_passed_over, true) {
+            false => self.service.complaints.warn(text),
+            true => log::debug!("{text}"),
+        }
+    }
+
     fn is_publishing(&self) -> bool {
         self.activities.values().any(|activity| matches!(activity, Activity::Publishing { .. }))
     }

@@ -337,6 +337,10 @@ impl Sink for Peer {
         self.outgoing.flush()
     }
 
+    fn sent(&self) -> u64 {
+        self.outgoing.sent()
+    }
+
     fn ended(&self, stream_id: u32) {
         self.reply(&playing::live_ended(stream_id));
         self.play_ended(stream_id, limits::CLOSE_GRACE, "the stream has ended");

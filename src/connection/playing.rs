@@ -7,13 +7,16 @@ use super::file_play::FilePlay;
 use super::peer::Phase;
 use super::{Connection, Peer};
 use crate::access::Verb;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::live::{StartAt, Subscription, Wanted};
 use crate::media::PacketKind;
 use crate::rtmp::status::StatusCode;
 use crate::session::{PlayRequest, Source, playing};
 use crate::vod::Control;
+
+/// What a client is told that may not, or can't.
+type Refusal = (StatusCode, String);
 
 /// A live stream that a message stream plays.
 pub(super) struct LivePlay {
@@ -29,30 +32,47 @@ pub(super) struct LivePlay {
 }
 
 impl Connection {
-    pub(super) fn play(&mut self, stream_id: u32, request: PlayRequest) {
-        // Before it begins: a short file may have ended, and said when to close, before this returns.
-        self.peer.stay(stream_id);
-        self.enter_phase(Phase::Playing, 1);
-        let result = match self.check(Verb::Play, &request.path) {
-            Err(reason) => Err((StatusCode::PlayFailed, reason)),
-            Ok(()) if request.path.app == self.service.vod_app => self.play_file(stream_id, &request),
-            Ok(()) => self.play_live(stream_id, &request),
-        };
+    /// # Errors
+    /// [`Error::Limit`] when too many plays in a row were refused.
+    pub(super) fn play(&mut self, stream_id: u32, request: PlayRequest) -> Result<()> {
+        let may = self.check(Verb::Play, &request.path).map_err(|reason| (StatusCode::PlayFailed, reason));
+        let result = may.and_then(|()| match request.path.app == self.service.vod_app {
+            true => self.play_file(stream_id, &request),
+            false => self.play_live(stream_id, &request),
+        });
         match result {
             Ok(()) => {
+                self.refused_in_a_row = 0;
                 self.peer.begins();
                 log::log!(self.peer.news(), "{} plays {}", self.peer, request.path);
+                Ok(())
             }
             Err((code, reason)) => {
                 let complaint = format_args!("{} can't play {}: {reason}", self.peer, request.path);
                 self.service.complaints.warn(complaint);
                 self.peer.reply(&self.session.refuse_play(stream_id, code, &reason));
-                self.enter_phase(Phase::Idle, 0);
+                self.was_refused()
             }
         }
     }
 
-    fn play_file(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), (StatusCode, String)> {
+    /// Counts what the client asked for in vain: whoever goes on like this guesses at keys.
+    pub(super) fn was_refused(&mut self) -> Result<()> {
+        self.refused_in_a_row += 1;
+        if self.refused_in_a_row < limits::REFUSALS {
+            return Ok(());
+        }
+        let (value, limit) = (self.refused_in_a_row.into(), (limits::REFUSALS - 1).into());
+        Err(Error::Limit { what: "the number of refused requests", value, limit })
+    }
+
+    /// Sets the deadlines before it begins: a short file may have ended, and said when to close, before that returns.
+    fn begin_playing(&self, stream_id: u32) {
+        self.peer.stay(stream_id);
+        self.enter_phase(Phase::Playing, 1);
+    }
+
+    fn play_file(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), Refusal> {
         let files = self.activities.values().filter(|activity| matches!(activity, Activity::PlayingFile(_))).count();
         if files >= limits::FILES_PER_CONNECTION {
             return Err((StatusCode::PlayFailed, format!("this connection plays {files} files already")));
@@ -61,13 +81,16 @@ impl Connection {
             Error::Refused { description, .. } => (StatusCode::PlayStreamNotFound, description.into_owned()),
             error => (StatusCode::PlayFailed, error.to_string()),
         })?;
-        let play = FilePlay::start(video, request, stream_id, &self.peer)
-            .map_err(|error| (StatusCode::PlayFailed, error.to_string()))?;
+        self.begin_playing(stream_id);
+        let play = FilePlay::start(video, request, stream_id, &self.peer, self.service.clone()).map_err(|error| {
+            self.enter_phase(Phase::Idle, 0);
+            (StatusCode::PlayFailed, error.to_string())
+        })?;
         self.activities.insert(stream_id, Activity::PlayingFile(play));
         Ok(())
     }
 
-    fn play_live(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), (StatusCode, String)> {
+    fn play_live(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), Refusal> {
         let path = &request.path;
         let name = path.live_name();
         if name.is_empty() {
@@ -75,6 +98,7 @@ impl Connection {
             return Err((StatusCode::PlayStreamNotFound, reason));
         }
         let start_at = self.service.start_at(path);
+        self.begin_playing(stream_id);
         self.peer.reply(&playing::started(stream_id, Source::Live, &name));
         let mut play = LivePlay {
             name: format!("{}/{name}", path.app),

@@ -256,6 +256,10 @@ impl Sink for Guest {
         self.outgoing.flush()
     }
 
+    fn sent(&self) -> u64 {
+        self.outgoing.sent()
+    }
+
     fn ended(&self, _: u32) {
         self.end("the stream has ended");
     }

@@ -33,8 +33,10 @@ use crate::error::{Error, Result};
 use crate::guard::survive;
 use crate::limits;
 
-/// How long what a socket did not take waits for the next try. The player's own next message is one, too.
+/// How long what a socket did not take waits for the next try, which comes later each time that it takes nothing: a
+/// player that has paused may read nothing for hours. The player's own next message is a try, too.
 const RETRY: Duration = Duration::from_millis(5);
+const LONGEST_RETRY: Duration = Duration::from_millis(200);
 
 /// Commands taken from the channel before what they brought is handed over.
 const COMMANDS_AT_ONCE: usize = 256;
@@ -181,13 +183,45 @@ impl LanePool {
 struct Work {
     audience: Audience,
     /// Sinks in which something waits.
-    waiting: Vec<Arc<dyn Sink>>,
+    waiting: Vec<Waiting>,
     /// When they are tried again.
     retry_at: Option<Instant>,
     /// When messages have gathered long enough.
     due_at: Option<Instant>,
     /// When the lane's thread comes by itself.
     sleeps_until: Option<Instant>,
+}
+
+/// A sink in which something waits.
+struct Waiting {
+    sink: Arc<dyn Sink>,
+    /// When it is tried again, and how long after that once more.
+    at: Instant,
+    pause: Duration,
+    /// Bytes that it had sent at the last try.
+    sent: u64,
+}
+
+impl Waiting {
+    fn new(sink: Arc<dyn Sink>) -> Self {
+        Self { at: Instant::now() + RETRY, pause: RETRY, sent: sink.sent(), sink }
+    }
+
+    /// Tries if it is time; says whether anything still waits.
+    fn retry(&mut self, now: Instant) -> bool {
+        if now < self.at {
+            return true;
+        }
+        let still_waits = survive(|| self.sink.flush()).unwrap_or_else(|| {
+            self.sink.abandon("sending to it panicked");
+            false
+        });
+        let sent = self.sink.sent();
+        let has_moved = std::mem::replace(&mut self.sent, sent) != sent;
+        self.pause = if has_moved { RETRY } else { (self.pause * 2).min(LONGEST_RETRY) };
+        self.at = now + self.pause;
+        still_waits
+    }
 }
 
 fn run(desk: &Desk) {
@@ -232,13 +266,8 @@ impl Work {
         }
         // A busy lane comes by far more often than there is any use.
         if self.retry_at.is_none_or(|retry_at| now >= retry_at) {
-            self.waiting.retain(|sink| {
-                survive(|| sink.flush()).unwrap_or_else(|| {
-                    sink.abandon("sending to it panicked");
-                    false
-                })
-            });
-            self.retry_at = (!self.waiting.is_empty()).then(|| now + RETRY);
+            self.waiting.retain_mut(|waiting| waiting.retry(now));
+            self.retry_at = self.waiting.iter().map(|waiting| waiting.at).min();
         }
         [self.retry_at, self.due_at].into_iter().flatten().min()
     }
@@ -253,8 +282,69 @@ impl Work {
             Command::SetWanted(stream, id, wanted) => self.audience.set_wanted(stream, id, wanted),
             Command::Restart(stream) => self.audience.restart(stream),
             Command::End(stream) => self.audience.end(stream),
-            Command::Retry(sink) => self.waiting.push(sink),
+            Command::Retry(sink) => {
+                let waiting = Waiting::new(sink);
+                self.retry_at = Some(self.retry_at.map_or(waiting.at, |at| at.min(waiting.at)));
+                self.waiting.push(waiting);
+            }
             Command::Passed(done) => drop(done),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::super::subscriber::Backlog;
+    use super::*;
+
+    /// Counts tries; takes a byte at the last.
+    struct Stuck {
+        tries: AtomicUsize,
+        takes_from: usize,
+    }
+
+    impl Sink for Stuck {
+        fn push(&self, _: u32, _: &[Arc<LiveMessage>]) -> Backlog {
+            Backlog::default()
+        }
+
+        fn skip(&self, _: u32) -> usize {
+            0
+        }
+
+        fn flush(&self) -> bool {
+            self.tries.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+
+        fn sent(&self) -> u64 {
+            self.tries.load(Ordering::Relaxed).saturating_sub(self.takes_from) as u64
+        }
+
+        fn ended(&self, _: u32) {}
+
+        fn abandon(&self, _: &str) {}
+
+        fn peer(&self) -> &str {
+            "192.0.2.7:5000"
+        }
+    }
+
+    /// How often a sink is tried in a second.
+    fn tries(takes_from: usize) -> usize {
+        let sink = Arc::new(Stuck { tries: AtomicUsize::new(0), takes_from });
+        let (mut waiting, start) = (Waiting::new(sink.clone()), Instant::now());
+        for millisecond in 0..1000 {
+            assert!(waiting.retry(start + Duration::from_millis(millisecond)));
+        }
+        sink.tries.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn who_takes_nothing_is_tried_less_and_less_and_who_takes_something_soon_again() {
+        assert!((5..15).contains(&tries(usize::MAX)), "{}", tries(usize::MAX));
+        assert!(tries(0) > 150, "{}", tries(0));
     }
 }

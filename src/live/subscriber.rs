@@ -1,17 +1,20 @@
 //! One player of a live stream, as its lane sees it.
 
 use std::ops::AddAssign;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use super::message::LiveMessage;
-use crate::guard::survive;
+use crate::guard::{Complaints, survive};
 use crate::limits;
 use crate::media::PacketKind;
 use crate::stats::{Counter, StreamCounters};
 
 /// How often the log hears of one player's slowness at most.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+
+/// What is said of all slow players together: one that comes anew all the time would have its own say each time.
+static SLOWNESS: LazyLock<Complaints> = LazyLock::new(Complaints::default);
 
 /// Where a player's messages go. No method waits for the network.
 pub trait Sink: Send + Sync {
@@ -25,6 +28,11 @@ pub trait Sink: Send + Sync {
 
     /// Sends what can be sent now; says whether anything still waits.
     fn flush(&self) -> bool;
+
+    /// Bytes that have gone out so far.
+    fn sent(&self) -> u64 {
+        0
+    }
 
     /// The live stream has ended for good.
     fn ended(&self, stream_id: u32);
@@ -247,11 +255,11 @@ impl Subscriber {
             return;
         }
         self.complained = Some(Instant::now());
-        log::warn!(
+        SLOWNESS.warn(format_args!(
             "[{}] is too slow: {} KiB waited for {:.1} s; {skipped} messages dropped, it goes on at the next key frame",
             self.sink.peer(),
             backlog.bytes / 1024,
             backlog.age.as_secs_f32(),
-        );
+        ));
     }
 }
