@@ -194,3 +194,36 @@ fn a_file_from_a_time_on() {
         assert!((1_900.0..2_200.0).contains(&tail[0].dts), "{kind} begins at {}", tail[0].dts);
     }
 }
+
+/// Silence stands in for what is missing, and can be decoded.
+fn bridges_a_gap(name: &str) {
+    let (mut packets, dir) = (packets(&media::sample(name)), TempDir::new().unwrap());
+    let is_lost =
+        |packet: &Packet| packet.kind == PacketKind::Audio && (1_000..1_500).contains(&packet.timestamp.milliseconds());
+    let whole = pieces(&packets);
+    packets.retain(|packet| !is_lost(packet));
+    let bridged = pieces(&packets);
+    let mut ends = fragments(&bridged).filter(|fragment| fragment.kind == PacketKind::Audio);
+    let first = ends.next().unwrap();
+    ends.try_fold(first.time_ms + u64::from(first.duration_ms), |end, next| {
+        let end_after = next.time_ms + u64::from(next.duration_ms);
+        if next.time_ms.abs_diff(end) <= 45 { Ok(end_after) } else { Err(format!("{end} to {}", next.time_ms)) }
+    })
+    .unwrap();
+    assert!(bridged.len() > whole.len() - 4, "{} pieces instead of {}", bridged.len(), whole.len());
+    let mut command = media::recent_ffmpeg();
+    command.arg("-i").arg(mp4(&bridged, &dir)).args(["-f", "null", "-"]);
+    let output = command.output().expect("ffmpeg runs");
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && trouble.is_empty(), "{trouble}");
+}
+
+#[test]
+fn a_gap_in_aac() {
+    bridges_a_gap("audio-only");
+}
+
+#[test]
+fn a_gap_in_opus() {
+    bridges_a_gap("av1-opus");
+}

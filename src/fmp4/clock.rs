@@ -27,7 +27,7 @@ impl Clock {
     }
 }
 
-/// Decoding times of one track, in its own units.
+/// Decoding times of sound, in samples.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// When the last frame begins, and the next if it comes right behind.
@@ -42,7 +42,7 @@ impl Pace {
         self.last = self.last.map(|(last, next)| (counted(last), counted(next)));
     }
 
-    /// A frame of sound with that timestamp and so many samples: when it begins.
+    /// A frame with that timestamp and so many samples: when it begins.
     pub fn sound(&mut self, time_ms: u64, rate: u32, samples: u32) -> u64 {
         let rate = u64::from(rate);
         let stamped = time_ms.saturating_mul(rate) / 1000;
@@ -55,20 +55,59 @@ impl Pace {
         begins
     }
 
-    /// A picture with that timestamp: when it is decoded, and how long it lasts, for which the distance to the one before
-    /// has to stand: the next is not there yet. `usual` stands in for the first.
-    pub fn picture(&mut self, time_ms: u64, usual: u32) -> (u64, u32) {
-        const LONGEST_MS: u64 = 10_000;
-        let Some((last, next)) = self.last else {
-            self.last = Some((time_ms, time_ms + u64::from(usual)));
-            return (time_ms, usual);
+    /// How many frames of so many samples are missing before a time, where sound began, or should have, at `start_ms`.
+    pub fn missing(&self, time_ms: u64, start_ms: u64, rate: u32, samples: u32) -> u64 {
+        let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
+        let next = self.last.map_or(in_samples(start_ms), |(_, next)| next);
+        let ahead = in_samples(time_ms).saturating_sub(next);
+        if ahead > in_samples(TOLERANCE_MS) { ahead / u64::from(samples.max(1)) } else { 0 }
+    }
+
+    /// A frame right behind the last one, or at `start_ms` if there was none: when it begins.
+    pub fn next(&mut self, start_ms: u64, rate: u32, samples: u32) -> u64 {
+        let begins = self.last.map_or(start_ms.saturating_mul(rate.into()) / 1000, |(_, next)| next);
+        self.last = Some((begins, begins.saturating_add(samples.into())));
+        begins
+    }
+}
+
+/// When a picture is decoded, how long it lasts, and how much later than it is decoded its own time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub begins: u64,
+    pub duration: u32,
+    pub late: i32,
+}
+
+/// Decoding times of pictures, in milliseconds.
+#[derive(Debug, Default)]
+pub(super) struct Pictures {
+    /// The last picture's own time, and its place.
+    last: Option<(u64, Place)>,
+}
+
+impl Pictures {
+    const LONGEST_MS: u64 = 10_000;
+
+    /// A picture with that timestamp. It lasts as long as the one before, as the next is not there yet; `usual` stands in
+    /// for the first.
+    ///
+    /// Browsers take a decoding time more than two durations behind the last for a new beginning, and drop all pictures up
+    /// to the next key frame (Media Source Extensions §3.5.8). So decoding times go no further at once; when a picture is
+    /// shown does not depend on them.
+    pub fn place(&mut self, time_ms: u64, usual: u32) -> Place {
+        let (begins, duration) = match self.last {
+            None => (time_ms, u64::from(usual)),
+            Some((last_ms, last)) => {
+                let is_bridged = time_ms <= last.begins.saturating_add(Self::LONGEST_MS);
+                let furthest = if is_bridged { last.begins + 2 * u64::from(last.duration) } else { time_ms };
+                (time_ms.min(furthest).max(last.begins + 1), time_ms.saturating_sub(last_ms))
+            }
         };
-        let begins = time_ms.max(last + 1);
-        let step = begins - last;
-        // A gap is no frame rate.
-        let duration = if step <= LONGEST_MS { step } else { next - last };
-        self.last = Some((begins, begins + duration));
-        (begins, duration as u32)
+        let late = i32::try_from(i128::from(time_ms) - i128::from(begins)).unwrap_or(0);
+        let place = Place { begins, duration: duration.clamp(1, Self::LONGEST_MS) as u32, late };
+        self.last = Some((time_ms, place));
+        place
     }
 }
 
@@ -107,21 +146,51 @@ mod tests {
         }
     }
 
+    fn places(times: &[u64]) -> Vec<(u64, u32, i32)> {
+        let mut pictures = Pictures::default();
+        let place = |time: &u64| pictures.place(*time, 33);
+        times.iter().map(place).map(|Place { begins, duration, late }| (begins, duration, late)).collect()
+    }
+
     #[test]
     fn a_picture_lasts_as_long_as_the_one_before() {
+        assert_eq!(places(&[0, 40, 40, 80]), [(0, 33, 0), (40, 40, 0), (41, 1, -1), (43, 40, 37)]);
+        assert_eq!(places(&[0, 100_000]), [(0, 33, 0), (100_000, 10_000, 0)]);
+    }
+
+    #[test]
+    fn behind_a_gap_decoding_catches_up_step_by_step() {
+        let places = places(&[0, 40, 80, 500, 540, 580]);
+        let steps: Vec<_> = places.windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[0].1)).collect();
+        assert!(steps.iter().all(|(step, duration)| *step <= u64::from(2 * duration)), "{places:?}");
+        assert!(
+            places
+                .iter()
+                .zip([0, 40, 80, 500, 540, 580])
+                .all(|(place, time)| place.0 as i64 + i64::from(place.2) == time)
+        );
+    }
+
+    #[test]
+    fn sound_that_is_missing_is_counted_in_frames() {
         let mut pace = Pace::default();
-        let got = [0, 40, 40, 80, 100_000].map(|time| pace.picture(time, 33));
-        assert_eq!(got, [(0, 33), (40, 40), (41, 1), (80, 39), (100_000, 39)]);
+        assert_eq!(pace.missing(500, 500, 44_100, 1024), 0);
+        assert_eq!(pace.missing(500, 0, 44_100, 1024), 21);
+        pace.sound(0, 44_100, 1024);
+        assert_eq!(pace.missing(60, 0, 44_100, 1024), 0, "within the tolerance");
+        assert_eq!(pace.missing(500, 0, 44_100, 1024), 20);
+        assert_eq!(pace.next(0, 44_100, 1024), 1024);
     }
 
     proptest! {
         #[test]
         fn no_time_overflows(times in proptest::collection::vec(any::<u32>(), 0..100), rate in 1u32.., samples: u32) {
-            let (mut clock, mut sound, mut picture) = (Clock::default(), Pace::default(), Pace::default());
+            let (mut clock, mut sound, mut picture) = (Clock::default(), Pace::default(), Pictures::default());
             for time in times {
                 let time = clock.time_ms(Timestamp::new(time));
                 sound.sound(time, rate, samples);
-                picture.picture(time, 33);
+                picture.place(time, 33);
+                sound.missing(time, 0, rate, samples);
             }
         }
     }

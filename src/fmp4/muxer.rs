@@ -1,7 +1,7 @@
 //! Packets in, pieces out: each frame a fragment of its own, as soon as it comes.
 
 use super::boxes::{self, Sample};
-use super::clock::{Clock, Pace};
+use super::clock::{Clock, Pace, Pictures};
 use super::track::{Track, opus_samples};
 use super::{Fragment, Init, Piece};
 use crate::amf::{Value, amf0};
@@ -11,6 +11,12 @@ use crate::media::{Packet, PacketKind};
 
 /// How long a picture lasts that is the first, when nobody says how many there are in a second.
 const USUAL_MS: u32 = 33;
+
+/// Sound that is this far behind the pictures is missing, in milliseconds.
+const SOUND_LATE_MS: u64 = 1_000;
+
+/// The longest gap in sound that is filled, in seconds.
+const LONGEST_SILENCE_S: u64 = 5;
 
 /// How much stream time frames wait for a track that may still come.
 const WAIT_MS: u64 = 500;
@@ -22,8 +28,10 @@ pub struct Muxer {
     video: Option<Track>,
     audio: Option<Track>,
     clock: Clock,
-    video_pace: Pace,
-    audio_pace: Pace,
+    pictures: Pictures,
+    sound: Pace,
+    /// When the first picture is shown, of those that belong together.
+    first_picture_ms: Option<u64>,
     /// The tracks have changed since the last initialisation segment.
     has_new_tracks: bool,
     /// Pictures up to the next key frame can't be shown.
@@ -76,7 +84,7 @@ impl Muxer {
                 let track = Track::of_audio(packet);
                 if let Some(track) = track.filter(|track| Some(track) != self.audio.as_ref()) {
                     let before = self.audio.as_ref().map_or(track.timescale, |track| track.timescale);
-                    self.audio_pace.recount(before, track.timescale);
+                    self.sound.recount(before, track.timescale);
                     (self.audio, self.has_new_tracks) = (Some(track), true);
                 }
                 if packet.audio_header().is_some_and(|header| header.content == Content::Frame && header.track == 0) {
@@ -102,7 +110,7 @@ impl Muxer {
                 self.release(out);
             }
         } else {
-            out.extend(self.fragment(packet));
+            self.emit(packet, out);
         }
     }
 
@@ -121,8 +129,10 @@ impl Muxer {
             out.extend(init);
         }
         (self.has_new_tracks, self.held_since, self.held_bytes) = (false, None, 0);
+        // Sound and pictures may come from another camera now, and begin together.
+        self.first_picture_ms = None;
         for packet in std::mem::take(&mut self.held) {
-            out.extend(self.fragment(&packet));
+            self.emit(&packet, out);
         }
     }
 
@@ -136,44 +146,81 @@ impl Muxer {
         Some(Piece::Init(Init { bytes, codecs, has_video: video.is_some(), size }))
     }
 
-    fn fragment(&mut self, packet: &Packet) -> Option<Piece> {
+    fn emit(&mut self, packet: &Packet, out: &mut Vec<Piece>) {
         let time_ms = self.clock.time_ms(packet.timestamp);
-        let sample = match packet.kind {
-            PacketKind::Video => {
-                self.video.as_ref()?;
-                let header = packet.video_header()?;
-                let is_sync = header.is_key_frame();
-                self.awaits_key_frame &= !is_sync;
-                if self.awaits_key_frame {
-                    return None;
-                }
-                let (composition_offset, coded) = header.coded(&packet.payload)?;
-                let usual = self.said.picture_ms.unwrap_or(USUAL_MS);
-                let (begins, duration) = self.video_pace.picture(time_ms, usual);
-                Sample { kind: packet.kind, begins, duration, composition_offset, is_sync, coded }
+        if packet.kind == PacketKind::Video {
+            out.extend(self.picture(packet, time_ms));
+            // Sound may come later than pictures that belong with it, but not as late as this.
+            if let Some(first_ms) = self.first_picture_ms {
+                self.fill_silence(time_ms.saturating_sub(SOUND_LATE_MS), first_ms, out);
             }
-            _ => {
-                let track = self.audio.as_ref()?;
-                let coded = packet.audio_header()?.coded(&packet.payload)?;
-                let duration = if track.frame_samples > 0 { track.frame_samples } else { opus_samples(coded)? };
-                let begins = self.audio_pace.sound(time_ms, track.timescale, duration);
-                Sample { kind: packet.kind, begins, duration, composition_offset: 0, is_sync: true, coded }
-            }
-        };
-        if sample.coded.is_empty() {
+        } else {
+            self.fill_silence(time_ms, time_ms, out);
+            out.extend(self.sound(packet, time_ms));
+        }
+    }
+
+    fn picture(&mut self, packet: &Packet, time_ms: u64) -> Option<Piece> {
+        self.video.as_ref()?;
+        let header = packet.video_header()?;
+        let is_sync = header.is_key_frame();
+        self.awaits_key_frame &= !is_sync;
+        let (composition_ms, coded) = header.coded(&packet.payload)?;
+        if self.awaits_key_frame || coded.is_empty() {
             return None;
         }
-        self.sequence_number = self.sequence_number.wrapping_add(1);
-        let bytes = boxes::fragment(self.sequence_number, &sample)?;
-        let timescale = match sample.kind {
-            PacketKind::Video => self.video.as_ref()?.timescale,
-            _ => self.audio.as_ref()?.timescale,
+        self.first_picture_ms.get_or_insert(time_ms);
+        let place = self.pictures.place(time_ms, self.said.picture_ms.unwrap_or(USUAL_MS));
+        let composition_offset = place.late.saturating_add(composition_ms);
+        let kind = PacketKind::Video;
+        let sample =
+            Sample { kind, begins: place.begins, duration: place.duration, composition_offset, is_sync, coded };
+        self.fragment(&sample, place.begins, place.duration)
+    }
+
+    fn sound(&mut self, packet: &Packet, time_ms: u64) -> Option<Piece> {
+        let track = self.audio.as_ref()?;
+        let coded = packet.audio_header()?.coded(&packet.payload).filter(|coded| !coded.is_empty())?;
+        let duration = if track.frame_samples > 0 { track.frame_samples } else { opus_samples(coded)? };
+        let begins = self.sound.sound(time_ms, track.timescale, duration);
+        self.sound_at(begins, duration, coded)
+    }
+
+    fn sound_at(&mut self, begins: u64, duration: u32, coded: &[u8]) -> Option<Piece> {
+        let timescale = u64::from(self.audio.as_ref()?.timescale);
+        let to_ms = |time: u64| time.saturating_mul(1000) / timescale;
+        let sample = Sample { kind: PacketKind::Audio, begins, duration, composition_offset: 0, is_sync: true, coded };
+        self.fragment(&sample, to_ms(begins), to_ms(duration.into()) as u32)
+    }
+
+    /// Puts silence where sound is missing before a time: a browser stops where one of the tracks has a gap. `start_ms`
+    /// is where sound should have begun.
+    fn fill_silence(&mut self, time_ms: u64, start_ms: u64, out: &mut Vec<Piece>) {
+        let Some((silence, rate, samples)) = self.audio.as_ref().and_then(|track| {
+            let silence = track.silence?;
+            let samples = if track.frame_samples > 0 { track.frame_samples } else { opus_samples(silence)? };
+            Some((silence, track.timescale, samples))
+        }) else {
+            return;
         };
-        let to_ms = |time: u64| time.saturating_mul(1000) / u64::from(timescale);
+        let missing = self.sound.missing(time_ms, start_ms, rate, samples);
+        // After a longer break there is another beginning.
+        if missing.saturating_mul(samples.into()) > LONGEST_SILENCE_S * u64::from(rate) {
+            return;
+        }
+        for _ in 0..missing {
+            let begins = self.sound.next(start_ms, rate, samples);
+            out.extend(self.sound_at(begins, samples, silence));
+        }
+    }
+
+    fn fragment(&mut self, sample: &Sample<'_>, time_ms: u64, duration_ms: u32) -> Option<Piece> {
+        self.sequence_number = self.sequence_number.wrapping_add(1);
+        let bytes = boxes::fragment(self.sequence_number, sample)?;
         Some(Piece::Fragment(Fragment {
             kind: sample.kind,
-            time_ms: to_ms(sample.begins),
-            duration_ms: (to_ms(sample.duration.into()) as u32).max(1),
+            time_ms,
+            duration_ms: duration_ms.max(1),
             is_key_frame: sample.is_sync && (sample.kind == PacketKind::Video || self.video.is_none()),
             bytes,
         }))

@@ -65,6 +65,8 @@ pub(super) struct Track {
     pub channels: u8,
     /// Samples in a frame of sound, where they are as many in each.
     pub frame_samples: u32,
+    /// A frame of sound in which nothing is heard, where one is known.
+    pub silence: Option<&'static [u8]>,
 }
 
 impl Track {
@@ -86,7 +88,16 @@ impl Track {
             _ => return None,
         };
         let codec = codec_string::from_sample_entry(&entry).ok()?;
-        Some(Self { entry, codec, timescale: VIDEO_TIMESCALE, width, height, channels: 0, frame_samples: 0 })
+        Some(Self {
+            entry,
+            codec,
+            timescale: VIDEO_TIMESCALE,
+            width,
+            height,
+            channels: 0,
+            frame_samples: 0,
+            silence: None,
+        })
     }
 
     /// Reads a sequence header of sound, or a frame of MP3.
@@ -223,7 +234,13 @@ fn mp4a(object_type: u8, config: Option<&[u8]>, channels: u8, rate: u32, frame_s
         // Browsers know it in capital letters.
         None => format!("mp4a.{object_type:02X}"),
     };
-    Some(Track { entry, codec, timescale: rate, width: 0, height: 0, channels, frame_samples })
+    let silence: Option<&[u8]> = match (&codec[..], channels) {
+        // One element without any scale factor bands (ISO/IEC 14496-3 §4.4.2.1), and the end.
+        ("mp4a.40.2", 1) => Some(&[0, 0, 0, 7]),
+        ("mp4a.40.2", 2) => Some(&[0x21, 0, 0, 0, 0, 0x1c]),
+        _ => None,
+    };
+    Some(Track { entry, codec, timescale: rate, width: 0, height: 0, channels, frame_samples, silence })
 }
 
 /// Rates by their index in AudioSpecificConfig (ISO/IEC 14496-3 §1.6.3.4).
@@ -296,6 +313,8 @@ fn opus(header: &[u8]) -> Option<Track> {
     });
     entry.audio = audio(channels, OPUS_RATE);
     let entry = SampleEntry::Opus(entry);
+    // 20 ms of full band.
+    let silence: &[u8] = if channels == 1 { &[0xf8, 0xff, 0xfe] } else { &[0xfc, 0xff, 0xfe] };
     Some(Track {
         entry,
         codec: "opus".to_owned(),
@@ -304,6 +323,7 @@ fn opus(header: &[u8]) -> Option<Track> {
         height: 0,
         channels,
         frame_samples: 0,
+        silence: Some(silence),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use gortmp::amf::amf0;
 use gortmp::fmp4::{AudioFormat, Muxer, Piece, VideoFormat};
+use gortmp::limits;
 use gortmp::media::{Packet, PacketKind, Timestamp};
 
 use super::input::Input;
@@ -96,7 +97,9 @@ fn hold(pieces: &[Piece], packets: usize, bytes: usize) {
             }
         }
     }
-    assert!(fragments <= packets && media_bytes <= bytes + 200 * packets);
+    // Frames of silence that fill a gap, at 96 kHz with 960 samples each.
+    let silent = 100 * limits::FMP4_SILENCE.as_secs() as usize;
+    assert!(fragments <= (1 + silent) * packets && media_bytes <= bytes + 200 * fragments);
     assert!(pieces.len() - fragments <= packets + 1);
 }
 
