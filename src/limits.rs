@@ -326,3 +326,6 @@ pub const HLS_SEGMENT_PIECES: usize = 10_000;
 
 /// Plays refused in a row that end a connection: a player that looks for a name tries two or three.
 pub const REFUSALS: u32 = 10;
+
+/// The longest gap in a stream's sound that its fragments fill with silence; after a longer one there is another beginning.
+pub const FMP4_SILENCE: Duration = Duration::from_secs(5);

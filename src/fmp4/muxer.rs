@@ -15,9 +15,6 @@ const USUAL_MS: u32 = 33;
 /// Sound that is this far behind the pictures is missing, in milliseconds.
 const SOUND_LATE_MS: u64 = 1_000;
 
-/// The longest gap in sound that is filled, in seconds.
-const LONGEST_SILENCE_S: u64 = 5;
-
 /// How much stream time frames wait for a track that may still come.
 const WAIT_MS: u64 = 500;
 
@@ -205,7 +202,7 @@ impl Muxer {
         };
         let missing = self.sound.missing(time_ms, start_ms, rate, samples);
         // After a longer break there is another beginning.
-        if missing.saturating_mul(samples.into()) > LONGEST_SILENCE_S * u64::from(rate) {
+        if missing.saturating_mul(samples.into()) > limits::FMP4_SILENCE.as_secs() * u64::from(rate) {
             return;
         }
         for _ in 0..missing {
