@@ -219,6 +219,11 @@ impl Connection {
             Activity::Playing(_) | Activity::PlayingFile(_) => Phase::Playing,
         });
         self.peer.enter(phases.fold(least, Phase::max), self.activities.len() + coming);
+        self.note_activities();
+    }
+
+    /// Tells others what its message streams do.
+    pub(super) fn note_activities(&self) {
         let (mut publishes, mut plays) = (Vec::new(), Vec::new());
         for activity in self.activities.values() {
             match activity {

@@ -43,6 +43,7 @@ impl Connection {
         match result {
             Ok(()) => {
                 self.refused_in_a_row = 0;
+                self.note_activities();
                 self.peer.begins();
                 log::log!(self.peer.news(), "{} plays {}", self.peer, request.path);
                 Ok(())

@@ -198,14 +198,21 @@ impl State {
     }
 
     fn begin(&mut self, init: &Arc<Piece>) {
-        self.end_segment(self.end);
+        self.end_all();
         let number = self.inits.back().map_or(0, |(number, _)| number + 1);
         self.next_is_discontinuous = number > 0;
         self.inits.push_back((number, init.clone()));
         self.last_frame = None;
-        // Sound that is left over needs the old one.
-        self.growing = Part::default();
         self.forget();
+    }
+
+    /// Ends the segment with all that there is, sound that waits for a picture among it.
+    fn end_all(&mut self) {
+        if let Some(Piece::Fragment(last)) = self.growing.pieces.last().map(|piece| &**piece) {
+            self.end = self.end.max(last.time_ms + u64::from(last.duration_ms));
+            self.has_frame = true;
+        }
+        self.end_segment(self.end);
     }
 
     fn frame(&mut self, piece: &Arc<Piece>, fragment: &Fragment) {
@@ -335,8 +342,7 @@ impl Sink for Window {
 
     fn ended(&self, _: u32) {
         let mut state = self.state.lock();
-        let end = state.end;
-        state.end_segment(end);
+        state.end_all();
         state.is_over = true;
         drop(state);
         self.changed.notify_all();

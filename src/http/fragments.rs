@@ -31,6 +31,16 @@ impl Fragments {
         Some(stream)
     }
 
+    /// The last segments of the live stream of that name, also of one that has just ended; `None` if nobody publishes it.
+    pub fn window_of(&self, service: &Service, name: &str, lane: &Lane) -> Option<Arc<Window>> {
+        if let Some(stream) = self.of(service, name) {
+            return Some(stream.window(lane));
+        }
+        let ended = self.streams.lock().get(name).cloned()?;
+        let hls = ended.hls.lock();
+        hls.as_ref().map(|hls| hls.window.clone())
+    }
+
     /// Forgets those that nobody wants any more. To be called about every half second.
     pub fn tick(&self, now: Instant) {
         let mut unwanted = Vec::new();
@@ -147,11 +157,15 @@ impl Fragmented {
     fn is_wanted(&self, now: Instant) -> bool {
         let is_stale = |hls: &mut Hls| now.saturating_duration_since(hls.asked) >= limits::HLS_KEPT;
         // To leave a stream takes a moment, so not under the lock.
-        let stale = self.hls.lock().take_if(is_stale);
+        let (stale, has_hls) = {
+            let mut hls = self.hls.lock();
+            (hls.take_if(is_stale), hls.is_some())
+        };
         drop(stale);
         let state = self.state.lock();
         let is_asked_for = now.saturating_duration_since(state.asked) < limits::FRAGMENTS_KEPT;
-        !state.is_over && (is_asked_for || self.output.players() > 0)
+        // Those who play segments are behind, and want the last ones still.
+        has_hls || (!state.is_over && (is_asked_for || self.output.players() > 0))
     }
 
     fn stop(&self) {

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::live::{full_name, nobody_publishes};
 use super::{Connection, Method, Next, Request, Response, not_found};
 use crate::error::{Error, Result};
 use crate::fmp4::Piece;
@@ -20,7 +21,9 @@ const LOOK: Duration = Duration::from_millis(500);
 impl Connection {
     /// A file of a live stream.
     pub(super) fn live_hls(&self, request: &Request, path: &StreamPath, name: Name) -> Result<Next> {
-        let window = self.fragments(path)?.window(self.guest.lane());
+        let full_name = full_name(path);
+        let window = self.site.fragments.window_of(&self.site.service, &full_name, self.guest.lane());
+        let window = window.ok_or_else(|| nobody_publishes(&full_name))?;
         let query = passed_on(request);
         let number = |key| request.query_value(key).map(|text| text.parse::<u64>()).transpose();
         let pieces = match name {

@@ -1,0 +1,224 @@
+//! What programs are told over HTTP, held against its own description.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::io::BufRead;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::http::{Answer, Http, get};
+use support::*;
+use tempfile::TempDir;
+
+const KEY_FILE: &str = "live/open open\nlive/shut shut\n";
+
+fn server(options: &[&str]) -> (TempDir, Server) {
+    let dir = TempDir::new().unwrap();
+    let server = Server::with_http(dir.path(), options);
+    (dir, server)
+}
+
+fn json(answer: &Answer) -> Value {
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{}", answer.text());
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+fn ask(server: &Server, method: &str, path: &str, key: Option<&str>) -> Answer {
+    let mut http = Http::open(server);
+    let lines = key.map_or(String::new(), |key| format!("Authorization: Bearer {key}\r\n"));
+    http.request(method, path, &lines);
+    http.answer()
+}
+
+/// Holds a value against a schema of the description; says where it does not fit.
+fn fits(value: &Value, schema: &Value, all: &Value, at: &str) -> Result<(), String> {
+    if let Some(name) = schema["$ref"].as_str() {
+        let schema = all.pointer(name.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("{name}"));
+        return fits(value, schema, all, at);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        let some = choices.iter().any(|one| fits(value, one, all, at).is_ok());
+        return if some { Ok(()) } else { Err(format!("{at}: {value} is none of {schema}")) };
+    }
+    let is_right = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("number") => value.is_number(),
+        Some("integer") => value.is_u64() || value.is_i64(),
+        Some("boolean") => value.is_boolean(),
+        Some("null") => value.is_null(),
+        other => panic!("{at}: the type {other:?}"),
+    };
+    if !is_right || schema["enum"].as_array().is_some_and(|choices| !choices.contains(value)) {
+        return Err(format!("{at}: {value} is no {schema}"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        fits(item, &schema["items"], all, &format!("{at}[{index}]"))?;
+    }
+    let Some(object) = value.as_object() else { return Ok(()) };
+    for name in schema["required"].as_array().into_iter().flatten() {
+        if !object.contains_key(name.as_str().unwrap()) {
+            return Err(format!("{at}: {name} is missing"));
+        }
+    }
+    for (name, item) in object {
+        match schema["properties"].get(name) {
+            Some(schema) => fits(item, schema, all, &format!("{at}.{name}"))?,
+            None if schema["additionalProperties"] == false => return Err(format!("{at}: {name} is not described")),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_answer_is_as_described() {
+    let (dir, server) = server(&[]);
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/video/sample.flv"), dir.path().join("film.flv")).unwrap();
+    std::fs::write(dir.path().join("broken.flv"), "no FLV").unwrap();
+    let mut camera = publisher(&server, "cam");
+    for packet in [video(0, AVC_HEADER), audio(0, AAC_HEADER), video(0, KEY), audio(0, AAC)] {
+        camera.send(packet).unwrap();
+    }
+    settle(&mut camera);
+    let _player = player(&server, "live", "cam");
+    let description = json(&get(&server, "/api/v1/openapi.json"));
+    let mut held = 0;
+    for (path, ways) in description["paths"].as_object().unwrap() {
+        let Some(content) = ways.pointer("/get/responses/200/content") else { continue };
+        if path == "/api/v1/events" {
+            continue;
+        }
+        let answer = get(&server, path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let (media_type, schema) = content.as_object().unwrap().iter().next().unwrap();
+        assert!(answer.header("content-type").unwrap().starts_with(media_type), "{path}");
+        if media_type == "application/json" {
+            fits(&json(&answer), &schema["schema"], &description, path).unwrap_or_else(|error| panic!("{error}"));
+            held += 1;
+        }
+    }
+    assert!(held >= 6, "{held}");
+    let streams = json(&get(&server, "/api/v1/streams"));
+    assert_eq!(streams["streams"][0]["audio"]["codec"], "mp4a.40.2");
+    assert_eq!(streams["streams"][0]["viewers"], 1);
+    let videos = json(&get(&server, "/api/v1/videos"));
+    let film = videos["videos"].as_array().unwrap().iter().find(|video| video["name"] == "film").unwrap();
+    assert_eq!(film["video"]["width"], 640);
+    let error = get(&server, "/api/v1/nothing");
+    assert_eq!(error.status, 404);
+    fits(&json(&error), &description["components"]["schemas"]["Error"], &description, "error").unwrap();
+}
+
+#[test]
+fn what_needs_a_key_is_counted_and_not_shown() {
+    let dir = TempDir::new().unwrap();
+    let keys = dir.path().join("keys");
+    std::fs::write(&keys, KEY_FILE).unwrap();
+    let server = Server::with_http(dir.path(), &["--play-key-file", keys.to_str().unwrap(), "--admin-key", "adm1n"]);
+    let _cameras = [publisher(&server, "open"), publisher(&server, "shut")];
+    let seen = |path: &str| {
+        let list = json(&get(&server, path));
+        let names: Vec<_> = list["streams"].as_array().unwrap().iter().map(|one| one["key"].clone()).collect();
+        (names, list["locked"].as_u64().unwrap())
+    };
+    assert_eq!(seen("/api/v1/streams"), (vec![], 2));
+    assert_eq!(seen("/api/v1/streams?key=open"), (vec!["open".into()], 1));
+    assert_eq!(ask(&server, "GET", "/metrics", None).status, 401, "names are in it");
+    assert_eq!(ask(&server, "GET", "/metrics", Some("adm1n")).status, 200);
+    assert_eq!(get(&server, "/healthz").text(), "ok\n");
+}
+
+#[test]
+fn an_administrator_ends_publishers_and_players_and_nobody_else_does() {
+    let (_dir, shut) = server(&[]);
+    let answer = ask(&shut, "DELETE", "/api/v1/streams/live/cam", Some("guess"));
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    let (_dir, server) = server(&["--admin-key", "adm1n"]);
+    let mut camera = publisher(&server, "a cam");
+    let mut player = player(&server, "live", "a cam");
+    for key in [None, Some("guess")] {
+        let answer = ask(&server, "DELETE", "/api/v1/streams/live/a%20cam", key);
+        assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")));
+        assert_eq!(ask(&server, "GET", "/api/v1/connections", key).status, 401);
+    }
+    assert_eq!(ask(&server, "DELETE", "/api/v1/streams/live/other", Some("adm1n")).status, 404);
+    let players = json(&ask(&server, "GET", "/api/v1/players", Some("adm1n")));
+    let id = players["players"][0]["id"].as_u64().unwrap();
+    assert_eq!(players["players"][0]["plays"][0], "live/a cam");
+    assert_eq!(ask(&server, "DELETE", &format!("/api/v1/connections/{id}"), Some("adm1n")).status, 204);
+    while player.next_event().is_ok() {}
+    settle(&mut camera);
+    assert_eq!(ask(&server, "DELETE", "/api/v1/streams/live/a%20cam", Some("adm1n")).status, 204);
+    while camera.next_event().is_ok() {}
+    server.wait_for_log("an administrator ended it");
+    assert!(!server.log().iter().any(|line| line.contains("adm1n") || line.contains("guess")));
+    let statuses: Vec<_> = (0..20).map(|_| ask(&server, "GET", "/api/v1/players", Some("guess")).status).collect();
+    assert_eq!(statuses.last(), Some(&429), "who guesses has to wait");
+}
+
+/// The next event of a name and its data.
+fn event(http: &mut Http, name: &str) -> Value {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        http.0.read_line(&mut line).unwrap();
+        if line.trim_end() == format!("event: {name}") {
+            line.clear();
+            http.0.read_line(&mut line).unwrap();
+            return serde_json::from_str(line.strip_prefix("data: ").unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn changes_are_told_as_they_happen() {
+    let (dir, server) = server(&[]);
+    let mut http = Http::open(&server);
+    http.request("GET", "/api/v1/events", "");
+    assert_eq!(http.head().header("content-type"), Some("text/event-stream"));
+    assert_eq!(event(&mut http, "streams")["streams"], Value::Array(vec![]));
+    assert_eq!(event(&mut http, "videos")["videos"], Value::Array(vec![]));
+    let began = Instant::now();
+    let camera = publisher(&server, "cam");
+    assert_eq!(event(&mut http, "streams")["streams"][0]["name"], "live/cam");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    drop(camera);
+    while event(&mut http, "streams")["streams"][0]["published"] == true {}
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/video/sample.flv"), dir.path().join("new.flv")).unwrap();
+    assert_eq!(event(&mut http, "videos")["videos"][0]["name"], "new");
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count();
+    let before = threads();
+    drop(http);
+    wait_for("its thread to be gone", || (threads() < before).then_some(()));
+}
+
+#[test]
+fn figures_are_what_prometheus_reads() {
+    let (_dir, server) = server(&[]);
+    let _evil = publisher(&server, "a\"b\\c");
+    let answer = get(&server, "/metrics");
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = answer.text();
+    let (mut kind, mut samples) = (None, 0);
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, of) = rest.split_once(' ').unwrap();
+            assert!(["gauge", "counter"].contains(&of), "{line}");
+            assert_eq!(of == "counter", name.ends_with("_total"), "{line}");
+            kind = Some(name.to_owned());
+        } else if !line.starts_with("# HELP ") {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            let name = series.split('{').next().unwrap();
+            assert_eq!(Some(name), kind.as_deref(), "{line}");
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{line}");
+            samples += 1;
+        }
+    }
+    assert!(samples > 15, "{text}");
+    assert!(text.contains("gortmp_stream_published{stream=\"live/a\\\"b\\\\c\"} 1\n"), "{text}");
+    assert!(text.contains("process_resident_memory_bytes "), "{text}");
+}
