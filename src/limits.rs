@@ -329,3 +329,9 @@ pub const REFUSALS: u32 = 10;
 
 /// The longest gap in a stream's sound that its fragments fill with silence; after a longer one there is another beginning.
 pub const FMP4_SILENCE: Duration = Duration::from_secs(5);
+
+/// Longest value that a client gives in answer to the question for its password, in bytes.
+pub const CHALLENGE_BYTES: usize = 256;
+
+/// Bytes of a certificate's file, those that it depends on included.
+pub const PEM_FILE_BYTES: u64 = 1024 * 1024;
