@@ -321,9 +321,6 @@ pub const HLS_KEPT: Duration = Duration::from_secs(30);
 /// Segments of a recording in one playlist: 33 hours of 6 s each.
 pub const HLS_SEGMENTS: usize = 20_000;
 
-/// Frames of sound and picture in a segment of a recording: a minute of the fastest.
-pub const HLS_SEGMENT_PIECES: usize = 10_000;
-
 /// Plays refused in a row that end a connection: a player that looks for a name tries two or three.
 pub const REFUSALS: u32 = 10;
 
