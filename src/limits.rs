@@ -312,6 +312,15 @@ pub const WRONG_KEYS_PER_SECOND: u32 = 1;
 /// Bytes of the last segments of one stream that are kept for HLS: 12 s at 20 Mbit/s.
 pub const HLS_WINDOW_BYTES: usize = 32 * 1024 * 1024;
 
+/// Bytes of the last segments of all streams together. A window for which nothing is left has gaps.
+pub const HLS_BYTES_OF_ALL: usize = 1024 * 1024 * 1024;
+
+/// Target durations of segments that are kept of one stream: those a player may still be about to get among them.
+pub const HLS_WINDOW_TARGETS: u64 = 8;
+
+/// Segments that are kept of one stream: more than fit in that time, unless its codecs change all the time.
+pub const HLS_WINDOW_SEGMENTS: usize = 100;
+
 /// How long a client of HLS waits for a playlist or part that is coming.
 pub const HLS_WAIT: Duration = Duration::from_secs(6);
 

@@ -1,8 +1,10 @@
 //! HTTP Live Streaming (RFC 8216 and its second edition, with parts for low latency): playlists of the fragments that
 //! browsers get, for telephones and televisions.
 
+mod cutter;
 mod name;
 mod playlist;
+mod rhythm;
 mod segment;
 pub mod vod;
 mod window;

@@ -13,6 +13,8 @@ pub(super) struct Part {
     pub duration_ms: u64,
     /// A player can start with it.
     pub is_independent: bool,
+    /// What it takes of memory.
+    pub bytes: usize,
 }
 
 /// Parts up to the next key frame.
@@ -24,14 +26,28 @@ pub(super) struct Segment {
     /// It does not go on where the one before ended.
     pub is_discontinuous: bool,
     pub parts: Vec<Part>,
-    /// In milliseconds; known when it is complete.
-    pub duration_ms: Option<u64>,
+    /// There won't be more parts.
+    pub is_complete: bool,
     /// When its first frame came.
     pub began: SystemTime,
-    pub bytes: usize,
 }
 
 impl Segment {
+    /// In milliseconds, up to now.
+    pub fn duration_ms(&self) -> u64 {
+        self.parts.iter().map(|part| part.duration_ms).sum()
+    }
+
+    /// What it takes of memory.
+    pub fn bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+
+    /// A player can start with it.
+    pub fn is_independent(&self) -> bool {
+        self.parts.first().is_none_or(|part| part.is_independent)
+    }
+
     pub fn pieces(&self) -> Vec<Arc<Piece>> {
         self.parts.iter().flat_map(|part| part.pieces.iter().cloned()).collect()
     }

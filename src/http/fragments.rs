@@ -8,14 +8,23 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::connection::{HTTP_STREAM_ID, Service};
 use crate::fmp4::{Muxer, Piece};
+use crate::guard::Budget;
 use crate::hls::Window;
 use crate::limits;
 use crate::live::{Backlog, Lane, LiveMessage, Publication, Sink, StartAt, Stream, Subscription, Wanted};
 
 /// The streams that are wanted as fragments.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fragments {
     streams: Mutex<HashMap<String, Arc<Fragmented>>>,
+    /// Bytes of the last segments of all.
+    windows: Arc<Budget>,
+}
+
+impl Default for Fragments {
+    fn default() -> Self {
+        Self { streams: Mutex::default(), windows: Budget::new(limits::HLS_BYTES_OF_ALL) }
+    }
 }
 
 impl Fragments {
@@ -34,7 +43,7 @@ impl Fragments {
     /// The last segments of the live stream of that name, also of one that has just ended; `None` if nobody publishes it.
     pub fn window_of(&self, service: &Service, name: &str, lane: &Lane) -> Option<Arc<Window>> {
         if let Some(stream) = self.of(service, name) {
-            return Some(stream.window(lane));
+            return Some(stream.window(lane, &self.windows));
         }
         let ended = self.streams.lock().get(name).cloned()?;
         let hls = ended.hls.lock();
@@ -119,10 +128,10 @@ impl Fragmented {
     }
 
     /// Its last segments.
-    pub fn window(&self, lane: &Lane) -> Arc<Window> {
+    pub fn window(&self, lane: &Lane, windows: &Arc<Budget>) -> Arc<Window> {
         let mut hls = self.hls.lock();
         let start = || {
-            let (window, start_at) = (Arc::new(Window::new()), StartAt::LastKeyFrame);
+            let (window, start_at) = (Arc::new(Window::new(windows.share())), StartAt::LastKeyFrame);
             let subscription = self.output.subscribe(window.clone(), HTTP_STREAM_ID, lane, start_at, Wanted::default());
             Hls { window, asked: Instant::now(), _subscription: subscription }
         };

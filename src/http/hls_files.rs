@@ -36,9 +36,10 @@ impl Connection {
                 let (segment, part) = (number("_HLS_msn").map_err(bad)?, number("_HLS_part").map_err(bad)?);
                 // Clients that know no parts need one whole segment to begin with.
                 let at_least = segment.map_or((0, None), |segment| (segment, part));
-                let text = self.waiting(|until| window.media(Some(at_least), &query, until));
+                let skip = request.query_value("_HLS_skip").is_some();
+                let text = self.waiting(|until| window.media(Some(at_least), skip, &query, until));
                 let text = match text {
-                    Err(_) if segment.is_none() => self.waiting(|until| window.media(None, &query, until))?,
+                    Err(_) if segment.is_none() => self.waiting(|until| window.media(None, false, &query, until))?,
                     text => text?,
                 };
                 return self.playlist(request, text);

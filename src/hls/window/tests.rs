@@ -1,7 +1,16 @@
 use proptest::prelude::*;
 
+use super::checker::{self, Playlist};
 use super::*;
+use crate::fmp4::{Fragment, Init};
+use crate::guard::Budget;
 use crate::hls::Name;
+use crate::limits;
+use crate::media::PacketKind;
+
+fn empty() -> Window {
+    Window::new(Budget::new(usize::MAX).share())
+}
 
 fn init(has_video: bool) -> Piece {
     Piece::Init(Init { bytes: vec![1], codecs: "avc1.42c01e".into(), has_video, size: (640, 360) })
@@ -23,7 +32,7 @@ fn pictures(from: u64, to: u64, step: u64) -> impl Iterator<Item = Piece> {
 }
 
 fn now(window: &Window) -> String {
-    window.media(None, "", Instant::now()).unwrap()
+    window.media(None, false, "", Instant::now()).unwrap()
 }
 
 /// What a client reads: each line's number of milliseconds, parts and segments.
@@ -34,7 +43,7 @@ fn durations(playlist: &str, tag: &str) -> Vec<u64> {
 
 #[test]
 fn parts_and_segments_of_a_camera() {
-    let window = Window::new();
+    let window = empty();
     push(&window, [init(true)]);
     push(&window, pictures(10_000, 14_400, 40));
     let playlist = now(&window);
@@ -52,7 +61,7 @@ fn parts_and_segments_of_a_camera() {
 
 #[test]
 fn sound_behind_the_last_picture_goes_with_the_next() {
-    let window = Window::new();
+    let window = empty();
     push(&window, [init(true)]);
     for picture in pictures(0, 2_500, 40) {
         let Piece::Fragment(Fragment { time_ms, .. }) = picture else { continue };
@@ -66,10 +75,11 @@ fn sound_behind_the_last_picture_goes_with_the_next() {
 #[test]
 fn five_pictures_a_second_have_a_part_each_and_thirty_have_no_short_ones() {
     for (step, part) in [(200, 200), (100, 200), (33, 198), (1000, 1000)] {
-        let window = Window::new();
+        let window = empty();
         push(&window, [init(true)]);
-        push(&window, pictures(0, 4_000, step));
+        push(&window, pictures(0, 5_000, step));
         let playlist = now(&window);
+        checker::read(&playlist).check_part_lengths();
         let parts = durations(&playlist, "#EXT-X-PART:DURATION=");
         let target = playlist.split("PART-TARGET=").nth(1).unwrap().lines().next().unwrap().parse::<f64>().unwrap();
         assert_eq!(parts[0], part, "{step}");
@@ -79,7 +89,7 @@ fn five_pictures_a_second_have_a_part_each_and_thirty_have_no_short_ones() {
 
 #[test]
 fn sound_alone_has_segments_as_well() {
-    let window = Window::new();
+    let window = empty();
     push(&window, [init(false)]);
     push(&window, (0..200).map(|number| frame(PacketKind::Audio, number * 23, 23, true)));
     let segments = durations(&now(&window), "#EXTINF:");
@@ -88,17 +98,17 @@ fn sound_alone_has_segments_as_well() {
 
 #[test]
 fn a_stream_without_key_frames_is_cut_all_the_same() {
-    let window = Window::new();
+    let window = empty();
     push(&window, [init(true), frame(PacketKind::Video, 0, 40, true)]);
     push(&window, (1..600).map(|number| frame(PacketKind::Video, number * 40, 40, false)));
     let playlist = now(&window);
-    assert_eq!(durations(&playlist, "#EXTINF:"), [10_000, 10_000]);
-    assert!(playlist.contains("#EXT-X-TARGETDURATION:10\n"));
+    assert_eq!(durations(&playlist, "#EXTINF:"), [10_480, 10_480], "which rounds to 10 s");
+    assert!(playlist.contains("#EXT-X-TARGETDURATION:10\n") && !playlist.contains("INDEPENDENT-SEGMENTS"));
 }
 
 #[test]
 fn other_tracks_are_a_discontinuity_with_a_segment_of_their_own() {
-    let window = Window::new();
+    let window = empty();
     push(&window, [init(true)]);
     push(&window, pictures(0, 2_500, 40));
     push(&window, [init(true)]);
@@ -114,18 +124,20 @@ fn other_tracks_are_a_discontinuity_with_a_segment_of_their_own() {
 
 #[test]
 fn who_asks_for_what_comes_next_waits_for_it() {
-    let window = Arc::new(Window::new());
+    let window = Arc::new(empty());
     push(&window, [init(true)]);
     push(&window, pictures(0, 2_400, 40));
     let soon = Instant::now() + Duration::from_secs(10);
-    assert_eq!(window.media(Some((5, None)), "", soon), Err(NotThere::TooEarly));
+    assert_eq!(window.media(Some((3, None)), false, "", soon), Err(NotThere::TooEarly));
     assert_eq!(window.part(7, 0, soon), Err(NotThere::Gone));
     assert_eq!(window.part(0, 99, soon), Err(NotThere::Gone));
     assert_eq!(window.part(1, 2, Instant::now()), Err(NotThere::Late));
     let waiting = [0, 1].map(|which| {
         let window = window.clone();
         std::thread::spawn(move || match which {
-            0 => window.media(Some((1, Some(2))), "", soon).map(|playlist| playlist.contains("part-1-2.m4s\"\n")),
+            0 => {
+                window.media(Some((1, Some(2))), false, "", soon).map(|playlist| playlist.contains("part-1-2.m4s\"\n"))
+            }
             _ => window.part(1, 2, soon).map(|pieces| pieces.len() == 5),
         })
     });
@@ -141,49 +153,209 @@ fn who_asks_for_what_comes_next_waits_for_it() {
 
 #[test]
 fn a_window_has_its_bounds() {
-    let window = Window::new();
+    let window = empty();
     push(&window, [init(true)]);
     push(&window, pictures(0, 60_000, 40));
-    assert_eq!(window.state.lock().segments.len(), SEGMENTS);
+    let length: u64 = window.state.lock().cutter.segments().iter().map(Segment::duration_ms).sum();
+    let kept = limits::HLS_WINDOW_TARGETS * 4_000;
+    assert!((kept..kept + 2_000).contains(&length), "{length}");
     let big = |time: u64| {
         let bytes = vec![0; limits::HLS_WINDOW_BYTES / 4];
         let kind = PacketKind::Video;
         Piece::Fragment(Fragment { kind, time_ms: time, duration_ms: 1000, is_key_frame: true, bytes })
     };
     push(&window, (60..80).map(|second| big(second * 1000)));
-    assert!(window.state.lock().bytes <= limits::HLS_WINDOW_BYTES);
+    let bytes: usize = window.state.lock().cutter.segments().iter().map(Segment::bytes).sum();
+    assert!(bytes <= limits::HLS_WINDOW_BYTES);
 }
 
 #[test]
 fn a_query_goes_along_and_dates_are_right() {
-    let window = Window::new();
+    let window = empty();
     push(&window, [init(true)]);
     push(&window, pictures(0, 2_400, 40));
     let index = window.index("key=k", Instant::now()).unwrap();
-    assert!(index.ends_with("CODECS=\"avc1.42c01e\",RESOLUTION=640x360\nmedia.m3u8?key=k\n"), "{index}");
-    assert!(window.media(None, "key=k", Instant::now()).unwrap().contains("\"part-0-0.m4s?key=k\""));
+    let more = "CODECS=\"avc1.42c01e\",RESOLUTION=640x360,AVERAGE-BANDWIDTH=100000,FRAME-RATE=25.000";
+    assert!(index.ends_with(&format!("{more}\nmedia.m3u8?key=k\n")), "{index}");
+    assert!(window.media(None, false, "key=k", Instant::now()).unwrap().contains("\"part-0-0.m4s?key=k\""));
     let at = |seconds| playlist::date_time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     assert_eq!(at(951_782_400), "2000-02-29T00:00:00.000Z");
     assert_eq!(at(1_793_491_199), "2026-10-31T23:59:59.000Z");
 }
 
+#[test]
+fn each_reload_goes_on_from_the_one_before() {
+    for step in [16, 33, 40, 67, 100, 200, 1000] {
+        let window = empty();
+        push(&window, [init(true)]);
+        let (mut last, mut skipped) = (None::<Playlist>, 0);
+        for number in 0..60_000 / step {
+            let is_key = number % (2_000 / step) == 0;
+            push(&window, [frame(PacketKind::Video, 7_000 + number * step, step as u32, is_key)]);
+            let Ok(text) = window.media(None, false, "", Instant::now()) else { continue };
+            let playlist = checker::read(&text);
+            playlist.check_part_lengths();
+            assert!(playlist.is_independent && playlist.skipped == 0);
+            assert!(number * step < 14_000 || playlist.segments.len() >= 6, "{text}");
+            if let Some(last) = &last {
+                playlist.check_follows(last);
+                let delta = window.media(None, true, "", Instant::now()).unwrap();
+                let delta = checker::read(&delta);
+                skipped = delta.skipped.max(skipped);
+                let whole = Playlist { segments: without_parts(&playlist), ..playlist.clone() };
+                let merged = delta.onto(last);
+                assert_eq!(Playlist { segments: without_parts(&merged), ..merged.clone() }, whole);
+            }
+            last = Some(playlist);
+        }
+        assert!(skipped > 0, "{step}");
+    }
+}
+
+fn without_parts(playlist: &Playlist) -> Vec<checker::Segment> {
+    playlist.segments.iter().cloned().map(|segment| checker::Segment { parts: Vec::new(), ..segment }).collect()
+}
+
+#[test]
+fn lengths_hold_though_key_frames_become_rare() {
+    let window = empty();
+    push(&window, [init(true)]);
+    push(&window, pictures(0, 2_040, 40));
+    let before = checker::read(&now(&window));
+    assert!(before.target == 4_000 && before.is_independent);
+    push(&window, (51..400).map(|number| frame(PacketKind::Video, number * 40, 40, false)));
+    let after = checker::read(&now(&window));
+    after.check_follows(&before);
+    assert!(!after.is_independent);
+    assert_eq!(after.segments.iter().map(|segment| segment.duration).collect::<Vec<_>>(), [2000, 4480, 4480, 4480]);
+}
+
+#[test]
+fn dates_go_with_the_stream_and_not_with_its_cache() {
+    let window = empty();
+    push(&window, std::iter::once(init(true)).chain(pictures(0, 6_040, 40)));
+    let now_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let state = window.state.lock();
+    let began = |segment: &Segment| segment.began.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let dates: Vec<_> = state.cutter.segments().iter().map(began).collect();
+    assert!(now_ms - dates[3] < 1_000, "the last frame came just now");
+    assert!(dates.windows(2).all(|pair| pair[1] - pair[0] == 2_000), "{dates:?}");
+}
+
+#[test]
+fn a_leap_in_time_is_a_discontinuity() {
+    for to in [100_000, 1_000] {
+        let window = empty();
+        push(&window, [init(true)]);
+        push(&window, pictures(50_000, 52_400, 40));
+        let before = checker::read(&now(&window));
+        push(&window, pictures(to, to + 2_400, 40));
+        let playlist = checker::read(&now(&window));
+        playlist.check_follows(&before);
+        playlist.check_part_lengths();
+        let discontinuous: Vec<_> = playlist.segments.iter().map(|segment| segment.is_discontinuous).collect();
+        assert_eq!(discontinuous[..3], [false, false, true]);
+        assert_eq!(playlist.segments[1].duration, 400);
+    }
+}
+
+#[test]
+fn sound_goes_on_when_pictures_do_not() {
+    let window = empty();
+    push(&window, [init(true)]);
+    push(&window, pictures(0, 2_400, 40));
+    push(&window, (100..1000).map(|number| frame(PacketKind::Audio, number * 23, 23, false)));
+    let frozen = checker::read(&now(&window));
+    frozen.check_part_lengths();
+    let length: u64 = frozen.segments.iter().map(|segment| segment.duration).sum();
+    assert!(length > 15_000, "{frozen:?}");
+    push(&window, pictures(24_000, 26_400, 40));
+    checker::read(&now(&window)).check_follows(&frozen);
+}
+
+#[test]
+fn all_windows_share_what_there_is() {
+    let budget = Budget::new(100_000);
+    let (one, other) = (Window::new(budget.share()), Window::new(budget.share()));
+    push(&one, [init(true)]);
+    push(&one, pictures(0, 60_000, 40));
+    let held = budget.held();
+    assert!(held <= 100_000 && now(&one).contains("#EXTINF"), "{held}");
+    push(&other, [init(true)]);
+    push(&other, pictures(0, 60_000, 40));
+    assert!(budget.held() <= 100_000);
+    drop(one);
+    push(&other, pictures(60_000, 64_040, 40));
+    assert!(now(&other).contains("#EXT-X-DISCONTINUITY\n") || now(&other).contains("DISCONTINUITY-SEQUENCE"));
+    drop(other);
+    assert_eq!(budget.held(), 0);
+}
+
+#[test]
+fn a_part_behind_the_last_of_a_segment_is_the_first_of_the_next() {
+    let window = empty();
+    push(&window, [init(true)]);
+    push(&window, pictures(0, 4_000, 40));
+    push(&window, [frame(PacketKind::Video, 4_000, 40, true)]);
+    assert_eq!(window.state.lock().cutter.hint(), (2, 0));
+    let late = Err(NotThere::Late);
+    assert!(window.media(Some((1, Some(9))), false, "", Instant::now()).is_ok());
+    assert_eq!(window.media(Some((1, Some(10))), false, "", Instant::now()), late);
+    assert_eq!(window.media(Some((2, Some(14))), false, "", Instant::now()), late, "three seconds are 15 parts");
+    assert_eq!(window.media(Some((2, Some(15))), false, "", Instant::now()), Err(NotThere::TooEarly));
+    push(&window, pictures(4_040, 4_240, 40));
+    assert!(window.media(Some((1, Some(10))), false, "", Instant::now()).is_ok());
+}
+
+#[test]
+fn another_reader_reads_the_same() {
+    let window = empty();
+    push(&window, [init(true)]);
+    push(&window, pictures(0, 6_600, 40));
+    let index = window.index("key=k", Instant::now()).unwrap();
+    let variant = &m3u8_rs::parse_master_playlist_res(index.as_bytes()).unwrap().variants[0];
+    assert_eq!((&variant.uri[..], variant.bandwidth, variant.frame_rate), ("media.m3u8?key=k", 100_000, Some(25.0)));
+    window.ended(0);
+    let (text, ours) = (now(&window), checker::read(&now(&window)));
+    let list = m3u8_rs::parse_media_playlist_res(text.as_bytes()).unwrap();
+    assert_eq!((list.version, list.target_duration * 1000, list.media_sequence), (Some(9), ours.target, 0));
+    assert!(list.independent_segments && list.end_list && ours.has_ended);
+    let lengths: Vec<_> = list.segments.iter().map(|segment| (segment.duration * 1000.0).round() as u64).collect();
+    assert_eq!(lengths, ours.segments.iter().map(|segment| segment.duration).collect::<Vec<_>>());
+    assert_eq!(list.segments[0].map.as_ref().unwrap().uri, "init-0.mp4");
+    let dates: Vec<_> = list.segments.iter().map(|segment| segment.program_date_time.unwrap()).collect();
+    assert!(dates.windows(2).all(|pair| (pair[1] - pair[0]).num_milliseconds() == 2_000), "{text}");
+}
+
 proptest! {
     #[test]
-    fn whatever_comes_playlists_name_what_is_there(
-        steps in proptest::collection::vec((0u64..3000, 0u32..3000, 0u8..8), 1..200)
+    fn whatever_comes_playlists_hold_and_name_what_is_there(
+        steps in proptest::collection::vec((0u64..3000, 0u32..3000, 0u8..12), 1..200),
+        room in 5_000usize..100_000,
     ) {
-        let (window, mut time) = (Window::new(), 0u64);
+        let budget = Budget::new(room);
+        let (window, mut time, mut last) = (Window::new(budget.share()), 0u64, None::<Playlist>);
         push(&window, [init(true)]);
         for (step, duration, what) in steps {
-            time += step;
+            time += if what > 4 { step % 200 } else { step };
             match what {
                 0 => push(&window, [init(step % 2 == 0)]),
-                1 | 2 => push(&window, [frame(PacketKind::Audio, time, duration, false)]),
+                1 | 2 => push(&window, [frame(PacketKind::Audio, time, duration, step % 2 == 0)]),
                 3 => push(&window, [frame(PacketKind::Video, time.saturating_sub(1000), duration, true)]),
-                what => push(&window, [frame(PacketKind::Video, time, duration, what == 4)]),
+                what => push(&window, [frame(PacketKind::Video, time, duration % 300, what == 4)]),
             }
-            let Ok(playlist) = window.media(None, "", Instant::now()) else { continue };
-            let names = playlist.split(['"', '\n']).filter_map(Name::parse).collect::<Vec<_>>();
+            {
+                let state = window.state.lock();
+                let held: usize = state.cutter.segments().iter().map(Segment::bytes).sum();
+                prop_assert!(held <= budget.held() && budget.held() <= room);
+            }
+            let Ok(text) = window.media(None, false, "", Instant::now()) else { continue };
+            let playlist = checker::read(&text);
+            if let Some(last) = &last {
+                playlist.check_follows(last);
+            }
+            last = Some(playlist);
+            let names = text.split(['"', '\n']).filter_map(Name::parse).collect::<Vec<_>>();
             let (hint, listed) = names.split_last().unwrap();
             prop_assert!(matches!(hint, Name::Part(..)));
             for name in listed {
@@ -194,6 +366,10 @@ proptest! {
                     other => prop_assert!(false, "{other:?}"),
                 }
             }
+        }
+        window.ended(0);
+        if let Ok(text) = window.media(None, false, "", Instant::now()) {
+            prop_assert!(checker::read(&text).has_ended);
         }
     }
 }

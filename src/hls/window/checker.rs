@@ -1,0 +1,171 @@
+//! Reads media playlists as strictly as a validator does.
+
+use std::fmt::Debug;
+use std::str::FromStr;
+
+/// What a playlist says. All times are in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Playlist {
+    pub target: u64,
+    pub part_target: u64,
+    pub skip_until: u64,
+    pub sequence: u64,
+    pub discontinuity_sequence: u64,
+    pub is_independent: bool,
+    pub skipped: usize,
+    pub segments: Vec<Segment>,
+    /// What follows the last whole segment.
+    pub open: Segment,
+    pub hint: Option<String>,
+    pub has_ended: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Segment {
+    pub number: u64,
+    pub duration: u64,
+    pub is_discontinuous: bool,
+    pub map: String,
+    pub date: String,
+    /// Length, name, and whether it begins with a key frame.
+    pub parts: Vec<(u64, String, bool)>,
+}
+
+fn number<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error:?}"))
+}
+
+fn ms(seconds: &str) -> u64 {
+    let (whole, fraction) = seconds.split_once('.').unwrap_or_else(|| panic!("{seconds} has no fraction"));
+    assert_eq!(fraction.len(), 3, "{seconds}");
+    number::<u64>(whole) * 1000 + number::<u64>(fraction)
+}
+
+fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
+    list.split(',').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(|value| value.trim_matches('"'))
+}
+
+/// Reads a playlist and holds it against the rules that it can break by itself.
+pub fn read(text: &str) -> Playlist {
+    assert!(text.ends_with('\n') && !text.contains("\n\n"), "{text}");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("#EXTM3U"));
+    let mut list = Playlist::default();
+    let (mut map, mut next, mut length) = (String::new(), Segment::default(), None);
+    for line in lines {
+        assert!(!list.has_ended && list.hint.is_none(), "{line} behind the end");
+        let (tag, value) = line.split_once(':').unwrap_or((line, ""));
+        let value_of = |name| attribute(value, name).unwrap_or_else(|| panic!("{name} in {line}"));
+        match tag {
+            "#EXT-X-VERSION" => assert_eq!(value, "9"),
+            "#EXT-X-TARGETDURATION" => list.target = number::<u64>(value) * 1000,
+            "#EXT-X-SERVER-CONTROL" => {
+                assert_eq!(value_of("CAN-BLOCK-RELOAD"), "YES");
+                list.skip_until = ms(value_of("CAN-SKIP-UNTIL"));
+                assert!(list.skip_until >= 6 * list.target);
+                list.part_target = ms(value_of("PART-HOLD-BACK")) / 3;
+            }
+            "#EXT-X-PART-INF" => {
+                assert!(list.part_target >= ms(value_of("PART-TARGET")), "the hold back is three parts")
+            }
+            "#EXT-X-MEDIA-SEQUENCE" => list.sequence = number(value),
+            "#EXT-X-DISCONTINUITY-SEQUENCE" => list.discontinuity_sequence = number(value),
+            "#EXT-X-INDEPENDENT-SEGMENTS" => list.is_independent = true,
+            "#EXT-X-SKIP" => {
+                assert!(list.segments.is_empty() && next == Segment::default());
+                list.skipped = number(value_of("SKIPPED-SEGMENTS"));
+                assert!(list.skipped > 0);
+            }
+            "#EXT-X-DISCONTINUITY" => next.is_discontinuous = true,
+            "#EXT-X-MAP" => map = value_of("URI").to_owned(),
+            "#EXT-X-PROGRAM-DATE-TIME" => next.date = value.to_owned(),
+            "#EXT-X-PART" => {
+                let part = (ms(value_of("DURATION")), value_of("URI").to_owned(), line.ends_with(",INDEPENDENT=YES"));
+                assert_eq!(part.1, format!("part-{}-{}.m4s", list.next_number(), next.parts.len()));
+                assert!(!map.is_empty(), "{line} needs an initialisation segment");
+                next.parts.push(part);
+            }
+            "#EXTINF" => length = Some(ms(value.strip_suffix(',').expect("a title"))),
+            "#EXT-X-PRELOAD-HINT" => {
+                assert_eq!(value_of("TYPE"), "PART");
+                list.hint = Some(value_of("URI").to_owned());
+                let part = next.parts.len();
+                assert_eq!(value_of("URI"), format!("part-{}-{part}.m4s", list.next_number()));
+            }
+            "#EXT-X-ENDLIST" => list.has_ended = true,
+            _ => {
+                assert_eq!(line, format!("seg-{}.m4s", list.next_number()));
+                let duration = length.take().expect("EXTINF before each segment");
+                let parts: u64 = next.parts.iter().map(|(length, ..)| length).sum();
+                assert!(next.parts.is_empty() || parts == duration, "{parts} and {duration}");
+                assert!((duration + 500) / 1000 * 1000 <= list.target, "{duration} is over {}", list.target);
+                assert!(!map.is_empty() && !next.date.is_empty());
+                let number = list.next_number();
+                list.segments.push(Segment { number, duration, map: map.clone(), ..std::mem::take(&mut next) });
+            }
+        }
+    }
+    assert_eq!(length, None);
+    next.map.clone_from(&map);
+    list.open = next;
+    assert!(list.target > 0 && list.part_target > 0 && list.hint.is_some() != list.has_ended, "{text}");
+    list.check_parts_near_the_end();
+    list
+}
+
+impl Playlist {
+    fn next_number(&self) -> u64 {
+        self.sequence + (self.skipped + self.segments.len()) as u64
+    }
+
+    fn check_parts_near_the_end(&self) {
+        let mut behind: u64 = self.open.parts.iter().map(|(length, ..)| length).sum();
+        for segment in self.segments.iter().rev() {
+            assert!(behind >= 3 * self.target || !segment.parts.is_empty(), "{segment:?} lacks its parts");
+            behind += segment.duration;
+        }
+    }
+
+    /// All parts but the last of each segment are as long as a player may expect (RFC 8216bis §4.4.3.7).
+    pub fn check_part_lengths(&self) {
+        let closed =
+            self.segments.iter().flat_map(|segment| segment.parts.split_last().map_or(&[][..], |(_, all)| all));
+        for (length, name, _) in closed.chain(self.open.parts.split_last().map_or(&[][..], |(_, all)| all)) {
+            assert!(length * 100 >= self.part_target * 85, "{name} has {length} of {}", self.part_target);
+        }
+        for (length, name, _) in self.segments.iter().flat_map(|segment| &segment.parts).chain(&self.open.parts) {
+            assert!(*length <= self.part_target, "{name} has {length} of {}", self.part_target);
+        }
+    }
+
+    /// What may change from one reload to the next, and no more (RFC 8216 §6.2.1).
+    pub fn check_follows(&self, before: &Self) {
+        assert_eq!((self.target, self.part_target), (before.target, before.part_target));
+        assert!(self.sequence >= before.sequence && self.next_number() >= before.next_number());
+        assert!(!before.has_ended || self.has_ended);
+        let gone = (self.sequence - before.sequence) as usize;
+        let lost = before.segments.iter().take(gone).filter(|segment| segment.is_discontinuous).count() as u64;
+        if gone <= before.segments.len() {
+            assert_eq!(self.discontinuity_sequence, before.discontinuity_sequence + lost);
+        }
+        for (old, new) in before.segments.iter().skip(gone).zip(&self.segments) {
+            assert_eq!(Segment { parts: Vec::new(), ..old.clone() }, Segment { parts: Vec::new(), ..new.clone() });
+            assert!(new.parts.is_empty() || new.parts == old.parts);
+        }
+        let then = self.segments.iter().find(|segment| segment.number == before.next_number());
+        let then = then.or((self.next_number() == before.next_number()).then_some(&self.open));
+        if let Some(then) = then.filter(|then| !then.parts.is_empty()) {
+            assert!(then.parts.starts_with(&before.open.parts), "{then:?} was {:?}", before.open);
+        }
+    }
+
+    /// The whole playlist from an earlier one and this delta update (RFC 8216bis §6.3.7).
+    pub fn onto(&self, before: &Self) -> Self {
+        let gone = (self.sequence - before.sequence) as usize;
+        let known = before.segments.get(gone..gone + self.skipped).expect("what is skipped is known");
+        let mut known = known.to_vec();
+        known.iter_mut().for_each(|segment| segment.parts.clear());
+        known.extend(self.segments.iter().cloned());
+        Self { segments: known, skipped: 0, ..self.clone() }
+    }
+}
