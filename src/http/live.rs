@@ -106,12 +106,17 @@ impl Connection {
     }
 }
 
-/// Waits until the client hangs up. What it says meanwhile is of no interest.
+/// Waits until the client hangs up. What it says meanwhile is of no interest, and not to be listened to for ever.
 fn wait(reader: &mut Reader<'_>) -> Result<()> {
-    let mut unread = [0; 512];
-    // An error is an end as well.
-    while reader.read(&mut unread).is_ok_and(|count| count > 0) {}
-    Ok(())
+    let (mut unread, mut heard) = ([0; 512], 0);
+    while heard <= limits::HTTP_HEAD_BYTES {
+        match reader.read(&mut unread) {
+            Ok(count) if count > 0 => heard += count,
+            // An error is an end as well.
+            _ => return Ok(()),
+        }
+    }
+    Err(Error::Http { status: 400, reason: "it talks while it gets a live stream".into() })
 }
 
 /// The name by which the live streams know it.

@@ -203,6 +203,16 @@ mod tests {
     }
 
     #[test]
+    fn headers_at_a_late_time_are_as_long_on_the_wire_as_they_say() {
+        let mut cache = cache();
+        [video(0, AVC_HEADER), video(0x0100_0000, KEY)].iter().for_each(|frame| cache.add(frame));
+        for message in cache.start(true, Timestamp::ZERO) {
+            let bytes: usize = message.pieces(message.headers()).map(<[u8]>::len).sum();
+            assert_eq!(bytes, message.wire_length());
+        }
+    }
+
+    #[test]
     fn nothing_is_kept_before_the_first_key_frame() {
         let mut cache = cache();
         cache.add(&video(0, INTER));

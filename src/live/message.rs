@@ -64,8 +64,10 @@ impl LiveMessage {
     /// The same at another time.
     pub(super) fn at(&self, timestamp: Timestamp) -> Self {
         let packet = Packet { timestamp, ..self.packet.clone() };
-        let (headers, message) = (headers(&packet, PLAYER_STREAM_ID), self.clone());
-        Self { packet, headers, ..message }
+        let headers = headers(&packet, PLAYER_STREAM_ID);
+        // A time of more than 24 bits has headers of its own.
+        let wire_length = headers.wire_length(ChunkSize::LARGE, &packet.payload);
+        Self { packet, headers, wire_length, piece: self.piece.clone(), ..*self }
     }
 
     /// What goes out, without what the wire wants around it.
