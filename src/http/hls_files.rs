@@ -2,9 +2,9 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::live::{full_name, nobody_publishes};
+use super::live::{LOOK, full_name, nobody_publishes};
 use super::{Connection, Method, Next, Request, Response, not_found};
 use crate::error::{Error, Result};
 use crate::fmp4::Piece;
@@ -14,9 +14,6 @@ use crate::session::StreamPath;
 use crate::vod::{Fragments, segment_times};
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
-
-/// How often who waits looks whether the server stops.
-const LOOK: Duration = Duration::from_millis(500);
 
 impl Connection {
     /// A file of a live stream.

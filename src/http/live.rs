@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::fragments::Fragmented;
 use super::{Connection, Method, Next, Reader, Request, not_found, web_socket};
@@ -13,6 +13,9 @@ use crate::flv;
 use crate::limits;
 use crate::live::{Stream, Subscription, Wanted};
 use crate::session::StreamPath;
+
+/// How often who waits looks whether the server stops.
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 impl Connection {
     /// A live stream as FLV without end, or each tag as a message of a WebSocket.
@@ -31,7 +34,15 @@ impl Connection {
     /// A live stream as fragmented MP4 without end, or each piece as a message of a WebSocket.
     pub(super) fn live_mp4(&mut self, request: &Request, path: &StreamPath, reader: &mut Reader<'_>) -> Result<Next> {
         let fragments = self.fragments(path)?;
-        let Some(codecs) = fragments.codecs(Instant::now() + limits::FRAGMENTS_WAIT) else {
+        let until = Instant::now() + limits::FRAGMENTS_WAIT;
+        let codecs = loop {
+            let found = fragments.codecs(until.min(Instant::now() + LOOK));
+            let goes_on = Instant::now() < until && !fragments.is_over() && !self.guest.is_asked_to_leave();
+            if found.is_some() || !goes_on {
+                break found;
+            }
+        };
+        let Some(codecs) = codecs else {
             let reason = format!("{} has no sound or picture yet that MP4 could carry", full_name(path).escape_debug());
             return Err(Error::Http { status: 503, reason: reason.into() });
         };
@@ -116,7 +127,7 @@ fn wait(reader: &mut Reader<'_>) -> Result<()> {
             _ => return Ok(()),
         }
     }
-    Err(Error::Http { status: 400, reason: "it talks while it gets a live stream".into() })
+    Ok(())
 }
 
 /// The name by which the live streams know it.

@@ -205,7 +205,6 @@ impl Connection {
                 self.respond(Some(request), response)
             }
             Target::Api if is_read_only || request.method == Method::Delete => self.api(request),
-            Target::Api if is_read_only || request.method == Method::Delete => self.api(request),
             _ if !is_read_only => {
                 let reason = "only GET and HEAD are known here";
                 self.respond(Some(request), Response::error(405, reason).with("allow", "GET, HEAD"))
