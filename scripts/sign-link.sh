@@ -49,8 +49,10 @@ done
 for number in "$hours" "${until:-0}"; do
     case $number in '' | *[!0-9]*) fail "\"$number\" is no number" ;; esac
 done
-key=$(head -n 1 "$key_file") || exit 1
+# Windows ends lines with one character more.
+key=$(head -n 1 "$key_file" | tr -d '\r') || exit 1
 [ -n "$key" ] || fail "the first line of $key_file is empty"
+case $key in *[[:space:]]*) fail "the first line of $key_file is more than a key: the file has to hold the key alone" ;; esac
 command -v openssl >/dev/null || {
     echo "sign-link.sh: openssl is missing: install it with apt-get install openssl" >&2
     exit 1

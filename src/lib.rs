@@ -61,9 +61,17 @@
 //!
 //! # Threads
 //!
-//! One accepts on each listener; one reads for each connection (`conn ADDRESS`); one lane for each core
-//! (`lane N`); one for each file that is being played (`vod NAME`); and the one in [`Server::run`] holds
-//! all deadlines against the clock twice a second, so that no read has a timeout that could lose bytes.
+//! One accepts on each listener; one reads for each connection, of RTMP or HTTP (`conn ADDRESS`); one lane for each core
+//! (`lane N`); one for each file that is being played over RTMP (`vod NAME`), while over HTTP the connection's own
+//! does that; one writes the log; and the one in [`Server::run`] holds all deadlines against the clock twice a second,
+//! so that no read has a timeout that could lose bytes.
+//!
+//! # Browsers
+//!
+//! A live stream that somebody wants as fragmented MP4 gets a second stream made of it: one player of the first
+//! ([`fmp4::Muxer`] in a lane) publishes the second, whose messages are the fragments. Its players are those who get
+//! it over HTTP or WebSockets, and the [`hls::Window`] that keeps the last segments. So what is there for players
+//! of RTMP, from the cached group of pictures to skipping for slow ones, is there for browsers as well.
 //!
 //! # What the log levels mean
 //!

@@ -330,11 +330,14 @@ pub const HLS_KEPT: Duration = Duration::from_secs(30);
 /// Segments of a recording in one playlist: 33 hours of 6 s each.
 pub const HLS_SEGMENTS: usize = 20_000;
 
-/// Frames of sound and picture in a segment of a recording: a minute of the fastest.
-pub const HLS_SEGMENT_PIECES: usize = 10_000;
-
 /// Plays refused in a row that end a connection: a player that looks for a name tries two or three.
 pub const REFUSALS: u32 = 10;
 
 /// The longest gap in a stream's sound that its fragments fill with silence; after a longer one there is another beginning.
 pub const FMP4_SILENCE: Duration = Duration::from_secs(5);
+
+/// Longest value that a client gives in answer to the question for its password, in bytes.
+pub const CHALLENGE_BYTES: usize = 256;
+
+/// Bytes of a certificate's file, those that it depends on included.
+pub const PEM_FILE_BYTES: u64 = 1024 * 1024;

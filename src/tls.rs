@@ -9,6 +9,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::{Error, Result};
+use crate::guard::read_small_file;
+use crate::limits;
 
 /// A certificate with its key, read from two PEM files.
 #[derive(Debug)]
@@ -47,13 +49,16 @@ fn read(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
     let bad = |what: &str, file: &Path, error: &dyn std::fmt::Display| {
         Error::Config(format!("{what} in {}: {error}", file.display()).into())
     };
-    let certificates = CertificateDer::pem_file_iter(chain)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let text =
+        read_small_file(chain, limits::PEM_FILE_BYTES).map_err(|error| bad("the TLS certificate", chain, &error))?;
+    let certificates = CertificateDer::pem_slice_iter(text.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad("the TLS certificate", chain, &error))?;
     if certificates.is_empty() {
         return Err(bad("the TLS certificate", chain, &"there is none in it"));
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| bad("the TLS key", key, &error))?;
+    let text = read_small_file(key, limits::PEM_FILE_BYTES).map_err(|error| bad("the TLS key", key, &error))?;
+    let secret = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| bad("the TLS key", key, &error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -303,3 +303,21 @@ fn refused_plays_win_no_time_and_not_many_are_had() {
     let slack = std::time::Duration::from_secs(4);
     assert!(began.elapsed() < gortmp::limits::IDLE_DEADLINE + slack, "after {:?}", began.elapsed());
 }
+
+#[test]
+fn the_script_for_links_takes_a_key_alone() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("key");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/sign-link.sh");
+    let sign = |content: &str| {
+        std::fs::write(&file, content).unwrap();
+        let mut command = Command::new(&script);
+        command.arg("--key-file").arg(&file).args(["--until", "2000000000", "rtmp://host/live/cam"]);
+        command.output().unwrap()
+    };
+    let good = sign("s3cret\n");
+    assert!(good.status.success());
+    assert_eq!(sign("s3cret\r\n").stdout, good.stdout, "lines may end as on Windows");
+    let bad = sign("live/cam s3cret\n");
+    assert!(!bad.status.success() && String::from_utf8_lossy(&bad.stderr).contains("the key alone"));
+}

@@ -380,7 +380,7 @@ fn scripts_explain_themselves_and_refuse_what_they_don_t_know() {
         assert_eq!(place.run(&name, &["--nonsense"]), Some(2), "{name}");
         count += 1;
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 14);
     for arguments in [
         "push-usb-camera.sh --fps 0",
         "push-usb-camera.sh --fps 08",

@@ -43,7 +43,11 @@ pub(super) struct Answer {
 impl Answer {
     /// Reads it from behind the application's name; `None` when there is none.
     pub fn new(path: &StreamPath) -> Option<Self> {
-        let value = |key| path.query_value(key).unwrap_or_default().into_owned();
+        // Longer ones are nobody's, and each is hashed for each key.
+        let value = |key| {
+            let value = path.query_value(key).unwrap_or_default();
+            if value.len() <= limits::CHALLENGE_BYTES { value.into_owned() } else { String::new() }
+        };
         if value("authmod") != "adobe" {
             return None;
         }
@@ -59,6 +63,7 @@ impl Answer {
 /// Asks and checks the answers.
 pub(super) struct Challenge {
     secret: [u8; 32],
+    salt: String,
 }
 
 /// Without the secret.
@@ -77,13 +82,15 @@ impl Challenge {
         let mut secret = [0; 32];
         let random = rustls::crypto::ring::default_provider().secure_random;
         random.fill(&mut secret).map_err(|_| Error::Config("the system has no random bytes for keys".into()))?;
-        Ok(Self { secret })
+        let mut challenge = Self { secret, salt: String::new() };
+        challenge.salt = challenge.mac(b"salt")[..8].to_owned();
+        Ok(challenge)
     }
 
     /// The description that asks a user for the password.
     pub fn ask(&self, user: &str, ip: IpAddr, now: SystemTime) -> String {
         let seconds = seconds(now);
-        let (salt, opaque) = (self.salt(), self.opaque(user, ip, seconds));
+        let (salt, opaque) = (&self.salt, self.opaque(user, ip, seconds));
         // What would end the parameter was not in the name that came as one.
         let user = user.replace(['&', '=', ' '], "");
         format!(
@@ -104,13 +111,9 @@ impl Challenge {
 
     /// Whether the password in the answer was this one.
     pub fn is_answered_with(&self, answer: &Answer, password: &Secret) -> bool {
-        let inner = md5(&[answer.user.as_bytes(), self.salt().as_bytes(), password.bytes()]);
+        let inner = md5(&[answer.user.as_bytes(), self.salt.as_bytes(), password.bytes()]);
         let expected = md5(&[inner.as_bytes(), answer.opaque.as_bytes(), answer.challenge.as_bytes()]);
         is_equal(&expected, &answer.response)
-    }
-
-    fn salt(&self) -> String {
-        self.mac(b"salt")[..8].to_owned()
     }
 
     fn opaque(&self, user: &str, ip: IpAddr, seconds: u64) -> String {

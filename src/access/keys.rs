@@ -9,6 +9,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::Permission;
 use crate::error::{Error, Result};
+use crate::guard::read_small_file;
 use crate::limits;
 
 /// The SHA-256 of a key: all have the same length, so that comparing them tells nothing of the key's.
@@ -81,11 +82,7 @@ impl Keys {
 
     fn read(file: &Path) -> Result<Self> {
         let bad = |reason: String| Error::Config(format!("the key file {}: {reason}", file.display()).into());
-        let size = std::fs::metadata(file).map_err(|error| bad(error.to_string()))?.len();
-        if size > limits::KEY_FILE_BYTES {
-            return Err(bad(format!("it has {size} bytes, over the limit of {}", limits::KEY_FILE_BYTES)));
-        }
-        let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
+        let text = read_small_file(file, limits::KEY_FILE_BYTES).map_err(bad)?;
         Self::parse(&text).map_err(|(line, reason)| bad(format!("line {line}: {reason}")))
     }
 

@@ -271,6 +271,7 @@ impl Connection {
     /// take the answer back. librtmp stops at nothing but the end of the connection, so that comes first.
     fn linger(&self) {
         let transport = self.peer.transport();
+        self.peer.flush_for(limits::CLOSE_GRACE);
         transport.finish();
         if let Err(error) = transport.drain(limits::CLOSE_GRACE) {
             log::debug!("{} after its end: {error}", self.peer);

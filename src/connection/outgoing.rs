@@ -167,7 +167,8 @@ impl Outgoing {
             if queue.broken || !go_on() {
                 return Err(Error::Disconnected);
             }
-            if queue.waiting <= bytes {
+            // Nothing at all means nothing in the transport either.
+            if queue.waiting <= bytes && (bytes > 0 || !queue.has_something()) {
                 return Ok(());
             }
             drop(queue);

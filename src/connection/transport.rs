@@ -103,9 +103,35 @@ impl Transport {
         Ok(None)
     }
 
-    /// Waits until then for something to read, an end or an error among it; says whether there is.
+    /// Waits until then for something to read, an end or an error among it; says whether there is. Half a record of TLS
+    /// is nothing yet.
     pub fn has_something(&self, until: Instant) -> bool {
-        self.tls.as_ref().is_some_and(|tls| has_plaintext(tls)) || self.wait(PollFlags::IN, Some(until))
+        match &self.tls {
+            None => self.wait(PollFlags::IN, Some(until)),
+            Some(tls) => self.has_plaintext(tls, until),
+        }
+    }
+
+    #[inline(never)]
+    fn has_plaintext(&self, tls: &Mutex<ServerConnection>, until: Instant) -> bool {
+        loop {
+            let mut guard = tls.lock();
+            // Asked for nothing, it says whether there is any.
+            if guard.process_new_packets().map_or(true, |state| state.plaintext_bytes_to_read() > 0) {
+                return true;
+            }
+            let came = guard.read_tls(&mut Unwaiting(&self.socket));
+            MutexGuard::unlock_fair(guard);
+            match came {
+                Ok(count) if count > 0 => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.wait(PollFlags::IN, Some(until)) {
+                        return false;
+                    }
+                }
+                Ok(_) | Err(_) => return true,
+            }
+        }
     }
 
     /// How many bytes were taken, without waiting.
@@ -301,12 +327,6 @@ impl Write for Unwaiting<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Asked for nothing, it says whether there is any.
-#[inline(never)]
-fn has_plaintext(tls: &Mutex<ServerConnection>) -> bool {
-    tls.lock().process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() > 0)
 }
 
 /// A full socket has taken nothing.

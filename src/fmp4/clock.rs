@@ -5,6 +5,9 @@ use crate::media::Timestamp;
 /// Sound may be this far off its timestamps, in milliseconds: those are rounded, and often a frame early or late.
 const TOLERANCE_MS: u64 = 40;
 
+/// Sound that is as far off drifts, in milliseconds.
+const DRIFT_MS: u64 = 10;
+
 /// Unwraps timestamps of 32 bits.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
@@ -42,17 +45,26 @@ impl Pace {
         self.last = self.last.map(|(last, next)| (counted(last), counted(next)));
     }
 
-    /// A frame with that timestamp and so many samples: when it begins.
-    pub fn sound(&mut self, time_ms: u64, rate: u32, samples: u32) -> u64 {
-        let rate = u64::from(rate);
-        let stamped = time_ms.saturating_mul(rate) / 1000;
+    /// A frame with that timestamp and so many samples: when it begins, and how long it lasts. Frames follow each other
+    /// without gaps. Since no two clocks run alike, they are said to last a millisecond more or less when sound is
+    /// [`DRIFT_MS`] off; when it is [`TOLERANCE_MS`] behind its timestamps, it jumps.
+    pub fn sound(&mut self, time_ms: u64, rate: u32, samples: u32) -> (u64, u32) {
+        let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
+        let stamped = in_samples(time_ms);
         let begins = match self.last {
-            Some((_, next)) if stamped.abs_diff(next) <= TOLERANCE_MS * rate / 1000 => next,
-            Some((_, next)) => stamped.max(next),
-            None => stamped,
+            Some((_, next)) if stamped <= next.saturating_add(in_samples(TOLERANCE_MS)) => next,
+            _ => stamped,
         };
-        self.last = Some((begins, begins.saturating_add(samples.into())));
-        begins
+        let correction = (rate / 1000).min(samples / 2);
+        let duration = if stamped > begins.saturating_add(in_samples(DRIFT_MS)) {
+            samples.saturating_add(correction)
+        } else if begins > stamped.saturating_add(in_samples(DRIFT_MS)) {
+            samples - correction
+        } else {
+            samples
+        };
+        self.last = Some((begins, begins.saturating_add(duration.into())));
+        (begins, duration)
     }
 
     /// How many frames of so many samples are missing before a time, where sound began, or should have, at `start_ms`.
@@ -127,22 +139,22 @@ mod tests {
     #[test]
     fn sound_has_no_gaps_from_rounding_and_follows_a_jump() {
         let mut pace = Pace::default();
-        let begins = [0, 23, 46, 70, 93, 500, 400].map(|time| pace.sound(time, 44_100, 1024));
-        assert_eq!(begins, [0, 1024, 2048, 3072, 4096, 22_050, 23_074]);
+        let begins = [0, 23, 46, 70, 93, 500].map(|time| pace.sound(time, 44_100, 1024).0);
+        assert_eq!(begins, [0, 1024, 2048, 3072, 4096, 22_050]);
+        assert_eq!(pace.sound(400, 44_100, 1024), (23_074, 1024 - 44), "it never goes back");
     }
 
     #[test]
-    fn a_clock_that_drifts_is_followed_within_the_tolerance() {
-        let mut pace = Pace::default();
-        for frame in 0..100_000u64 {
-            // Frames of 1,024 samples that take 21 ms and not 21.33.
-            let begins = pace.sound(frame * 21, 48_000, 1024);
-            assert!(begins >= frame * 1024, "frames never overlap");
-        }
-        let mut slow = Pace::default();
-        for frame in 0..100_000u64 {
-            let begins = slow.sound(frame * 22, 48_000, 1024);
-            assert!(begins.abs_diff(frame * 22 * 48) <= TOLERANCE_MS * 48);
+    fn clocks_that_drift_are_followed_without_gaps() {
+        // Frames of 21.33 ms that come every 21 or 22: far worse than any clock.
+        for every_ms in [21, 22] {
+            let (mut pace, mut next) = (Pace::default(), 0);
+            for frame in 0..100_000u64 {
+                let (begins, duration) = pace.sound(frame * every_ms, 48_000, 1024);
+                assert_eq!(begins, next, "no gap and no overlap");
+                assert!(begins.abs_diff(frame * every_ms * 48) <= 20 * 48, "frame {frame}");
+                next = begins + u64::from(duration);
+            }
         }
     }
 

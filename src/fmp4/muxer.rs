@@ -178,8 +178,8 @@ impl Muxer {
     fn sound(&mut self, packet: &Packet, time_ms: u64) -> Option<Piece> {
         let track = self.audio.as_ref()?;
         let coded = packet.audio_header()?.coded(&packet.payload).filter(|coded| !coded.is_empty())?;
-        let duration = if track.frame_samples > 0 { track.frame_samples } else { opus_samples(coded)? };
-        let begins = self.sound.sound(time_ms, track.timescale, duration);
+        let samples = if track.frame_samples > 0 { track.frame_samples } else { opus_samples(coded)? };
+        let (begins, duration) = self.sound.sound(time_ms, track.timescale, samples);
         self.sound_at(begins, duration, coded)
     }
 

@@ -158,10 +158,34 @@ type Entry = (SampleEntry, (u16, u16));
 
 /// AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1).
 fn avc(record: &[u8]) -> Option<Entry> {
-    let (avcc_box, _) = AvccBox::decode(&boxed(b"avcC", record)?).ok()?;
+    let (avcc_box, _) = AvccBox::decode(&boxed(b"avcC", &strict_avc(record)?)?).ok()?;
     let sps = avcc_box.sps_list.first().and_then(|sps| h264::parse_sps(sps).ok());
     let size = sps.map_or((0, 0), |sps| (sps.width, sps.height));
     Some((SampleEntry::Avc1(Avc1Box { visual: visual(size), avcc_box, unknown_boxes: Vec::new() }), size))
+}
+
+/// The record as it should be: with the fields at the end that High profiles have, which many encoders leave out, and
+/// without what others put there.
+fn strict_avc(record: &[u8]) -> Option<Vec<u8>> {
+    const HIGH_PROFILES: [u8; 4] = [100, 110, 122, 144];
+    /// Chroma 4:2:0, 8 bits, no extensions.
+    const USUAL: [u8; 4] = [0xfd, 0xf8, 0xf8, 0];
+    let mut end = 5;
+    // Sequence parameter sets, then picture parameter sets.
+    for mask in [0x1f, 0xff] {
+        let count = *record.get(end)? & mask;
+        end += 1;
+        for _ in 0..count {
+            let length = record.get(end..end + 2)?;
+            end += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+        }
+    }
+    let mut strict = record.get(..end)?.to_vec();
+    if HIGH_PROFILES.contains(&record[1]) {
+        let rest = record.get(end..end + USUAL.len()).filter(|rest| rest[0] >> 2 == 0x3f && rest[3] == 0);
+        strict.extend(rest.unwrap_or(&USUAL));
+    }
+    Some(strict)
 }
 
 /// HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
@@ -344,4 +368,29 @@ pub(super) fn opus_samples(packet: &[u8]) -> Option<u32> {
         _ => u32::from(packet.get(1)? & 0x3f),
     };
     Some(frame * frames)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Timestamp;
+
+    fn track(record: &[u8]) -> Option<Track> {
+        let payload = [&[0x17, 0, 0, 0, 0][..], record].concat();
+        Track::of_video(&Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload })
+    }
+
+    #[test]
+    fn avc_records_as_encoders_write_them() {
+        let short = b"\x01\x64\x00\x1f\xff\xe1\x00\x19\x67\x64\x00\x1f\xac\xd9\x40\x50\x05\xbb\x01\x6c\x80\
+            \x00\x00\x03\x00\x80\x00\x00\x1e\x07\x8c\x18\xcb\x01\x00\x06\x68\xeb\xe3\xcb\x22\xc0";
+        let whole = track(short).unwrap();
+        assert_eq!((&whole.codec[..], whole.width, whole.height), ("avc1.64001f", 1280, 720));
+        for more in [&b"\xfd\xf8\xf8\x00"[..], b"\xfd\xf8\xf8\x00junk", b"junk"] {
+            assert_eq!(track(&[short, more].concat()).as_ref(), Some(&whole), "{more:?}");
+        }
+        for length in 0..short.len() {
+            assert_eq!(track(&short[..length]), None, "{length}");
+        }
+    }
 }

@@ -85,8 +85,15 @@ impl Connection {
         self.guest.plays(path.to_string());
         log::info!("{} plays {path} over HTTP from {start:.1} s", self.guest);
         waiting.extend(init.bytes);
+        self.send_pieces(waiting, pieces)?;
+        log::info!("{} stopped playing {path} over HTTP", self.guest);
+        Ok(Next::End)
+    }
+
+    /// Sends pieces one after the other behind what waits, as fast as they are taken, up to the next initialisation segment:
+    /// the rest has other tracks, for which the client has to ask anew.
+    pub(super) fn send_pieces(&self, mut waiting: Vec<u8>, pieces: impl Iterator<Item = Piece>) -> Result<()> {
         for piece in pieces {
-            // The rest has other tracks, for which the client has to ask anew.
             if matches!(piece, Piece::Init(_)) || self.guest.is_asked_to_leave() {
                 break;
             }
@@ -96,9 +103,7 @@ impl Connection {
                 waiting.clear();
             }
         }
-        self.guest.send(&mut [IoSlice::new(&waiting)], limits::HTTP_FILE_STALL)?;
-        log::info!("{} stopped playing {path} over HTTP", self.guest);
-        Ok(Next::End)
+        self.guest.send(&mut [IoSlice::new(&waiting)], limits::HTTP_FILE_STALL)
     }
 
     pub(super) fn open(&self, path: &StreamPath) -> Result<Video> {

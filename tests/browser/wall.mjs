@@ -23,7 +23,7 @@ run(async (base) => {
   const seen = await plays(page, `${tile} video`);
   check(seen.width === 320 && seen.height === 240, `the picture is ${seen.width}×${seen.height}`);
   const facts = () => page.textContent(`${tile} .facts`);
-  await until("what is known of the stream", async () => /320×240 .* fps .* H\.264 \+ AAC .*bit\/s .* 1 viewer/.test(await facts()));
+  await until("what is known of the stream", async () => /320×240\s.*\sfps\s.*\sH\.264\s\+\sAAC\s.*bit\/s\s.*\s1\sviewer/.test(await facts()));
 
   const names = await page.$$eval("#live .name", (all) => all.map((one) => one.textContent));
   check(names.includes(EVIL), `its name is shown as text, among ${names}`);

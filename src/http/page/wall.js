@@ -65,7 +65,8 @@ function formats({ video, audio, frames_per_second: fps }) {
   ];
 }
 
-const joined = (words) => words.filter(Boolean).join(" · ");
+/** Facts behind each other; lines break between them only. */
+const joined = (words) => words.filter(Boolean).map((word) => word.replaceAll(" ", "\u00a0")).join("\u00a0· ");
 
 function streamFacts(stream) {
   const viewers = stream.viewers === 1 ? "1 viewer" : `${stream.viewers} viewers`;

@@ -34,17 +34,24 @@ pub struct Chunks {
     head: Vec<u8>,
     /// The chunk stream whose data comes now, and how many bytes of this chunk.
     current: Option<(usize, usize)>,
-    /// Over HTTP, where tags come instead of chunks.
+    /// Over HTTP, where tags or boxes come instead of chunks.
     tags: Option<Tags>,
+    /// Of the last fragment: its track and its time in milliseconds.
+    boxes_track: u32,
+    boxes_time: u32,
 }
 
-/// What comes before the next FLV tag.
+/// What comes before the next FLV tag, or the next frame in MP4.
 #[derive(Clone, Copy, Debug)]
 enum Tags {
     /// The head of the answer, the file's header and the size of no tag.
     Start,
     /// The size of the last tag.
     Size,
+    /// The head of the answer, and boxes behind.
+    BoxesStart,
+    /// Boxes, up to the one that holds the frame.
+    Boxes,
 }
 
 #[derive(Debug, Default)]
@@ -62,12 +69,19 @@ struct ChunkStream {
 
 impl Chunks {
     pub fn new(shape: Shape, chunk_size: usize) -> Self {
-        Self { shape, chunk_size, streams: Vec::new(), head: Vec::with_capacity(18), current: None, tags: None }
+        let (streams, head) = (Vec::new(), Vec::with_capacity(18));
+        Self { shape, chunk_size, streams, head, current: None, tags: None, boxes_track: 0, boxes_time: 0 }
     }
 
     /// A reader of what comes over HTTP.
     pub fn in_tags(shape: Shape) -> Self {
         Self { tags: Some(Tags::Start), ..Self::new(shape, usize::MAX) }
+    }
+
+    /// The same of fragmented MP4.
+    pub fn in_boxes(shape: Shape) -> Self {
+        let streams = vec![ChunkStream::default(), ChunkStream::default()];
+        Self { tags: Some(Tags::BoxesStart), streams, ..Self::new(shape, usize::MAX) }
     }
 
     /// Takes bytes and hands on what they complete. An error says what was not as it should be.
@@ -80,7 +94,11 @@ impl Chunks {
             let Some((index, left)) = self.current else {
                 self.head.push(bytes[0]);
                 bytes = &bytes[1..];
-                self.current = if self.tags.is_some() { self.tag_header()? } else { self.header()? };
+                self.current = match self.tags {
+                    Some(Tags::Boxes | Tags::BoxesStart) => self.box_header()?,
+                    Some(_) => self.tag_header()?,
+                    None => self.header()?,
+                };
                 continue;
             };
             let take = left.min(bytes.len());
@@ -98,6 +116,51 @@ impl Chunks {
             }
         }
         Ok(())
+    }
+
+    /// Passes over boxes and reads the header of the one that holds a frame if it is complete. What stood before the
+    /// frame in its message is put back, so that it is checked like others.
+    fn box_header(&mut self) -> Result<Option<(usize, usize)>, String> {
+        if let Some(Tags::BoxesStart) = self.tags {
+            if !self.head.ends_with(b"\r\n\r\n") {
+                return Ok(None);
+            }
+            self.tags = Some(Tags::Boxes);
+            self.head.clear();
+            return Ok(None);
+        }
+        let Some([a, b, c, d, kind @ ..]) = self.head.first_chunk::<8>() else { return Ok(None) };
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        if kind == b"mdat" {
+            // The last box before it says of which track it is, and when it is decoded.
+            self.head.clear();
+            let index = usize::from(self.boxes_track == 2);
+            let stream = &mut self.streams[index];
+            let prefix: &[u8] = if index == 0 { &[0x27, 1, 0, 0, 0] } else { &[0xaf, 1] };
+            (stream.type_id, stream.timestamp) = (if index == 0 { 9 } else { 8 }, self.boxes_time);
+            (stream.length, stream.got, stream.start) = (length - 8 + prefix.len(), prefix.len(), prefix.to_vec());
+            return Ok(Some((index, length - 8)));
+        }
+        if self.head.len() < length {
+            return Ok(None);
+        }
+        if kind == b"moof" {
+            let find = |name: &[u8]| self.head.windows(4).position(|window| window == name);
+            let word = |at: usize| {
+                self.head
+                    .get(at..at + 4)
+                    .map_or(0, |bytes| bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)))
+            };
+            let (tfhd, tfdt) =
+                (find(b"tfhd").ok_or("a moof without tfhd")?, find(b"tfdt").ok_or("a moof without tfdt")?);
+            let track = word(tfhd + 8);
+            // Sound counts samples.
+            let time = word(tfdt + 12);
+            self.boxes_time = if track == 2 { (u64::from(time) * 1000 / 44_100) as u32 } else { time };
+            self.boxes_track = track;
+        }
+        self.head.clear();
+        Ok(None)
     }
 
     /// Reads the header of a tag if it is complete.

@@ -44,16 +44,12 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
         goals.push(at_most("P3", "CPU-s per Gbit, 1,000 players, `--gather 350`", ours.cpu_per_gbit, 0.10, ""));
         goals.push(at_most("P3", "the same beside nginx; 0.75 × SRS's 0.24", ratio, 0.18, " × nginx"));
     }
-    if let Some((ours, nginx)) = pair("http") {
-        let ratio = ours.cpu_per_gbit / nginx.cpu_per_gbit;
-        goals.push(at_most("P10", "CPU per Gbit, 500 players over HTTP; nginx's over RTMP", ratio, 0.6, " × nginx"));
-        goals.push(at_most(
-            "P10",
-            "picture p99, 500 players over HTTP",
-            ours.latency[1][1],
-            nginx.latency[1][1],
-            " ms",
-        ));
+    for (id, form) in [("http", "FLV"), ("mp4", "MP4")] {
+        let Some((ours, nginx)) = pair(id) else { continue };
+        let (ratio, what) = (ours.cpu_per_gbit / nginx.cpu_per_gbit, format!("500 players over HTTP, {form}"));
+        goals.push(at_most("P10", format!("CPU per Gbit, {what}; nginx's over RTMP"), ratio, 0.6, " × nginx"));
+        let (value, most) = (ours.latency[1][1], nginx.latency[1][1]);
+        goals.push(at_most("P10", format!("picture p99, {what}"), value, most, " ms"));
     }
     if let Some((ours, _)) = pair("2500") {
         goals.push(at_most("P4", "messages lost, 2,500 players", 1.0 - ours.delivered, 0.0, ""));

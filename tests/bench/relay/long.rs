@@ -25,7 +25,7 @@ fn wish(server: &Server) -> Wish {
         name,
         shape: SHAPE,
         is_bare: false,
-        over_http: false,
+        over_http: None,
         stays_idle: false,
         is_strict: false,
     }

@@ -72,7 +72,7 @@ fn try_one(target: &str, numbers: [&str; 4], options: &[&str]) -> Vec<String> {
         seconds,
     };
     let videos = tempfile::tempdir().expect("a temporary folder");
-    let outcome = scenario::relay(&target, load, false, videos.path());
+    let outcome = scenario::relay(&target, load, None, videos.path());
     println!("{}", report::line(target.name(), &outcome));
     let lost = (outcome.delivered < 1.0).then(|| "some messages did not come".to_owned());
     outcome.errors.into_iter().chain(lost).collect()

@@ -20,8 +20,8 @@ const LONG_FILE_SECONDS: u64 = 2000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     Live,
-    /// As FLV over HTTP, from those who know that; the others over RTMP.
-    LiveHttp,
+    /// Over HTTP in that form, from those who know it; the others over RTMP.
+    LiveHttp(&'static str),
     File,
 }
 
@@ -81,8 +81,12 @@ const SCENARIOS: &[Scenario] = &[
         ..live("gather", "the same with `--gather 350`", load(1, 1000, 1000, 500))
     },
     Scenario {
-        way: Way::LiveHttp,
-        ..live("http", "1 stream × 500 players over HTTP, 1 Mbit/s", load(1, 500, 1000, 500))
+        way: Way::LiveHttp("flv"),
+        ..live("http", "1 stream × 500 players over HTTP, FLV, 1 Mbit/s", load(1, 500, 1000, 500))
+    },
+    Scenario {
+        way: Way::LiveHttp("mp4"),
+        ..live("mp4", "1 stream × 500 players over HTTP, MP4, 1 Mbit/s", load(1, 500, 1000, 500))
     },
     live("2500", "1 stream × 2,500 players, 600 kbit/s", load(1, 2500, 600, 500)),
     live("200x1", "200 streams × 1 player, 500 kbit/s", load(200, 1, 500, 200)),
@@ -157,8 +161,8 @@ impl Plan {
             for round in 1..=self.rounds {
                 for (target, outcomes) in targets.iter().zip(&mut outcomes) {
                     let outcome = match scenario.way {
-                        Way::Live => scenario::relay(target, load, false, videos),
-                        Way::LiveHttp => scenario::relay(target, load, true, videos),
+                        Way::Live => scenario::relay(target, load, None, videos),
+                        Way::LiveHttp(form) => scenario::relay(target, load, Some(form), videos),
                         Way::File => scenario::vod(target, load, "bench.flv", videos),
                     };
                     let at = started.elapsed().as_secs();

@@ -26,8 +26,8 @@ pub struct Wish {
     pub shape: Shape,
     /// The bare loop speaks no protocol.
     pub is_bare: bool,
-    /// As FLV over HTTP.
-    pub over_http: bool,
+    /// Over HTTP: as FLV, or as MP4.
+    pub over_http: Option<&'static str>,
     /// Stop after `createStream` and stay.
     pub stays_idle: bool,
     /// The first picture has to be a key frame, with no gap before the first sound.
@@ -67,8 +67,8 @@ impl Player {
         let (stage, chunk_size) = if wish.is_bare {
             socket.write_all(b"J")?;
             (Stage::Playing, ChunkSize::LARGE.get())
-        } else if wish.over_http {
-            let request = format!("GET /{}/{}.flv HTTP/1.1\r\nHost: here\r\n\r\n", wish.app, wish.name);
+        } else if let Some(form) = wish.over_http {
+            let request = format!("GET /{}/{}.{form} HTTP/1.1\r\nHost: here\r\n\r\n", wish.app, wish.name);
             socket.write_all(request.as_bytes())?;
             (Stage::Playing, ChunkSize::LARGE.get())
         } else {
@@ -79,8 +79,9 @@ impl Player {
         };
         socket.set_nonblocking(true)?;
         let chunks = match wish.over_http {
-            true => Chunks::in_tags(wish.shape),
-            false => Chunks::new(wish.shape, chunk_size as usize),
+            Some("mp4") => Chunks::in_boxes(wish.shape),
+            Some(_) => Chunks::in_tags(wish.shape),
+            None => Chunks::new(wish.shape, chunk_size as usize),
         };
         let (handshake, writer) = (Vec::new(), ChunkWriter::new());
         Ok(Self { socket, wish, stage, handshake, chunks, writer, started, joined: None, last: [None; 2] })

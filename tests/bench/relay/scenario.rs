@@ -57,22 +57,22 @@ fn wish(server: &Server, name: String, load: Load) -> Wish {
         name,
         shape,
         is_bare,
-        over_http: false,
+        over_http: None,
         stays_idle: false,
         is_strict: false,
     }
 }
 
 /// Publishes, plays and counts.
-pub fn relay(target: &Target, load: Load, over_http: bool, videos: &Path) -> Outcome {
+pub fn relay(target: &Target, load: Load, over_http: Option<&'static str>, videos: &Path) -> Outcome {
     let server = Server::start(target, videos);
     // Of the others none has a port for it.
-    let over_http = server.http.filter(|_| over_http);
+    let over_http = server.http.zip(over_http);
     let mut crowd = Crowd::new();
     let wishes: Vec<_> = (0..load.streams * load.players_per_stream)
         .map(|player| wish(&server, stream_name(player % load.streams), load))
         .map(|wish| match over_http {
-            Some(server) => Wish { server, over_http: true, ..wish },
+            Some((server, form)) => Wish { server, over_http: Some(form), ..wish },
             None => wish,
         })
         .collect();

@@ -41,7 +41,7 @@ impl Stream {
             name,
             shape: self.shape,
             is_bare: false,
-            over_http: false,
+            over_http: None,
             stays_idle: false,
             is_strict: true,
         }
