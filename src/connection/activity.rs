@@ -54,6 +54,9 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Refused`] when the client was refused something and has to go, and what sending brings.
+    // Each of these by itself: a thread keeps the pages of its stack that were touched once, and connections that only
+    // connect shall not keep those of publishing and playing.
+    #[inline(never)]
     pub(super) fn act(&mut self, action: Action, now: Instant) -> Result<()> {
         match action {
             Action::Reply(reply) => self.peer.reply(&[reply]),
@@ -118,6 +121,7 @@ impl Connection {
         Err(Self::refusal(StatusCode::ConnectRejected, reason))
     }
 
+    #[inline(never)]
     fn publish(&mut self, stream_id: u32, path: &StreamPath, kind: PublishKind, now: Instant) -> Result<()> {
         let name = path.live_name();
         let refusal = if !self.service.live_apps.contains(&path.app) {
@@ -223,6 +227,7 @@ impl Connection {
     }
 
     /// Tells others what its message streams do.
+    #[inline(never)]
     pub(super) fn note_activities(&self) {
         let (mut publishes, mut plays) = (Vec::new(), Vec::new());
         for activity in self.activities.values() {

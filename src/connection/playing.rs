@@ -34,6 +34,7 @@ pub(super) struct LivePlay {
 impl Connection {
     /// # Errors
     /// [`Error::Limit`] when too many plays in a row were refused.
+    #[inline(never)]
     pub(super) fn play(&mut self, stream_id: u32, request: PlayRequest) -> Result<()> {
         let may = self.check(Verb::Play, &request.path).map_err(|reason| (StatusCode::PlayFailed, reason));
         let result = may.and_then(|()| match request.path.app == self.service.vod_app {
@@ -58,6 +59,7 @@ impl Connection {
     }
 
     /// Counts what the client asked for in vain: whoever goes on like this guesses at keys.
+    #[inline(never)]
     pub(super) fn was_refused(&mut self) -> Result<()> {
         self.refused_in_a_row += 1;
         if self.refused_in_a_row < limits::REFUSALS {
