@@ -61,6 +61,9 @@ pub const QUERY_BYTES: usize = 8 * 1024;
 /// Characters of a command's name in logs and answers. No real command has more than 20.
 pub const SHOWN_COMMAND_CHARS: usize = 100;
 
+/// Characters of a client's own name for itself that are shown to others. Those of browsers have about 120.
+pub const AGENT_CHARS: usize = 200;
+
 /// Longest application, stream or file name, in bytes.
 pub const NAME_BYTES: usize = 1024;
 

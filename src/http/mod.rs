@@ -177,6 +177,7 @@ impl Connection {
         };
         self.guest.is_answered();
         log::debug!("{} asks for {request:?}", self.guest);
+        self.guest.is_program(request.header("user-agent").unwrap_or_default());
         if !self.requests.take(Instant::now()) {
             self.respond(None, Response::error(429, "too many requests"))?;
             return Err(Error::Http { status: 429, reason: "too many requests".into() });
