@@ -306,6 +306,9 @@ pub const FRAGMENTS_HELD_BYTES: usize = 4 * 1024 * 1024;
 /// Streams that are named in the figures for Prometheus, which keeps each for weeks.
 pub const METRICS_STREAMS: usize = 1000;
 
+/// Bytes of lists that one who hears of changes gets in a millisecond, when there are many changes.
+pub const NEWS_BYTES_PER_MILLISECOND: u64 = 256;
+
 /// Wrong admin keys in one go, of all clients together.
 pub const WRONG_KEYS: u32 = 10;
 

@@ -159,6 +159,36 @@ fn an_administrator_ends_publishers_and_players_and_nobody_else_does() {
     assert_eq!(statuses.last(), Some(&429), "who guesses has to wait");
 }
 
+#[test]
+fn connections_say_who_they_are_and_what_they_do() {
+    let (_dir, server) = server(&[]);
+    let mut camera = publisher(&server, "cam");
+    camera.send(video(0, KEY)).unwrap();
+    settle(&mut camera);
+    let _player = player(&server, "live", "cam");
+    let mut viewer = Http::open(&server);
+    viewer.request("GET", "/live/cam.flv", &format!("User-Agent: a\"b{}\r\n", "c".repeat(1000)));
+    assert_eq!(viewer.head().status, 200);
+    let all = || json(&get(&server, "/api/v1/connections"))["connections"].as_array().unwrap().clone();
+    let found = |protocol: &str, state: &str| {
+        all().into_iter().find(|one| one["protocol"] == protocol && one["state"] == state && one["agent"] != "")
+    };
+    let publisher = wait_for("the publisher", || found("rtmp", "publishing"));
+    assert_eq!(publisher["publishes"], serde_json::json!(["live/cam"]));
+    assert!(publisher["bytes_received"].as_u64().unwrap() > 3000, "the handshake among it: {publisher}");
+    let playing = wait_for("the player", || found("rtmp", "playing"));
+    assert!(playing["bytes_sent"].as_u64().unwrap() > 3000 && playing["messages_dropped"] == 0, "{playing}");
+    let viewing = wait_for("the viewer", || found("http", "playing"));
+    assert_eq!(viewing["plays"], serde_json::json!(["live/cam"]));
+    let agent = viewing["agent"].as_str().unwrap();
+    assert!(agent.starts_with("a\"bccc") && agent.len() == 200, "{agent}");
+    let stream = &json(&get(&server, "/api/v1/streams"))["streams"][0];
+    assert_eq!((&stream["publisher"]["connection"], &stream["viewers"]), (&publisher["id"], &serde_json::json!(2)));
+    drop(camera);
+    let publisher = || json(&get(&server, "/api/v1/streams"))["streams"][0]["publisher"].clone();
+    wait_for("the publisher to be gone", || publisher().is_null().then_some(()));
+}
+
 /// The next event of a name and its data.
 fn event(http: &mut Http, name: &str) -> Value {
     let mut line = String::new();
@@ -185,7 +215,11 @@ fn changes_are_told_as_they_happen() {
     let camera = publisher(&server, "cam");
     assert_eq!(event(&mut http, "streams")["streams"][0]["name"], "live/cam");
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    drop(camera);
+    let began = Instant::now();
+    let player = player(&server, "live", "cam");
+    while event(&mut http, "streams")["streams"][0]["viewers"] != 1 {}
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    drop((camera, player));
     while event(&mut http, "streams")["streams"][0]["published"] == true {}
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/video/sample.flv"), dir.path().join("new.flv")).unwrap();
     assert_eq!(event(&mut http, "videos")["videos"][0]["name"], "new");

@@ -5,8 +5,10 @@ mod connections;
 mod events;
 mod metrics;
 mod streams;
+mod videos;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -14,7 +16,8 @@ use serde::Serialize;
 use serde_json::json;
 
 pub(super) use events::News;
-pub(super) use streams::Videos;
+pub(super) use streams::Board;
+pub(super) use videos::Videos;
 
 use super::{Method, Request, Response, Site};
 use crate::access::Secret;
@@ -110,8 +113,8 @@ fn try_answer(site: &Site, request: &Request, ip: IpAddr) -> Result<Response> {
         }
         "/api/v1/openapi.json" => Response::ok("application/json", OPENAPI.as_bytes()),
         "/api/v1/server" => as_json(&server(site)),
-        "/api/v1/streams" => as_json(&streams::streams(site, request, ip)),
-        "/api/v1/videos" => as_json(&streams::videos(site, request, ip)),
+        "/api/v1/streams" => json(&streams::Snapshot::take(site).text(site, request, ip)),
+        "/api/v1/videos" => json(&videos::text(site, request, ip)),
         "/api/v1/connections" => {
             site.admin.may_look(request, ip)?;
             as_json(&json!({ "connections": connections::list(site) }))
@@ -127,8 +130,16 @@ fn try_answer(site: &Site, request: &Request, ip: IpAddr) -> Result<Response> {
 }
 
 fn as_json(value: &impl Serialize) -> Response {
+    json(&json_text(value))
+}
+
+fn json(text: &str) -> Response {
+    Response::ok("application/json", text.as_bytes().to_vec())
+}
+
+fn json_text(value: &impl Serialize) -> Arc<str> {
     // Only maps with keys other than text can't be written, of which there are none.
-    Response::ok("application/json", serde_json::to_vec(value).unwrap_or_default())
+    serde_json::to_string(value).unwrap_or_default().into()
 }
 
 fn server(site: &Site) -> serde_json::Value {
