@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use std::io::{BufReader, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use fragments::Fragments;
 pub use guest::Guest;
@@ -52,6 +52,8 @@ pub struct Site {
     admin: api::Admin,
     facts: Facts,
     started: Instant,
+    /// The same by the clock on the wall.
+    started_at: SystemTime,
 }
 
 /// What has been set for a site, and what it tells of the server.
@@ -89,6 +91,7 @@ impl Site {
             admin: api::Admin::new(facts.admin_key.clone()),
             facts,
             started: Instant::now(),
+            started_at: SystemTime::now(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 pub(super) struct Connection {
     id: u64,
     address: String,
-    protocol: String,
+    pub protocol: String,
     age_seconds: f64,
     state: &'static str,
     agent: String,

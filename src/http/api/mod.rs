@@ -45,7 +45,9 @@ impl Admin {
     /// # Errors
     /// [`Error::Http`] for a wrong key.
     fn knows(&self, request: &Request) -> Result<bool> {
-        let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        // Schemes are of any case (RFC 9110 §11.1).
+        let given = request.header("authorization").and_then(|value| value.split_once(' '));
+        let bearer = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim_start());
         let query = request.query_value("admin_key");
         let (Some(given), Some(key)) = (bearer.or(query.as_deref()), &self.key) else { return Ok(false) };
         if *key == Secret::new(given) {
@@ -55,9 +57,12 @@ impl Admin {
         Err(Error::Http { status, reason: "the admin key is another".into() })
     }
 
-    /// Whether the request may see who is connected: with the key, or from this machine if there is none.
+    /// Whether the request may see who is connected: with the key, or from this machine if there is none. Through a proxy
+    /// on it that says so, it comes from elsewhere.
     fn may_look(&self, request: &Request, ip: IpAddr) -> Result<()> {
-        if self.knows(request)? || (self.key.is_none() && ip.to_canonical().is_loopback()) {
+        let is_passed_on = ["forwarded", "x-forwarded-for", "via"].iter().any(|name| request.header(name).is_some());
+        let is_local = ip.to_canonical().is_loopback() && !is_passed_on;
+        if self.knows(request)? || (self.key.is_none() && is_local) {
             return Ok(());
         }
         Err(self.refusal())
@@ -90,7 +95,7 @@ pub(super) fn answer(site: &Site, request: &Request, ip: IpAddr) -> Response {
             Error::Http { status, reason } => (*status, reason.to_string()),
             error => (503, error.to_string()),
         };
-        let response = Response { status, ..as_json(&json!({ "error": reason })) };
+        let response = Response { status, ..as_json(&json!({ "error": reason })) }.with("cache-control", "no-store");
         if status == 401 { response.with("www-authenticate", "Bearer") } else { response }
     })
 }
