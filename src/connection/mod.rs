@@ -282,7 +282,10 @@ impl Connection {
     /// take the answer back. librtmp stops at nothing but the end of the connection, so that comes first.
     fn linger(&self) {
         let transport = self.peer.transport();
-        self.peer.flush_for(limits::CLOSE_GRACE);
+        // Who was asked to leave has been sent all already, or does not take it.
+        if !self.peer.is_asked_to_leave() {
+            self.peer.flush_for(limits::CLOSE_GRACE);
+        }
         transport.finish();
         if let Err(error) = transport.drain(limits::CLOSE_GRACE) {
             log::debug!("{} after its end: {error}", self.peer);

@@ -7,8 +7,9 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::opening::Opening;
 use super::rhythm::{Rhythm, SEGMENT_LEAST_MS};
-use super::segment::{Part, Segment};
+use super::segment::{Part, Segment, weight};
 use crate::fmp4::{Fragment, Init, Piece};
 use crate::guard::Share;
 use crate::limits;
@@ -21,10 +22,9 @@ const SOUND_AHEAD_MS: u64 = 1_000;
 #[derive(Debug)]
 pub(super) struct Cutter {
     share: Share,
-    /// Bytes of all that is held.
+    /// Bytes of all segments, with what grows.
     bytes: usize,
-    /// What came before there was enough to choose a rhythm.
-    early: Vec<Arc<Piece>>,
+    opening: Opening,
     rhythm: Option<Rhythm>,
     inits: VecDeque<(u64, Arc<Piece>)>,
     segments: VecDeque<Segment>,
@@ -51,7 +51,7 @@ impl Cutter {
         Self {
             share,
             bytes: 0,
-            early: Vec::new(),
+            opening: Opening::default(),
             rhythm: None,
             inits: VecDeque::new(),
             segments: VecDeque::new(),
@@ -99,19 +99,14 @@ impl Cutter {
     /// Takes what came at that time.
     pub fn push<'a>(&mut self, pieces: impl IntoIterator<Item = &'a Arc<Piece>>, now: SystemTime) {
         for piece in pieces {
-            if self.rhythm.is_some() {
-                self.take(piece, now);
-            } else {
-                if let Piece::Init(_) = **piece {
-                    self.early.clear();
-                    self.bytes = 0;
-                }
-                self.bytes += weight(piece);
-                self.early.push(piece.clone());
+            match self.rhythm {
+                Some(_) => self.take(piece, now),
+                None => self.opening.push(piece),
             }
         }
         if self.rhythm.is_none() {
-            let is_much = self.bytes > limits::HLS_WINDOW_BYTES / 4 || !self.share.resize(self.bytes);
+            let bytes = self.opening.bytes();
+            let is_much = bytes > limits::HLS_WINDOW_BYTES / 4 || !self.share.resize(bytes);
             self.begin(is_much, now);
         }
     }
@@ -126,31 +121,17 @@ impl Cutter {
 
     /// Chooses a rhythm if that can be done, and takes what waited for it.
     fn begin(&mut self, are_all: bool, now: SystemTime) {
-        let mut has_video = false;
-        let mut frames = Vec::new();
-        for piece in &self.early {
-            match &**piece {
-                Piece::Init(init) => has_video = init.has_video,
-                Piece::Fragment(one) if (one.kind == PacketKind::Video) == has_video => {
-                    if one.is_key_frame || !frames.is_empty() {
-                        frames.push((one.time_ms, one.is_key_frame));
-                    }
-                }
-                Piece::Fragment(_) => {}
-            }
-        }
+        let frames = self.opening.frames();
         self.rhythm = Rhythm::of(&frames, are_all);
         if self.rhythm.is_none() {
             if are_all {
-                self.early.retain(|piece| matches!(**piece, Piece::Init(_)));
-                self.bytes = self.early.iter().map(|piece| weight(piece)).sum();
+                self.opening.forget_frames();
             }
             return;
         }
         // Not the first frame comes now, but the last: those before come from a cache.
         self.anchor = frames.last().map(|(time, _)| (*time, now));
-        self.bytes = 0;
-        for piece in mem::take(&mut self.early) {
+        for piece in self.opening.take() {
             self.take(&piece, now);
         }
     }
@@ -330,9 +311,4 @@ impl Cutter {
         let newest = self.inits.back().map(|(number, _)| *number);
         self.inits.retain(|(number, _)| oldest.is_some_and(|oldest| *number >= oldest) || Some(*number) == newest);
     }
-}
-
-/// What a piece takes of memory.
-fn weight(piece: &Piece) -> usize {
-    piece.bytes().len() + size_of::<Piece>()
 }

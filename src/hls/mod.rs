@@ -3,6 +3,7 @@
 
 mod cutter;
 mod name;
+mod opening;
 mod playlist;
 mod rhythm;
 mod segment;

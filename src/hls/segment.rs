@@ -52,3 +52,8 @@ impl Segment {
         self.parts.iter().flat_map(|part| part.pieces.iter().cloned()).collect()
     }
 }
+
+/// What a piece takes of memory, in bytes.
+pub(super) fn weight(piece: &Piece) -> usize {
+    piece.bytes().len() + size_of::<Piece>()
+}

@@ -29,8 +29,12 @@ impl Connection {
                 return self.playlist(request, text);
             }
             Name::Media => {
-                let bad = |_| Error::Http { status: 400, reason: "_HLS_msn and _HLS_part are numbers".into() };
-                let (segment, part) = (number("_HLS_msn").map_err(bad)?, number("_HLS_part").map_err(bad)?);
+                let bad = || Error::Http { status: 400, reason: "_HLS_part is a number, and _HLS_msn with it".into() };
+                let (segment, part) = (number("_HLS_msn"), number("_HLS_part"));
+                let (segment, part) = (segment.map_err(|_| bad())?, part.map_err(|_| bad())?);
+                if segment.is_none() && part.is_some() {
+                    return Err(bad());
+                }
                 // Clients that know no parts need one whole segment to begin with.
                 let at_least = segment.map_or((0, None), |segment| (segment, part));
                 let skip = request.query_value("_HLS_skip").is_some();
