@@ -61,6 +61,9 @@ pub const QUERY_BYTES: usize = 8 * 1024;
 /// Characters of a command's name in logs and answers. No real command has more than 20.
 pub const SHOWN_COMMAND_CHARS: usize = 100;
 
+/// Characters of a client's own name for itself that are shown to others. Those of browsers have about 120.
+pub const AGENT_CHARS: usize = 200;
+
 /// Longest application, stream or file name, in bytes.
 pub const NAME_BYTES: usize = 1024;
 
@@ -302,6 +305,9 @@ pub const FRAGMENTS_HELD_BYTES: usize = 4 * 1024 * 1024;
 
 /// Streams that are named in the figures for Prometheus, which keeps each for weeks.
 pub const METRICS_STREAMS: usize = 1000;
+
+/// Bytes of lists that one who hears of changes gets in a millisecond, when there are many changes.
+pub const NEWS_BYTES_PER_MILLISECOND: u64 = 256;
 
 /// Wrong admin keys in one go, of all clients together.
 pub const WRONG_KEYS: u32 = 10;

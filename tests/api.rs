@@ -136,6 +136,12 @@ fn an_administrator_ends_publishers_and_players_and_nobody_else_does() {
     let (_dir, shut) = server(&[]);
     let answer = ask(&shut, "DELETE", "/api/v1/streams/live/cam", Some("guess"));
     assert_eq!(answer.status, 403, "{}", answer.text());
+    let passed_on = |lines: &str| {
+        let mut http = Http::open(&shut);
+        http.request("GET", "/api/v1/connections", lines);
+        http.answer().status
+    };
+    assert_eq!((passed_on(""), passed_on("X-Forwarded-For: 192.0.2.1\r\n")), (200, 403), "proxies are not who asks");
     let (_dir, server) = server(&["--admin-key", "adm1n"]);
     let mut camera = publisher(&server, "a cam");
     let mut player = player(&server, "live", "a cam");
@@ -145,6 +151,9 @@ fn an_administrator_ends_publishers_and_players_and_nobody_else_does() {
         assert_eq!(ask(&server, "GET", "/api/v1/connections", key).status, 401);
     }
     assert_eq!(ask(&server, "DELETE", "/api/v1/streams/live/other", Some("adm1n")).status, 404);
+    let mut http = Http::open(&server);
+    http.request("GET", "/api/v1/connections", "Authorization: bearer adm1n\r\n");
+    assert_eq!(http.answer().status, 200, "a scheme may be of any case");
     let players = json(&ask(&server, "GET", "/api/v1/players", Some("adm1n")));
     let id = players["players"][0]["id"].as_u64().unwrap();
     assert_eq!(players["players"][0]["plays"][0], "live/a cam");
@@ -157,6 +166,36 @@ fn an_administrator_ends_publishers_and_players_and_nobody_else_does() {
     assert!(!server.log().iter().any(|line| line.contains("adm1n") || line.contains("guess")));
     let statuses: Vec<_> = (0..20).map(|_| ask(&server, "GET", "/api/v1/players", Some("guess")).status).collect();
     assert_eq!(statuses.last(), Some(&429), "who guesses has to wait");
+}
+
+#[test]
+fn connections_say_who_they_are_and_what_they_do() {
+    let (_dir, server) = server(&[]);
+    let mut camera = publisher(&server, "cam");
+    camera.send(video(0, KEY)).unwrap();
+    settle(&mut camera);
+    let _player = player(&server, "live", "cam");
+    let mut viewer = Http::open(&server);
+    viewer.request("GET", "/live/cam.flv", &format!("User-Agent: a\"b{}\r\n", "c".repeat(1000)));
+    assert_eq!(viewer.head().status, 200);
+    let all = || json(&get(&server, "/api/v1/connections"))["connections"].as_array().unwrap().clone();
+    let found = |protocol: &str, state: &str| {
+        all().into_iter().find(|one| one["protocol"] == protocol && one["state"] == state && one["agent"] != "")
+    };
+    let publisher = wait_for("the publisher", || found("rtmp", "publishing"));
+    assert_eq!(publisher["publishes"], serde_json::json!(["live/cam"]));
+    assert!(publisher["bytes_received"].as_u64().unwrap() > 3000, "the handshake among it: {publisher}");
+    let playing = wait_for("the player", || found("rtmp", "playing"));
+    assert!(playing["bytes_sent"].as_u64().unwrap() > 3000 && playing["messages_dropped"] == 0, "{playing}");
+    let viewing = wait_for("the viewer", || found("http", "playing"));
+    assert_eq!(viewing["plays"], serde_json::json!(["live/cam"]));
+    let agent = viewing["agent"].as_str().unwrap();
+    assert!(agent.starts_with("a\"bccc") && agent.len() == 200, "{agent}");
+    let stream = &json(&get(&server, "/api/v1/streams"))["streams"][0];
+    assert_eq!((&stream["publisher"]["connection"], &stream["viewers"]), (&publisher["id"], &serde_json::json!(2)));
+    drop(camera);
+    let publisher = || json(&get(&server, "/api/v1/streams"))["streams"][0]["publisher"].clone();
+    wait_for("the publisher to be gone", || publisher().is_null().then_some(()));
 }
 
 /// The next event of a name and its data.
@@ -185,7 +224,11 @@ fn changes_are_told_as_they_happen() {
     let camera = publisher(&server, "cam");
     assert_eq!(event(&mut http, "streams")["streams"][0]["name"], "live/cam");
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    drop(camera);
+    let began = Instant::now();
+    let player = player(&server, "live", "cam");
+    while event(&mut http, "streams")["streams"][0]["viewers"] != 1 {}
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    drop((camera, player));
     while event(&mut http, "streams")["streams"][0]["published"] == true {}
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/video/sample.flv"), dir.path().join("new.flv")).unwrap();
     assert_eq!(event(&mut http, "videos")["videos"][0]["name"], "new");
@@ -218,7 +261,31 @@ fn figures_are_what_prometheus_reads() {
             samples += 1;
         }
     }
-    assert!(samples > 15, "{text}");
+    assert!(samples > 20, "{text}");
     assert!(text.contains("gortmp_stream_published{stream=\"live/a\\\"b\\\\c\"} 1\n"), "{text}");
     assert!(text.contains("process_resident_memory_bytes "), "{text}");
+}
+
+#[test]
+fn totals_keep_what_went_through_streams_that_are_no_more() {
+    let (_dir, server) = server(&["--republish-grace", "0"]);
+    let figure = |name: &str| {
+        let text = get(&server, "/metrics").text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name}: {text}")).parse::<f64>().unwrap()
+    };
+    let mut camera = publisher(&server, "cam");
+    let mut player = player(&server, "live", "cam");
+    for packet in [video(0, AVC_HEADER), video(0, KEY)] {
+        camera.send(packet).unwrap();
+        next_media(&mut player);
+    }
+    drop((camera, player));
+    wait_for("the stream to be forgotten", || (!get(&server, "/metrics").text().contains("live/cam")).then_some(()));
+    assert_eq!(figure("gortmp_received_messages_total"), 2.0);
+    assert_eq!(figure("gortmp_sent_messages_total"), 2.0);
+    assert_eq!(figure("gortmp_received_bytes_total"), (AVC_HEADER.len() + KEY.len()) as f64);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let age = now - figure("gortmp_start_time_seconds");
+    assert!((0.0..60.0).contains(&age) && figure("process_cpu_seconds_total") > 0.0, "{age}");
 }

@@ -101,6 +101,7 @@ impl Connection {
             let (description, reason) = match service.access.admit(&path, &request.flash_version, self.peer.ip()) {
                 Admission::Welcome(proven) => {
                     log::debug!("{} connects to {app} ({})", self.peer, request.flash_version.escape_debug());
+                    self.peer.is_program(&request.flash_version);
                     self.proven = proven;
                     self.peer.reply(&self.session.accept_connect());
                     return Ok(());

@@ -98,6 +98,9 @@ pub trait Watched: fmt::Display + Send + Sync {
 
     /// What it is and does.
     fn describe(&self) -> Description;
+
+    /// The streams that it publishes.
+    fn publishes(&self) -> Vec<String>;
 }
 
 /// A connection as others are told of it.
@@ -111,12 +114,20 @@ pub struct Description {
     pub is_secured: bool,
     /// How long it has been there.
     pub age: Duration,
+    /// `handshake`, `idle`, `paused`, `playing` or `publishing`; of several, the last of these.
+    pub state: &'static str,
+    /// The program that it says it is, of [`limits::AGENT_CHARS`] at most; empty until it has said so.
+    pub agent: String,
     /// The streams that it publishes.
     pub publishes: Vec<String>,
     /// The streams and files that it plays.
     pub plays: Vec<String>,
-    /// Bytes sent to it of streams and files.
+    /// Bytes that came from it.
+    pub bytes_received: u64,
+    /// Bytes sent to it.
     pub bytes_sent: u64,
+    /// Messages of live streams that it was too slow for.
+    pub messages_dropped: u64,
 }
 
 /// One client, from its handshake to its end.

@@ -20,6 +20,7 @@ use crate::media::Packet;
 use crate::rtmp::message::Message;
 use crate::rtmp::user_control::UserControl;
 use crate::session::{Reply, playing};
+use crate::stats::Counter;
 
 /// What a client is doing, for the deadlines that hold meanwhile; of several things, the last of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +37,18 @@ pub(super) enum Phase {
     Publishing,
 }
 
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Idle => "idle",
+            Self::Paused => "paused",
+            Self::Playing => "playing",
+            Self::Publishing => "publishing",
+        }
+    }
+}
+
 /// A connected client.
 pub struct Peer {
     address: SocketAddr,
@@ -50,6 +63,8 @@ pub struct Peer {
     connected: Instant,
     /// How often it has begun to publish or play something.
     begun: AtomicU32,
+    /// Messages of live streams that it was too slow for.
+    missed: Counter,
 }
 
 #[derive(Debug)]
@@ -73,6 +88,7 @@ struct Vitals {
     reason: Option<String>,
     /// It is to tell its client the end and to go.
     leaves: bool,
+    agent: String,
     publishes: Vec<String>,
     plays: Vec<String>,
 }
@@ -96,6 +112,7 @@ impl Peer {
             finished: None,
             reason: None,
             leaves: false,
+            agent: String::new(),
             publishes: Vec::new(),
             plays: Vec::new(),
         };
@@ -110,6 +127,7 @@ impl Peer {
             vitals,
             connected: now,
             begun: AtomicU32::new(0),
+            missed: Counter::default(),
         })
     }
 
@@ -183,6 +201,11 @@ impl Peer {
         vitals.completed = vitals.since;
         vitals.activities = activities;
         vitals.close_at = None;
+    }
+
+    /// Notes which program it says it is, for those who ask.
+    pub(super) fn is_program(&self, agent: &str) {
+        self.vitals.lock().agent = agent.chars().take(limits::AGENT_CHARS).collect();
     }
 
     /// Notes what it publishes and plays, for those who ask.
@@ -308,17 +331,24 @@ impl Watched for Peer {
     }
 
     fn describe(&self) -> Description {
-        let bytes_sent = self.sent();
         let vitals = self.vitals.lock();
         Description {
             address: self.address,
             protocol: "rtmp",
             is_secured: self.transport().is_secured(),
             age: self.connected.elapsed(),
+            state: vitals.phase.name(),
+            agent: vitals.agent.clone(),
             publishes: vitals.publishes.clone(),
             plays: vitals.plays.clone(),
-            bytes_sent,
+            bytes_received: self.transport().received(),
+            bytes_sent: self.transport().sent(),
+            messages_dropped: self.missed.get(),
         }
+    }
+
+    fn publishes(&self) -> Vec<String> {
+        self.vitals.lock().publishes.clone()
     }
 }
 
@@ -339,6 +369,10 @@ impl Sink for Peer {
 
     fn sent(&self) -> u64 {
         self.outgoing.sent()
+    }
+
+    fn missed(&self, messages: u64) {
+        self.missed.add(messages);
     }
 
     fn ended(&self, stream_id: u32) {

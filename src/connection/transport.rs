@@ -16,6 +16,7 @@ use rustls::{ServerConfig, ServerConnection};
 
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::stats::Counter;
 
 /// How often a socket whose reading was stopped is looked at while its peer has not hung up.
 const DRAIN_PAUSE: Duration = Duration::from_millis(10);
@@ -28,6 +29,8 @@ const SLICES_AT_ONCE: usize = 64;
 pub struct Transport {
     socket: TcpStream,
     tls: Option<Box<Mutex<ServerConnection>>>,
+    received: Counter,
+    sent: Counter,
 }
 
 impl Transport {
@@ -50,7 +53,7 @@ impl Transport {
             io::Result::Ok(Box::new(Mutex::new(tls)))
         };
         let tls = tls.map(start).transpose().map_err(|error| Error::io("starting TLS", error))?;
-        Ok(Self { socket, tls })
+        Ok(Self { socket, tls, received: Counter::default(), sent: Counter::default() })
     }
 
     /// Whether there is TLS in it.
@@ -58,12 +61,24 @@ impl Transport {
         self.tls.is_some()
     }
 
+    /// Bytes that came, without what TLS takes for itself.
+    pub fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// Bytes that were sent, the same way.
+    pub fn sent(&self) -> u64 {
+        self.sent.get()
+    }
+
     /// Waits for bytes; none at the end.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &self.tls {
+        let count = match &self.tls {
             None => (&self.socket).read(buffer),
             Some(tls) => self.read_secured(tls, buffer),
-        }
+        }?;
+        self.received.add(count as u64);
+        Ok(count)
     }
 
     // What TLS needs on the stack is kept out of the frames of those who do without: each of their threads keeps the
@@ -136,13 +151,15 @@ impl Transport {
 
     /// How many bytes were taken, without waiting.
     pub(super) fn send(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match &self.tls {
+        let taken = match &self.tls {
             None => {
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 unless_full(|| sendmsg(&self.socket, pieces, &mut SendAncillaryBuffer::default(), flags))
             }
             Some(tls) => self.send_secured(tls, pieces),
-        }
+        }?;
+        self.sent.add(taken as u64);
+        Ok(taken)
     }
 
     #[inline(never)]
@@ -280,7 +297,12 @@ impl Transport {
 /// For the handshake, which is over before anything else is sent: it waits.
 impl Write for &Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.tls.is_none() { (&self.socket).write(bytes) } else { self.write_secured(bytes) }
+        if self.tls.is_some() {
+            return self.write_secured(bytes);
+        }
+        let taken = (&self.socket).write(bytes)?;
+        self.sent.add(taken as u64);
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::fmp4::Piece;
 use crate::limits;
 use crate::live::{Backlog, Lane, LiveMessage, Sink};
+use crate::stats::Counter;
 
 /// What a client is doing, for the deadlines that hold meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Guest {
     lane: Lane,
     outgoing: Outgoing,
     state: Mutex<State>,
+    /// Messages of live streams that it was too slow for.
+    missed: Counter,
 }
 
 #[derive(Debug)]
@@ -55,6 +58,7 @@ struct State {
     leaves: bool,
     /// What it plays.
     plays: Option<String>,
+    agent: String,
 }
 
 impl Guest {
@@ -70,9 +74,19 @@ impl Guest {
             reason: None,
             leaves: false,
             plays: None,
+            agent: String::new(),
         };
         let (name, outgoing, state) = (address.to_string(), Outgoing::new(transport), Mutex::new(state));
-        Arc::new_cyclic(|me| Self { address, name, me: me.clone(), connected: Instant::now(), lane, outgoing, state })
+        Arc::new_cyclic(|me| Self {
+            address,
+            name,
+            me: me.clone(),
+            connected: Instant::now(),
+            lane,
+            outgoing,
+            state,
+            missed: Counter::default(),
+        })
     }
 
     pub(super) fn lane(&self) -> &Lane {
@@ -96,6 +110,15 @@ impl Guest {
     fn enter(&self, phase: Phase) {
         let mut state = self.state.lock();
         (state.phase, state.since, state.plays) = (phase, Instant::now(), None);
+    }
+
+    /// Notes which program it says it is, for those who ask.
+    pub(super) fn is_program(&self, agent: &str) {
+        let mut state = self.state.lock();
+        // It says so with every request.
+        if state.agent.is_empty() {
+            state.agent = agent.chars().take(limits::AGENT_CHARS).collect();
+        }
     }
 
     /// Notes what it plays, for those who ask.
@@ -225,15 +248,24 @@ impl Watched for Guest {
     }
 
     fn describe(&self) -> Description {
+        let state = self.state.lock();
         Description {
             address: self.address,
             protocol: "http",
             is_secured: self.transport().is_secured(),
             age: self.connected.elapsed(),
+            state: if state.plays.is_some() { "playing" } else { "idle" },
+            agent: state.agent.clone(),
             publishes: Vec::new(),
-            plays: self.state.lock().plays.iter().cloned().collect(),
-            bytes_sent: self.sent(),
+            plays: state.plays.iter().cloned().collect(),
+            bytes_received: self.transport().received(),
+            bytes_sent: self.transport().sent(),
+            messages_dropped: self.missed.get(),
         }
+    }
+
+    fn publishes(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -258,6 +290,10 @@ impl Sink for Guest {
 
     fn sent(&self) -> u64 {
         self.outgoing.sent()
+    }
+
+    fn missed(&self, messages: u64) {
+        self.missed.add(messages);
     }
 
     fn ended(&self, _: u32) {

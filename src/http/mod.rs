@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use std::io::{BufReader, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use fragments::Fragments;
 pub use guest::Guest;
@@ -47,10 +47,13 @@ pub struct Site {
     service: Arc<Service>,
     fragments: Fragments,
     roster: Roster,
+    board: api::Board,
     videos: api::Videos,
     admin: api::Admin,
     facts: Facts,
     started: Instant,
+    /// The same by the clock on the wall.
+    started_at: SystemTime,
 }
 
 /// What has been set for a site, and what it tells of the server.
@@ -83,10 +86,12 @@ impl Site {
             service,
             fragments: Fragments::default(),
             roster: Roster::default(),
+            board: api::Board::default(),
             videos: api::Videos::default(),
             admin: api::Admin::new(facts.admin_key.clone()),
             facts,
             started: Instant::now(),
+            started_at: SystemTime::now(),
         }
     }
 
@@ -177,6 +182,7 @@ impl Connection {
         };
         self.guest.is_answered();
         log::debug!("{} asks for {request:?}", self.guest);
+        self.guest.is_program(request.header("user-agent").unwrap_or_default());
         if !self.requests.take(Instant::now()) {
             self.respond(None, Response::error(429, "too many requests"))?;
             return Err(Error::Http { status: 429, reason: "too many requests".into() });

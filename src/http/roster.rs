@@ -1,6 +1,6 @@
 //! Who is connected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -30,6 +30,12 @@ impl Roster {
     /// All of them.
     pub fn all(&self) -> Vec<(u64, Arc<dyn Watched>)> {
         self.0.lock().iter().map(|(id, who)| (*id, who.clone())).collect()
+    }
+
+    /// Who publishes what: the number of the connection by the stream's name.
+    pub fn publishers(&self) -> HashMap<String, u64> {
+        let publishes = |(id, who): (u64, Arc<dyn Watched>)| who.publishes().into_iter().map(move |name| (name, id));
+        self.all().into_iter().flat_map(publishes).collect()
     }
 
     /// How many they are.

@@ -15,6 +15,8 @@ use crate::media::{HeaderSlot, PacketKind, Timestamp};
 pub(super) struct Formats {
     pub video: Option<VideoFormat>,
     pub audio: Option<AudioFormat>,
+    /// How often they may have changed.
+    pub changes: u64,
 }
 
 /// The cache of one stream.
@@ -86,6 +88,7 @@ impl Cache {
                 if self.formats.audio.is_none() {
                     // MP3 tells in each frame.
                     self.formats.audio = AudioFormat::of(packet);
+                    self.formats.changes += u64::from(self.formats.audio.is_some());
                 }
                 self.audio_since_video = self.audio_since_video.saturating_add(1);
             }
@@ -108,6 +111,7 @@ impl Cache {
         if self.headers.get(&slot).is_some_and(|known| known.body() == message.body()) {
             return;
         }
+        self.formats.changes += 1;
         match message.packet.kind {
             PacketKind::Video => self.formats.video = VideoFormat::of(&message.packet).or(self.formats.video.take()),
             PacketKind::Audio => self.formats.audio = AudioFormat::of(&message.packet).or(self.formats.audio.take()),

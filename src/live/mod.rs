@@ -6,6 +6,7 @@
 
 mod audience;
 mod cache;
+mod changes;
 mod gather;
 mod lane;
 mod message;
@@ -17,6 +18,7 @@ mod stream;
 mod subscriber;
 mod timeline;
 
+pub use changes::Changes;
 pub use gather::Gather;
 pub use lane::{Lane, LanePool};
 pub use message::{LiveMessage, PLAYER_STREAM_ID};

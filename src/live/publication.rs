@@ -70,6 +70,7 @@ impl Publication {
         let stream = self.stream.clone();
         let mut state = stream.state.lock();
         let State { publisher, timeline, cache, .. } = &mut *state;
+        let formats_before = cache.formats().changes;
         match publisher {
             Some(publisher) if publisher.id == self.id => publisher.last_media = now,
             _ => return Err(PublisherGone),
@@ -80,6 +81,7 @@ impl Publication {
             stream.counters.pictures_in.add(1);
         }
         let Some(message) = prepare(packet, timeline, cache) else { return Ok(()) };
+        let has_new_formats = cache.formats().changes != formats_before;
         let may_wait = message.rides(cache.has_video());
         state.held.push(message);
         let due = *state.held_since.get_or_insert(now) + limits::AUDIO_RIDES;
@@ -90,6 +92,9 @@ impl Publication {
         self.under_way += bytes + MESSAGE_OVERHEAD;
         let last = self.mark_if_due(&state);
         drop(state);
+        if has_new_formats {
+            stream.changes.note();
+        }
         if let Some(last) = last {
             // Nothing is ever sent on it: this returns when every lane has dropped its end.
             let _ = last.recv();
@@ -188,6 +193,8 @@ impl Drop for Publication {
             state.publisher = None;
             state.left = Some(now);
             state.cache.clear();
+            drop(state);
+            self.stream.changes.note();
         }
     }
 }

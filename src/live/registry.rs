@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::changes::Changes;
 use super::publication::Publication;
 use super::stream::Stream;
 use crate::fmp4::{AudioFormat, VideoFormat};
@@ -69,6 +70,7 @@ pub struct Registry {
     settings: Settings,
     publishers: Arc<Budget>,
     cache: Arc<Budget>,
+    changes: Arc<Changes>,
     /// What went through streams that are forgotten.
     past: Mutex<Traffic>,
 }
@@ -100,7 +102,7 @@ impl Registry {
     /// An empty registry.
     pub fn new(settings: Settings) -> Self {
         let (publishers, cache) = (Budget::new(settings.publishers), Budget::new(settings.cache));
-        Self { streams: Mutex::default(), settings, publishers, cache, past: Mutex::default() }
+        Self { streams: Mutex::default(), settings, publishers, cache, changes: Arc::default(), past: Mutex::default() }
     }
 
     /// Makes the caller the publisher of `name`, if the name is free or may be taken over. `evict` is
@@ -167,7 +169,7 @@ impl Registry {
     }
 
     fn new_stream(&self, name: &str) -> Arc<Stream> {
-        Arc::new(Stream::new(name, self.settings.player_queue, self.cache.share()))
+        Arc::new(Stream::new(name, self.settings.player_queue, self.cache.share(), self.changes.clone()))
     }
 
     /// Ends streams whose grace is over and forgets those nobody needs. To be called about every half second.
@@ -176,6 +178,7 @@ impl Registry {
             let is_of_use = stream.tick(now, self.settings.grace);
             if !is_of_use {
                 *self.past.lock() += stream.counters().traffic();
+                self.changes.note();
             }
             is_of_use
         });
@@ -188,12 +191,9 @@ impl Registry {
         status
     }
 
-    /// The names of all streams in order, each with whether somebody publishes it.
-    pub fn names(&self) -> Vec<(String, bool)> {
-        let streams = self.streams.lock();
-        let mut names: Vec<_> = streams.iter().map(|(name, stream)| (name.clone(), stream.is_published())).collect();
-        names.sort();
-        names
+    /// For those who wait for the streams to change.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Ends a stream's publisher for that reason; says whether there was one.

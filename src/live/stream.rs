@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::cache::Cache;
+use super::changes::Changes;
 use super::lane::{Command, Lane};
 use super::message::LiveMessage;
 use super::publication::Publication;
@@ -36,6 +37,8 @@ pub struct Stream {
     /// Bytes that may wait for each player.
     player_queue: usize,
     pub(super) counters: Arc<StreamCounters>,
+    /// Those of all streams.
+    pub(super) changes: Arc<Changes>,
     pub(super) state: Mutex<State>,
 }
 
@@ -75,15 +78,21 @@ pub enum StartAt {
 }
 
 impl Stream {
-    pub(super) fn new(name: &str, player_queue: usize, cache: Share) -> Self {
-        Self::with_counters(name, player_queue, cache, Arc::default())
+    pub(super) fn new(name: &str, player_queue: usize, cache: Share, changes: Arc<Changes>) -> Self {
+        Self::with_counters(name, player_queue, cache, Arc::default(), changes)
     }
 
     pub(super) fn derived(from: &Self, player_queue: usize, cache: Share) -> Self {
-        Self::with_counters(&from.name, player_queue, cache, from.counters.clone())
+        Self::with_counters(&from.name, player_queue, cache, from.counters.clone(), from.changes.clone())
     }
 
-    fn with_counters(name: &str, player_queue: usize, cache: Share, counters: Arc<StreamCounters>) -> Self {
+    fn with_counters(
+        name: &str,
+        player_queue: usize,
+        cache: Share,
+        counters: Arc<StreamCounters>,
+        changes: Arc<Changes>,
+    ) -> Self {
         let state = State {
             publisher: None,
             left: None,
@@ -95,7 +104,7 @@ impl Stream {
             held_since: None,
             rates: Rates::default(),
         };
-        Self { id: next_id(), name: name.to_owned(), player_queue, counters, state: Mutex::new(state) }
+        Self { id: next_id(), name: name.to_owned(), player_queue, counters, changes, state: Mutex::new(state) }
     }
 
     /// The stream's name, application included.
@@ -182,6 +191,7 @@ impl Stream {
         state.timeline.restart();
         state.tell_lanes(|| Command::Restart(self.id));
         drop(state);
+        self.changes.note();
         if let Some(replaced) = replaced {
             (replaced.evict)("another publisher has taken over the name");
         }
@@ -236,6 +246,7 @@ impl Stream {
         // Under the lock: no message may get between what the cache holds and what the lane brings.
         lane.send(Command::Join(self.id, Box::new(subscriber), start));
         drop(state);
+        self.changes.note();
         Subscription { stream: self.clone(), id, dropped, viewed }
     }
 
@@ -326,5 +337,6 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.stream.leave(self.id);
         self.viewed.iter().for_each(|counters| counters.viewers.down());
+        self.stream.changes.note();
     }
 }

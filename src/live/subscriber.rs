@@ -34,6 +34,9 @@ pub trait Sink: Send + Sync {
         0
     }
 
+    /// The player was too slow for so many messages.
+    fn missed(&self, _messages: u64) {}
+
     /// The live stream has ended for good.
     fn ended(&self, stream_id: u32);
 
@@ -244,6 +247,7 @@ impl Subscriber {
     fn drop_messages(&self, count: u64) {
         self.counters.dropped.add(count);
         self.dropped.add(count);
+        self.sink.missed(count);
     }
 
     fn skip(&mut self, backlog: Backlog) {

@@ -10,11 +10,15 @@ use crate::error::{Error, Result};
 pub(super) struct Connection {
     id: u64,
     address: String,
-    protocol: String,
+    pub protocol: String,
     age_seconds: f64,
+    state: &'static str,
+    agent: String,
     publishes: Vec<String>,
     pub plays: Vec<String>,
+    bytes_received: u64,
     bytes_sent: u64,
+    messages_dropped: u64,
 }
 
 /// All connections.
@@ -26,9 +30,13 @@ pub(super) fn list(site: &Site) -> Vec<Connection> {
             address: description.address.to_string(),
             protocol: format!("{}{}", description.protocol, if description.is_secured { "s" } else { "" }),
             age_seconds: description.age.as_secs_f64(),
+            state: description.state,
+            agent: description.agent,
             publishes: description.publishes,
             plays: description.plays,
+            bytes_received: description.bytes_received,
             bytes_sent: description.bytes_sent,
+            messages_dropped: description.messages_dropped,
         }
     };
     site.roster().all().into_iter().map(describe).collect()

@@ -2,23 +2,20 @@
 
 use std::io::IoSlice;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::streams;
+use super::streams::RECENT;
+use super::videos;
 use crate::error::Result;
 use crate::limits;
 
 use super::super::guest::Guest;
+use super::super::live::LOOK;
 use super::super::{Request, Site};
-
-/// How often it is looked whether something has changed.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// How often the figures of streams go out that only grow.
 const FIGURES: Duration = Duration::from_secs(2);
-
-/// How often it is looked whether there are other files.
-const FILES: Duration = Duration::from_secs(5);
 
 /// How often somebody hears that the connection is alive.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -37,37 +34,38 @@ impl News<'_> {
     /// # Errors
     /// [`crate::Error::Io`] when it takes nothing any more.
     pub fn tell(&self) -> Result<()> {
-        let (mut names, mut videos): (_, Option<String>) = (None, None);
+        let changes = self.site.service.registry.changes();
+        let (mut seen, mut files): (_, Option<Arc<str>>) = (None, None);
         let [mut told, mut looked, mut wrote] = [Instant::now(); 3];
         while !self.guest.is_asked_to_leave() && !self.guest.transport().has_hung_up() {
-            let now_there = self.site.service.registry.names();
-            if names.as_ref() != Some(&now_there) || (told.elapsed() >= FIGURES && !now_there.is_empty()) {
-                self.send("streams", &text(&self.streams()))?;
-                (names, told, wrote) = (Some(now_there), Instant::now(), Instant::now());
+            let mut rest = RECENT;
+            if seen != Some(changes.count()) || told.elapsed() >= FIGURES {
+                let snapshot = self.site.board.recent(self.site);
+                if seen.replace(snapshot.changes) != Some(snapshot.changes) || snapshot.is_live() {
+                    let list = snapshot.text(self.site, self.request, self.ip);
+                    self.send("streams", &list)?;
+                    (wrote, rest) = (Instant::now(), rest_after(list.len()));
+                }
+                told = Instant::now();
             }
-            if videos.is_none() || looked.elapsed() >= FILES {
+            if files.is_none() || looked.elapsed() >= videos::FRESH {
                 looked = Instant::now();
-                let list = text(&self.videos());
-                if videos.as_ref() != Some(&list) {
+                let list = videos::text(self.site, self.request, self.ip);
+                if files.as_ref() != Some(&list) {
                     self.send("videos", &list)?;
-                    (videos, wrote) = (Some(list), Instant::now());
+                    (files, wrote) = (Some(list), Instant::now());
                 }
             }
             if wrote.elapsed() >= ALIVE {
-                self.write(": alive\n\n")?;
+                self.write(": ping\n\n")?;
                 wrote = Instant::now();
             }
-            std::thread::sleep(LOOK);
+            if seen.is_none_or(|seen| changes.wait(seen, LOOK)) {
+                // What changes in the meantime goes out together, and is in no list that others have asked for before.
+                std::thread::sleep(rest);
+            }
         }
         Ok(())
-    }
-
-    fn streams(&self) -> streams::Streams {
-        streams::streams(self.site, self.request, self.ip)
-    }
-
-    fn videos(&self) -> streams::Files {
-        streams::videos(self.site, self.request, self.ip)
     }
 
     fn send(&self, event: &str, data: &str) -> Result<()> {
@@ -80,7 +78,19 @@ impl News<'_> {
     }
 }
 
-fn text(value: &impl serde::Serialize) -> String {
-    // Only maps with keys other than text can't be written, of which there are none.
-    serde_json::to_string(value).unwrap_or_default()
+/// How long changes gather after a list of so many bytes: nobody reads long ones four times a second.
+fn rest_after(bytes: usize) -> Duration {
+    Duration::from_millis(bytes as u64 / limits::NEWS_BYTES_PER_MILLISECOND).clamp(RECENT, FIGURES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_come_less_often() {
+        assert_eq!(rest_after(300), RECENT);
+        assert_eq!(rest_after(256_000), Duration::from_secs(1));
+        assert_eq!(rest_after(usize::MAX), FIGURES);
+    }
 }

@@ -1,8 +1,10 @@
 //! Figures for Prometheus, in its text format 0.0.4.
 
 use std::fmt::Write;
+use std::time::UNIX_EPOCH;
 
 use super::super::Site;
+use super::connections;
 use crate::limits;
 use crate::live::StreamStatus;
 
@@ -13,10 +15,13 @@ pub(super) fn text(site: &Site) -> String {
     out.head("gortmp_build_info", "gauge", "The version.");
     out.line("gortmp_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     out.one("gortmp_uptime_seconds", "gauge", "How long the server runs.", site.started.elapsed().as_secs_f64());
+    let started = site.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let what = "When the server started, in seconds since 1970.";
+    out.one("gortmp_start_time_seconds", "gauge", what, started.as_secs_f64());
     out.head("gortmp_connections", "gauge", "Connected clients.");
-    for protocol in ["rtmp", "http"] {
-        let all = site.roster().all();
-        let count = all.iter().filter(|(_, who)| who.describe().protocol == protocol).count();
+    let protocols: Vec<_> = connections::list(site).into_iter().map(|one| one.protocol).collect();
+    for protocol in ["rtmp", "rtmps", "http", "https"] {
+        let count = protocols.iter().filter(|one| *one == protocol).count();
         out.line("gortmp_connections", &[("protocol", protocol)], count as f64);
     }
     let published = streams.iter().filter(|stream| stream.is_published).count();
@@ -24,6 +29,8 @@ pub(super) fn text(site: &Site) -> String {
     let total = site.service.registry.traffic();
     out.one("gortmp_received_bytes_total", "counter", "Bytes from publishers.", total.bytes_in as f64);
     out.one("gortmp_sent_bytes_total", "counter", "Bytes of live streams to players.", total.bytes_out as f64);
+    out.one("gortmp_received_messages_total", "counter", "Messages from publishers.", total.messages_in as f64);
+    out.one("gortmp_sent_messages_total", "counter", "Messages of live streams to players.", total.messages_out as f64);
     let what = "Messages that players were too slow for.";
     out.one("gortmp_dropped_messages_total", "counter", what, total.dropped as f64);
     per_stream(&mut out, &streams);
@@ -33,7 +40,7 @@ pub(super) fn text(site: &Site) -> String {
 
 type Of = fn(&StreamStatus) -> f64;
 
-const PER_STREAM: [(&str, &str, &str, Of); 8] = [
+const PER_STREAM: [(&str, &str, &str, Of); 9] = [
     ("gortmp_stream_published", "gauge", "Whether somebody publishes the stream.", |s| {
         f64::from(u8::from(s.is_published))
     }),
@@ -45,12 +52,14 @@ const PER_STREAM: [(&str, &str, &str, Of); 8] = [
     ("gortmp_stream_received_messages_total", "counter", "Messages from its publishers.", |s| {
         s.traffic.messages_in as f64
     }),
+    ("gortmp_stream_sent_messages_total", "counter", "Messages to its players.", |s| s.traffic.messages_out as f64),
     ("gortmp_stream_dropped_messages_total", "counter", "Messages its players were too slow for.", |s| {
         s.traffic.dropped as f64
     }),
 ];
 
-/// The busiest streams by name, and the others as one.
+/// The busiest streams by name, and the others as one where their sum means something: those that become busy and those
+/// that end leave it, so no counter could be made of it. The totals of all have them.
 fn per_stream(out: &mut Text, streams: &[StreamStatus]) {
     let mut busiest: Vec<_> = streams.iter().collect();
     busiest.sort_by_key(|stream| std::cmp::Reverse(stream.traffic.bytes_in));
@@ -60,7 +69,7 @@ fn per_stream(out: &mut Text, streams: &[StreamStatus]) {
         for stream in named {
             out.line(name, &[("stream", &stream.name)], of(stream));
         }
-        if !others.is_empty() {
+        if !others.is_empty() && kind == "gauge" {
             out.line(name, &[("stream", "_other")], others.iter().map(|stream| of(stream)).sum());
         }
     }
@@ -83,6 +92,9 @@ fn process(out: &mut Text) {
         // Without the one that looks.
         out.one("process_open_fds", "gauge", "Open descriptors.", files.count().saturating_sub(1) as f64);
     }
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let used = used.tv_sec as f64 + used.tv_nsec as f64 / 1e9;
+    out.one("process_cpu_seconds_total", "counter", "Time on all cores.", used);
     let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     if let Some(most) = most {
         out.one("process_max_fds", "gauge", "Descriptors that may be open.", most as f64);
@@ -142,5 +154,6 @@ mod tests {
         per_stream(&mut out, &streams);
         assert!(out.0.contains("gortmp_stream_viewers{stream=\"_other\"} 2\n"));
         assert!(!out.0.contains("\"live/1\"") && out.0.contains("\"live/2\""));
+        assert!(!out.0.lines().any(|line| line.contains("_total{") && line.contains("_other")), "it would fall");
     }
 }

@@ -5,8 +5,10 @@ mod connections;
 mod events;
 mod metrics;
 mod streams;
+mod videos;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -14,7 +16,8 @@ use serde::Serialize;
 use serde_json::json;
 
 pub(super) use events::News;
-pub(super) use streams::Videos;
+pub(super) use streams::Board;
+pub(super) use videos::Videos;
 
 use super::{Method, Request, Response, Site};
 use crate::access::Secret;
@@ -42,7 +45,9 @@ impl Admin {
     /// # Errors
     /// [`Error::Http`] for a wrong key.
     fn knows(&self, request: &Request) -> Result<bool> {
-        let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        // Schemes are of any case (RFC 9110 §11.1).
+        let given = request.header("authorization").and_then(|value| value.split_once(' '));
+        let bearer = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim_start());
         let query = request.query_value("admin_key");
         let (Some(given), Some(key)) = (bearer.or(query.as_deref()), &self.key) else { return Ok(false) };
         if *key == Secret::new(given) {
@@ -52,9 +57,12 @@ impl Admin {
         Err(Error::Http { status, reason: "the admin key is another".into() })
     }
 
-    /// Whether the request may see who is connected: with the key, or from this machine if there is none.
+    /// Whether the request may see who is connected: with the key, or from this machine if there is none. Through a proxy
+    /// on it that says so, it comes from elsewhere.
     fn may_look(&self, request: &Request, ip: IpAddr) -> Result<()> {
-        if self.knows(request)? || (self.key.is_none() && ip.to_canonical().is_loopback()) {
+        let is_passed_on = ["forwarded", "x-forwarded-for", "via"].iter().any(|name| request.header(name).is_some());
+        let is_local = ip.to_canonical().is_loopback() && !is_passed_on;
+        if self.knows(request)? || (self.key.is_none() && is_local) {
             return Ok(());
         }
         Err(self.refusal())
@@ -87,7 +95,7 @@ pub(super) fn answer(site: &Site, request: &Request, ip: IpAddr) -> Response {
             Error::Http { status, reason } => (*status, reason.to_string()),
             error => (503, error.to_string()),
         };
-        let response = Response { status, ..as_json(&json!({ "error": reason })) };
+        let response = Response { status, ..as_json(&json!({ "error": reason })) }.with("cache-control", "no-store");
         if status == 401 { response.with("www-authenticate", "Bearer") } else { response }
     })
 }
@@ -110,8 +118,8 @@ fn try_answer(site: &Site, request: &Request, ip: IpAddr) -> Result<Response> {
         }
         "/api/v1/openapi.json" => Response::ok("application/json", OPENAPI.as_bytes()),
         "/api/v1/server" => as_json(&server(site)),
-        "/api/v1/streams" => as_json(&streams::streams(site, request, ip)),
-        "/api/v1/videos" => as_json(&streams::videos(site, request, ip)),
+        "/api/v1/streams" => json(&streams::Snapshot::take(site).text(site, request, ip)),
+        "/api/v1/videos" => json(&videos::text(site, request, ip)),
         "/api/v1/connections" => {
             site.admin.may_look(request, ip)?;
             as_json(&json!({ "connections": connections::list(site) }))
@@ -127,8 +135,16 @@ fn try_answer(site: &Site, request: &Request, ip: IpAddr) -> Result<Response> {
 }
 
 fn as_json(value: &impl Serialize) -> Response {
+    json(&json_text(value))
+}
+
+fn json(text: &str) -> Response {
+    Response::ok("application/json", text.as_bytes().to_vec())
+}
+
+fn json_text(value: &impl Serialize) -> Arc<str> {
     // Only maps with keys other than text can't be written, of which there are none.
-    Response::ok("application/json", serde_json::to_vec(value).unwrap_or_default())
+    serde_json::to_string(value).unwrap_or_default().into()
 }
 
 fn server(site: &Site) -> serde_json::Value {

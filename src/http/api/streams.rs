@@ -1,39 +1,95 @@
-//! Live streams and files, as far as the one who asks may play them.
+//! Live streams, as far as the one who asks may play them.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use super::json_text;
 use crate::access::{Proven, Verb};
 use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::live::StreamStatus;
 use crate::session::StreamPath;
-use crate::vod::{Library, ListedVideo};
 
 use super::super::{Request, Site};
 
-/// How old the list of files may be.
-const FRESH: Duration = Duration::from_secs(5);
+/// How old a list may be that those share who hear of changes.
+pub(super) const RECENT: Duration = Duration::from_millis(250);
 
-/// What a list comes to for one who asks.
-#[derive(Serialize)]
-pub(super) struct Streams {
+/// The last list of live streams: a thousand who hear of changes cost as much as one.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Board(Mutex<Option<Arc<Snapshot>>>);
+
+impl Board {
+    /// The live streams as they stood at most [`RECENT`] ago.
+    pub(super) fn recent(&self, site: &Site) -> Arc<Snapshot> {
+        let mut known = self.0.lock();
+        match &*known {
+            Some(snapshot) if snapshot.taken.elapsed() < RECENT => snapshot.clone(),
+            _ => known.insert(Arc::new(Snapshot::take(site))).clone(),
+        }
+    }
+}
+
+/// The live streams at one moment.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    taken: Instant,
+    /// How many changes there had been.
+    pub changes: u64,
     streams: Vec<Stream>,
+    /// What those get from whom nothing is kept.
+    all: OnceLock<Arc<str>>,
+}
+
+impl Snapshot {
+    /// The live streams as they stand.
+    pub fn take(site: &Site) -> Self {
+        let (taken, changes) = (Instant::now(), site.service.registry.changes().count());
+        let publishers = site.roster().publishers();
+        let listed = |status: StreamStatus| {
+            let publisher = publishers.get(&status.name).filter(|_| status.is_published);
+            Stream::new(status, publisher.map(|&connection| Publisher { connection }))
+        };
+        let streams = site.service.registry.status().into_iter().map(listed).collect();
+        Self { taken, changes, streams, all: OnceLock::new() }
+    }
+
+    /// Whether anybody publishes anything.
+    pub fn is_live(&self) -> bool {
+        self.streams.iter().any(|stream| stream.published)
+    }
+
+    /// As JSON, for one who asks.
+    pub fn text(&self, site: &Site, request: &Request, ip: IpAddr) -> Arc<str> {
+        if !site.facts.play_restricted {
+            return self
+                .all
+                .get_or_init(|| json_text(&List { streams: self.streams.iter().collect(), locked: 0 }))
+                .clone();
+        }
+        let streams: Vec<_> = self.streams.iter().filter(|stream| may_play(site, request, ip, &stream.name)).collect();
+        json_text(&List { locked: self.streams.len() - streams.len(), streams })
+    }
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    streams: Vec<&'a Stream>,
     /// How many others need a key that the request lacks.
     locked: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Stream {
     name: String,
     app: String,
     key: String,
     published: bool,
     age_seconds: Option<f64>,
+    publisher: Option<Publisher>,
     video: Option<Video>,
     audio: Option<Audio>,
     frames_per_second: f64,
@@ -45,15 +101,20 @@ struct Stream {
     messages_dropped: u64,
 }
 
-#[derive(Clone, Serialize)]
-struct Video {
+#[derive(Debug, Serialize)]
+struct Publisher {
+    connection: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Video {
     codec: String,
     width: u16,
     height: u16,
 }
 
-#[derive(Clone, Serialize)]
-struct Audio {
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Audio {
     codec: String,
     sample_rate: u32,
     channels: u8,
@@ -71,14 +132,15 @@ impl From<AudioFormat> for Audio {
     }
 }
 
-impl From<StreamStatus> for Stream {
-    fn from(status: StreamStatus) -> Self {
+impl Stream {
+    fn new(status: StreamStatus, publisher: Option<Publisher>) -> Self {
         let (app, key) = status.name.split_once('/').unwrap_or(("", &status.name));
         Self {
             app: app.to_owned(),
             key: key.to_owned(),
             published: status.is_published,
             age_seconds: status.age.map(|age| age.as_secs_f64()),
+            publisher,
             video: status.video.map(Into::into),
             audio: status.audio.map(Into::into),
             frames_per_second: status.pictures_per_second,
@@ -93,93 +155,60 @@ impl From<StreamStatus> for Stream {
     }
 }
 
-/// The live streams.
-pub(super) fn streams(site: &Site, request: &Request, ip: IpAddr) -> Streams {
-    let all = site.service.registry.status();
-    let count = all.len();
-    let streams: Vec<Stream> =
-        all.into_iter().filter(|stream| may_play(site, request, ip, &stream.name)).map(Into::into).collect();
-    Streams { locked: count - streams.len(), streams }
-}
-
-/// What a list of files comes to for one who asks.
-#[derive(Serialize)]
-pub(super) struct Files {
-    videos: Vec<File>,
-    locked: usize,
-}
-
-#[derive(Clone, Serialize)]
-struct File {
-    name: String,
-    bytes: u64,
-    duration_seconds: Option<f64>,
-    video: Option<Video>,
-    audio: Option<Audio>,
-}
-
-/// The list of files with what is known of each, which takes a while for many.
-#[derive(Debug, Default)]
-pub(in crate::http) struct Videos(Mutex<Known>);
-
-#[derive(Default)]
-struct Known {
-    listed: Option<Instant>,
-    files: Arc<Vec<(ListedVideo, File)>>,
-}
-
-impl std::fmt::Debug for Known {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Known").field("files", &self.files.len()).finish_non_exhaustive()
-    }
-}
-
-impl Videos {
-    /// All files; who comes while others look waits for what they find.
-    fn list(&self, library: &Library) -> Arc<Vec<(ListedVideo, File)>> {
-        let mut known = self.0.lock();
-        if known.listed.is_none_or(|listed| listed.elapsed() > FRESH) {
-            let before: HashMap<_, _> = known.files.iter().map(|(listed, file)| (listed, file)).collect();
-            let files = library.list().into_iter().map(|listed| {
-                let file = before.get(&listed).map_or_else(|| look_into(library, &listed), |file| (*file).clone());
-                (listed, file)
-            });
-            known.files = Arc::new(files.collect());
-            known.listed = Some(Instant::now());
-        }
-        known.files.clone()
-    }
-}
-
-/// What is known of a file; of a damaged one, nothing.
-fn look_into(library: &Library, listed: &ListedVideo) -> File {
-    let name = encoded(&listed.name);
-    let opened = library.open(&name).inspect_err(|error| log::debug!("{}: {error}", listed.name.escape_debug())).ok();
-    let (video, audio) = opened.as_ref().map_or((None, None), |video| video.formats());
-    File {
-        name: listed.name.clone(),
-        bytes: listed.bytes,
-        duration_seconds: opened.and_then(|video| video.duration()),
-        video: video.map(Into::into),
-        audio: audio.map(Into::into),
-    }
-}
-
-/// The files of the video folder.
-pub(super) fn videos(site: &Site, request: &Request, ip: IpAddr) -> Files {
-    let all = site.videos.list(&site.service.library);
-    let may = |name: &str| may_play(site, request, ip, &format!("{}/{name}", site.service.vod_app));
-    let videos: Vec<_> = all.iter().filter(|(_, file)| may(&file.name)).map(|(_, file)| file.clone()).collect();
-    Files { locked: all.len() - videos.len(), videos }
-}
-
 /// Whether the request may play the stream or file of that name.
-fn may_play(site: &Site, request: &Request, ip: IpAddr, name: &str) -> bool {
+pub(super) fn may_play(site: &Site, request: &Request, ip: IpAddr, name: &str) -> bool {
     let path = StreamPath::new("", &format!("{}?{}", encoded(name), request.query()));
     path.is_ok_and(|path| site.service.access.check(Verb::Play, &path, ip, &Proven::default()).is_ok())
 }
 
 /// A name as part of a URL's path, in which nothing in it means anything else.
-fn encoded(name: &str) -> String {
+pub(super) fn encoded(name: &str) -> String {
     name.replace('%', "%25").replace('?', "%3F")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Access, AccessConfig};
+    use crate::connection::Service;
+    use crate::guard::{Budget, Complaints};
+    use crate::http::Facts;
+    use crate::limits;
+    use crate::live::{Gather, LanePool, Registry, Settings};
+    use crate::vod::Library;
+
+    fn site() -> Site {
+        let service = Service {
+            registry: Registry::new(Settings::default()),
+            lanes: LanePool::start(1, Gather::Auto).unwrap(),
+            library: Library::new("nowhere".into()),
+            access: Access::new(AccessConfig::default()).unwrap(),
+            live_apps: vec!["live".to_owned()],
+            vod_app: "gortmp".to_owned(),
+            gop_cache: true,
+            publish_timeout: limits::PUBLISHER_SILENCE,
+            partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
+            complaints: Complaints::default(),
+        };
+        Site::new(Arc::new(service), Facts::default())
+    }
+
+    #[test]
+    fn who_hears_of_changes_shares_one_list_for_a_while() {
+        let (site, request) = (site(), Request::read(&mut &b"GET / HTTP/1.0\r\n\r\n"[..]).unwrap().unwrap());
+        let text = |snapshot: &Snapshot| snapshot.text(&site, &request, [127, 0, 0, 1].into());
+        let began = Instant::now();
+        let first = site.board.recent(&site);
+        let _publication = site.service.registry.publish("live/cam", Instant::now(), Box::new(|_| {})).unwrap();
+        let second = site.board.recent(&site);
+        if began.elapsed() < RECENT {
+            assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&text(&first), &text(&second)));
+        }
+        assert!(site.service.registry.changes().count() > first.changes, "they learn that there is more");
+        std::thread::sleep(RECENT);
+        let third = site.board.recent(&site);
+        assert!(third.is_live() && third.changes > first.changes);
+        assert_eq!(&*text(&first), r#"{"streams":[],"locked":0}"#);
+        assert!(text(&third).contains(r#""name":"live/cam","app":"live","key":"cam","published":true"#));
+    }
 }
