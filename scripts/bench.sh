@@ -16,7 +16,7 @@ about twenty minutes; everything stays on this machine's loopback.
   --rounds N         runs of each load, of which the medians count [3]
   --seconds N        how long each run counts [10]
   --only ID          this load only: 20, 100, 500, 1000, gather, 2500, 200x1,
-                     http, mp4, stuck, vod, idle or seek
+                     http, mp4, stuck, vod, get-flv, get-mp4, idle or seek
   --peer NAME=CMD    another server, started by CMD with its port for {port}
   --with-xiu         xiu as well, built from crates.io into target/tools
   --with-nms         node-media-server as well, from npm into target/tools

@@ -80,7 +80,8 @@ fn ffmpeg_pushes_and_plays_over_tls_byte_for_byte() {
 fn browsers_and_players_get_it_over_https() {
     let secured = Secured::start(&["--https", "127.0.0.1:0"]);
     let line = secured.server.wait_for_log("listening on https://");
-    let url = format!("{}/live/cam.flv", line.split_once("on ").unwrap().1.trim());
+    let site = line.split_once("on ").unwrap().1.trim();
+    let url = format!("{site}/live/cam.flv");
     let mut pushing = push(&secured.server, "h264-aac", "live/cam", &secured.dir);
     secured.server.wait_for_log("publishes live/cam");
     let file = secured.dir.path().join("got.flv");
@@ -91,6 +92,15 @@ fn browsers_and_players_get_it_over_https() {
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
     let expect = Expect { missing_first: 60, ..WHOLE };
     assert_same(&frames(&file), &frames(&sample("h264-aac")), expect);
+
+    std::fs::copy(sample("h264-aac"), secured.dir.path().join("film.flv")).unwrap();
+    let mut command = ffmpeg();
+    let film = format!("{site}/gortmp/film.flv");
+    let whole = secured.dir.path().join("whole.flv");
+    command.args(["-tls_verify", "0", "-i", &film, "-c", "copy", "-f", "flv"]).arg(&whole);
+    let mut fetching = Running::start(command, secured.dir.path().join("fetch.log"));
+    assert_eq!(fetching.wait(CLIENT_PATIENCE), Some(0), "{}", fetching.text());
+    assert_same(&frames(&whole), &frames(&sample("h264-aac")), WHOLE);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod peer;
 mod playing;
 mod queue;
 mod reading;
+mod secured;
 mod transport;
 
 use std::cell::RefCell;

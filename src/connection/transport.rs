@@ -1,19 +1,21 @@
 //! The socket of a connection, with or without TLS between it and what is above.
 //!
-//! One thread reads, and waits; several send, and never wait. A TLS connection is one state machine for both ways, so
-//! it lies under a lock, which is never held while something waits for the network.
+//! One thread reads, and waits; several send, and never wait.
 
+use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::sendfile;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
-use rustls::{ServerConfig, ServerConnection};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustls::ServerConfig;
 
+use super::secured::Secured;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::stats::Counter;
@@ -28,7 +30,7 @@ const SLICES_AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub struct Transport {
     socket: TcpStream,
-    tls: Option<Box<Mutex<ServerConnection>>>,
+    tls: Option<Box<Secured>>,
     received: Counter,
     sent: Counter,
 }
@@ -47,12 +49,7 @@ impl Transport {
             io::Result::Ok(())
         };
         setup().map_err(|error| Error::io("setting up a connection", error))?;
-        let start = |config| {
-            let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
-            tls.set_buffer_limit(Some(limits::TLS_BUFFER_BYTES));
-            io::Result::Ok(Box::new(Mutex::new(tls)))
-        };
-        let tls = tls.map(start).transpose().map_err(|error| Error::io("starting TLS", error))?;
+        let tls = tls.map(|config| Secured::new(config).map(Box::new)).transpose()?;
         Ok(Self { socket, tls, received: Counter::default(), sent: Counter::default() })
     }
 
@@ -75,77 +72,18 @@ impl Transport {
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match &self.tls {
             None => (&self.socket).read(buffer),
-            Some(tls) => self.read_secured(tls, buffer),
+            Some(tls) => tls.read(&self.socket, buffer),
         }?;
         self.received.add(count as u64);
         Ok(count)
-    }
-
-    // What TLS needs on the stack is kept out of the frames of those who do without: each of their threads keeps the
-    // pages that it has touched once.
-    #[inline(never)]
-    fn read_secured(&self, tls: &Mutex<ServerConnection>, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let mut guard = tls.lock();
-            let result = self.read_step(&mut guard, buffer);
-            // A client may send records without anything in them for ever: who wants to send gets the lock in between.
-            MutexGuard::unlock_fair(guard);
-            match result {
-                Ok(Some(count)) => return Ok(count),
-                Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(PollFlags::IN, None);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// What there is to read without waiting; `None` when some records came, and perhaps nothing in them.
-    fn read_step(&self, tls: &mut ServerConnection, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match tls.reader().read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result.map(Some),
-        }
-        if tls.read_tls(&mut Unwaiting(&self.socket))? == 0 {
-            // Without the end that TLS knows, which hardly any client sends.
-            return Ok(Some(0));
-        }
-        let result = tls.process_new_packets();
-        // Answers of the handshake, or an alert that says what was wrong.
-        self.push_out(tls)?;
-        result.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}")))?;
-        Ok(None)
     }
 
     /// Waits until then for something to read, an end or an error among it; says whether there is. Half a record of TLS
     /// is nothing yet.
     pub fn has_something(&self, until: Instant) -> bool {
         match &self.tls {
-            None => self.wait(PollFlags::IN, Some(until)),
-            Some(tls) => self.has_plaintext(tls, until),
-        }
-    }
-
-    #[inline(never)]
-    fn has_plaintext(&self, tls: &Mutex<ServerConnection>, until: Instant) -> bool {
-        loop {
-            let mut guard = tls.lock();
-            // Asked for nothing, it says whether there is any.
-            if guard.process_new_packets().map_or(true, |state| state.plaintext_bytes_to_read() > 0) {
-                return true;
-            }
-            let came = guard.read_tls(&mut Unwaiting(&self.socket));
-            MutexGuard::unlock_fair(guard);
-            match came {
-                Ok(count) if count > 0 => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.wait(PollFlags::IN, Some(until)) {
-                        return false;
-                    }
-                }
-                Ok(_) | Err(_) => return true,
-            }
+            None => wait(&self.socket, PollFlags::IN, Some(until)),
+            Some(tls) => tls.has_plaintext(&self.socket, until),
         }
     }
 
@@ -156,68 +94,25 @@ impl Transport {
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 unless_full(|| sendmsg(&self.socket, pieces, &mut SendAncillaryBuffer::default(), flags))
             }
-            Some(tls) => self.send_secured(tls, pieces),
+            Some(tls) => tls.send(&self.socket, pieces),
         }?;
         self.sent.add(taken as u64);
         Ok(taken)
     }
 
-    #[inline(never)]
-    fn send_secured(&self, tls: &Mutex<ServerConnection>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut tls = tls.lock();
-        let (mut pieces, mut taken) = (pieces.to_vec(), 0);
-        let mut left = &mut pieces[..];
-        loop {
-            self.push_out(&mut tls)?;
-            if left.is_empty() || tls.wants_write() || tls.is_handshaking() {
-                return Ok(taken);
-            }
-            let count = tls.writer().write_vectored(left)?;
-            IoSlice::advance_slices(&mut left, count);
-            taken += count;
-        }
-    }
-
     /// Whether something that was taken has still to go out.
     pub(super) fn has_pending(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.lock().wants_write())
+        self.tls.as_ref().is_some_and(|tls| tls.has_pending())
     }
 
     /// Sends what was taken and is still here; says whether any of it went.
     pub(super) fn flush_pending(&self) -> io::Result<bool> {
-        self.tls.as_ref().map_or(Ok(false), |tls| self.push_out(&mut tls.lock()))
-    }
-
-    #[inline(never)]
-    fn push_out(&self, tls: &mut ServerConnection) -> io::Result<bool> {
-        let mut any = false;
-        while tls.wants_write() {
-            match tls.write_tls(&mut Unwaiting(&self.socket)) {
-                Ok(count) => any |= count > 0,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(any)
+        self.tls.as_ref().map_or(Ok(false), |tls| tls.flush(&self.socket))
     }
 
     /// Waits for room to send, for a while.
     pub(super) fn wait_for_room(&self, at_most: Duration) {
-        self.wait(PollFlags::OUT, Some(Instant::now() + at_most));
-    }
-
-    fn wait(&self, what: PollFlags, until: Option<Instant>) -> bool {
-        loop {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let timeout =
-                left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
-            match poll(&mut [PollFd::new(&self.socket, what)], timeout.as_ref()) {
-                Ok(0) => return false,
-                Err(Errno::INTR) => {}
-                // Errors show in what is done next.
-                Ok(_) | Err(_) => return true,
-            }
-        }
+        wait(&self.socket, PollFlags::OUT, Some(Instant::now() + at_most));
     }
 
     /// Sends all of it, waiting for room; gives up when the peer takes nothing for so long.
@@ -234,8 +129,37 @@ impl Transport {
             IoSlice::advance_slices(&mut pieces, taken);
             if taken > 0 || self.flush_pending().map_err(failed)? {
                 until = Instant::now() + patience;
-            } else if !self.wait(PollFlags::OUT, Some(until)) {
+            } else if !wait(&self.socket, PollFlags::OUT, Some(until)) {
                 return Err(failed(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends so many bytes of a file from that place on, waiting as [`send_all`](Self::send_all) does. Without TLS they go
+    /// from the system's cache without coming by here.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also when the file ends before.
+    pub fn send_file(&self, file: &File, place: u64, count: usize, patience: Duration) -> Result<()> {
+        let failed = |error| Error::io("sending a file", error);
+        if self.tls.is_some() {
+            let mut bytes = vec![0; count];
+            file.read_exact_at(&mut bytes, place).map_err(failed)?;
+            return self.send_all(&mut [IoSlice::new(&bytes)], patience);
+        }
+        let (mut place, mut left, mut until) = (place, count, Instant::now() + patience);
+        while left > 0 {
+            match sendfile(&self.socket, file, Some(&mut place), left) {
+                Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+                Ok(taken) => {
+                    self.sent.add(taken as u64);
+                    (left, until) = (left - taken, Instant::now() + patience);
+                }
+                // The socket has waited by itself, for the timeout of its writes.
+                Err(Errno::AGAIN) if Instant::now() > until => return Err(failed(io::ErrorKind::TimedOut.into())),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(failed(error.into())),
             }
         }
         Ok(())
@@ -250,9 +174,7 @@ impl Transport {
     /// Ends this side: the peer reads what is on its way and then the end.
     pub fn finish(&self) {
         if let Some(tls) = &self.tls {
-            let mut tls = tls.lock();
-            tls.send_close_notify();
-            let _ = self.push_out(&mut tls);
+            tls.finish(&self.socket);
         }
         let _ = self.socket.shutdown(Shutdown::Write);
     }
@@ -271,7 +193,7 @@ impl Transport {
     pub fn drain(&self, at_most: Duration) -> io::Result<()> {
         let until = Instant::now() + at_most;
         let mut unread = vec![0; 4096];
-        while Instant::now() < until && self.wait(PollFlags::IN, Some(until)) {
+        while Instant::now() < until && wait(&self.socket, PollFlags::IN, Some(until)) {
             // A socket whose reading was stopped says at once that it has nothing, and so whether the peer has hung up
             // is asked of the system.
             if (&self.socket).read(&mut unread)? == 0 {
@@ -297,53 +219,12 @@ impl Transport {
 /// For the handshake, which is over before anything else is sent: it waits.
 impl Write for &Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.tls.is_some() {
-            return self.write_secured(bytes);
-        }
-        let taken = (&self.socket).write(bytes)?;
+        let taken = match &self.tls {
+            None => (&self.socket).write(bytes),
+            Some(tls) => tls.write(&self.socket, bytes),
+        }?;
         self.sent.add(taken as u64);
         Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Transport {
-    #[inline(never)]
-    fn write_secured(&self, bytes: &[u8]) -> io::Result<usize> {
-        let until = Instant::now() + limits::WRITE_STALL;
-        loop {
-            let taken = self.send(&[IoSlice::new(bytes)])?;
-            if taken > 0 || bytes.is_empty() {
-                return Ok(taken);
-            }
-            if !self.wait(PollFlags::OUT, Some(until)) {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-        }
-    }
-}
-
-/// A socket that says "would block" where it would.
-struct Unwaiting<'a>(&'a TcpStream);
-
-impl Read for Unwaiting<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let (count, _) = recv(self.0, buffer, RecvFlags::DONTWAIT)?;
-        Ok(count)
-    }
-}
-
-impl Write for Unwaiting<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(send(self.0, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        Ok(sendmsg(self.0, pieces, &mut SendAncillaryBuffer::default(), flags)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -358,6 +239,20 @@ fn unless_full(mut send: impl FnMut() -> rustix::io::Result<usize>) -> io::Resul
             Err(Errno::INTR) => {}
             Err(error) if error == Errno::AGAIN => return Ok(0),
             result => return Ok(result?),
+        }
+    }
+}
+
+/// Waits for that, until then; says whether it came.
+pub(super) fn wait(socket: &TcpStream, what: PollFlags, until: Option<Instant>) -> bool {
+    loop {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
+        match poll(&mut [PollFd::new(socket, what)], timeout.as_ref()) {
+            Ok(0) => return false,
+            Err(Errno::INTR) => {}
+            // Errors show in what is done next.
+            Ok(_) | Err(_) => return true,
         }
     }
 }
@@ -400,5 +295,25 @@ mod tests {
         assert!(began.elapsed() < most + Duration::from_secs(10));
         drop(transport);
         flooding.join().unwrap();
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_sent_and_one_that_has_shrunk_is_an_error() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| number as u8 ^ (number >> 8) as u8).collect();
+        file.write_all(&bytes).unwrap();
+        let (transport, mut there) = pair();
+        let patience = Duration::from_secs(20);
+        let sending = std::thread::spawn(move || {
+            transport.send_file(&file, 1000, 2_500_000, patience).unwrap();
+            let sent = transport.sent();
+            (sent, transport.send_file(&file, 2_999_999, 2, patience).unwrap_err().to_string())
+        });
+        let mut got = Vec::new();
+        there.read_to_end(&mut got).unwrap();
+        let (sent, error) = sending.join().unwrap();
+        assert_eq!((sent, got.len()), (2_500_000, 2_500_001));
+        assert!(got[..2_500_000] == bytes[1000..2_501_000]);
+        assert!(error.contains("sending a file"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! Files of the video folder.
 
-use std::io::{IoSlice, Read, Seek, SeekFrom};
+use std::io::IoSlice;
 
 use super::range::{self, Wanted};
 use super::{Connection, Method, Next, Request, Response, not_found};
@@ -10,16 +10,14 @@ use crate::limits;
 use crate::session::StreamPath;
 use crate::vod::{Fragments, Video};
 
-/// Bytes read from a file at once.
-const PIECE: usize = 64 * 1024;
+/// Bytes of a file sent at once.
+const PIECE: usize = 128 * 1024;
 
 impl Connection {
     /// The file as it is, or a part of it.
     pub(super) fn file_flv(&self, request: &Request, path: &StreamPath) -> Result<Next> {
         let video = self.open(path)?;
-        let mut file = video.cursor();
-        let failed = |error| Error::io(format!("reading {path}"), error);
-        let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let length = video.bytes()?;
         // Without a mark of its own to compare, a file may be another by now.
         let field = request.header("range").filter(|_| request.header("if-range").is_none());
         let (status, part) = match range::wanted(field, length) {
@@ -41,16 +39,12 @@ impl Connection {
         }
         let level = if part.start == 0 { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "{} gets {path}.flv from byte {}", self.guest, part.start);
-        file.seek(SeekFrom::Start(part.start)).map_err(failed)?;
-        let (mut buffer, mut left) = (vec![0; PIECE], part.end - part.start);
-        while left > 0 && !self.guest.is_asked_to_leave() {
-            let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let count = file.read(&mut buffer[..wanted]).map_err(failed)?;
-            if count == 0 {
-                return Err(Error::io(format!("reading {path}"), std::io::ErrorKind::UnexpectedEof.into()));
+        for place in part.clone().step_by(PIECE) {
+            if self.guest.is_asked_to_leave() {
+                break;
             }
-            self.guest.send(&mut [IoSlice::new(&buffer[..count])], limits::HTTP_FILE_STALL)?;
-            left -= count as u64;
+            let count = (part.end - place).min(PIECE as u64) as usize;
+            self.guest.transport().send_file(video.file(), place, count, limits::HTTP_FILE_STALL)?;
         }
         Ok(Next::Request)
     }

@@ -39,8 +39,13 @@ impl Video {
         Ok(Self { name, file, reader, head, index, listed_duration: metadata.duration })
     }
 
-    /// The file itself, from its start.
-    pub fn cursor(&self) -> FileCursor {
+    /// The file itself.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What reads the file itself, from its start.
+    pub(super) fn cursor(&self) -> FileCursor {
         FileCursor::new(self.file.clone())
     }
 

@@ -79,6 +79,13 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
         goals.push(at_most("P9", "CPU per Gbit, 300 players of a file", ratio, 0.35, " × nginx"));
         goals.push(at_most("P9", "first key frame p50 of a file", ours.join[0], 15.0, " ms"));
     }
+    if let Some((ours, nginx)) = pair("get-flv") {
+        let ratio = ours.cpu_per_gbit / nginx.cpu_per_gbit;
+        goals.push(at_most("P11", "CPU per Gbit, files over HTTP; nginx's `sendfile`", ratio, 1.5, " × nginx"));
+    }
+    if let Some((ours, _)) = pair("get-mp4") {
+        goals.push(at_most("P11", "CPU-s per Gbit, the same as MP4", ours.cpu_per_gbit, 0.2, ""));
+    }
     if let Some((_, later)) = &measured.seeks {
         let slowest = later.iter().copied().fold(0.0, f64::max);
         goals.push(at_most("P9", "slowest later seek in 2 GB without index", slowest, 20.0, " ms"));

@@ -5,6 +5,7 @@
 mod chunks;
 mod content;
 mod crowd;
+mod downloads;
 mod goals;
 mod hostile;
 mod long;

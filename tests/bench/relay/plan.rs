@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::content::Shape;
+use super::downloads;
 use super::goals::goals;
 use super::report;
 use super::scenario::{self, Load, Outcome};
@@ -23,6 +24,8 @@ pub enum Way {
     /// Over HTTP in that form, from those who know it; the others over RTMP.
     LiveHttp(&'static str),
     File,
+    /// The whole file over HTTP in that form, as fast as it comes; nginx sends it as it is.
+    Download(&'static str),
 }
 
 /// A load with a name.
@@ -95,6 +98,14 @@ const SCENARIOS: &[Scenario] = &[
         ..live("stuck", "50 players, 8 Mbit/s, 10 stop reading", load(1, 50, 8000, 200))
     },
     Scenario { way: Way::File, ..live("vod", "a file × 300 players, 1 Mbit/s", load(1, 300, 1000, 50)) },
+    Scenario {
+        way: Way::Download("flv"),
+        ..live("get-flv", "a file fetched over HTTP, FLV, by 20 at full speed", load(1, 20, 1000, 200))
+    },
+    Scenario {
+        way: Way::Download("mp4"),
+        ..live("get-mp4", "the same as MP4, made on the way", load(1, 20, 1000, 200))
+    },
 ];
 
 /// What to do.
@@ -150,7 +161,7 @@ impl Plan {
         let mut measured = Measured::default();
         let wanted = |id: &str| self.only.as_deref().is_none_or(|only| only == id);
         let shape = Shape { bits_per_second: 1_000_000 };
-        if wanted("vod") {
+        if ["vod", "get-flv", "get-mp4"].into_iter().any(wanted) {
             vod::write_file(&videos.join("bench.flv"), shape, 60 + self.seconds);
         }
         for scenario in SCENARIOS.iter().filter(|scenario| wanted(scenario.id)) {
@@ -164,6 +175,7 @@ impl Plan {
                         Way::Live => scenario::relay(target, load, None, videos),
                         Way::LiveHttp(form) => scenario::relay(target, load, Some(form), videos),
                         Way::File => scenario::vod(target, load, "bench.flv", videos),
+                        Way::Download(form) => downloads::run(target, load, "bench", form, videos),
                     };
                     let at = started.elapsed().as_secs();
                     eprintln!("{at:4} s, {} ({round}): {}", scenario.id, report::line(target.name(), &outcome));

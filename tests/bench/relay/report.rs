@@ -38,7 +38,7 @@ pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64
         let title = if row.scenario.title == last_title { "" } else { row.scenario.title };
         last_title = row.scenario.title;
         let nginx = measured.outcome(row.scenario.id, "nginx-rtmp").map_or(f64::NAN, |nginx| nginx.cpu_per_gbit);
-        let is_live = row.scenario.way == Way::Live;
+        let is_live = matches!(row.scenario.way, Way::Live | Way::LiveHttp(_));
         let latency = if is_live { format!("{:.1} / {:.1}", video[0], video[1]) } else { String::new() };
         let sound = if is_live { format!("{:.1}", audio[1]) } else { String::new() };
         let is_bare = row.target == "bare send loop";

@@ -66,8 +66,8 @@ fn wish(server: &Server, name: String, load: Load) -> Wish {
 /// Publishes, plays and counts.
 pub fn relay(target: &Target, load: Load, over_http: Option<&'static str>, videos: &Path) -> Outcome {
     let server = Server::start(target, videos);
-    // Of the others none has a port for it.
-    let over_http = server.http.zip(over_http);
+    // None of the others knows how.
+    let over_http = server.http.zip(over_http).filter(|_| matches!(target, Target::Gortmp(_)));
     let mut crowd = Crowd::new();
     let wishes: Vec<_> = (0..load.streams * load.players_per_stream)
         .map(|player| wish(&server, stream_name(player % load.streams), load))
@@ -210,7 +210,7 @@ pub fn vod(target: &Target, load: Load, name: &str, videos: &Path) -> Outcome {
 }
 
 /// Median, 99 % and the longest, in units of `unit`.
-fn percentiles(values: &mut [u32], unit: f64) -> [f64; 3] {
+pub fn percentiles(values: &mut [u32], unit: f64) -> [f64; 3] {
     values.sort_unstable();
     let at = |share: f64| match values.len() {
         0 => f64::NAN,

@@ -35,7 +35,7 @@ impl Target {
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    /// Where ours speaks HTTP.
+    /// Where ours and nginx speak HTTP.
     pub http: Option<SocketAddr>,
     pub target: Target,
     dir: tempfile::TempDir,
@@ -52,7 +52,7 @@ impl Server {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let address = free_address();
         let port = address.port().to_string();
-        let http = matches!(target, Target::Gortmp(_)).then(free_address);
+        let http = matches!(target, Target::Gortmp(_) | Target::Nginx).then(free_address);
         let mut command = match target {
             Target::Gortmp(options) => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
@@ -65,7 +65,7 @@ impl Server {
                     .args(options);
                 command
             }
-            Target::Nginx => nginx(dir.path(), address, videos),
+            Target::Nginx => nginx(dir.path(), address, http, videos),
             Target::Bare => {
                 let mut command = Command::new(std::env::current_exe().expect("this program"));
                 command.args(["bare-server", &port]);
@@ -132,17 +132,26 @@ fn free_address() -> SocketAddr {
     listener.local_addr().expect("its number")
 }
 
-fn nginx(dir: &Path, address: SocketAddr, videos: &Path) -> Command {
+fn nginx(dir: &Path, address: SocketAddr, http: Option<SocketAddr>, videos: &Path) -> Command {
     let module = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
     assert!(Path::new(module).exists(), "nginx's RTMP module is missing: apt-get install libnginx-mod-rtmp");
     let (dir_name, videos) = (dir.display(), videos.display());
-    let text = format!(
+    let mut text = format!(
         "load_module {module};\ndaemon off;\nmaster_process off;\npid {dir_name}/nginx.pid;\n\
          error_log {dir_name}/error.log error;\nworker_rlimit_nofile 20000;\n\
          events {{ worker_connections 10000; }}\n\
          rtmp {{ access_log off; server {{ listen {address}; chunk_size 4096;\n\
          application live {{ live on; }} application gortmp {{ play {videos}; }} }} }}\n"
     );
+    let files = http.map(|http| {
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let temporary = temporary.map(|what| format!("{what}_temp_path {dir_name}/{what};\n"));
+        format!(
+            "http {{ access_log off; sendfile on; {}server {{ listen {http}; location /gortmp/ {{ alias {videos}/; }} }} }}\n",
+            temporary.concat()
+        )
+    });
+    text.extend(files);
     let config = dir.join("nginx.conf");
     std::fs::write(&config, text).expect("a file of ours");
     let mut command = Command::new("/usr/sbin/nginx");
@@ -150,11 +159,16 @@ fn nginx(dir: &Path, address: SocketAddr, videos: &Path) -> Command {
     command
 }
 
+/// What the kernel counts CPU time in towards users.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// What a process has used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// Seconds on a CPU.
+    /// Seconds on a CPU, of the threads that are there.
     pub cpu: f64,
+    /// The same with those that have ended, in steps of 10 ms.
+    pub cpu_of_all: f64,
     /// Memory that is resident, in bytes.
     pub rss: u64,
     /// Times that a thread was switched away from.
@@ -176,6 +190,10 @@ impl Usage {
             usage.switches +=
                 field(&status, "voluntary_ctxt_switches:") + field(&status, "nonvoluntary_ctxt_switches:");
         }
+        let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Behind the name, in which anything may stand.
+        let fields = status.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+        usage.cpu_of_all = fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND;
         usage.rss = rss(pid);
         usage.descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |fds| fds.count() as u64);
         usage
