@@ -51,6 +51,8 @@ Access: open to all without these; SIGHUP reads the files again
 Browsers
     --http ADDR *              page, streams, files [[::]:8080]; or --no-http
     --https ADDR *             the same over TLS, with --tls-cert and --tls-key
+    --host NAME *              what browsers may call it besides addresses,
+                               NAME and NAME.local (* for all)
     --cors ORIGIN              pages from there may use them, too (* for all)
     --admin-key KEY            for seeing and ending connections by /api/v1/
 Limits
@@ -103,7 +105,7 @@ fn options() -> Options {
     let mut options = Options::new();
     options.optmulti("l", "listen", "", "ADDR").optopt("d", "video-dir", "", "DIR");
     for several in
-        ["live-app", "tls-listen", "http", "https", "allow-publish", "deny-publish", "allow-play", "deny-play"]
+        ["live-app", "tls-listen", "http", "https", "host", "allow-publish", "deny-publish", "allow-play", "deny-play"]
     {
         options.optmulti("", several, "", "VALUE");
     }
@@ -240,7 +242,7 @@ fn http(matches: &Matches) -> Result<Option<HttpConfig>> {
         true => Ok(None),
         false => {
             let admin_key = matches.opt_str("admin-key").map(Secret::new);
-            Ok(Some(HttpConfig { listen, cors, admin_key }))
+            Ok(Some(HttpConfig { listen, cors, hosts: matches.opt_strs("host"), admin_key }))
         }
     }
 }
@@ -371,6 +373,7 @@ mod tests {
             "--http",
             "127.0.0.1:8081",
             "--https=[::]:8443",
+            "--host=cams.example.org",
             "--cors",
             "https://example.org",
             "--admin-key",
@@ -409,6 +412,7 @@ mod tests {
             http: Some(HttpConfig {
                 listen: vec!["127.0.0.1:8081".parse().unwrap()],
                 cors: Some("https://example.org".to_owned()),
+                hosts: vec!["cams.example.org".to_owned()],
                 admin_key: Some(Secret::new("adm1n")),
             }),
             tls: Some(TlsConfig {

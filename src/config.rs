@@ -63,7 +63,7 @@ pub struct Config {
 }
 
 /// Settings for HTTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Where to listen. Empty, the default, means `[::]:8080`, or `0.0.0.0:8080` on a machine without IPv6, and that the
     /// server does without HTTP when the port is taken.
@@ -71,6 +71,9 @@ pub struct HttpConfig {
     /// The origin of pages from elsewhere that may use the streams, such as `https://example.org`; `*` for all.
     /// Default: none.
     pub cors: Option<String>,
+    /// Names by which browsers of this network may call the server, besides addresses, names without dots and such as
+    /// `NAME.local`, which no page from elsewhere can take for itself; `*` for all. Default: none.
+    pub hosts: Vec<String>,
     /// The key for seeing who is connected and ending connections. Default: none, which means that this machine may look
     /// and nobody may end.
     pub admin_key: Option<Secret>,
@@ -103,7 +106,7 @@ impl Default for Config {
             player_queue: limits::PLAYER_QUEUE_BYTES,
             lanes: None,
             access: AccessConfig::default(),
-            http: Some(HttpConfig { listen: Vec::new(), cors: None, admin_key: None }),
+            http: Some(HttpConfig::default()),
             tls: None,
             max_connections: None,
             max_per_ip: limits::CONNECTIONS_PER_IP,

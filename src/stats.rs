@@ -60,6 +60,19 @@ impl Gauge {
     }
 }
 
+/// What clients asked for in vain.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    /// To come in: too many are there, or the machine has run out of something.
+    pub connections: Counter,
+    /// `connect`, with a wrong password or to an application that there is not.
+    pub connects: Counter,
+    /// To publish.
+    pub publishes: Counter,
+    /// To play, over RTMP, or over HTTP without leave.
+    pub plays: Counter,
+}
+
 /// What one live stream has seen, in whatever form it went out.
 #[derive(Debug, Default)]
 pub struct StreamCounters {

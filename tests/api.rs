@@ -267,6 +267,35 @@ fn figures_are_what_prometheus_reads() {
 }
 
 #[test]
+fn what_is_refused_is_counted() {
+    let (_dir, server) = server(&["--publish-key", "s3cret", "--play-key", "pl4y", "--max-connections", "4"]);
+    // One that is there before the others want in.
+    let mut asking = Http::open(&server);
+    let mut figure = |name: &str| {
+        asking.request("GET", "/metrics", "");
+        let text = asking.answer().text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name}: {text}")).parse::<f64>().unwrap()
+    };
+    let mut refused = |what: &str| figure(&format!("gortmp_refusals_total{{of=\"{what}\"}}"));
+    assert_eq!(["connection", "connect", "publish", "play"].map(&mut refused), [0.0; 4]);
+    assert!(gortmp::Client::connect(server.address, "nothing").is_err());
+    let publish = |app| gortmp::Client::connect(server.address, app).unwrap().publish("cam");
+    assert!(publish("live").is_err() && publish("gortmp").is_err());
+    let mut player = gortmp::Client::connect(server.address, "live").unwrap();
+    assert!(player.play("cam", None).is_err());
+    assert_eq!(get(&server, "/live/cam.flv").status, 403);
+    assert_eq!(["connection", "connect", "publish", "play"].map(&mut refused), [0.0, 1.0, 2.0, 2.0]);
+    let connect = || std::net::TcpStream::connect(server.http.unwrap()).unwrap();
+    let idle: Vec<_> = (0..8).map(|_| connect()).collect();
+    server.wait_for_log("turned away");
+    drop(idle);
+    assert!(refused("connection") >= 1.0);
+    assert!(figure("gortmp_http_responses_total{code=\"4xx\"}") >= 1.0);
+    assert!(figure("gortmp_http_responses_total{code=\"2xx\"}") >= 5.0);
+}
+
+#[test]
 fn totals_keep_what_went_through_streams_that_are_no_more() {
     let (_dir, server) = server(&["--republish-grace", "0"]);
     let figure = |name: &str| {

@@ -136,6 +136,24 @@ fn pages_of_other_origins_need_leave() {
 }
 
 #[test]
+fn a_name_from_elsewhere_that_points_here_opens_nothing() {
+    let called = |server: &Server, host: &str| {
+        let mut http = Http::open(server);
+        http.say(&format!("GET /api/v1/streams HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        http.answer()
+    };
+    let (_dir, closed) = server(&[]);
+    for host in ["127.0.0.1:8080", "[::1]", "localhost", "nas", "nas.local:8080"] {
+        assert_eq!(called(&closed, host).status, 200, "{host}");
+    }
+    let refused = called(&closed, "rebind.example.net:8080");
+    assert!(refused.status == 421 && refused.text().contains("--host NAME"), "{}", refused.text());
+    let (_dir, named) = server(&["--host", "cams.example.org"]);
+    assert_eq!(called(&named, "cams.example.org").status, 200);
+    assert_eq!(called(&named, "rebind.example.net").status, 421);
+}
+
+#[test]
 fn a_file_comes_whole_or_in_parts_and_the_connection_stays() {
     let (dir, server) = server(&[]);
     let bytes: Vec<u8> = gortmp_file();

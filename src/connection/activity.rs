@@ -110,12 +110,16 @@ impl Connection {
                     self.was_asked = true;
                     (description, "it was asked for a password")
                 }
-                Admission::Wrong(description) => (description, "its password was wrong"),
+                Admission::Wrong(description) => {
+                    service.refusals.connects.add(1);
+                    (description, "its password was wrong")
+                }
             };
             log::debug!("{} {reason}", self.peer);
             self.peer.reply(&self.session.refuse_connect(&description));
             return Err(Self::refusal(StatusCode::ConnectRejected, reason.to_owned()));
         }
+        service.refusals.connects.add(1);
         let apps = service.live_apps.iter().chain([&service.vod_app]).map(String::as_str).collect::<Vec<_>>();
         let reason = format!("there is no application \"{}\" here, only {}", app.escape_debug(), apps.join(" and "));
         self.peer.reply(&self.session.refuse_connect(&reason));
@@ -171,6 +175,7 @@ impl Connection {
                 Ok(())
             }
             Err((code, reason)) => {
+                self.service.refusals.publishes.add(1);
                 self.peer.reply(&self.session.refuse_publish(stream_id, code, &reason));
                 Err(Self::refusal(code, reason))
             }

@@ -38,6 +38,7 @@ use crate::rtmp::chunk::ChunkReader;
 use crate::rtmp::handshake;
 use crate::rtmp::message::Message;
 use crate::session::{Reply, Session, StreamPath};
+use crate::stats::Refusals;
 use crate::vod::Library;
 
 /// How much is read at once, in bytes, from a client that only asks for things.
@@ -69,6 +70,8 @@ pub struct Service {
     pub partial: Arc<Budget>,
     /// Where warnings about clients go.
     pub complaints: Complaints,
+    /// What clients were refused.
+    pub refusals: Refusals,
 }
 
 impl Service {

@@ -52,6 +52,7 @@ impl Connection {
             Err((code, reason)) => {
                 let complaint = format_args!("{} can't play {}: {reason}", self.peer, request.path);
                 self.service.complaints.warn(complaint);
+                self.service.refusals.plays.add(1);
                 self.peer.reply(&self.session.refuse_play(stream_id, code, &reason));
                 self.was_refused()
             }

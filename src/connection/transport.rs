@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,6 +56,11 @@ impl Transport {
     /// Whether there is TLS in it.
     pub fn is_secured(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// The address of this machine that the peer has reached; unspecified when the connection is no more.
+    pub fn local_ip(&self) -> IpAddr {
+        self.socket.local_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip())
     }
 
     /// Bytes that came, without what TLS takes for itself.
@@ -259,7 +264,7 @@ pub(super) fn wait(socket: &TcpStream, what: PollFlags, until: Option<Instant>) 
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::TcpListener;
 
     use super::*;
 

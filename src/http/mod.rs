@@ -8,6 +8,7 @@ mod files;
 mod fragments;
 mod guest;
 mod hls_files;
+mod host;
 mod live;
 mod page;
 mod range;
@@ -37,6 +38,7 @@ use crate::error::{Error, Result};
 use crate::guard::Bucket;
 use crate::limits;
 use crate::session::StreamPath;
+use crate::stats::Counter;
 
 /// How much is read at once, in bytes: most requests come whole.
 const READ_BUFFER: usize = 2048;
@@ -51,6 +53,8 @@ pub struct Site {
     videos: api::Videos,
     admin: api::Admin,
     facts: Facts,
+    /// Answers by their class: those of 1xx come first.
+    answers: [Counter; 5],
     started: Instant,
     /// The same by the clock on the wall.
     started_at: SystemTime,
@@ -61,6 +65,8 @@ pub struct Site {
 pub struct Facts {
     /// The origin of other pages that may ask for things here: `*` for all.
     pub cors: Option<String>,
+    /// Names by which browsers of this network may call it, besides those that are safe.
+    pub hosts: Vec<String>,
     /// The key for what not everybody may see or end.
     pub admin_key: Option<Secret>,
     /// Where RTMP is spoken.
@@ -90,6 +96,7 @@ impl Site {
             videos: api::Videos::default(),
             admin: api::Admin::new(facts.admin_key.clone()),
             facts,
+            answers: Default::default(),
             started: Instant::now(),
             started_at: SystemTime::now(),
         }
@@ -202,6 +209,7 @@ impl Connection {
     }
 
     fn answer(&mut self, request: &Request, reader: &mut Reader<'_>) -> Result<Next> {
+        self.check_host(request)?;
         let is_read_only = matches!(request.method, Method::Get | Method::Head);
         match target::of(request)? {
             _ if request.method == Method::Options && self.site.facts.cors.is_some() => {
@@ -219,6 +227,19 @@ impl Connection {
             Target::Media(path, form) => self.media(request, &path, &form, reader),
             Target::Api | Target::Nothing => Err(not_found("there is nothing here")),
         }
+    }
+
+    /// Pages of other origins have no business here, unless all of them may.
+    fn check_host(&self, request: &Request) -> Result<()> {
+        let facts = &self.site.facts;
+        let is_open = self.guest.transport().is_secured() || facts.cors.as_deref() == Some("*");
+        let Some(host) = request.header("host").filter(|_| !is_open) else { return Ok(()) };
+        if host::may_be_called(host, self.guest.ip(), self.guest.transport().local_ip(), &facts.hosts) {
+            return Ok(());
+        }
+        let reason = "browsers of this network have to call this server by its address, or by a name without dots or one \
+                      like NAME.local: start it with --host NAME for others";
+        Err(Error::Http { status: 421, reason: reason.into() })
     }
 
     fn api(&self, request: &Request) -> Result<Next> {
@@ -246,6 +267,7 @@ impl Connection {
         }
         service.access.check(Verb::Play, path, self.guest.ip(), &Proven::default()).map_err(|denied| {
             service.complaints.warn(format_args!("{} can't play {path} over HTTP: {}", self.guest, denied.0));
+            service.refusals.plays.add(1);
             Error::Http { status: 403, reason: denied.0.into() }
         })?;
         match (form, is_live) {
@@ -269,6 +291,9 @@ impl Connection {
 
     /// The head of an answer; without a length it ends with the connection.
     fn head(&self, to: Option<&Request>, status: u16, headers: Headers, length: Option<u64>) -> Vec<u8> {
+        if let Some(class) = self.site.answers.get(usize::from(status / 100).saturating_sub(1)) {
+            class.add(1);
+        }
         let mut headers = headers;
         // Neither goes with 204 (RFC 9110 §8.6) and 101.
         if let Some(length) = length.filter(|_| status != 204) {

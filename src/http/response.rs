@@ -57,6 +57,7 @@ fn phrase(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         413 => "Content Too Large",
         416 => "Range Not Satisfiable",
+        421 => "Misdirected Request",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",

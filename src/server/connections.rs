@@ -119,6 +119,7 @@ impl Connections {
                         }
                     };
                     if let Err(error) = served {
+                        self.service.refusals.connections.add(1);
                         self.turned_away.warn(format_args!("[{address}] turned away: {error}"));
                     }
                 }
@@ -246,6 +247,7 @@ mod tests {
     use crate::access::{Access, AccessConfig};
     use crate::guard::Budget;
     use crate::live::{Gather, LanePool, Registry, Settings};
+    use crate::stats::Refusals;
     use crate::vod::Library;
 
     fn connections(most: usize, most_per_ip: usize) -> Arc<Connections> {
@@ -260,6 +262,7 @@ mod tests {
             publish_timeout: limits::PUBLISHER_SILENCE,
             partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
             complaints: Complaints::default(),
+            refusals: Refusals::default(),
         };
         let service = Arc::new(service);
         let site = Arc::new(http::Site::new(service.clone(), http::Facts::default()));

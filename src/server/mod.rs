@@ -20,7 +20,7 @@ use crate::guard::{Budget, Complaints};
 use crate::http::{Facts, Site};
 use crate::limits;
 use crate::live::{self, LanePool, Registry, StreamStatus};
-use crate::stats::Traffic;
+use crate::stats::{Refusals, Traffic};
 use crate::tls::Certificate;
 use crate::vod::Library;
 
@@ -154,6 +154,7 @@ impl Server {
             publish_timeout: config.publish_timeout,
             partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
             complaints: Complaints::default(),
+            refusals: Refusals::default(),
         };
         Ok(Self { config, service: Arc::new(service), listeners, certificate, stop: crossbeam_channel::bounded(1) })
     }
@@ -182,6 +183,7 @@ impl Server {
         let (config, http) = (&self.config, self.config.http.as_ref());
         Facts {
             cors: http.and_then(|http| http.cors.clone()),
+            hosts: http.map(|http| http.hosts.clone()).unwrap_or_default(),
             admin_key: http.and_then(|http| http.admin_key.clone()),
             rtmp_port: port(false),
             rtmps_port: port(true),

@@ -24,6 +24,20 @@ pub(super) fn text(site: &Site) -> String {
         let count = protocols.iter().filter(|one| *one == protocol).count();
         out.line("gortmp_connections", &[("protocol", protocol)], count as f64);
     }
+    let refusals = &site.service.refusals;
+    out.head("gortmp_refusals_total", "counter", "What clients asked for in vain.");
+    for (what, count) in [
+        ("connection", &refusals.connections),
+        ("connect", &refusals.connects),
+        ("publish", &refusals.publishes),
+        ("play", &refusals.plays),
+    ] {
+        out.line("gortmp_refusals_total", &[("of", what)], count.get() as f64);
+    }
+    out.head("gortmp_http_responses_total", "counter", "Answers over HTTP.");
+    for (count, code) in site.answers.iter().zip(["1xx", "2xx", "3xx", "4xx", "5xx"]) {
+        out.line("gortmp_http_responses_total", &[("code", code)], count.get() as f64);
+    }
     let published = streams.iter().filter(|stream| stream.is_published).count();
     out.one("gortmp_streams", "gauge", "Live streams that are published.", published as f64);
     let total = site.service.registry.traffic();

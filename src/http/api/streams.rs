@@ -175,6 +175,7 @@ mod tests {
     use crate::http::Facts;
     use crate::limits;
     use crate::live::{Gather, LanePool, Registry, Settings};
+    use crate::stats::Refusals;
     use crate::vod::Library;
 
     fn site() -> Site {
@@ -189,6 +190,7 @@ mod tests {
             publish_timeout: limits::PUBLISHER_SILENCE,
             partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
             complaints: Complaints::default(),
+            refusals: Refusals::default(),
         };
         Site::new(Arc::new(service), Facts::default())
     }

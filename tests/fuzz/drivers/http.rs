@@ -53,7 +53,7 @@ fn server() -> SocketAddr {
         packets.iter().for_each(|packet| file.write_packet(packet).expect("a tag"));
         std::fs::write(dir.join("film.flv"), file.into_inner()).expect("a file");
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
-        let http = Some(HttpConfig { listen: vec![here], cors: None, admin_key: None });
+        let http = Some(HttpConfig { listen: vec![here], ..HttpConfig::default() });
         let server = Server::bind(Config { listen: vec![here], http, video_dir: dir, ..Config::default() });
         let server = server.expect("a server");
         let addresses: Vec<_> = server.local_addrs().collect();
