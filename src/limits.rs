@@ -330,6 +330,13 @@ pub const HLS_WINDOW_SEGMENTS: usize = 100;
 /// How long a client of HLS waits for a playlist or part that is coming.
 pub const HLS_WAIT: Duration = Duration::from_secs(6);
 
+/// How long who watches over HLS counts as a viewer after having asked for something. Players ask anew within two
+/// segments, also those that know no parts.
+pub const HLS_VIEWER_KEPT: Duration = Duration::from_secs(12);
+
+/// Viewers of one stream over HLS that are counted.
+pub const HLS_VIEWERS: usize = 4096;
+
 /// How long segments are still made when nobody asks for them any more.
 pub const HLS_KEPT: Duration = Duration::from_secs(30);
 

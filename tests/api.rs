@@ -1,6 +1,8 @@
 //! What programs are told over HTTP, held against its own description.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/media.rs"]
+mod media;
 mod support;
 
 use std::io::BufRead;
@@ -78,6 +80,7 @@ fn every_answer_is_as_described() {
     let (dir, server) = server(&[]);
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/video/sample.flv"), dir.path().join("film.flv")).unwrap();
     std::fs::write(dir.path().join("broken.flv"), "no FLV").unwrap();
+    std::fs::copy(media::sample("h264-mp3"), dir.path().join("old.flv")).unwrap();
     let mut camera = publisher(&server, "cam");
     for packet in [video(0, AVC_HEADER), audio(0, AAC_HEADER), video(0, KEY), audio(0, AAC)] {
         camera.send(packet).unwrap();
@@ -107,6 +110,8 @@ fn every_answer_is_as_described() {
     let videos = json(&get(&server, "/api/v1/videos"));
     let film = videos["videos"].as_array().unwrap().iter().find(|video| video["name"] == "film").unwrap();
     assert_eq!(film["video"]["width"], 640);
+    let old = videos["videos"].as_array().unwrap().iter().find(|video| video["name"] == "old").unwrap();
+    assert_eq!(old["audio"]["codec"], "mp4a.6B", "there is no header to tell it");
     let error = get(&server, "/api/v1/nothing");
     assert_eq!(error.status, 404);
     fits(&json(&error), &description["components"]["schemas"]["Error"], &description, "error").unwrap();
@@ -264,6 +269,24 @@ fn figures_are_what_prometheus_reads() {
     assert!(samples > 20, "{text}");
     assert!(text.contains("gortmp_stream_published{stream=\"live/a\\\"b\\\\c\"} 1\n"), "{text}");
     assert!(text.contains("process_resident_memory_bytes "), "{text}");
+}
+
+#[test]
+fn who_watches_over_hls_is_a_viewer_for_as_long_as_it_asks() {
+    let (_dir, server) = server(&[]);
+    let mut camera = publisher(&server, "cam");
+    camera.send(audio(0, AAC_HEADER)).unwrap();
+    settle(&mut camera);
+    let viewers = || json(&get(&server, "/api/v1/streams"))["streams"][0]["viewers"].as_u64().unwrap();
+    assert_eq!(viewers(), 0);
+    let asking = ["phone", "television", "phone"].map(|program| {
+        let mut http = Http::open(&server);
+        http.request("GET", "/live/cam/index.m3u8", &format!("User-Agent: {program}\r\n"));
+        http
+    });
+    wait_for("both to be seen", || (viewers() == 2).then_some(()));
+    drop(asking);
+    wait_for("both to be forgotten", || (viewers() == 0).then_some(()));
 }
 
 #[test]

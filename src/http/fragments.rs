@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::connection::{HTTP_STREAM_ID, Service};
+use super::Guest;
+use super::hls_viewers::HlsViewers;
+use crate::connection::{HTTP_STREAM_ID, Service, Watched};
 use crate::fmp4::{Muxer, Piece};
 use crate::guard::Budget;
 use crate::hls::Window;
 use crate::limits;
-use crate::live::{Backlog, Lane, LiveMessage, Publication, Sink, StartAt, Stream, Subscription, Wanted};
+use crate::live::{Backlog, LiveMessage, Publication, Sink, StartAt, Stream, Subscription, Wanted};
 
 /// The streams that are wanted as fragments.
 #[derive(Debug)]
@@ -40,14 +42,15 @@ impl Fragments {
         Some(stream)
     }
 
-    /// The last segments of the live stream of that name, also of one that has just ended; `None` if nobody publishes it.
-    pub fn window_of(&self, service: &Service, name: &str, lane: &Lane) -> Option<Arc<Window>> {
+    /// The last segments of the live stream of that name, also of one that has just ended, and the stream of its fragments;
+    /// `None` if nobody publishes it.
+    pub fn window_of(&self, service: &Service, name: &str, guest: &Guest) -> Option<(Arc<Window>, Arc<Stream>)> {
         if let Some(stream) = self.of(service, name) {
-            return Some(stream.window(lane, &self.windows));
+            return Some((stream.window(guest, &self.windows), stream.output.clone()));
         }
         let ended = self.streams.lock().get(name).cloned()?;
         let hls = ended.hls.lock();
-        hls.as_ref().map(|hls| hls.window.clone())
+        hls.as_ref().map(|hls| (hls.window.clone(), ended.output.clone()))
     }
 
     /// Forgets those that nobody wants any more. To be called about every half second.
@@ -79,6 +82,7 @@ pub(super) struct Fragmented {
 struct Hls {
     window: Arc<Window>,
     asked: Instant,
+    viewers: HlsViewers,
     _subscription: Subscription,
 }
 
@@ -128,15 +132,17 @@ impl Fragmented {
     }
 
     /// Its last segments.
-    pub fn window(&self, lane: &Lane, windows: &Arc<Budget>) -> Arc<Window> {
+    fn window(&self, guest: &Guest, windows: &Arc<Budget>) -> Arc<Window> {
         let mut hls = self.hls.lock();
         let start = || {
             let (window, start_at) = (Arc::new(Window::new(windows.share())), StartAt::LastKeyFrame);
-            let subscription = self.output.subscribe(window.clone(), HTTP_STREAM_ID, lane, start_at, Wanted::default());
-            Hls { window, asked: Instant::now(), _subscription: subscription }
+            let subscription =
+                self.output.subscribe(window.clone(), HTTP_STREAM_ID, guest.lane(), start_at, Wanted::default());
+            Hls { window, asked: Instant::now(), viewers: HlsViewers::default(), _subscription: subscription }
         };
         let hls = hls.get_or_insert_with(start);
         hls.asked = Instant::now();
+        hls.viewers.saw(guest.ip(), guest.agent(), &self.output, hls.asked);
         hls.window.clone()
     }
 
@@ -168,6 +174,7 @@ impl Fragmented {
         // To leave a stream takes a moment, so not under the lock.
         let (stale, has_hls) = {
             let mut hls = self.hls.lock();
+            hls.iter_mut().for_each(|hls| hls.viewers.tick(now));
             (hls.take_if(is_stale), hls.is_some())
         };
         drop(stale);

@@ -121,6 +121,11 @@ impl Guest {
         }
     }
 
+    /// Which program it says it is.
+    pub(super) fn agent(&self) -> String {
+        self.state.lock().agent.clone()
+    }
+
     /// Notes what it plays, for those who ask.
     pub(super) fn plays(&self, name: String) {
         self.state.lock().plays = Some(name);

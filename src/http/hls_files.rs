@@ -19,8 +19,8 @@ impl Connection {
     /// A file of a live stream.
     pub(super) fn live_hls(&self, request: &Request, path: &StreamPath, name: Name) -> Result<Next> {
         let full_name = full_name(path);
-        let window = self.site.fragments.window_of(&self.site.service, &full_name, self.guest.lane());
-        let window = window.ok_or_else(|| nobody_publishes(&full_name))?;
+        let window = self.site.fragments.window_of(&self.site.service, &full_name, &self.guest);
+        let (window, stream) = window.ok_or_else(|| nobody_publishes(&full_name))?;
         let query = passed_on(request);
         let number = |key| request.query_value(key).map(|text| text.parse::<u64>()).transpose();
         let pieces = match name {
@@ -50,7 +50,12 @@ impl Connection {
             Name::Part(number, part) => Some(self.waiting(|until| window.part(number, part, until))?),
             Name::Span(..) => None,
         };
-        self.pieces(request, &pieces.ok_or_else(|| not_found("this segment is no more, or not yet"))?)
+        let pieces = pieces.ok_or_else(|| not_found("this segment is no more, or not yet"))?;
+        if request.method == Method::Get {
+            stream.counters().messages_out.add(pieces.len() as u64);
+            stream.counters().bytes_out.add(pieces.iter().map(|piece| piece.bytes().len() as u64).sum());
+        }
+        self.pieces(request, &pieces)
     }
 
     /// A file of a recording.

@@ -8,6 +8,7 @@ mod files;
 mod fragments;
 mod guest;
 mod hls_files;
+mod hls_viewers;
 mod host;
 mod live;
 mod page;

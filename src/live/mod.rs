@@ -17,6 +17,7 @@ mod registry;
 mod stream;
 mod subscriber;
 mod timeline;
+mod viewer;
 
 pub use changes::Changes;
 pub use gather::Gather;
@@ -26,6 +27,7 @@ pub use publication::{Publication, PublisherGone};
 pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamStatus};
 pub use stream::{StartAt, Stream, Subscription};
 pub use subscriber::{Backlog, Sink, Wanted};
+pub use viewer::Viewer;
 
 #[cfg(test)]
 mod tests;

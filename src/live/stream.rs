@@ -17,6 +17,7 @@ use super::rates::Rates;
 use super::registry::StreamStatus;
 use super::subscriber::{Sink, Subscriber, Wanted};
 use super::timeline::Timeline;
+use super::viewer::Viewer;
 use crate::guard::Share;
 use crate::stats::{Counter, StreamCounters};
 
@@ -115,6 +116,11 @@ impl Stream {
     /// What has gone through it.
     pub fn counters(&self) -> &StreamCounters {
         &self.counters
+    }
+
+    /// One more who watches it, without a subscription perhaps.
+    pub fn viewer(&self) -> Viewer {
+        Viewer::new(self.counters.clone(), self.changes.clone())
     }
 
     /// The stream as it stands.
@@ -230,9 +236,8 @@ impl Stream {
         wanted: Wanted,
     ) -> Subscription {
         let id = next_id();
-        let viewed = sink.is_viewer().then(|| self.counters.clone());
-        let (counters, dropped) = (viewed.clone().unwrap_or_default(), Arc::new(Counter::default()));
-        viewed.iter().for_each(|counters| counters.viewers.up());
+        let (viewer, dropped) = (sink.is_viewer().then(|| self.viewer()), Arc::new(Counter::default()));
+        let counters = viewer.as_ref().map_or_else(Arc::default, |viewer| viewer.counters().clone());
         let subscriber = Subscriber::new(id, sink, stream_id, wanted, self.player_queue, counters, dropped.clone());
         let mut state = self.state.lock();
         // It is in the cache as well.
@@ -245,9 +250,7 @@ impl Stream {
         }
         // Under the lock: no message may get between what the cache holds and what the lane brings.
         lane.send(Command::Join(self.id, Box::new(subscriber), start));
-        drop(state);
-        self.changes.note();
-        Subscription { stream: self.clone(), id, dropped, viewed }
+        Subscription { stream: self.clone(), id, dropped, _viewer: viewer }
     }
 
     /// Returns when the player will get no more.
@@ -309,8 +312,7 @@ pub struct Subscription {
     stream: Arc<Stream>,
     id: u64,
     dropped: Arc<Counter>,
-    /// Where it counts as a viewer.
-    viewed: Option<Arc<StreamCounters>>,
+    _viewer: Option<Viewer>,
 }
 
 impl Subscription {
@@ -336,7 +338,5 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.stream.leave(self.id);
-        self.viewed.iter().for_each(|counters| counters.viewers.down());
-        self.stream.changes.note();
     }
 }

@@ -8,8 +8,11 @@ use parking_lot::Mutex;
 use super::FileCursor;
 use crate::flv::{self, Head, KeyframeIndex, Metadata, Reader};
 use crate::fmp4::{AudioFormat, VideoFormat};
-use crate::media::Packet;
+use crate::media::{Packet, PacketKind};
 use crate::{Error, Result};
+
+/// Tags from the first frame on among which sound is looked for: a picture or two come before it.
+const SOUND_WITHIN: usize = 32;
 
 /// An FLV file opened for one viewer, to be handed to [`play`](super::play).
 #[derive(Debug)]
@@ -68,10 +71,25 @@ impl Video {
         self.head.metadata.as_ref()
     }
 
-    /// How picture and sound are coded, as far as the sequence headers before the first frame tell.
+    /// How picture and sound are coded, as far as the sequence headers before the first frame tell, or, of sound that
+    /// has none, one of the first frames.
     pub fn formats(&self) -> (Option<VideoFormat>, Option<AudioFormat>) {
         let headers = self.index.lock().sequence_headers(self.head.first_frame);
-        (headers.iter().find_map(VideoFormat::of), headers.iter().find_map(AudioFormat::of))
+        let audio = headers.iter().find_map(AudioFormat::of).or_else(|| self.first_sound().ok().flatten());
+        (headers.iter().find_map(VideoFormat::of), audio)
+    }
+
+    fn first_sound(&self) -> Result<Option<AudioFormat>> {
+        let mut reader = Reader::new(self.cursor())?;
+        reader.seek_to(self.head.first_frame)?;
+        for _ in 0..SOUND_WITHIN {
+            match reader.next_packet()? {
+                Some(packet) if packet.kind == PacketKind::Audio => return Ok(AudioFormat::of(&packet)),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(None)
     }
 
     /// Length in seconds: what the metadata says, else the time of the last tag; `None` when the file
