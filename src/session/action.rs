@@ -38,6 +38,8 @@ impl Reply {
 pub enum Action {
     /// Tell the client.
     Reply(Reply),
+    /// Nothing: it sent this, which is not known here. For the log.
+    Unknown(String),
     /// It wants in: answer by [`Session::accept_connect`] or [`Session::refuse_connect`].
     Connect(ConnectRequest),
     /// It wants to publish: answer by [`Session::accept_publish`] or [`Session::refuse_publish`].

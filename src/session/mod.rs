@@ -86,7 +86,7 @@ impl Session {
             Message::Command(command) => return self.command(stream_id, command, actions),
             Message::UserControl(event) => self.event(event, actions),
             Message::SetPeerBandwidth { size, limit } => actions.extend(self.bandwidth(size, limit)),
-            Message::Other(type_id) => log::debug!("a message of type {type_id} was passed over"),
+            Message::Other(type_id) => actions.push(Action::Unknown(format!("a message of type {type_id}"))),
             _ => {}
         }
         Ok(())
@@ -186,7 +186,7 @@ impl Session {
             "_result" | "_error" | "onStatus" => {}
             unknown => {
                 let unknown = shown(unknown);
-                log::debug!("the command {unknown} is not known");
+                actions.push(Action::Unknown(format!("the command {unknown}")));
                 let info = StatusCode::CallFailed.info(format!("The command {unknown} is not known."));
                 self.answer(Command::error(transaction_id, info), actions);
             }
