@@ -7,7 +7,7 @@ mod support;
 
 use std::net::TcpStream;
 
-use gortmp::media::Packet;
+use gortmp::media::{Packet, PacketKind, Timestamp};
 use gortmp::{Client, flv};
 use support::http::{Http, get, get_flv, packets};
 use support::*;
@@ -260,4 +260,49 @@ fn a_file_over_hls_is_the_file() {
     assert!(command.args(["-f", "flv"]).arg(&file).status().unwrap().success());
     let expect = media::Expect { rounding: 1, ..media::WHOLE };
     media::assert_same(&media::frames(&file), &media::frames(&sample), expect);
+}
+
+#[test]
+fn a_recording_that_changes_its_codec_goes_on_over_hls() {
+    let (dir, server) = server(&[]);
+    let samples = ["h264-aac", "h264-b-frames-aac"].map(|name| std::fs::read(media::sample(name)).unwrap());
+    let readers = samples.iter().map(|bytes| flv::Reader::new(std::io::Cursor::new(bytes)).unwrap());
+    let mut joined = flv::Writer::new(Vec::new(), true, true).unwrap();
+    let mut last = 0;
+    for mut reader in readers {
+        let start = if last == 0 { 0 } else { last + 40 };
+        while let Some(mut packet) = reader.next_packet().unwrap() {
+            // The metadata of either would tell half of the duration.
+            if packet.kind == PacketKind::Data {
+                continue;
+            }
+            packet.timestamp = Timestamp::new(start + packet.timestamp.milliseconds());
+            last = last.max(packet.timestamp.milliseconds());
+            joined.write_packet(&packet).unwrap();
+        }
+    }
+    std::fs::write(dir.path().join("film.flv"), joined.into_inner()).unwrap();
+    let list = get(&server, "/gortmp/film/media.m3u8").text();
+    let (mut groups, mut maps) = (Vec::<Vec<u8>>::new(), Vec::new());
+    for line in list.lines() {
+        if let Some(map) = line.strip_prefix("#EXT-X-MAP:URI=\"") {
+            let map = map.trim_end_matches('"').to_owned();
+            groups.push(get(&server, &format!("/gortmp/film/{map}")).body);
+            maps.push(map);
+        } else if !line.starts_with('#') {
+            groups.last_mut().unwrap().extend(get(&server, &format!("/gortmp/film/{line}")).body);
+        }
+    }
+    assert_eq!((maps.len(), list.matches("#EXT-X-DISCONTINUITY\n").count()), (2, 1), "{list}");
+    let mut got = Vec::new();
+    for (number, group) in groups.iter().enumerate() {
+        let (mp4, part) = (dir.path().join(format!("{number}.mp4")), dir.path().join(format!("{number}.flv")));
+        std::fs::write(&mp4, group).unwrap();
+        let mut command = media::ffmpeg();
+        command.args(["-copyts", "-i"]).arg(&mp4).args(["-c", "copy", "-f", "flv"]).arg(&part);
+        assert!(command.status().unwrap().success());
+        got.extend(media::frames(&part));
+    }
+    let expect = media::Expect { rounding: 1, ..media::WHOLE };
+    media::assert_same(&got, &media::frames(&dir.path().join("film.flv")), expect);
 }

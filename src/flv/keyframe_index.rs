@@ -122,6 +122,11 @@ impl KeyframeIndex {
         self.sequence_headers.valid_at(offset)
     }
 
+    /// How many changes of sequence headers lie before a tag, as far as the file was scanned.
+    pub fn changes_before(&self, offset: u64) -> usize {
+        self.sequence_headers.changes_before(offset)
+    }
+
     fn covers(&self, target_ms: u32) -> bool {
         self.at_end || self.scanned_ms.is_some_and(|scanned| scanned > target_ms)
     }

@@ -31,6 +31,11 @@ impl SequenceHeaders {
         }
     }
 
+    /// How many changes lie before a tag.
+    pub fn changes_before(&self, offset: u64) -> usize {
+        self.found.partition_point(|(at, ..)| *at < offset)
+    }
+
     /// The sequence headers in force at a tag, in the order in which each first came; their timestamps
     /// are those of the file.
     pub fn valid_at(&self, offset: u64) -> Vec<Packet> {
@@ -73,6 +78,7 @@ mod tests {
         assert_eq!(payloads(&headers, 90), [&first[..], &sound]);
         assert_eq!(payloads(&headers, 91), [&second[..], &sound]);
         assert_eq!(headers.found.len(), 3, "a repetition isn't kept");
+        assert_eq!([13, 14, 90, 91].map(|offset| headers.changes_before(offset)), [0, 1, 2, 3]);
     }
 
     #[test]

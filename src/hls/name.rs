@@ -7,7 +7,7 @@ pub enum Name {
     Index,
     /// `media.m3u8`: the segments.
     Media,
-    /// `init-N.mp4`: what segments need before them.
+    /// `init-N.mp4`: what segments need before them; of a recording, those from N milliseconds on.
     Init(u64),
     /// `seg-N.m4s`.
     Segment(u64),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::playlist::uri;
+use crate::vod::Cut;
 
 /// How long a segment is to be, in milliseconds.
 pub const SEGMENT_MS: u64 = 6_000;
@@ -13,18 +14,24 @@ pub fn index(codecs: &str, size: (u16, u16), bits_per_second: u64, query: &str) 
     super::playlist::index(&init, bits_per_second, "", query)
 }
 
-/// The playlist of segments that begin at these times and end at the last, all in milliseconds.
-pub fn media(times: &[u64], query: &str) -> String {
-    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+/// The playlist of segments that begin so, up to the end, in milliseconds.
+pub fn media(cuts: &[Cut], end: u64, query: &str) -> String {
+    let ends = cuts.iter().skip(1).map(|cut| cut.time_ms).chain([end]);
+    let spans: Vec<_> = cuts.iter().zip(ends).map(|(cut, end)| (cut, end, end.saturating_sub(cut.time_ms))).collect();
+    let longest = spans.iter().map(|(.., length)| *length).max().unwrap_or(0);
     let mut out = format!(
         "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-MEDIA-SEQUENCE:0\n\
          #EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"{}\"\n",
         longest.div_ceil(1000).max(1),
         uri("init-0.mp4", query)
     );
-    for pair in times.windows(2) {
-        let name = uri(&format!("seg-{}-{}.m4s", pair[0], pair[1]), query);
-        let _ = writeln!(out, "#EXTINF:{:.3},\n{name}", (pair[1] - pair[0]) as f64 / 1000.0);
+    for (cut, end, length) in spans {
+        if cut.is_other {
+            let init = uri(&format!("init-{}.mp4", cut.time_ms), query);
+            let _ = writeln!(out, "#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"{init}\"");
+        }
+        let name = uri(&format!("seg-{}-{end}.m4s", cut.time_ms), query);
+        let _ = writeln!(out, "#EXTINF:{:.3},\n{name}", length as f64 / 1000.0);
     }
     out.push_str("#EXT-X-ENDLIST\n");
     out
@@ -36,12 +43,12 @@ mod tests {
 
     #[test]
     fn segments_cover_the_file() {
-        let text = media(&[23, 6023, 10_000], "key=a\"b");
+        let cut = |time_ms, is_other| Cut { time_ms, is_other };
+        let text = media(&[cut(23, false), cut(6023, false), cut(9000, true)], 10_000, "key=a\"b");
         assert!(text.contains("#EXT-X-TARGETDURATION:6\n"), "{text}");
-        assert!(
-            text.contains("#EXTINF:6.000,\nseg-23-6023.m4s?key=a%22b\n#EXTINF:3.977,\nseg-6023-10000.m4s"),
-            "{text}"
-        );
+        let segments = "#EXTINF:6.000,\nseg-23-6023.m4s?key=a%22b\n#EXTINF:2.977,\nseg-6023-9000.m4s?key=a%22b\n\
+                        #EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-9000.mp4?key=a%22b\"\n#EXTINF:1.000,\nseg-9000-10000";
+        assert!(text.contains(segments), "{text}");
         assert!(text.ends_with("#EXT-X-ENDLIST\n"));
     }
 }

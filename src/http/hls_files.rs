@@ -11,7 +11,7 @@ use crate::fmp4::Piece;
 use crate::hls::{Name, NotThere, vod};
 use crate::limits;
 use crate::session::StreamPath;
-use crate::vod::{Fragments, segment_times};
+use crate::vod::{self as videos, Fragments};
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 
@@ -70,16 +70,15 @@ impl Connection {
                 self.playlist(request, vod::index(&init.codecs, init.size, rate, &passed_on(request)))
             }
             Name::Media => {
-                let times = segment_times(self.open(path)?, vod::SEGMENT_MS, limits::HLS_SEGMENTS)?;
-                self.playlist(request, vod::media(&times, &passed_on(request)))
+                let (cuts, end) = videos::cut(|| self.open(path), vod::SEGMENT_MS, limits::HLS_SEGMENTS)?;
+                self.playlist(request, vod::media(&cuts, end, &passed_on(request)))
             }
-            Name::Init(0) => match Fragments::new(self.open(path)?, 0)?.next() {
+            Name::Init(start) => match self.fragments_from(path, start)?.next() {
                 Some(init @ Piece::Init(_)) => self.pieces(request, &[Arc::new(init)]),
                 _ => Err(nothing()),
             },
             Name::Span(start, end) => {
-                let start = u32::try_from(start).map_err(|_| not_found("the file is not that long"))?;
-                let pieces = Fragments::new(self.open(path)?, start)?.up_to(end);
+                let pieces = self.fragments_from(path, start)?.up_to(end);
                 let headers = vec![("content-type", "video/mp4".into()), ("cache-control", "max-age=60".into())];
                 // How long it is shows when it has been read, and it is not to lie in memory for that.
                 let head = self.head(Some(request), 200, headers, None);
@@ -87,8 +86,13 @@ impl Connection {
                 self.send_pieces(head, pieces.take_while(|_| is_wanted))?;
                 Ok(Next::End)
             }
-            Name::Init(_) | Name::Segment(_) | Name::Part(..) => Err(not_found("there is no such segment")),
+            Name::Segment(_) | Name::Part(..) => Err(not_found("there is no such segment")),
         }
+    }
+
+    fn fragments_from(&self, path: &StreamPath, start_ms: u64) -> Result<Fragments> {
+        let start_ms = u32::try_from(start_ms).map_err(|_| not_found("the file is not that long"))?;
+        Fragments::new(self.open(path)?, start_ms)
     }
 
     /// Waits for something of a live stream, though not when the server stops.

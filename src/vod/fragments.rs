@@ -66,31 +66,7 @@ impl Fragments {
     }
 }
 
-/// The times, in milliseconds, of key frames about so far apart as `every_ms`, `most` at the most, and of the end.
-///
-/// # Errors
-/// As [`Fragments::new`].
-pub fn segment_times(video: Video, every_ms: u64, most: usize) -> Result<Vec<u64>> {
-    let end = video.duration().map_or(0, |seconds| (seconds * 1000.0) as u64);
-    let source = Source::new(video);
-    let first = source.first_frame().time_ms;
-    let (mut times, mut last, mut ahead) = (vec![u64::from(first)], first, every_ms);
-    while u64::from(last) + ahead < end && times.len() < most {
-        let Ok(target) = u32::try_from(u64::from(last) + ahead) else { break };
-        let found = find(&source, target)?.time_ms;
-        if found > last {
-            times.push(found.into());
-            (last, ahead) = (found, every_ms);
-        } else {
-            // One group of pictures is longer than that.
-            ahead += every_ms;
-        }
-    }
-    times.push(end.max(u64::from(last) + 1));
-    Ok(times)
-}
-
-fn find(source: &Source, target_ms: u32) -> Result<KeyFrame> {
+pub(super) fn find(source: &Source, target_ms: u32) -> Result<KeyFrame> {
     let mut scanner = source.scanner()?;
     loop {
         if let Some(place) = source.find_step(&mut scanner, target_ms)? {

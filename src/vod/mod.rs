@@ -8,15 +8,17 @@ mod name;
 mod open;
 mod pacing;
 mod player;
+mod segments;
 mod source;
 mod video;
 
 pub use control::{Control, Finished, Notice, Output, PlayRequest};
 pub use file_cursor::FileCursor;
-pub use fragments::{Fragments, segment_times};
+pub use fragments::Fragments;
 pub use library::{Library, ListedVideo};
 pub use pacing::Pacing;
 pub use player::play;
+pub use segments::{Cut, cut};
 pub use video::Video;
 
 use crate::Error;

@@ -64,6 +64,11 @@ impl Source {
         })
     }
 
+    /// How many changes of sequence headers lie before a place that was found.
+    pub(super) fn changes_before(&self, place: KeyFrame) -> usize {
+        self.video.index.lock().changes_before(place.offset)
+    }
+
     /// Goes to a place; gives the sequence headers that belong before its first frame.
     pub(super) fn go_to(&mut self, place: KeyFrame) -> Result<Vec<Packet>> {
         self.video.reader.seek_to(place.offset)?;

@@ -1,0 +1,107 @@
+//! Where a recording is cut into segments.
+
+use super::Video;
+use super::fragments::{Fragments, find};
+use super::source::Source;
+use crate::Result;
+use crate::flv::KeyFrame;
+use crate::fmp4::Piece;
+
+/// Where a segment of a recording begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// When, in milliseconds.
+    pub time_ms: u64,
+    /// Whether it needs another initialisation segment than the one before it.
+    pub is_other: bool,
+}
+
+/// The beginnings of segments, which are key frames about so far apart as `every_ms`, and those from which on something is
+/// coded in another way; `most` of them at the most. Behind them is the end, in milliseconds.
+///
+/// # Errors
+/// As [`Fragments::new`], and those of `open`.
+pub fn cut(open: impl Fn() -> Result<Video>, every_ms: u64, most: usize) -> Result<(Vec<Cut>, u64)> {
+    let video = open()?;
+    let end = video.duration().map_or(0, |seconds| (seconds * 1000.0) as u64);
+    let source = Source::new(video);
+    let mut last = source.first_frame();
+    let (mut known, mut ahead) = (source.changes_before(last), every_ms);
+    let mut cuts = vec![Cut { time_ms: last.time_ms.into(), is_other: false }];
+    while cuts.len() < most {
+        let target = u64::from(last.time_ms) + ahead;
+        let found = find(&source, u32::try_from(target.min(end)).unwrap_or(u32::MAX))?;
+        let changed = (source.changes_before(found) > known).then(|| first_change(&source, known, last, found));
+        let (next, is_other) = match changed.transpose()? {
+            Some(changed) => {
+                known = source.changes_before(changed);
+                if init(open()?, last)? == init(open()?, changed)? {
+                    continue;
+                }
+                (changed, true)
+            }
+            None if target >= end => break,
+            None => (found, false),
+        };
+        if next.time_ms > last.time_ms {
+            cuts.push(Cut { time_ms: next.time_ms.into(), is_other });
+            (last, ahead) = (next, every_ms);
+        } else {
+            // One group of pictures is longer than that.
+            ahead += every_ms;
+        }
+    }
+    Ok((cuts, end.max(u64::from(last.time_ms) + 1)))
+}
+
+/// The first key frame behind `from`, up to `to`, that has more changes of sequence headers before it than are `known`.
+fn first_change(source: &Source, known: usize, from: KeyFrame, to: KeyFrame) -> Result<KeyFrame> {
+    let (mut without, mut with) = (from.time_ms, to);
+    while with.time_ms.saturating_sub(without) > 1 {
+        let middle = without + (with.time_ms - without) / 2;
+        let found = find(source, middle)?;
+        if source.changes_before(found) > known {
+            with = found;
+        } else {
+            without = middle;
+        }
+    }
+    Ok(with)
+}
+
+/// What players need before the fragments from there on.
+fn init(video: Video, place: KeyFrame) -> Result<Option<Vec<u8>>> {
+    Ok(match Fragments::new(video, place.time_ms)?.next() {
+        Some(Piece::Init(init)) => Some(init.bytes),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flv::sample;
+    use crate::media::{Packet, PacketKind};
+    use crate::vod::Library;
+
+    #[test]
+    fn it_is_cut_at_key_frames_and_wherever_something_is_coded_in_another_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = Library::new(dir.path().to_owned());
+        let cuts_of = |packets: &[Packet], every_ms, most| {
+            std::fs::write(dir.path().join("a.flv"), sample::file(packets)).unwrap();
+            let (cuts, end) = cut(|| library.open("a"), every_ms, most).unwrap();
+            (cuts.into_iter().map(|cut| (cut.time_ms, cut.is_other)).collect::<Vec<_>>(), end)
+        };
+        let usual = sample::usual(10);
+        assert_eq!(cuts_of(&usual, 4000, 100), (vec![(0, false), (4000, false), (8000, false)], 9800));
+        assert_eq!(cuts_of(&usual, 4000, 2), (vec![(0, false), (4000, false)], 9800));
+        // The same header once more changes nothing, nor does one that MP4 does not know; 48 kHz for 44.1 does.
+        let other = sample::packet(PacketKind::Audio, 6000, &[0xaf, 0, 0x11, 0x90]);
+        let headers = [sample::audio_header(3000), sample::video_header(5000, 2), other];
+        let later = [&headers[..1], &sample::seconds(3000, 2), &headers[1..2], &sample::seconds(5000, 1)].concat();
+        let packets = [sample::usual(3), later, headers[2..].to_vec(), sample::seconds(6000, 5)].concat();
+        let expected = vec![(0, false), (4000, false), (6000, true), (10_000, false)];
+        assert_eq!(cuts_of(&packets, 4000, 100), (expected, 10_800));
+    }
+}
