@@ -90,6 +90,22 @@ fn a_camera_that_returns_is_seen_again_without_reload() {
 }
 
 #[test]
+fn a_server_that_returns_is_found_without_reload() {
+    let mut site = Site::start();
+    let camera = site.camera("cam");
+    let mut script = Script::start(site.script("restart", &[]));
+    script.waits_for("playing");
+    let http = site.server.http.unwrap().to_string();
+    assert_eq!(site.server.stop(), Some(0));
+    drop(camera);
+    script.go_on();
+    script.waits_for("waiting");
+    site.server = Server::with_videos(site.dir.path(), &["--http", &http]);
+    let _camera = site.camera("cam");
+    script.ends_well();
+}
+
+#[test]
 fn pictures_are_shown_soon_after_they_were_made() {
     let site = Site::start();
     site.run("latency", &[&site.server.url("live/clock"), IN_PAGE_MS]);

@@ -97,6 +97,7 @@ export class LivePlayer {
   #aim = NEAREST;
   #lastStall = 0;
   #timer;
+  #wake = () => {};
   #onWaiting = () => this.#stalled();
 
   /** `onState` is called with "connecting", "playing", "waiting" or "unsupported", and words for people. */
@@ -118,6 +119,11 @@ export class LivePlayer {
     this.#video.playbackRate = 1;
     this.#video.removeAttribute("src");
     this.#video.load();
+  }
+
+  /** Connects at once if it waits to do so: the camera has returned. */
+  hurry() {
+    this.#wake();
   }
 
   /** Seconds between what is shown and the newest that has come, or undefined. */
@@ -144,7 +150,7 @@ export class LivePlayer {
         this.#onState("waiting", "Waiting for the camera…");
       }
       delay = performance.now() - began > 5000 ? 500 : Math.min(delay * 1.6, 5000);
-      await pause(delay);
+      await Promise.race([pause(delay), new Promise((resolve) => { this.#wake = resolve; })]);
     }
   }
 

@@ -331,7 +331,9 @@ addEventListener("hashchange", follow);
 
 function showStreams({ streams, locked }) {
   const before = new Set(state.streams.map((stream) => stream.name));
+  const wasOn = state.streams.some((stream) => stream.published && stream.name === large.name);
   state.streams = streams;
+  if (!wasOn && streams.some((stream) => stream.published && stream.name === large.name)) large.player?.hurry?.();
   lay($("live"), streams, tiles.live, (stream) => new LiveTile(stream));
   $("live-count").textContent = streams.length || "";
   $("nothing").hidden = streams.length > 0;
@@ -370,7 +372,10 @@ function listen() {
   events = new EventSource(url("/api/v1/events"));
   events.addEventListener("streams", ({ data }) => showStreams(JSON.parse(data)));
   events.addEventListener("videos", ({ data }) => showVideos(JSON.parse(data)));
-  events.addEventListener("open", () => { document.body.dataset.connected = "yes"; });
+  events.addEventListener("open", () => {
+    document.body.dataset.connected = "yes";
+    greet();
+  });
   events.addEventListener("error", () => {
     document.body.dataset.connected = "no";
     $("server").textContent = "The server does not answer; trying again…";

@@ -1,0 +1,24 @@
+// A server that is ended and started again: BASE. Says `playing`, waits for a line on standard input, which is sent when
+// the server is gone, says `waiting`, and waits for everything to be as before.
+
+import { createInterface } from "node:readline";
+import { check, openPage, plays, run, until } from "./common.mjs";
+
+run(async (base) => {
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const { browser, page, problems } = await openPage(base);
+  const tile = 'li:has(.name:text-is("live/cam")) video';
+  const server = (text) => page.isVisible(`#server:has-text("${text}")`);
+  await page.waitForSelector(tile);
+  await plays(page, tile);
+  check(await server("up for"), "it tells the server's age");
+  console.log("playing");
+  await lines.next();
+  await until("it to tell that the server is gone", () => server("does not answer"));
+  console.log("waiting");
+  await plays(page, tile, 40);
+  await until("it to tell the server's age again", () => server("up for"), 10);
+  const others = problems.filter((problem) => !/WebSocket|ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/.test(problem));
+  check(others.length === 0, others.join("\n"));
+  await browser.close();
+});
