@@ -76,6 +76,9 @@ function streamFacts(stream) {
 
 const fileFacts = (file) => joined([...formats(file), size(file.bytes)]);
 
+/** What to say where there is no picture to be expected. */
+const soundOnly = (thing) => (thing?.audio && !thing.video ? "Sound only" : "");
+
 // ---- tiles
 
 const inView = new IntersectionObserver((entries) => {
@@ -120,18 +123,27 @@ class LiveTile extends Tile {
   update(stream) {
     this.stream = stream;
     this.tell(stream.published ? "Live" : "Away", streamFacts(stream), `Watch ${this.name}, ${streamFacts(stream)}`);
+    this.showNote();
+  }
+
+  showNote() {
+    this.note.textContent = this.words || soundOnly(this.stream);
   }
 
   play() {
     if (this.player || !canPlay) return;
-    const onState = (_, words) => { this.note.textContent = words; };
+    const onState = (_, words) => {
+      this.words = words;
+      this.showNote();
+    };
     this.player = new LivePlayer(this.video, socketUrl(`/${part(this.name)}.mp4`), { keep: 4, onState });
   }
 
   stop() {
     this.player?.stop();
     this.player = undefined;
-    this.note.textContent = "";
+    this.words = "";
+    this.showNote();
   }
 }
 
@@ -149,7 +161,7 @@ class FileTile extends Tile {
     this.file = file;
     const length = file.duration_seconds ? seconds(file.duration_seconds) : "";
     this.tell(length, fileFacts(file), `Play ${this.name}, ${joined([length, fileFacts(file)])}`);
-    this.note.textContent = file.video ? "" : "Sound only";
+    this.note.textContent = file.video || file.audio ? soundOnly(file) : "Nothing a browser can play";
   }
 
   play() {
@@ -232,8 +244,9 @@ const large = {
     video.muted = false;
     if (!$("large").open) $("large").showModal();
     const onState = (kind, words) => {
-      $("large-note").textContent = words;
-      $("large-note").hidden = words === "";
+      const thing = file ?? state.streams.find((one) => one.name === name);
+      $("large-note").textContent = words || soundOnly(thing);
+      $("large-note").hidden = $("large-note").textContent === "";
       if (kind === "playing") this.showSound();
       if (words) say(words);
     };
@@ -347,7 +360,11 @@ function showStreams({ streams, locked }) {
   large.update();
 }
 
+/** As people count: 2 before 10. */
+const { compare } = new Intl.Collator(undefined, { numeric: true });
+
 function showVideos({ videos, locked }) {
+  videos.sort((one, other) => compare(one.name, other.name));
   state.videos = videos;
   lay($("files"), videos, tiles.files, (file) => new FileTile(file));
   $("files-section").hidden = videos.length === 0;
