@@ -176,6 +176,13 @@ fn a_file_comes_whole_or_in_parts_and_the_connection_stays() {
     let beyond = ask("GET", &format!("Range: bytes={}-\r\n", bytes.len()));
     assert_eq!((beyond.status, beyond.header("content-range")), (416, Some(&format!("bytes */{}", bytes.len())[..])));
     assert_eq!(ask("GET", "Range: bytes=5-8\r\nIf-Range: \"x\"\r\n").status, 200);
+    let tag = whole.header("etag").unwrap();
+    assert_eq!(ask("GET", &format!("Range: bytes=5-8\r\nIf-Range: {tag}\r\n")).status, 206);
+    let same = ask("GET", &format!("If-None-Match: \"x\", W/{tag}\r\n"));
+    assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, Some(tag)));
+    for name in ["date", "last-modified"] {
+        assert!(whole.header(name).is_some_and(|date| date.ends_with(" GMT") && date.len() == 29), "{name}");
+    }
     assert_eq!(ask("DELETE", "").status, 405);
 }
 

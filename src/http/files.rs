@@ -1,9 +1,11 @@
 //! Files of the video folder.
 
 use std::io::IoSlice;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::range::{self, Wanted};
-use super::{Connection, Method, Next, Request, Response, not_found};
+use super::response::{self, Response};
+use super::{Connection, Method, Next, Request, not_found};
 use crate::error::{Error, Result};
 use crate::fmp4::Piece;
 use crate::limits;
@@ -17,9 +19,14 @@ impl Connection {
     /// The file as it is, or a part of it.
     pub(super) fn file_flv(&self, request: &Request, path: &StreamPath) -> Result<Next> {
         let video = self.open(path)?;
-        let length = video.bytes()?;
-        // Without a mark of its own to compare, a file may be another by now.
-        let field = request.header("range").filter(|_| request.header("if-range").is_none());
+        let status = video.status()?;
+        let (length, changed) = (status.len(), status.modified().unwrap_or(UNIX_EPOCH));
+        let tag = entity_tag(length, changed);
+        if request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|one| is_that(one.trim(), &tag))) {
+            return self.respond(Some(request), Response::empty(304).with("etag", tag));
+        }
+        // Who has a part of another file wants all of this one.
+        let field = request.header("range").filter(|_| request.header("if-range").is_none_or(|had| had == tag));
         let (status, part) = match range::wanted(field, length) {
             Wanted::All => (200, 0..length),
             Wanted::Part(part) => (206, part),
@@ -28,7 +35,12 @@ impl Connection {
                 return self.respond(Some(request), response.with("content-range", format!("bytes */{length}")));
             }
         };
-        let mut headers = vec![("content-type", "video/x-flv".into()), ("accept-ranges", "bytes".into())];
+        let mut headers = vec![
+            ("content-type", "video/x-flv".into()),
+            ("accept-ranges", "bytes".into()),
+            ("etag", tag.into()),
+            ("last-modified", response::date(changed.min(SystemTime::now())).into()),
+        ];
         if status == 206 {
             headers.push(("content-range", format!("bytes {}-{}/{length}", part.start, part.end - 1).into()));
         }
@@ -107,4 +119,15 @@ impl Connection {
             error => error,
         })
     }
+}
+
+/// What tells a file from what it was before (RFC 9110 §8.8.3).
+fn entity_tag(length: u64, changed: SystemTime) -> String {
+    let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("\"{length:x}-{:x}\"", changed.as_nanos())
+}
+
+/// Whether a condition's tag means that one; whoever only has to know whether it is the same may do so weakly.
+fn is_that(given: &str, tag: &str) -> bool {
+    given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag
 }

@@ -142,7 +142,7 @@ impl Fragmented {
         };
         let hls = hls.get_or_insert_with(start);
         hls.asked = Instant::now();
-        hls.viewers.saw(guest.ip(), guest.agent(), &self.output, hls.asked);
+        hls.viewers.saw(guest.ip(), &guest.agent(), &self.output, hls.asked);
         hls.window.clone()
     }
 

@@ -1,24 +1,27 @@
 //! Who watches a live stream over HLS: whoever has asked for something of it lately, since nobody stays connected.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::limits;
 use crate::live::{Stream, Viewer};
 
-/// The viewers of one stream, by their addresses and what their programs call themselves.
+/// The viewers of one stream, by their addresses and what their programs call themselves, of which a hash is kept.
 #[derive(Debug, Default)]
-pub(super) struct HlsViewers(HashMap<(IpAddr, String), (Instant, Viewer)>);
+pub(super) struct HlsViewers(HashMap<(IpAddr, u64), (Instant, Viewer)>);
 
 impl HlsViewers {
     /// One has asked for something. Beyond [`limits::HLS_VIEWERS`] they get it as well, and are not counted.
-    pub fn saw(&mut self, ip: IpAddr, agent: String, stream: &Stream, now: Instant) {
+    pub fn saw(&mut self, ip: IpAddr, agent: &str, stream: &Stream, now: Instant) {
+        let who = (ip, self.0.hasher().hash_one(agent));
         let has_room = self.0.len() < limits::HLS_VIEWERS;
-        match self.0.get_mut(&(ip, agent.clone())) {
-            Some((seen, _)) => *seen = now,
-            None if has_room => drop(self.0.insert((ip, agent), (now, stream.viewer()))),
-            None => {}
+        match self.0.entry(who) {
+            Entry::Occupied(mut known) => known.get_mut().0 = now,
+            Entry::Vacant(unknown) if has_room => drop(unknown.insert((now, stream.viewer()))),
+            Entry::Vacant(_) => {}
         }
     }
 

@@ -296,8 +296,8 @@ impl Connection {
             class.add(1);
         }
         let mut headers = headers;
-        // Neither goes with 204 (RFC 9110 §8.6) and 101.
-        if let Some(length) = length.filter(|_| status != 204) {
+        // It does not go with these (RFC 9110 §8.6).
+        if let Some(length) = length.filter(|_| ![204, 304].contains(&status)) {
             headers.push(("content-length", length.to_string().into()));
         }
         let goes_on = length.is_some() && to.is_some_and(|request| request.keeps_alive);
@@ -308,6 +308,7 @@ impl Connection {
             headers.push(("access-control-allow-origin", origin.clone().into()));
         }
         headers.push(("x-content-type-options", "nosniff".into()));
+        headers.push(("date", response::date(SystemTime::now()).into()));
         response::head(status, &headers)
     }
 }

@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The last second of the year 9999.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Header fields by their names in small letters.
 pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
@@ -77,9 +81,26 @@ pub(super) fn head(status: u16, headers: &[(&str, Cow<'_, str>)]) -> Vec<u8> {
     head.into_bytes()
 }
 
+/// A time as in a header field (RFC 9110 §5.6.7), in the years that it can tell.
+pub(super) fn date(time: SystemTime) -> String {
+    let last = UNIX_EPOCH + Duration::from_secs(LAST_SECOND);
+    httpdate::fmt_http_date(time.clamp(UNIX_EPOCH, last))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_times_are_dates() {
+        let at = |seconds: i64| match u64::try_from(seconds) {
+            Ok(after) => date(UNIX_EPOCH + Duration::from_secs(after)),
+            Err(_) => date(UNIX_EPOCH - Duration::from_secs(seconds.unsigned_abs())),
+        };
+        assert_eq!(at(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(at(-1), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(at(1 << 40), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
 
     #[test]
     fn a_value_cannot_start_another_field() {

@@ -57,8 +57,15 @@ impl Video {
     /// # Errors
     /// [`Error::Io`].
     pub fn bytes(&self) -> Result<u64> {
-        let status = self.file.metadata().map_err(|error| Error::io("looking at a video file", error))?;
-        Ok(status.len())
+        Ok(self.status()?.len())
+    }
+
+    /// What the system tells of the file now.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn status(&self) -> Result<std::fs::Metadata> {
+        self.file.metadata().map_err(|error| Error::io("looking at a video file", error))
     }
 
     /// The file's path below the library's folder.

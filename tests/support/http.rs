@@ -67,7 +67,7 @@ impl Http {
                 answer.body = vec![0; length];
                 self.0.read_exact(&mut answer.body).expect("as much as it said");
             }
-            None if answer.status != 204 => drop(self.0.read_to_end(&mut answer.body)),
+            None if ![204, 304].contains(&answer.status) => drop(self.0.read_to_end(&mut answer.body)),
             None => {}
         }
         answer
