@@ -4,7 +4,9 @@
 mod boxes;
 mod clock;
 mod muxer;
+mod pictures;
 mod piece;
+mod sound;
 mod track;
 
 pub use muxer::Muxer;

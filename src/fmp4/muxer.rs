@@ -2,7 +2,8 @@
 
 use super::boxes::{self, Sample};
 use super::clock::{Clock, Pace, Pictures};
-use super::track::{Track, opus_samples};
+use super::sound::opus_samples;
+use super::track::Track;
 use super::{Fragment, Init, Piece};
 use crate::amf::{Value, amf0};
 use crate::limits;

@@ -1,0 +1,95 @@
+//! What the sequence headers of pictures say, as the boxes of MP4 have it.
+
+use shiguredo_mp4::Decode;
+use shiguredo_mp4::bitstream::{av1, h264, h265};
+use shiguredo_mp4::boxes::{
+    Av01Box, Av1cBox, Avc1Box, AvccBox, Hvc1Box, HvccBox, SampleEntry, VisualSampleEntryFields, Vp09Box, VpccBox,
+};
+
+/// A box around a record, to be read as one.
+fn boxed(kind: &[u8; 4], record: &[u8]) -> Option<Vec<u8>> {
+    let length = u32::try_from(record.len() + 8).ok()?;
+    Some([&length.to_be_bytes()[..], kind, record].concat())
+}
+
+fn visual((width, height): (u16, u16)) -> VisualSampleEntryFields {
+    VisualSampleEntryFields {
+        data_reference_index: VisualSampleEntryFields::DEFAULT_DATA_REFERENCE_INDEX,
+        width,
+        height,
+        horizresolution: VisualSampleEntryFields::DEFAULT_HORIZRESOLUTION,
+        vertresolution: VisualSampleEntryFields::DEFAULT_VERTRESOLUTION,
+        frame_count: VisualSampleEntryFields::DEFAULT_FRAME_COUNT,
+        compressorname: VisualSampleEntryFields::NULL_COMPRESSORNAME,
+        depth: VisualSampleEntryFields::DEFAULT_DEPTH,
+    }
+}
+
+/// How pictures are coded, and their width and height in pixels, zeros when the record does not tell.
+pub type Entry = (SampleEntry, (u16, u16));
+
+/// AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1).
+pub fn avc(record: &[u8]) -> Option<Entry> {
+    let (avcc_box, _) = AvccBox::decode(&boxed(b"avcC", &strict_avc(record)?)?).ok()?;
+    let sps = avcc_box.sps_list.first().and_then(|sps| h264::parse_sps(sps).ok());
+    let size = sps.map_or((0, 0), |sps| (sps.width, sps.height));
+    Some((SampleEntry::Avc1(Avc1Box { visual: visual(size), avcc_box, unknown_boxes: Vec::new() }), size))
+}
+
+/// The record as it should be: with the fields at the end that High profiles have, which many encoders leave out, and
+/// without what others put there.
+fn strict_avc(record: &[u8]) -> Option<Vec<u8>> {
+    const HIGH_PROFILES: [u8; 4] = [100, 110, 122, 144];
+    /// Chroma 4:2:0, 8 bits, no extensions.
+    const USUAL: [u8; 4] = [0xfd, 0xf8, 0xf8, 0];
+    let mut end = 5;
+    // Sequence parameter sets, then picture parameter sets.
+    for mask in [0x1f, 0xff] {
+        let count = *record.get(end)? & mask;
+        end += 1;
+        for _ in 0..count {
+            let length = record.get(end..end + 2)?;
+            end += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+        }
+    }
+    let mut strict = record.get(..end)?.to_vec();
+    if HIGH_PROFILES.contains(&record[1]) {
+        let rest = record.get(end..end + USUAL.len()).filter(|rest| rest[0] >> 2 == 0x3f && rest[3] == 0);
+        strict.extend(rest.unwrap_or(&USUAL));
+    }
+    Some(strict)
+}
+
+/// HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
+pub fn hevc(record: &[u8]) -> Option<Entry> {
+    let (hvcc_box, _) = HvccBox::decode(&boxed(b"hvcC", record)?).ok()?;
+    let sets = hvcc_box.nalu_arrays.iter().filter(|array| array.nal_unit_type.get() == SPS);
+    let sps = sets.flat_map(|array| &array.nalus).find_map(|sps| h265::parse_sps(sps).ok());
+    let size = sps.map_or((0, 0), |sps| (sps.width, sps.height));
+    Some((SampleEntry::Hvc1(Hvc1Box { visual: visual(size), hvcc_box, unknown_boxes: Vec::new() }), size))
+}
+
+/// The type of the NAL unit that tells the size (ITU-T H.265 §7.4.2.2).
+const SPS: u8 = 33;
+
+/// AV1CodecConfigurationRecord (AV1 ISOBMFF binding §2.3.3).
+pub fn av1(record: &[u8]) -> Option<Entry> {
+    let (av1c_box, _) = Av1cBox::decode(&boxed(b"av1C", record)?).ok()?;
+    let obus = av1::parse_obus(&av1c_box.config_obus, av1::Av1ObuParseContext::ConfigObus).unwrap_or_default();
+    let header = obus
+        .iter()
+        .find(|obu| obu.obu_type == av1::Av1ObuType::SequenceHeader)
+        .and_then(|obu| av1::parse_sequence_header(obu.payload).ok());
+    let pixels = |count: u32| u16::try_from(count).unwrap_or(0);
+    let size = header.map_or((0, 0), |header| (pixels(header.max_frame_width), pixels(header.max_frame_height)));
+    Some((SampleEntry::Av01(Av01Box { visual: visual(size), av1c_box, unknown_boxes: Vec::new() }), size))
+}
+
+/// VPCodecConfigurationRecord (VP9 ISOBMFF binding), with or without the version and flags of the box around it.
+pub fn vp9(record: &[u8]) -> Option<Entry> {
+    const VERSION: [u8; 4] = [1, 0, 0, 0];
+    let has_version = record.len() >= 12 && record.starts_with(&VERSION);
+    let full = if has_version { record.to_vec() } else { [&VERSION, record].concat() };
+    let (vpcc_box, _) = VpccBox::decode(&boxed(b"vpcC", &full)?).ok()?;
+    Some((SampleEntry::Vp09(Vp09Box { visual: visual((0, 0)), vpcc_box, unknown_boxes: Vec::new() }), (0, 0)))
+}
