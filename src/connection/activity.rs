@@ -60,7 +60,7 @@ impl Connection {
     pub(super) fn act(&mut self, action: Action, now: Instant) -> Result<()> {
         match action {
             Action::Reply(reply) => self.peer.reply(&[reply]),
-            Action::Unknown(what) => log::debug!("{} sent {what}, which is not known here", self.peer),
+            Action::Unknown(what) => self.note_unknown(&what),
             Action::Connect(request) => return self.connect(&request),
             Action::Publish { stream_id, path, kind } => return self.publish(stream_id, &path, kind, now),
             Action::Play { stream_id, request } => return self.play(stream_id, request),
@@ -93,6 +93,11 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn note_unknown(&self, what: &str) {
+        log::debug!("{} sent {what}, which is not known here", self.peer);
     }
 
     fn connect(&mut self, request: &ConnectRequest) -> Result<()> {
