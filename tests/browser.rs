@@ -118,6 +118,13 @@ fn hls_js_plays_close_to_the_edge() {
 }
 
 #[test]
+fn mpegts_js_plays_flv_over_http_and_web_sockets() {
+    let site = Site::start();
+    let _camera = site.camera("cam");
+    site.run("mpegts", &["/live/cam.flv"]);
+}
+
+#[test]
 fn a_recording_is_played_and_sought_in() {
     let site = Site::start();
     let mut make = media::ffmpeg();

@@ -1,0 +1,31 @@
+// A live stream as FLV in mpegts.js, over HTTP and over a WebSocket: BASE PATH.
+
+import { createRequire } from "node:module";
+import { check, openPage, plays, run } from "./common.mjs";
+
+const library = createRequire(import.meta.url).resolve("mpegts.js/dist/mpegts.js");
+
+run(async (base, path) => {
+  for (const url of [base + path, base.replace("http", "ws") + path]) {
+    const { browser, page, problems } = await openPage(base, "/healthz", { bypassCSP: true });
+    await page.setContent("<video muted></video>");
+    await page.addScriptTag({ path: library });
+    await page.evaluate((source) => {
+      const { mpegts } = window;
+      window.trouble = [];
+      mpegts.LoggingControl.enableAll = false;
+      const player = mpegts.createPlayer({ type: "flv", isLive: true, url: source });
+      player.on(mpegts.Events.ERROR, (...what) => window.trouble.push(what.join(" ")));
+      player.attachMediaElement(document.querySelector("video"));
+      player.load();
+      player.play();
+    }, url);
+    const { sound } = await plays(page, "video");
+    check(sound > 0, `${url}: there is no sound`);
+    const trouble = await page.evaluate(() => window.trouble);
+    check(trouble.length === 0, `${url}: ${trouble}`);
+    const others = problems.filter((problem) => !problem.includes(`asked for ${url}`));
+    check(others.length === 0, others.join("\n"));
+    await browser.close();
+  }
+});
