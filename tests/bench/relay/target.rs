@@ -190,14 +190,19 @@ impl Usage {
             usage.switches +=
                 field(&status, "voluntary_ctxt_switches:") + field(&status, "nonvoluntary_ctxt_switches:");
         }
-        let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // Behind the name, in which anything may stand.
-        let fields = status.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
-        usage.cpu_of_all = fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND;
+        usage.cpu_of_all = cpu_of_all(pid);
         usage.rss = rss(pid);
         usage.descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |fds| fds.count() as u64);
         usage
     }
+}
+
+/// Seconds on a CPU of all threads that are and were, in steps of 10 ms.
+pub fn cpu_of_all(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Fields 14 and 15; the process's name before them may hold anything.
+    let ticks = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
 }
 
 fn rss(pid: u32) -> u64 {

@@ -36,6 +36,8 @@ pub struct Kind {
 #[derive(Debug)]
 pub struct Target {
     pub server: SocketAddr,
+    /// Where it speaks HTTP.
+    pub http: SocketAddr,
     /// Live streams that are published all the time.
     pub published: [&'static str; 2],
     /// What the server should never have done.
@@ -92,7 +94,16 @@ impl Attacker {
 
     /// A connection that has said nothing yet.
     pub fn dial(&self) -> io::Result<TcpStream> {
-        let socket = TcpStream::connect_timeout(&self.target.server, PATIENCE)?;
+        Self::dial_to(&self.target.server)
+    }
+
+    /// The same over HTTP.
+    pub fn dial_http(&self) -> io::Result<TcpStream> {
+        Self::dial_to(&self.target.http)
+    }
+
+    fn dial_to(address: &SocketAddr) -> io::Result<TcpStream> {
+        let socket = TcpStream::connect_timeout(address, PATIENCE)?;
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(SENDING))?;
         Ok(socket)
@@ -138,6 +149,17 @@ impl Attacker {
     pub fn settle(&self, socket: &TcpStream, patience: Duration) -> Vec<u8> {
         let (heard, is_closed) = self.listen(socket, patience);
         self.note(match (bytes::is_refusal(&heard), is_closed) {
+            (true, _) => Fate::Refused,
+            (false, true) => Fate::Closed,
+            (false, false) => Fate::Ended,
+        });
+        heard
+    }
+
+    /// The same over HTTP, where refusals are statuses.
+    pub fn settle_http(&self, socket: &TcpStream, patience: Duration) -> Vec<u8> {
+        let (heard, is_closed) = self.listen(socket, patience);
+        self.note(match (heard.starts_with(b"HTTP/1.1 4"), is_closed) {
             (true, _) => Fate::Refused,
             (false, true) => Fate::Closed,
             (false, false) => Fate::Ended,

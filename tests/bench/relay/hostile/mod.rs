@@ -12,6 +12,7 @@ mod report;
 mod rng;
 mod tally;
 mod watch;
+mod web;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -73,7 +74,7 @@ impl Stage {
 
 /// All kinds of attacks.
 fn kinds() -> impl Iterator<Item = &'static Kind> {
-    [noise::KINDS, greed::KINDS, names::KINDS].into_iter().flatten()
+    [noise::KINDS, greed::KINDS, names::KINDS, web::KINDS].into_iter().flatten()
 }
 
 fn start<T: Send + 'static>(name: &str, job: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
@@ -91,7 +92,7 @@ pub fn run(minutes: f64, dir: &Path) -> Vec<String> {
     std::os::unix::fs::symlink(dir, videos.join("link")).expect("a link of ours");
     // With the log that people have who set nothing.
     let server = Server::start_with(&Target::Gortmp(Vec::new()), &videos, &[]);
-    let address = server.address;
+    let (address, http) = (server.address, server.http.expect("it speaks HTTP"));
     let mut watch = Watch::new(server, Duration::from_secs_f64(minutes * 60.0));
     let stage = Arc::new(Stage::default());
 
@@ -130,7 +131,7 @@ pub fn run(minutes: f64, dir: &Path) -> Vec<String> {
         }
     }
     let published = [STREAMS[0].name, STREAMS[1].name];
-    let target = Arc::new(attacker::Target { server: address, published, breaches: Default::default() });
+    let target = Arc::new(attacker::Target { server: address, http, published, breaches: Default::default() });
     let fates: Vec<_> = kinds().map(|kind| (kind.name, Arc::<Fates>::default())).collect();
     for (index, (kind, (_, fates))) in kinds().zip(&fates).enumerate() {
         for copy in 0..ATTACKERS {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::comes_true;
 use super::tally::{Fates, Group};
-use crate::target::Server;
+use crate::target::{Server, cpu_of_all};
 
 /// How often the process is looked at.
 const SAMPLE: Duration = Duration::from_secs(10);
@@ -215,12 +215,8 @@ fn sample(pid: u32, at: Duration) -> Sample {
         let value = status.lines().find_map(|line| line.strip_prefix(name));
         value.and_then(|value| value.split_whitespace().next()).and_then(|value| value.parse().ok()).unwrap_or(0)
     };
-    // Fields 14 and 15, in hundredths of a second; the process's name before them may hold anything.
-    let stat = read("stat");
-    let ticks = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-    let cpu = ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0;
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |fds| fds.count() as u64);
-    Sample { at, rss: field("VmRSS:") * 1024, threads: field("Threads:"), descriptors, cpu }
+    Sample { at, rss: field("VmRSS:") * 1024, threads: field("Threads:"), descriptors, cpu: cpu_of_all(pid) }
 }
 
 fn attackers_cpu() -> f64 {
