@@ -6,7 +6,7 @@ use super::playlist::uri;
 use crate::vod::Cut;
 
 /// How long a segment is to be, in milliseconds.
-pub const SEGMENT_MS: u64 = 6_000;
+pub const SEGMENT_MS: u32 = 6_000;
 
 /// The playlist to begin with.
 pub fn index(codecs: &str, size: (u16, u16), bits_per_second: u64, query: &str) -> String {
@@ -15,7 +15,7 @@ pub fn index(codecs: &str, size: (u16, u16), bits_per_second: u64, query: &str) 
 }
 
 /// The playlist of segments that begin so, up to the end, in milliseconds.
-pub fn media(cuts: &[Cut], end: u64, query: &str) -> String {
+pub fn media(cuts: &[Cut], end: u32, query: &str) -> String {
     let ends = cuts.iter().skip(1).map(|cut| cut.time_ms).chain([end]);
     let spans: Vec<_> = cuts.iter().zip(ends).map(|(cut, end)| (cut, end, end.saturating_sub(cut.time_ms))).collect();
     let longest = spans.iter().map(|(.., length)| *length).max().unwrap_or(0);
@@ -31,7 +31,7 @@ pub fn media(cuts: &[Cut], end: u64, query: &str) -> String {
             let _ = writeln!(out, "#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"{init}\"");
         }
         let name = uri(&format!("seg-{}-{end}.m4s", cut.time_ms), query);
-        let _ = writeln!(out, "#EXTINF:{:.3},\n{name}", length as f64 / 1000.0);
+        let _ = writeln!(out, "#EXTINF:{:.3},\n{name}", f64::from(length) / 1000.0);
     }
     out.push_str("#EXT-X-ENDLIST\n");
     out

@@ -11,7 +11,7 @@ use crate::fmp4::Piece;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// When, in milliseconds.
-    pub time_ms: u64,
+    pub time_ms: u32,
     /// Whether it needs another initialisation segment than the one before it.
     pub is_other: bool,
 }
@@ -21,16 +21,17 @@ pub struct Cut {
 ///
 /// # Errors
 /// As [`Fragments::new`], and those of `open`.
-pub fn cut(open: impl Fn() -> Result<Video>, every_ms: u64, most: usize) -> Result<(Vec<Cut>, u64)> {
+pub fn cut(open: impl Fn() -> Result<Video>, every_ms: u32, most: usize) -> Result<(Vec<Cut>, u32)> {
     let video = open()?;
-    let end = video.duration().map_or(0, |seconds| (seconds * 1000.0) as u64);
+    // The metadata may tell any length.
+    let end = video.last_tag_ms().or_else(|| video.duration().map(|seconds| (seconds * 1000.0) as u32)).unwrap_or(0);
     let source = Source::new(video);
     let mut last = source.first_frame();
     let (mut known, mut ahead) = (source.changes_before(last), every_ms);
-    let mut cuts = vec![Cut { time_ms: last.time_ms.into(), is_other: false }];
+    let mut cuts = vec![Cut { time_ms: last.time_ms, is_other: false }];
     while cuts.len() < most {
-        let target = u64::from(last.time_ms) + ahead;
-        let found = find(&source, u32::try_from(target.min(end)).unwrap_or(u32::MAX))?;
+        let target = last.time_ms.saturating_add(ahead).min(end);
+        let found = find(&source, target)?;
         let changed = (source.changes_before(found) > known).then(|| first_change(&source, known, last, found));
         let (next, is_other) = match changed.transpose()? {
             Some(changed) => {
@@ -40,18 +41,18 @@ pub fn cut(open: impl Fn() -> Result<Video>, every_ms: u64, most: usize) -> Resu
                 }
                 (changed, true)
             }
-            None if target >= end => break,
+            None if target == end => break,
             None => (found, false),
         };
         if next.time_ms > last.time_ms {
-            cuts.push(Cut { time_ms: next.time_ms.into(), is_other });
+            cuts.push(Cut { time_ms: next.time_ms, is_other });
             (last, ahead) = (next, every_ms);
         } else {
             // One group of pictures is longer than that.
-            ahead += every_ms;
+            ahead = ahead.saturating_add(every_ms);
         }
     }
-    Ok((cuts, end.max(u64::from(last.time_ms) + 1)))
+    Ok((cuts, end.max(last.time_ms.saturating_add(1))))
 }
 
 /// The first key frame behind `from`, up to `to`, that has more changes of sequence headers before it than are `known`.

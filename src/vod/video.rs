@@ -102,11 +102,13 @@ impl Video {
     /// Length in seconds: what the metadata says, else the time of the last tag; `None` when the file
     /// tells neither.
     pub fn duration(&self) -> Option<f64> {
-        self.listed_duration.or_else(|| {
-            let last = flv::last_timestamp(&mut FileCursor::new(self.file.clone())).ok()??;
-            let milliseconds = self.head.time_base.time_ms(last);
-            (milliseconds > 0).then(|| f64::from(milliseconds) / 1000.0)
-        })
+        self.listed_duration.or_else(|| self.last_tag_ms().map(|milliseconds| f64::from(milliseconds) / 1000.0))
+    }
+
+    /// The time of the last tag, in milliseconds; `None` when it can't be read, or is 0.
+    pub(super) fn last_tag_ms(&self) -> Option<u32> {
+        let last = flv::last_timestamp(&mut self.cursor()).ok()??;
+        Some(self.head.time_base.time_ms(last)).filter(|milliseconds| *milliseconds > 0)
     }
 
     /// Says in the log what is wrong with the file, and where.
