@@ -149,9 +149,7 @@ impl Transport {
     pub fn send_file(&self, file: &File, place: u64, count: usize, patience: Duration) -> Result<()> {
         let failed = |error| Error::io("sending a file", error);
         if self.tls.is_some() {
-            let mut bytes = vec![0; count];
-            file.read_exact_at(&mut bytes, place).map_err(failed)?;
-            return self.send_all(&mut [IoSlice::new(&bytes)], patience);
+            return self.send_copied(file, place, count, patience);
         }
         let (mut place, mut left, mut until) = (place, count, Instant::now() + patience);
         while left > 0 {
@@ -164,10 +162,18 @@ impl Transport {
                 // The socket has waited by itself, for the timeout of its writes.
                 Err(Errno::AGAIN) if Instant::now() > until => return Err(failed(io::ErrorKind::TimedOut.into())),
                 Err(Errno::AGAIN | Errno::INTR) => {}
+                // Not all file systems can.
+                Err(Errno::INVAL | Errno::NOSYS) => return self.send_copied(file, place, left, patience),
                 Err(error) => return Err(failed(error.into())),
             }
         }
         Ok(())
+    }
+
+    fn send_copied(&self, file: &File, place: u64, count: usize, patience: Duration) -> Result<()> {
+        let mut bytes = vec![0; count];
+        file.read_exact_at(&mut bytes, place).map_err(|error| Error::io("reading a file", error))?;
+        self.send_all(&mut [IoSlice::new(&bytes)], patience)
     }
 
     /// Whether the peer has said that it sends nothing more.
