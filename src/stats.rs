@@ -69,7 +69,7 @@ pub struct Refusals {
     pub connects: Counter,
     /// To publish.
     pub publishes: Counter,
-    /// To play, over RTMP, or over HTTP without leave.
+    /// To play, or to learn how long a file is; over HTTP without leave only.
     pub plays: Counter,
 }
 

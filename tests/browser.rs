@@ -39,7 +39,11 @@ impl Site {
     }
 
     fn camera(&self, name: &str) -> Running {
-        let sample = media::sample("h264-aac");
+        self.camera_of("h264-aac", name)
+    }
+
+    fn camera_of(&self, sample: &str, name: &str) -> Running {
+        let sample = media::sample(sample);
         let url = self.server.url(&format!("live/{}", name.replace(' ', "%20")));
         let command = push_without_end(media::ffmpeg(), &sample, &url);
         let running = Running::start(command, self.dir.path().join("camera.log"));
@@ -72,7 +76,11 @@ impl Site {
 #[test]
 fn the_wall_shows_what_there_is_to_all() {
     let site = Site::start();
-    let _cameras = [site.camera("cam"), site.camera("<img src=x onerror=alert(1)>")];
+    for film in ["film 10.flv", "film 2.flv"] {
+        std::fs::copy(media::sample("h264-aac"), site.dir.path().join(film)).unwrap();
+    }
+    let radio = site.camera_of("audio-only", "radio");
+    let _cameras = [site.camera("cam"), site.camera("<img src=x onerror=alert(1)>"), radio];
     site.run("wall", &[]);
 }
 

@@ -225,50 +225,6 @@ fn a_key_for_playing_is_wanted_here_as_well() {
     assert!(!server.log().iter().any(|line| line.contains("s3cret") || line.contains("wrong")), "no key in the log");
 }
 
-/// What ffmpeg gets from such a path while ffmpeg pushes is what was pushed, from some frame on.
-fn pulls(path: &str, missing_last: usize, rounding: i32) {
-    let (dir, server) = server(&["--republish-grace", "1"]);
-    let file = dir.path().join("got.flv");
-    let mut pusher = media::push(&server, "h264-b-frames-aac", "live/cam", &dir);
-    server.wait_for_log("publishes live/cam");
-    let mut command = media::ffmpeg();
-    command.args(["-i", &format!("http://{}{path}", server.http.unwrap()), "-c", "copy", "-f", "flv"]);
-    command.arg(&file);
-    let mut puller = Running::start(command, dir.path().join("pull.log"));
-    assert_eq!(pusher.wait(media::CLIENT_PATIENCE), Some(0));
-    assert_eq!(puller.wait(media::CLIENT_PATIENCE), Some(0), "it ends by itself, and well:\n{}", puller.text());
-    let expect = media::Expect { missing_first: 120, missing_last, rounding };
-    media::assert_same(&media::frames(&file), &media::frames(&media::sample("h264-b-frames-aac")), expect);
-}
-
-#[test]
-fn ffmpeg_pulls_flv() {
-    pulls("/live/cam.flv", 0, 0);
-}
-
-#[test]
-fn ffmpeg_pulls_mp4() {
-    pulls("/live/cam.mp4", 0, 1);
-}
-
-#[test]
-fn ffmpeg_pulls_hls() {
-    pulls("/live/cam/index.m3u8", 0, 1);
-}
-
-#[test]
-fn a_file_over_hls_is_the_file() {
-    let (dir, server) = server(&[]);
-    let sample = media::sample("h264-b-frames-aac");
-    std::fs::copy(&sample, dir.path().join("film.flv")).unwrap();
-    let file = dir.path().join("got.flv");
-    let mut command = media::ffmpeg();
-    command.args(["-i", &format!("http://{}/gortmp/film/index.m3u8", server.http.unwrap()), "-c", "copy"]);
-    assert!(command.args(["-f", "flv"]).arg(&file).status().unwrap().success());
-    let expect = media::Expect { rounding: 1, ..media::WHOLE };
-    media::assert_same(&media::frames(&file), &media::frames(&sample), expect);
-}
-
 /// Whose metadata tells half of the duration, besides.
 #[test]
 fn a_recording_that_changes_its_codec_goes_on_over_hls() {

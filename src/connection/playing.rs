@@ -52,7 +52,6 @@ impl Connection {
             Err((code, reason)) => {
                 let complaint = format_args!("{} can't play {}: {reason}", self.peer, request.path);
                 self.service.complaints.warn(complaint);
-                self.service.refusals.plays.add(1);
                 self.peer.reply(&self.session.refuse_play(stream_id, code, &reason));
                 self.was_refused()
             }
@@ -62,6 +61,7 @@ impl Connection {
     /// Counts what the client asked for in vain: whoever goes on like this guesses at keys.
     #[inline(never)]
     pub(super) fn was_refused(&mut self) -> Result<()> {
+        self.service.refusals.plays.add(1);
         self.refused_in_a_row += 1;
         if self.refused_in_a_row < limits::REFUSALS {
             return Ok(());

@@ -64,7 +64,7 @@ impl Connection {
         match name {
             Name::Index => {
                 let video = self.open(path)?;
-                let (bytes, seconds) = (video.bytes()?, video.duration().unwrap_or(0.0).max(1.0));
+                let (bytes, seconds) = (video.status()?.len(), video.duration().unwrap_or(0.0).max(1.0));
                 let Some(Piece::Init(init)) = Fragments::new(video, 0)?.next() else { return Err(nothing()) };
                 let rate = (bytes as f64 * 8.0 / seconds) as u64;
                 self.playlist(request, vod::index(&init.codecs, init.size, rate, &passed_on(request)))

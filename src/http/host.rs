@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Ends of names that only mean something within a network (RFC 6761, 6762, 8375, 9476 and custom).
+/// Ends of names that only mean something within a network (RFC 6761, 6762 and 8375, what ICANN keeps for it, and custom).
 const LOCAL_ENDS: [&str; 7] = [".local", ".lan", ".home", ".internal", ".home.arpa", ".localhost", ".localdomain"];
 
 /// Whether a client at that address, which reached the server at `own`, may call it so, as in a Host field; `known` are

@@ -52,14 +52,6 @@ impl Video {
         FileCursor::new(self.file.clone())
     }
 
-    /// How large the file is now.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn bytes(&self) -> Result<u64> {
-        Ok(self.status()?.len())
-    }
-
     /// What the system tells of the file now.
     ///
     /// # Errors

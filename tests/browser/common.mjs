@@ -30,6 +30,14 @@ export async function until(what, ask, seconds = 20) {
   return fail(`waited ${seconds} s for ${what}; the last answer was ${last}`);
 }
 
+/** Lets timers of so many milliseconds never end: what they would bring about has to come of something else. */
+export function stopTimers(page, least, most) {
+  return page.evaluate(([least, most]) => {
+    const { setTimeout } = window;
+    window.setTimeout = (job, ms, ...rest) => (least <= ms && ms <= most ? 0 : setTimeout(job, ms, ...rest));
+  }, [least, most]);
+}
+
 /** Opens a page in a browser of its own; `problems` collects what a page must never do. */
 export async function openPage(base, path = "/", options = {}) {
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";

@@ -2,7 +2,7 @@
 // the server is gone, says `waiting`, and waits for everything to be as before.
 
 import { createInterface } from "node:readline";
-import { check, openPage, plays, run, until } from "./common.mjs";
+import { check, openPage, pause, plays, run, stopTimers, until } from "./common.mjs";
 
 run(async (base) => {
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -15,6 +15,9 @@ run(async (base) => {
   console.log("playing");
   await lines.next();
   await until("it to tell that the server is gone", () => server("does not answer"));
+  // It looks again after an error, which is not what shall tell it here.
+  await stopTimers(page, 1500, 1500);
+  await pause(2000);
   console.log("waiting");
   await plays(page, tile, 40);
   await until("it to tell the server's age again", () => server("up for"), 10);

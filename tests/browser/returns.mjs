@@ -2,7 +2,7 @@
 // camera is gone, says `waiting`, and waits for the camera to play again. A new camera, `live/new`, comes with it.
 
 import { createInterface } from "node:readline";
-import { check, openPage, plays, run, until } from "./common.mjs";
+import { check, openPage, pause, plays, run, stopTimers, until } from "./common.mjs";
 
 run(async (base) => {
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -11,6 +11,9 @@ run(async (base) => {
   console.log("playing");
   await lines.next();
   await until("it to wait for the camera", () => page.isVisible("#large-note:has-text(\"Waiting for the camera\")"), 40);
+  // Its first try comes soon; the next is not for it to make before it hears that the camera is back.
+  await stopTimers(page, 600, 60_000);
+  await pause(2000);
   console.log("waiting");
   await plays(page, "#large-video", 40);
   await page.keyboard.press("Escape");

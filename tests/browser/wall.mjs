@@ -1,5 +1,5 @@
 // The wall: BASE. There are the live streams `live/cam` with picture and sound, `live/<img src=x onerror=alert(1)>`,
-// and the file `film`.
+// `live/radio` without pictures, and the files `film`, `film 2` and `film 10`.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -32,6 +32,11 @@ run(async (base) => {
   const film = 'li:has(.name:text-is("film"))';
   await until("the film's first picture", () => page.$eval(`${film} video`, (video) => video.videoWidth === 320));
   check((await page.textContent(`${film} .badge`)).match(/^0:0\d$/), "its length is told");
+
+  const films = await page.$$eval("#files .name", (all) => all.map((one) => one.textContent));
+  check(films.join() === "film,film 2,film 10", `files stand as people count: ${films}`);
+  const radio = 'li:has(.name:text-is("live/radio")) .note';
+  await until("it to say that there is only sound", async () => (await page.textContent(radio)) === "Sound only");
 
   const push = await page.textContent("#push-lines");
   check(push.includes(`rtmp://${new URL(base).hostname}:`), "how to push is told with this address");

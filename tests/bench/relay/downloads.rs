@@ -52,15 +52,16 @@ pub fn run(target: &Target, load: Load, name: &str, form: &'static str, videos: 
     });
     let bits = all.iter().map(|one| one.bytes).sum::<u64>() as f64 * 8.0;
     let mut first_bytes: Vec<u32> = all.iter().flat_map(|one| one.first_bytes.iter().copied()).collect();
+    let errors: Vec<_> = all.into_iter().flat_map(|one| one.errors).collect();
     let (cpu, seconds) = (end.cpu_of_all - start.cpu_of_all, load.seconds as f64);
     Outcome {
         cpu: cpu / seconds,
         cpu_per_gbit: cpu / (bits / 1e9),
         join: percentiles(&mut first_bytes, 1000.0),
-        delivered: 1.0,
+        delivered: 1.0 - errors.len() as f64 / first_bytes.len().max(1) as f64,
         rss_per_player: (end.rss as f64 - before.rss as f64) / load.players_per_stream as f64,
         switches: (end.switches - start.switches) as f64 / seconds,
-        errors: all.into_iter().flat_map(|one| one.errors).collect(),
+        errors,
         ..Outcome::default()
     }
 }

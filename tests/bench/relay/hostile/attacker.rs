@@ -13,6 +13,11 @@ use super::bytes;
 use super::rng::Rng;
 use super::tally::{Fate, Fates};
 
+/// Milliseconds.
+pub const fn ms(time: u64) -> Duration {
+    Duration::from_millis(time)
+}
+
 /// How long a connection, or the answer in a handshake, may take: long, since a server that is busy may be.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -8,12 +8,8 @@ use gortmp::amf::{Object, Value};
 use gortmp::limits;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
-use super::attacker::{Attacker, Kind};
+use super::attacker::{Attacker, Kind, ms};
 use super::bytes::{self, header, message};
-
-const fn ms(time: u64) -> Duration {
-    Duration::from_millis(time)
-}
 
 /// How long the server may take to refuse what was sent.
 const SOON: Duration = ms(500);

@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use gortmp::amf::Value;
 
-use super::attacker::{Attacker, Kind};
+use super::attacker::{Attacker, Kind, ms};
 use super::bytes;
-
-const fn ms(time: u64) -> Duration {
-    Duration::from_millis(time)
-}
 
 /// How long the server may take to refuse what was sent.
 const SOON: Duration = ms(500);

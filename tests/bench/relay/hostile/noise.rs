@@ -4,12 +4,8 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::attacker::{Attacker, Kind, will_reset};
+use super::attacker::{Attacker, Kind, ms, will_reset};
 use super::bytes;
-
-const fn ms(time: u64) -> Duration {
-    Duration::from_millis(time)
-}
 
 /// How long a connection is listened to that the server should close at once.
 const SOON: Duration = ms(400);

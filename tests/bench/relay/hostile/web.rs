@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
-use super::attacker::{Attacker, Kind};
+use super::attacker::{Attacker, Kind, ms};
 use super::names::SECRET;
-
-const fn ms(time: u64) -> Duration {
-    Duration::from_millis(time)
-}
 
 /// How long a connection is listened to that the server should answer at once.
 const SOON: Duration = ms(400);
