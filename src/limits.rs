@@ -224,6 +224,9 @@ pub const KEYFRAME_INDEX_ENTRIES: usize = 172_800;
 /// FLV files whose key frames are remembered at once.
 pub const KEYFRAME_INDEXES: usize = 64;
 
+/// Damaged FLV files that are remembered, so that the log is told of each only once.
+pub const DAMAGED_FILES: usize = 1024;
+
 /// Longest header of an FLV file, in bytes; all known ones have 9.
 pub const FLV_HEADER_BYTES: u32 = 64 * 1024;
 

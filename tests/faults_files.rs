@@ -6,11 +6,10 @@
 mod faults;
 mod support;
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -224,17 +223,6 @@ fn something_else_in_place_of_a_file_never_holds_anybody_up() {
     scene.ends_well();
 }
 
-/// A command that runs a shell line, then what follows, among mounts of its own, which go when it ends.
-fn among_own_mounts(line: &str, arguments: &[&Path]) -> Command {
-    let mut command = tool("unshare", "util-linux");
-    if !is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
-    command.arg(format!("{line} && shift {} && exec \"$@\"", arguments.len())).arg("sh").args(arguments);
-    command
-}
-
 /// Runs a command among the mounts of a server.
 fn at_its_mounts(server: &Server, arguments: &[&str], dir: &Path) {
     let mut command = tool("nsenter", "util-linux");
@@ -273,34 +261,16 @@ const BIG: usize = 40_000;
 #[test]
 fn a_disk_that_fails_is_the_end_of_the_file_and_nothing_more() {
     let dir = TempDir::new().unwrap();
-    let (disk, image, content) = (dir.path().join("disk"), dir.path().join("image"), dir.path().join("content"));
-    fs::create_dir(&disk).unwrap();
+    let content = dir.path().join("content");
     fs::create_dir(&content).unwrap();
     fs::write(content.join("film.flv"), film(20, BIG)).unwrap();
     fs::write(content.join("other.flv"), film(2, BIG)).unwrap();
-    let mut format = system_tool("mke2fs", "e2fsprogs");
-    format.args(["-q", "-F", "-t", "ext2", "-d"]).args([&content, &image]).arg("32M");
-    let output = format.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-
-    let line = "mount -o loop,ro \"$1\" \"$2\"";
-    let mut command = among_own_mounts(line, &[&image, &disk]);
-    let can_mount = command.arg("true").status().is_ok_and(|status| status.success());
-    let (server, medium) = if can_mount {
-        let mut command = among_own_mounts(line, &[&image, &disk]);
-        command.arg(BINARY);
-        (Server::start_by(command, &["--video-dir", disk.to_str().unwrap()]), image)
-    } else {
-        eprintln!("there are no disks to be had, so a file that is cut short stands in for one that fails");
-        (Server::with_videos(&content, &[]), content.join("film.flv"))
-    };
+    let (mut disk, server) = Disk::with_server(dir.path(), &content, &[]);
     let scene = Scene::of(server);
     let (mut viewer, mut seeking) = (scene.viewer(), scene.viewer());
     next_medias(&mut seeking, 10);
-    // The disk has fewer bytes than it says: reading the others is an I/O error.
-    let saved = fs::read(&medium).unwrap();
-    OpenOptions::new().write(true).open(&medium).unwrap().set_len(7 << 20).unwrap();
-    if can_mount {
+    disk.fail_from(7 << 20);
+    if disk.is_real {
         seeking.command("seek", gortmp::amf::Value::Null, vec![18_000.0.into()]).unwrap();
         while next_status(&mut seeking) != "NetStream.Seek.Failed" {}
         // Where it was before, it plays on to what can be read.
@@ -311,7 +281,7 @@ fn a_disk_that_fails_is_the_end_of_the_file_and_nothing_more() {
     let seen = to_the_end(&mut viewer, BIG);
     assert!((2 * FILM_RATE..8 * FILM_RATE).contains(&seen), "{seen} pictures");
     drop((viewer, seeking));
-    File::options().write(true).open(&medium).unwrap().write_all_at(&saved, 0).unwrap();
+    disk.mend();
     let again = to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), BIG);
     assert_eq!(again, 20 * FILM_RATE, "when the disk is well again so is the film");
     scene.ends_well();

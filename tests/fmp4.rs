@@ -182,7 +182,7 @@ fn a_file_from_a_time_on() {
     let library = Library::new(flv.parent().unwrap().to_owned());
     let from = |start_ms| {
         let video = library.open(flv.file_stem().unwrap().to_str().unwrap()).unwrap();
-        Fragments::new(video, start_ms).unwrap().collect::<Vec<_>>()
+        Fragments::new(video, start_ms).unwrap().map(Result::unwrap).collect::<Vec<_>>()
     };
     assert_same(&mp4(&from(0), &dir), &flv, true, 0.0);
     let tail = read(&mp4(&from(2_700), &dir)).0;

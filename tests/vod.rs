@@ -243,15 +243,7 @@ fn the_length_of_a_file_and_of_a_live_stream() {
     let dir = folder(10);
     let server = Server::with_videos(dir.path(), &[]);
     for (app, name, expected) in [("gortmp", "film", 9.967), ("live", "camera", 0.0)] {
-        let mut client = connect(&server, app);
-        let call = gortmp::rtmp::command::Command {
-            transaction_id: 9.0,
-            ..gortmp::rtmp::command::Command::new("getStreamLength", vec![name.into()])
-        };
-        client.message(0, &Message::Command(call)).unwrap();
-        let ClientEvent::Command(answer) = client.next_event().unwrap() else { panic!() };
-        assert_eq!((answer.name.as_str(), answer.transaction_id), ("_result", 9.0));
-        let seconds = answer.argument(0).as_number().unwrap();
+        let seconds = support::stream_length(&server, app, name);
         assert!((seconds - expected).abs() < 0.05, "{app}: {seconds} s");
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -33,6 +34,8 @@ pub struct Transport {
     tls: Option<Box<Secured>>,
     received: Counter,
     sent: Counter,
+    /// It shall end with a reset.
+    is_broken_off: AtomicBool,
 }
 
 impl Transport {
@@ -50,7 +53,8 @@ impl Transport {
         };
         setup().map_err(|error| Error::io("setting up a connection", error))?;
         let tls = tls.map(|config| Secured::new(config).map(Box::new)).transpose()?;
-        Ok(Self { socket, tls, received: Counter::default(), sent: Counter::default() })
+        let (received, sent) = (Counter::default(), Counter::default());
+        Ok(Self { socket, tls, received, sent, is_broken_off: AtomicBool::new(false) })
     }
 
     /// Whether there is TLS in it.
@@ -182,8 +186,20 @@ impl Transport {
         poll(&mut [PollFd::new(&self.socket, PollFlags::RDHUP)], Some(&now)).is_ok_and(|count| count > 0)
     }
 
+    /// Lets the connection end with a reset, so that nobody takes what was sent for all there is.
+    pub fn break_off(&self) {
+        self.is_broken_off.store(true, Ordering::Relaxed);
+        // Without time to send what waits, closing the socket resets it.
+        if let Err(error) = rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO)) {
+            log::debug!("breaking a connection off: {error}");
+        }
+    }
+
     /// Ends this side: the peer reads what is on its way and then the end.
     pub fn finish(&self) {
+        if self.is_broken_off.load(Ordering::Relaxed) {
+            return;
+        }
         if let Some(tls) = &self.tls {
             tls.finish(&self.socket);
         }
@@ -197,12 +213,13 @@ impl Transport {
 
     /// Ends both sides; who reads wakes up.
     pub fn shutdown(&self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
+        let how = if self.is_broken_off.load(Ordering::Relaxed) { Shutdown::Read } else { Shutdown::Both };
+        let _ = self.socket.shutdown(how);
     }
 
     /// Reads and throws away until the peer hangs up, for that long at most.
     pub fn drain(&self, at_most: Duration) -> io::Result<()> {
-        let until = Instant::now() + at_most;
+        let until = Instant::now() + if self.is_broken_off.load(Ordering::Relaxed) { Duration::ZERO } else { at_most };
         let mut unread = vec![0; 4096];
         while Instant::now() < until && wait(&self.socket, PollFlags::IN, Some(until)) {
             // A socket whose reading was stopped says at once that it has nothing, and so whether the peer has hung up

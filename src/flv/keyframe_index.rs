@@ -58,6 +58,10 @@ pub struct KeyframeIndex {
     scanned_ms: Option<u32>,
     seen_video: bool,
     at_end: bool,
+    /// The time of the last frame scanned.
+    last_frame_ms: Option<u32>,
+    /// The scan ended at something that is no tag.
+    is_damaged: bool,
     most_entries: usize,
 }
 
@@ -92,6 +96,8 @@ impl KeyframeIndex {
             scanned_ms: None,
             seen_video: false,
             at_end: false,
+            last_frame_ms: None,
+            is_damaged: false,
             most_entries: limits::KEYFRAME_INDEX_ENTRIES,
         }
     }
@@ -127,6 +133,11 @@ impl KeyframeIndex {
         self.sequence_headers.changes_before(offset)
     }
 
+    /// The damage at which searches ended: its offset, and the time of the last frame before it in milliseconds.
+    pub fn damage(&self) -> Option<(u64, Option<u32>)> {
+        self.is_damaged.then_some((self.scanned_to, self.last_frame_ms))
+    }
+
     fn covers(&self, target_ms: u32) -> bool {
         self.at_end || self.scanned_ms.is_some_and(|scanned| scanned > target_ms)
     }
@@ -139,7 +150,8 @@ impl KeyframeIndex {
         reader.seek_to(self.scanned_to)?;
         match self.scan_here(reader) {
             Ok(true) => self.scanned_to = reader.position(),
-            Ok(false) | Err(Error::Flv { .. }) => self.at_end = true,
+            Ok(false) => self.at_end = true,
+            Err(Error::Flv { .. }) => (self.at_end, self.is_damaged) = (true, true),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -160,6 +172,7 @@ impl KeyframeIndex {
 
     fn note_frame(&mut self, start: &TagStart) {
         let time_ms = self.time_base.time_ms(start.header.timestamp);
+        self.last_frame_ms = Some(time_ms);
         let is_place = if start.header.kind() == Some(PacketKind::Video) {
             if VideoTagHeader::parse(start.bytes()).content != Content::Frame {
                 return;
@@ -184,14 +197,18 @@ impl KeyframeIndex {
         }
     }
 
-    /// The metadata's list when it is in order. Some writers list the sequence header first: what lies
-    /// before the first frame is left out.
+    /// The metadata's list when it is in order, as far as the file goes. Some writers list the sequence header first: what
+    /// lies before the first frame is left out.
     fn check_list(&self, list: &[(f64, f64)], file_bytes: u64) -> Option<Vec<Entry>> {
         let mut entries: Vec<Entry> = Vec::new();
         for &(seconds, position) in list {
             let milliseconds = (seconds * 1000.0).round();
-            if !(0.0..=f64::from(u32::MAX)).contains(&milliseconds) || !(0.0..file_bytes as f64).contains(&position) {
+            if !(0.0..=f64::from(u32::MAX)).contains(&milliseconds) || position.is_nan() || position < 0.0 {
                 return None;
+            }
+            if position >= file_bytes as f64 {
+                // The rest was cut off.
+                break;
             }
             let (time_ms, offset) = (self.time_base.time_ms(Timestamp::new(milliseconds as u32)), position as u64);
             if offset < self.scanned_to {
@@ -230,7 +247,7 @@ impl KeyframeIndex {
 
 /// Whether a listed key frame is where the list says, give or take a second. The sequence header in front
 /// of one does as well.
-fn is_at<R: Read + Seek>(reader: &mut Reader<R>, time_base: TimeBase, listed: KeyFrame) -> Result<bool> {
+pub(super) fn is_at<R: Read + Seek>(reader: &mut Reader<R>, time_base: TimeBase, listed: KeyFrame) -> Result<bool> {
     reader.seek_to(listed.offset)?;
     match reader.next_start() {
         Ok(Some(start)) => {

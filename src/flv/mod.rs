@@ -8,6 +8,7 @@
 //! A tag's data is exactly the payload of the RTMP message of the same type, so both are a
 //! [`Packet`](crate::media::Packet).
 
+mod extent;
 mod head;
 mod keyframe_index;
 mod metadata;
@@ -16,17 +17,16 @@ mod reader;
 pub(crate) mod sample;
 mod sequence_headers;
 pub mod tag;
-mod tail;
 mod time_base;
 mod writer;
 
+pub use extent::{Damage, Extent};
 pub use head::Head;
 pub use keyframe_index::{KeyFrame, KeyframeIndex, Search};
 pub use metadata::Metadata;
 pub use reader::{Reader, TagStart};
 pub use sequence_headers::SequenceHeaders;
 pub use tag::TagHeader;
-pub use tail::last_timestamp;
 pub use time_base::TimeBase;
 pub(crate) use time_base::is_jump;
 pub use writer::Writer;

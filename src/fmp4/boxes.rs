@@ -135,47 +135,54 @@ pub(super) struct Sample<'a> {
     pub coded: &'a [u8],
 }
 
+/// Bytes of [`fragment`]; `None` if the boxes can't be written.
+pub(super) fn fragment_length(sample: &Sample<'_>) -> Option<usize> {
+    Some(moof(0, sample, 0).encode_to_vec().ok()?.len() + MDAT_HEADER + sample.coded.len())
+}
+
 /// `moof` and `mdat`; `None` if the boxes can't be written.
 pub(super) fn fragment(sequence_number: u32, sample: &Sample<'_>) -> Option<Vec<u8>> {
-    let moof = |data_offset| {
-        let flags = SampleFlags::new(if sample.is_sync { SYNC } else { NOT_SYNC });
-        let sample_entry = TrunSample {
-            duration: Some(sample.duration),
-            size: u32::try_from(sample.coded.len()).ok(),
-            flags: Some(flags),
-            composition_time_offset: (sample.kind == PacketKind::Video).then_some(sample.composition_offset.into()),
-        };
-        MoofBox {
-            mfhd_box: MfhdBox { sequence_number },
-            traf_boxes: vec![TrafBox {
-                tfhd_box: TfhdBox {
-                    track_id: track_id(sample.kind),
-                    base_data_offset: None,
-                    sample_description_index: None,
-                    default_sample_duration: None,
-                    default_sample_size: None,
-                    default_sample_flags: None,
-                    duration_is_empty: false,
-                    default_base_is_moof: true,
-                },
-                tfdt_box: Some(TfdtBox { version: 1, base_media_decode_time: sample.begins }),
-                trun_boxes: vec![TrunBox {
-                    data_offset: Some(data_offset),
-                    first_sample_flags: None,
-                    samples: vec![sample_entry],
-                }],
-                unknown_boxes: Vec::new(),
-            }],
-            unknown_boxes: Vec::new(),
-        }
-    };
     // Its length does not depend on the number in it.
-    let length = moof(0).encode_to_vec().ok()?.len();
-    let mut bytes = moof(i32::try_from(length + MDAT_HEADER).ok()?).encode_to_vec().ok()?;
+    let length = moof(sequence_number, sample, 0).encode_to_vec().ok()?.len();
+    let data_offset = i32::try_from(length + MDAT_HEADER).ok()?;
+    let mut bytes = moof(sequence_number, sample, data_offset).encode_to_vec().ok()?;
     let mdat_length = u32::try_from(sample.coded.len() + MDAT_HEADER).ok()?;
     bytes.reserve_exact(sample.coded.len() + MDAT_HEADER);
     bytes.extend(mdat_length.to_be_bytes());
     bytes.extend(b"mdat");
     bytes.extend(sample.coded);
     Some(bytes)
+}
+
+fn moof(sequence_number: u32, sample: &Sample<'_>, data_offset: i32) -> MoofBox {
+    let flags = SampleFlags::new(if sample.is_sync { SYNC } else { NOT_SYNC });
+    let sample_entry = TrunSample {
+        duration: Some(sample.duration),
+        size: u32::try_from(sample.coded.len()).ok(),
+        flags: Some(flags),
+        composition_time_offset: (sample.kind == PacketKind::Video).then_some(sample.composition_offset.into()),
+    };
+    MoofBox {
+        mfhd_box: MfhdBox { sequence_number },
+        traf_boxes: vec![TrafBox {
+            tfhd_box: TfhdBox {
+                track_id: track_id(sample.kind),
+                base_data_offset: None,
+                sample_description_index: None,
+                default_sample_duration: None,
+                default_sample_size: None,
+                default_sample_flags: None,
+                duration_is_empty: false,
+                default_base_is_moof: true,
+            },
+            tfdt_box: Some(TfdtBox { version: 1, base_media_decode_time: sample.begins }),
+            trun_boxes: vec![TrunBox {
+                data_offset: Some(data_offset),
+                first_sample_flags: None,
+                samples: vec![sample_entry],
+            }],
+            unknown_boxes: Vec::new(),
+        }],
+        unknown_boxes: Vec::new(),
+    }
 }

@@ -41,6 +41,8 @@ pub struct Muxer {
     sequence_number: u32,
     /// Of a whole file, in milliseconds.
     duration_ms: Option<u64>,
+    /// Fragments are told without their bytes.
+    leaves_out_bytes: bool,
 }
 
 /// What the metadata says.
@@ -61,6 +63,11 @@ impl Muxer {
     /// The same for a file that is so long.
     pub fn of_file(duration_ms: Option<u64>) -> Self {
         Self { duration_ms, ..Self::new() }
+    }
+
+    /// From here on fragments have all but their bytes: to learn how long they will be.
+    pub fn leave_out_bytes(&mut self) {
+        self.leaves_out_bytes = true;
     }
 
     /// Takes the stream's next packet and adds what it makes to `out`.
@@ -214,12 +221,16 @@ impl Muxer {
 
     fn fragment(&mut self, sample: &Sample<'_>, time_ms: u64, duration_ms: u32) -> Option<Piece> {
         self.sequence_number = self.sequence_number.wrapping_add(1);
-        let bytes = boxes::fragment(self.sequence_number, sample)?;
+        let (length, bytes) = match self.leaves_out_bytes {
+            true => (boxes::fragment_length(sample)?, Vec::new()),
+            false => boxes::fragment(self.sequence_number, sample).map(|bytes| (bytes.len(), bytes))?,
+        };
         Some(Piece::Fragment(Fragment {
             kind: sample.kind,
             time_ms,
             duration_ms: duration_ms.max(1),
             is_key_frame: sample.is_sync && (sample.kind == PacketKind::Video || self.video.is_none()),
+            length,
             bytes,
         }))
     }

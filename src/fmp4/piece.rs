@@ -46,6 +46,8 @@ pub struct Fragment {
     pub duration_ms: u32,
     /// A player can start here.
     pub is_key_frame: bool,
-    /// The boxes.
+    /// Bytes of the boxes.
+    pub length: usize,
+    /// The boxes; empty when only lengths are of interest, see [`Muxer::leave_out_bytes`](super::Muxer::leave_out_bytes).
     pub bytes: Vec<u8>,
 }

@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::body::{Body, Length};
 use super::range::{self, Wanted};
 use super::response::{self, Response};
 use super::{Connection, Method, Next, Request, not_found};
@@ -44,7 +45,7 @@ impl Connection {
         if status == 206 {
             headers.push(("content-range", format!("bytes {}-{}/{length}", part.start, part.end - 1).into()));
         }
-        let head = self.head(Some(request), status, headers, Some(part.end - part.start));
+        let head = self.head(Some(request), status, headers, Length::Known(part.end - part.start));
         self.guest.send(&mut [IoSlice::new(&head)], limits::WRITE_STALL)?;
         if request.method == Method::Head {
             return Ok(Next::Request);
@@ -65,7 +66,8 @@ impl Connection {
     pub(super) fn file_mp4(&self, request: &Request, path: &StreamPath) -> Result<Next> {
         let nothing = || not_found("the file has nothing that MP4 could carry");
         if request.query_value("poster").is_some() {
-            let poster = Fragments::poster(self.open(path)?)?.ok_or_else(nothing)?;
+            let poster = Fragments::poster(self.open(path)?).map_err(|error| self.unreadable(path, error))?;
+            let poster = poster.ok_or_else(nothing)?;
             let body = [poster[0].bytes(), poster[1].bytes()].concat();
             return self.respond(Some(request), Response::ok("video/mp4", body).with("cache-control", "max-age=60"));
         }
@@ -77,47 +79,52 @@ impl Connection {
                 .ok_or(Error::Http { status: 400, reason: "start is a number of seconds".into() })?,
             None => 0.0,
         };
-        let mut pieces = Fragments::new(self.open(path)?, (1000.0 * start) as u32)?;
-        let Some(Piece::Init(init)) = pieces.next() else { return Err(nothing()) };
+        let mut fragments = self.fragments_of(path, (1000.0 * start) as u32)?;
+        let first = fragments.next().transpose().map_err(|error| self.unreadable(path, error))?;
+        let Some(Piece::Init(init)) = first else { return Err(nothing()) };
         let headers = vec![
             ("content-type", format!("video/mp4; codecs=\"{}\"", init.codecs).into()),
             ("cache-control", "no-store".into()),
         ];
-        let mut waiting = self.head(Some(request), 200, headers, None);
-        if request.method == Method::Head {
-            self.guest.send(&mut [IoSlice::new(&waiting)], limits::WRITE_STALL)?;
-            return Ok(Next::End);
+        let mut body = Body::new(self, request, headers, None);
+        if !body.is_wanted() {
+            return body.end();
         }
         self.guest.plays(path.to_string());
         log::info!("{} plays {path} over HTTP from {start:.1} s", self.guest);
-        waiting.extend(init.bytes);
-        self.send_pieces(waiting, pieces)?;
-        log::info!("{} stopped playing {path} over HTTP", self.guest);
-        Ok(Next::End)
-    }
-
-    /// Sends pieces one after the other behind what waits, as fast as they are taken, up to the next initialisation segment:
-    /// the rest has other tracks, for which the client has to ask anew.
-    pub(super) fn send_pieces(&self, mut waiting: Vec<u8>, pieces: impl Iterator<Item = Piece>) -> Result<()> {
-        for piece in pieces {
-            if matches!(piece, Piece::Init(_)) || self.guest.is_asked_to_leave() {
-                break;
-            }
-            waiting.extend(piece.bytes());
-            if waiting.len() >= PIECE {
-                self.guest.send(&mut [IoSlice::new(&waiting)], limits::HTTP_FILE_STALL)?;
-                waiting.clear();
+        body.write(&init.bytes)?;
+        for fragment in fragments {
+            match fragment? {
+                // The rest has other tracks, for which the client has to ask anew.
+                Piece::Init(_) => break,
+                Piece::Fragment(fragment) => body.write(&fragment.bytes)?,
             }
         }
-        self.guest.send(&mut [IoSlice::new(&waiting)], limits::HTTP_FILE_STALL)
+        let next = body.end();
+        log::info!("{} stopped playing {path} over HTTP", self.guest);
+        next
     }
 
     pub(super) fn open(&self, path: &StreamPath) -> Result<Video> {
-        self.site.service.library.open(&path.name).map_err(|error| match error {
+        self.site.service.library.open(&path.name).map_err(|error| self.unreadable(path, error))
+    }
+
+    /// The fragments of a file from a time on, in milliseconds.
+    pub(super) fn fragments_of(&self, path: &StreamPath, start_ms: u32) -> Result<Fragments> {
+        Fragments::new(self.open(path)?, start_ms).map_err(|error| self.unreadable(path, error))
+    }
+
+    /// What the client is told when a file can't be opened or read, before anything of it was sent.
+    pub(super) fn unreadable(&self, path: &StreamPath, error: Error) -> Error {
+        match error {
             Error::Refused { description, .. } => not_found(description),
             error @ (Error::Flv { .. } | Error::Limit { .. }) => not_found(error.to_string()),
+            error @ Error::Io { .. } => {
+                self.site.service.complaints.warn(format_args!("{} can't get {path}: {error}", self.guest));
+                Error::Http { status: 500, reason: "the file can't be read".into() }
+            }
             error => error,
-        })
+        }
     }
 }
 

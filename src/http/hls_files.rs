@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::body::{Body, Length};
 use super::live::{LOOK, full_name, nobody_publishes};
 use super::{Connection, Method, Next, Request, Response, not_found};
 use crate::error::{Error, Result};
@@ -61,30 +62,35 @@ impl Connection {
     /// A file of a recording.
     pub(super) fn file_hls(&self, request: &Request, path: &StreamPath, name: Name) -> Result<Next> {
         let nothing = || not_found("the file has nothing that MP4 could carry");
+        let unreadable = |error| self.unreadable(path, error);
         match name {
             Name::Index => {
                 let video = self.open(path)?;
                 let (bytes, seconds) = (video.status()?.len(), video.duration().unwrap_or(0.0).max(1.0));
-                let Some(Piece::Init(init)) = Fragments::new(video, 0)?.next() else { return Err(nothing()) };
+                let first = self.fragments_of(path, 0)?.next().transpose().map_err(unreadable)?;
+                let Some(Piece::Init(init)) = first else { return Err(nothing()) };
                 let rate = (bytes as f64 * 8.0 / seconds) as u64;
                 self.playlist(request, vod::index(&init.codecs, init.size, rate, &passed_on(request)))
             }
             Name::Media => {
-                let (cuts, end) = videos::cut(|| self.open(path), vod::SEGMENT_MS, limits::HLS_SEGMENTS)?;
+                let cuts = videos::cut(|| self.open(path), vod::SEGMENT_MS, limits::HLS_SEGMENTS);
+                let (cuts, end) = cuts.map_err(unreadable)?;
                 self.playlist(request, vod::media(&cuts, end, &passed_on(request)))
             }
-            Name::Init(start) => match self.fragments_from(path, start)?.next() {
+            Name::Init(start) => match self.fragments_from(path, start)?.next().transpose().map_err(unreadable)? {
                 Some(init @ Piece::Init(_)) => self.pieces(request, &[Arc::new(init)]),
                 _ => Err(nothing()),
             },
             Name::Span(start, end) => {
-                let pieces = self.fragments_from(path, start)?.up_to(end);
+                // It is gone through twice: to lie in memory it may be too long.
+                let length = self.fragments_from(path, start)?.length_up_to(end).map_err(unreadable)?;
                 let headers = vec![("content-type", "video/mp4".into()), ("cache-control", "max-age=60".into())];
-                // How long it is shows when it has been read, and it is not to lie in memory for that.
-                let head = self.head(Some(request), 200, headers, None);
-                let is_wanted = request.method != Method::Head;
-                self.send_pieces(head, pieces.take_while(|_| is_wanted))?;
-                Ok(Next::End)
+                let mut body = Body::new(self, request, headers, Some(length));
+                if body.is_wanted() {
+                    let mut fragments = self.fragments_from(path, start)?.up_to(end);
+                    fragments.try_for_each(|fragment| body.write(&fragment?.bytes))?;
+                }
+                body.end()
             }
             Name::Segment(_) | Name::Part(..) => Err(not_found("there is no such segment")),
         }
@@ -92,7 +98,7 @@ impl Connection {
 
     fn fragments_from(&self, path: &StreamPath, start_ms: u64) -> Result<Fragments> {
         let start_ms = u32::try_from(start_ms).map_err(|_| not_found("the file is not that long"))?;
-        Fragments::new(self.open(path)?, start_ms)
+        self.fragments_of(path, start_ms)
     }
 
     /// Waits for something of a live stream, though not when the server stops.
@@ -120,7 +126,7 @@ impl Connection {
     fn pieces(&self, request: &Request, pieces: &[Arc<Piece>]) -> Result<Next> {
         let length = pieces.iter().map(|piece| piece.bytes().len() as u64).sum();
         let headers = vec![("content-type", "video/mp4".into()), ("cache-control", "max-age=60".into())];
-        let head = self.head(Some(request), 200, headers, Some(length));
+        let head = self.head(Some(request), 200, headers, Length::Known(length));
         let body = if request.method == Method::Head { &[] } else { pieces };
         let mut all: Vec<_> = [IoSlice::new(&head)].into_iter().collect();
         all.extend(body.iter().map(|piece| IoSlice::new(piece.bytes())));

@@ -5,8 +5,9 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::body::Length;
 use super::fragments::Fragmented;
-use super::{Connection, Method, Next, Reader, Request, not_found, web_socket};
+use super::{Connection, Method, Next, Reader, Request, not_found, response, web_socket};
 use crate::connection::{Framing, HTTP_STREAM_ID};
 use crate::error::{Error, Result};
 use crate::flv;
@@ -80,10 +81,10 @@ impl Connection {
         let accepted = web_socket::accept(request, self.site.facts.cors.as_deref())?;
         let in_web_socket = accepted.is_some();
         let mut head = match accepted {
-            Some(headers) => self.head(Some(request), 101, headers, None),
+            Some(headers) => self.head(Some(request), 101, headers, Length::Unknown),
             None => {
-                let headers = vec![("content-type", media_type.clone()), ("cache-control", "no-store".into())];
-                self.head(Some(request), 200, headers, None)
+                let headers = response::without_end(vec![("content-type", media_type.clone())]);
+                self.head(Some(request), 200, headers, Length::Unknown)
             }
         };
         if request.method == Method::Head {

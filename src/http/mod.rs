@@ -4,6 +4,7 @@
 //! relay lanes like those of RTMP, while the thread waits for the client to hang up.
 
 mod api;
+mod body;
 mod files;
 mod fragments;
 mod guest;
@@ -25,6 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use body::Length;
 use fragments::Fragments;
 pub use guest::Guest;
 use guest::Reading;
@@ -250,8 +252,8 @@ impl Connection {
             let to = (![401, 403].contains(&response.status)).then_some(request);
             return self.respond(to, response);
         }
-        let headers = vec![("content-type", "text/event-stream".into()), ("cache-control", "no-store".into())];
-        let head = self.head(Some(request), 200, headers, None);
+        let headers = vec![("content-type", "text/event-stream".into())];
+        let head = self.head(Some(request), 200, response::without_end(headers), Length::Unknown);
         self.guest.send(&mut [IoSlice::new(&head)], limits::WRITE_STALL)?;
         if request.method == Method::Get {
             api::News { site: &self.site, request, ip: self.guest.ip(), guest: &self.guest }.tell()?;
@@ -283,24 +285,27 @@ impl Connection {
 
     /// Sends an answer; `None` for `to` ends the connection behind it.
     fn respond(&self, to: Option<&Request>, response: Response) -> Result<Next> {
-        let mut head = self.head(to, response.status, response.headers, Some(response.body.len() as u64));
+        let length = Length::Known(response.body.len() as u64);
+        let mut head = self.head(to, response.status, response.headers, length);
         let is_wanted = to.is_none_or(|request| request.method != Method::Head);
         let body = if is_wanted { &response.body[..] } else { &[] };
         self.guest.send(&mut [IoSlice::new(&std::mem::take(&mut head)), IoSlice::new(body)], limits::WRITE_STALL)?;
         Ok(if to.is_some() { Next::Request } else { Next::End })
     }
 
-    /// The head of an answer; without a length it ends with the connection.
-    fn head(&self, to: Option<&Request>, status: u16, headers: Headers, length: Option<u64>) -> Vec<u8> {
+    /// The head of an answer.
+    fn head(&self, to: Option<&Request>, status: u16, mut headers: Headers, length: Length) -> Vec<u8> {
         if let Some(class) = self.site.answers.get(usize::from(status / 100).saturating_sub(1)) {
             class.add(1);
         }
-        let mut headers = headers;
-        // It does not go with these (RFC 9110 §8.6).
-        if let Some(length) = length.filter(|_| ![204, 304].contains(&status)) {
-            headers.push(("content-length", length.to_string().into()));
+        match length {
+            // It does not go with these (RFC 9110 §8.6).
+            Length::Known(_) if [204, 304].contains(&status) => {}
+            Length::Known(length) => headers.push(("content-length", length.to_string().into())),
+            Length::Chunked => headers.push(("transfer-encoding", "chunked".into())),
+            Length::Unknown => {}
         }
-        let goes_on = length.is_some() && to.is_some_and(|request| request.keeps_alive);
+        let goes_on = length != Length::Unknown && to.is_some_and(|request| request.keeps_alive);
         if status != 101 {
             headers.push(("connection", if goes_on { "keep-alive" } else { "close" }.into()));
         }

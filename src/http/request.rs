@@ -35,6 +35,8 @@ pub struct Request {
     headers: Vec<(String, String)>,
     /// Whether the client would keep the connection for another.
     pub keeps_alive: bool,
+    /// Whether it speaks HTTP/1.1, in which an answer may come in chunks.
+    pub knows_chunks: bool,
 }
 
 /// Without the query and headers, which may hold keys.
@@ -89,8 +91,10 @@ impl Request {
             return Err(bad("the path does not start with a slash"));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let mut request = Self { method, path: path.to_owned(), query: query.to_owned(), headers, keeps_alive: false };
-        request.keeps_alive = parsed.version == Some(1) && !request.header_has("connection", "close");
+        let knows_chunks = parsed.version == Some(1);
+        let (path, query) = (path.to_owned(), query.to_owned());
+        let mut request = Self { method, path, query, headers, keeps_alive: false, knows_chunks };
+        request.keeps_alive = knows_chunks && !request.header_has("connection", "close");
         // Nothing here takes a body, and to guess where one ends is how requests are smuggled.
         let length = request.header("content-length").unwrap_or("0");
         if length != "0" || request.header("transfer-encoding").is_some() {

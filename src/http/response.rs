@@ -46,6 +46,13 @@ impl Response {
     }
 }
 
+/// The fields of an answer that goes on without end. A proxy that would gather some of it first, as nginx does, is told not
+/// to: viewers would get it in lumps, and events not at all.
+pub(super) fn without_end(mut headers: Headers) -> Headers {
+    headers.extend([("cache-control", "no-store".into()), ("x-accel-buffering", "no".into())]);
+    headers
+}
+
 /// The words behind a status code.
 fn phrase(status: u16) -> &'static str {
     match status {
@@ -65,6 +72,7 @@ fn phrase(status: u16) -> &'static str {
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         503 => "Service Unavailable",
         _ => "Error",
     }

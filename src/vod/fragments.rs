@@ -6,7 +6,7 @@ use super::Video;
 use super::source::{Source, Step};
 use crate::Result;
 use crate::flv::KeyFrame;
-use crate::fmp4::{Muxer, Piece};
+use crate::fmp4::{Fragment, Muxer, Piece};
 use crate::media::PacketKind;
 
 /// The pieces of a file from a place on. Times are the file's own, wherever it begins.
@@ -41,28 +41,38 @@ impl Fragments {
     /// As [`new`](Self::new).
     pub fn poster(video: Video) -> Result<Option<[Piece; 2]>> {
         let (mut pieces, mut init) = (Self::new(video, 0)?, None);
-        // Where there are no pictures among the first frames there are none.
+        // Where there are no video frames among the first frames there are none.
         for piece in pieces.by_ref().take(crate::limits::FLV_HEAD_TAGS) {
-            match piece {
-                Piece::Init(_) => init = Some(piece),
-                Piece::Fragment(ref fragment) if fragment.kind == PacketKind::Video && fragment.is_key_frame => {
-                    return Ok(init.map(|init| [init, piece]));
+            match piece? {
+                piece @ Piece::Init(_) => init = Some(piece),
+                Piece::Fragment(fragment) if fragment.kind == PacketKind::Video && fragment.is_key_frame => {
+                    return Ok(init.map(|init| [init, Piece::Fragment(fragment)]));
                 }
                 Piece::Fragment(_) => {}
             }
         }
         Ok(None)
     }
-}
 
-impl Fragments {
     /// What lies before the key frame at that time, the initialisation segment left out.
-    pub fn up_to(self, end_ms: u64) -> impl Iterator<Item = Piece> {
-        let fragments = self.filter(|piece| matches!(piece, Piece::Fragment(_)));
-        fragments.take_while(move |piece| match piece {
-            Piece::Fragment(one) => !one.is_key_frame || one.time_ms < end_ms,
-            Piece::Init(_) => true,
+    pub fn up_to(self, end_ms: u64) -> impl Iterator<Item = Result<Fragment>> {
+        let fragments = self.filter_map(|piece| match piece {
+            Ok(Piece::Init(_)) => None,
+            Ok(Piece::Fragment(fragment)) => Some(Ok(fragment)),
+            Err(error) => Some(Err(error)),
+        });
+        fragments.take_while(move |fragment| {
+            fragment.as_ref().map_or(true, |fragment| !fragment.is_key_frame || fragment.time_ms < end_ms)
         })
+    }
+
+    /// How many bytes [`up_to`](Self::up_to) comes to, without making them.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`].
+    pub fn length_up_to(mut self, end_ms: u64) -> Result<u64> {
+        self.muxer.leave_out_bytes();
+        self.up_to(end_ms).map(|fragment| Ok(fragment?.length as u64)).sum()
     }
 }
 
@@ -75,11 +85,11 @@ pub(super) fn find(source: &Source, target_ms: u32) -> Result<KeyFrame> {
     }
 }
 
-/// Damage, and trouble with reading, goes to the log and is the end.
+/// Damage goes to the log and is the end; trouble with reading is an error, and then the end.
 impl Iterator for Fragments {
-    type Item = Piece;
+    type Item = Result<Piece>;
 
-    fn next(&mut self) -> Option<Piece> {
+    fn next(&mut self) -> Option<Result<Piece>> {
         while self.ready.is_empty() && !self.has_ended {
             match self.source.step() {
                 Step::Packet(packet) => self.muxer.push(&packet, &mut self.made),
@@ -88,10 +98,14 @@ impl Iterator for Fragments {
                     self.has_ended = true;
                     self.muxer.finish(&mut self.made);
                 }
+                Step::Failed(error) => {
+                    self.has_ended = true;
+                    return Some(Err(error));
+                }
             }
             self.ready.extend(self.made.drain(..));
         }
-        self.ready.pop_front()
+        self.ready.pop_front().map(Ok)
     }
 }
 
@@ -108,7 +122,10 @@ mod tests {
         let library = Library::new(dir.path().to_owned());
         let times = |start_ms| -> Vec<u64> {
             let pieces = Fragments::new(library.open("a").unwrap(), start_ms).unwrap();
-            pieces.filter_map(|piece| if let Piece::Fragment(one) = piece { Some(one.time_ms) } else { None }).collect()
+            let fragments = pieces.map(Result::unwrap);
+            fragments
+                .filter_map(|piece| if let Piece::Fragment(one) = piece { Some(one.time_ms) } else { None })
+                .collect()
         };
         let (whole, part) = (times(0), times(3_500));
         assert_eq!((whole[0], part[0]), (0, 3_000));

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::open::open_below;
+use super::shared_file::{DamageLog, FileVersion, SharedFile};
 use super::{Video, name, not_found};
-use crate::flv::{Head, KeyframeIndex, Metadata};
+use crate::flv::{Head, Metadata};
 use crate::{Error, Result, limits};
 
 /// A folder of FLV files, and what is known about where they can be played from.
@@ -21,25 +22,8 @@ use crate::{Error, Result, limits};
 pub struct Library {
     root: PathBuf,
     /// The latest used is last.
-    indexes: Mutex<Vec<(FileId, SharedIndex)>>,
-}
-
-type SharedIndex = Arc<Mutex<KeyframeIndex>>;
-
-/// A file in a certain state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileId {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
-}
-
-impl FileId {
-    fn is_same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
+    known: Mutex<Vec<Arc<SharedFile>>>,
+    damage_log: Arc<DamageLog>,
 }
 
 /// A file that can be played.
@@ -56,7 +40,7 @@ pub struct ListedVideo {
 impl Library {
     /// The videos below a folder, which need not exist yet.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, indexes: Mutex::default() }
+        Self { root, known: Mutex::default(), damage_log: Arc::default() }
     }
 
     /// The folder.
@@ -86,28 +70,27 @@ impl Library {
     fn open_path(&self, path: &Path) -> Result<Option<Video>> {
         let Some(file) = open_below(&self.root, path)? else { return Ok(None) };
         let name = path.to_string_lossy().into_owned();
-        Video::new(name, file, |file, head, metadata| self.index(file, head, metadata)).map(Some)
+        Video::new(name, file, |file, head, metadata| self.shared(file, head, metadata)).map(Some)
     }
 
-    fn index(&self, file: &File, head: &Head, metadata: &Metadata) -> Result<SharedIndex> {
+    fn shared(&self, file: &File, head: &Head, metadata: &Metadata) -> Result<Arc<SharedFile>> {
         let status = file.metadata().map_err(|error| Error::io("looking at a video file", error))?;
-        let id = FileId {
+        let version = FileVersion {
             device: status.dev(),
             inode: status.ino(),
             bytes: status.len(),
             modified: (status.mtime(), status.mtime_nsec()),
         };
-        let mut indexes = self.indexes.lock();
-        let known = indexes.iter().position(|(other, _)| other.is_same_file(&id)).map(|at| indexes.remove(at));
-        let index = match known {
-            Some((known, index)) if known == id => index,
-            _ => Arc::new(Mutex::new(KeyframeIndex::new(head, metadata, id.bytes))),
-        };
-        if indexes.len() >= limits::KEYFRAME_INDEXES {
-            indexes.remove(0);
+        let mut known = self.known.lock();
+        let earlier = known.iter().position(|other| other.version().is_same_file(&version)).map(|at| known.remove(at));
+        let file = earlier
+            .filter(|earlier| earlier.version() == version)
+            .unwrap_or_else(|| Arc::new(SharedFile::new(version, head, metadata, self.damage_log.clone())));
+        if known.len() >= limits::KEYFRAME_INDEXES {
+            known.remove(0);
         }
-        indexes.push((id, index.clone()));
-        Ok(index)
+        known.push(file.clone());
+        Ok(file)
     }
 
     /// The files that end in `.flv`, sorted by name. Sub-folders are listed to a depth of
@@ -274,7 +257,7 @@ mod tests {
     #[test]
     fn viewers_share_an_index_until_the_file_changes() {
         let (_parent, library) = library(&["a.flv", "b.flv"]);
-        let index = |name| library.open(name).unwrap().index;
+        let index = |name| library.open(name).unwrap().shared;
         let first = index("a");
         assert!(Arc::ptr_eq(&first, &index("a.flv")));
         assert!(!Arc::ptr_eq(&first, &index("b")));
@@ -285,24 +268,24 @@ mod tests {
         file.set_len(2000).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
         assert!(!Arc::ptr_eq(&touched, &index("a")));
-        assert_eq!(library.indexes.lock().len(), 2, "one for each file");
+        assert_eq!(library.known.lock().len(), 2, "one for each file");
     }
 
     #[test]
     fn limit_of_the_indexes() {
         let names: Vec<String> = (0..=limits::KEYFRAME_INDEXES).map(|number| format!("{number}.flv")).collect();
         let (_parent, library) = library(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        let index = |number: usize| library.open(&names[number]).unwrap().index;
-        let kept: Vec<SharedIndex> = (0..limits::KEYFRAME_INDEXES).map(index).collect();
+        let index = |number: usize| library.open(&names[number]).unwrap().shared;
+        let kept: Vec<Arc<SharedFile>> = (0..limits::KEYFRAME_INDEXES).map(index).collect();
         assert!(Arc::ptr_eq(&kept[0], &index(0)), "at the limit all are kept, and this one was used last");
         index(limits::KEYFRAME_INDEXES);
-        assert_eq!(library.indexes.lock().len(), limits::KEYFRAME_INDEXES);
+        assert_eq!(library.known.lock().len(), limits::KEYFRAME_INDEXES);
         assert!(Arc::ptr_eq(&kept[0], &index(0)));
         assert!(!Arc::ptr_eq(&kept[1], &index(1)), "the one not used for the longest went");
     }
 
     #[test]
-    fn the_duration_is_the_metadatas_or_the_last_tags() {
+    fn the_duration_is_that_of_what_is_there() {
         let (_parent, library) = library(&[]);
         std::fs::create_dir(library.root()).unwrap();
         let duration = |packets: &[crate::media::Packet], cut: usize| {
@@ -310,13 +293,76 @@ mod tests {
             std::fs::write(library.root().join("a.flv"), &bytes[..bytes.len() - cut]).unwrap();
             library.open("a").unwrap().duration()
         };
-        let listed = sample::on_meta_data(crate::amf::Object::new().with("duration", 12.5));
-        assert_eq!(duration(&[vec![listed], sample::usual(2)].concat(), 0), Some(12.5));
-        let zero = sample::on_meta_data(crate::amf::Object::new().with("duration", 0.0));
-        assert_eq!(duration(&[vec![zero], sample::usual(2)].concat(), 0), Some(1.8));
+        for listed in [12.5, 0.5, 0.0] {
+            let metadata = sample::on_meta_data(crate::amf::Object::new().with("duration", listed));
+            assert_eq!(duration(&[vec![metadata], sample::usual(2)].concat(), 0), Some(1.8), "{listed}");
+        }
         assert_eq!(duration(&sample::seconds(4_000_000, 2), 0), Some(1.8));
-        assert_eq!(duration(&sample::usual(2), 1), None);
+        assert_eq!(duration(&sample::usual(2), 1), Some(1.8), "cut in the last size");
+        // The last audio frame has 4 bytes, the video frame before it 8.
+        assert_eq!(duration(&sample::usual(2), 4 + 1), Some(1.8), "cut in the audio, the video is there");
+        assert_eq!(duration(&sample::usual(2), 19 + 4 + 1), Some(1.6));
+        let picture = sample::on_meta_data(crate::amf::Object::new().with("duration", 5.0));
+        assert_eq!(duration(&[picture, sample::key_frame(0)], 0), Some(5.0), "one frame lasts as long as is said");
         assert_eq!(duration(&[], 0), None);
+    }
+
+    /// Cut at every byte of its last 64 KiB, a file has one length for all who ask.
+    #[test]
+    fn a_cut_file_has_one_length() {
+        let (_parent, library) = library(&[]);
+        std::fs::create_dir(library.root()).unwrap();
+        let lies = sample::on_meta_data(crate::amf::Object::new().with("duration", 4000.0));
+        let bytes = sample::file(&[vec![lies], sample::usual(40)].concat());
+        let path = library.root().join("a.flv");
+        std::fs::write(&path, &bytes).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        // What a plain reader gets of any beginning of the file: the end of each frame's data and its time.
+        let mut reader = crate::flv::Reader::new(&bytes[..]).unwrap();
+        let mut frames = Vec::new();
+        while let Some(packet) = reader.next_packet().unwrap() {
+            if packet.kind != crate::media::PacketKind::Data && !packet.is_sequence_header() {
+                frames.push((reader.position() - 4, packet.timestamp.milliseconds()));
+            }
+        }
+        let longest = bytes.len() as u64;
+        for length in (longest - 65_536..longest).rev() {
+            file.set_len(length).unwrap();
+            let last = frames[frames.partition_point(|(end, _)| *end <= length) - 1].1;
+            let open = || library.open("a");
+            assert_eq!(open().unwrap().duration(), Some(f64::from(last) / 1000.0), "{length} bytes");
+            // These read it through, so not at every byte.
+            if length % 499 == 0 || frames.iter().any(|(end, _)| end.abs_diff(length) <= 1) {
+                let end = crate::vod::cut(open, 4_000, 100).unwrap().1;
+                assert_eq!(end, last, "segments of {length} bytes");
+                let played = played_ms(open().unwrap());
+                assert_eq!(played, last, "play of {length} bytes");
+            }
+        }
+    }
+
+    /// How much of a file a play comes to.
+    fn played_ms(video: Video) -> u32 {
+        struct Viewer(Option<u32>, crossbeam_channel::Sender<crate::vod::Control>);
+        impl crate::vod::Output for Viewer {
+            fn send(&mut self, batch: &mut Vec<crate::media::Packet>) -> Result<()> {
+                batch.clear();
+                Ok(())
+            }
+
+            fn notify(&mut self, notice: crate::vod::Notice) -> Result<()> {
+                if let crate::vod::Notice::Ended { duration_ms, .. } = notice {
+                    self.0 = Some(duration_ms);
+                    self.1.send(crate::vod::Control::Stop).unwrap();
+                }
+                Ok(())
+            }
+        }
+        let (controls, received) = crossbeam_channel::unbounded();
+        let mut viewer = Viewer(None, controls);
+        let request = crate::vod::PlayRequest { buffer_ms: limits::VOD_UNPACED_MS, ..Default::default() };
+        crate::vod::play(video, request, received, &mut viewer).unwrap();
+        viewer.0.unwrap()
     }
 
     #[test]

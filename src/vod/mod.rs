@@ -9,6 +9,7 @@ mod open;
 mod pacing;
 mod player;
 mod segments;
+mod shared_file;
 mod source;
 mod video;
 

@@ -221,10 +221,10 @@ impl Player<'_> {
     fn advance(&mut self) -> Result<Wait> {
         let now = Instant::now();
         for _ in 0..limits::FLV_TAGS_AT_ONCE {
-            let packet = match self.held.take().map_or_else(|| self.source.step(), Step::Packet) {
+            let packet = match self.held.take().map_or_else(|| self.step(), Step::Packet) {
                 Step::Packet(packet) => packet,
                 Step::Nothing => continue,
-                Step::End => return self.end().map(|()| Wait::Control),
+                Step::End | Step::Failed(_) => return self.end().map(|()| Wait::Control),
             };
             if is_frame(&packet) {
                 let time_ms = packet.timestamp.milliseconds();
@@ -250,7 +250,7 @@ impl Player<'_> {
     fn show_one_frame(&mut self, place: KeyFrame) -> Result<()> {
         let mut sound = None;
         for _ in 0..limits::FLV_HEAD_TAGS {
-            match self.source.step() {
+            match self.step() {
                 Step::Packet(packet) if packet.kind == PacketKind::Audio && is_frame(&packet) => {
                     sound.get_or_insert(packet);
                 }
@@ -265,12 +265,21 @@ impl Player<'_> {
                     }
                 }
                 Step::Nothing => {}
-                Step::End => break,
+                Step::End | Step::Failed(_) => break,
             }
         }
         self.source.go_to(place)?;
         sound.into_iter().for_each(|packet| self.push(packet));
         self.flush()
+    }
+
+    /// Reads a tag; trouble with it goes to the log.
+    fn step(&mut self) -> Step {
+        let step = self.source.step();
+        if let Step::Failed(error) = &step {
+            self.source.video().warn(error);
+        }
+        step
     }
 
     fn push(&mut self, packet: Packet) {

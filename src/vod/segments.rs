@@ -23,9 +23,9 @@ pub struct Cut {
 /// As [`Fragments::new`], and those of `open`.
 pub fn cut(open: impl Fn() -> Result<Video>, every_ms: u32, most: usize) -> Result<(Vec<Cut>, u32)> {
     let video = open()?;
-    // The metadata may tell any length.
-    let end = video.last_tag_ms().or_else(|| video.duration().map(|seconds| (seconds * 1000.0) as u32)).unwrap_or(0);
     let source = Source::new(video);
+    let end_ms = |source: &Source| source.video().last_frame_ms().unwrap_or(0);
+    let end = end_ms(&source);
     let mut last = source.first_frame();
     let (mut known, mut ahead) = (source.changes_before(last), every_ms);
     let mut cuts = vec![Cut { time_ms: last.time_ms, is_other: false }];
@@ -52,6 +52,8 @@ pub fn cut(open: impl Fn() -> Result<Video>, every_ms: u32, most: usize) -> Resu
             ahead = ahead.saturating_add(every_ms);
         }
     }
+    // The search may have met damage that was not known of before.
+    let end = end.min(end_ms(&source));
     Ok((cuts, end.max(last.time_ms.saturating_add(1))))
 }
 
@@ -72,7 +74,7 @@ fn first_change(source: &Source, known: usize, from: KeyFrame, to: KeyFrame) -> 
 
 /// What players need before the fragments from there on.
 fn init(video: Video, place: KeyFrame) -> Result<Option<Vec<u8>>> {
-    Ok(match Fragments::new(video, place.time_ms)?.next() {
+    Ok(match Fragments::new(video, place.time_ms)?.next().transpose()? {
         Some(Piece::Init(init)) => Some(init.bytes),
         _ => None,
     })

@@ -3,7 +3,7 @@
 use super::{FileCursor, Video, is_near};
 use crate::flv::{KeyFrame, Metadata, Reader, Search};
 use crate::media::{Packet, PacketKind, Timestamp};
-use crate::{Result, limits};
+use crate::{Error, Result, limits};
 
 /// For hopping over tags: room for the starts of a few.
 const SCAN_BUFFER_BYTES: usize = 1024;
@@ -25,6 +25,8 @@ pub(super) enum Step {
     Nothing,
     /// There is no more.
     End,
+    /// The file can't be read on; what follows is the end.
+    Failed(Error),
 }
 
 impl Source {
@@ -58,7 +60,7 @@ impl Source {
         if target_ms <= first_frame.time_ms {
             return Ok(Some(first_frame));
         }
-        Ok(match self.video.index.lock().find(scanner, target_ms)? {
+        Ok(match self.video.shared.index.lock().find(scanner, target_ms)? {
             Search::Found(place) => Some(place.unwrap_or(first_frame)),
             Search::Unfinished => None,
         })
@@ -66,7 +68,7 @@ impl Source {
 
     /// How many changes of sequence headers lie before a place that was found.
     pub(super) fn changes_before(&self, place: KeyFrame) -> usize {
-        self.video.index.lock().changes_before(place.offset)
+        self.video.shared.index.lock().changes_before(place.offset)
     }
 
     /// Goes to a place; gives the sequence headers that belong before its first frame.
@@ -74,12 +76,12 @@ impl Source {
         self.video.reader.seek_to(place.offset)?;
         self.at_end = false;
         self.last_ms = place.time_ms;
-        let mut headers = self.video.index.lock().sequence_headers(place.offset);
+        let mut headers = self.video.shared.index.lock().sequence_headers(place.offset);
         headers.iter_mut().for_each(|header| header.timestamp = Timestamp::new(place.time_ms));
         Ok(headers)
     }
 
-    /// Reads a tag. Damage, and trouble with reading, goes to the log and is the end.
+    /// Reads a tag. Damage goes to the log and is the end.
     pub(super) fn step(&mut self) -> Step {
         if self.at_end {
             return Step::End;
@@ -87,9 +89,13 @@ impl Source {
         match self.video.reader.next_packet() {
             Ok(Some(packet)) => self.stamp(packet).map_or(Step::Nothing, Step::Packet),
             Ok(None) => self.end(),
-            Err(error) => {
+            Err(error @ Error::Flv { .. }) => {
                 self.video.warn(&error);
                 self.end()
+            }
+            Err(error) => {
+                self.at_end = true;
+                Step::Failed(error)
             }
         }
     }

@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::FileCursor;
-use crate::flv::{self, Head, KeyframeIndex, Metadata, Reader};
+use super::shared_file::SharedFile;
+use crate::flv::{Damage, Head, Metadata, Reader};
 use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::media::{Packet, PacketKind};
 use crate::{Error, Result};
@@ -21,25 +20,24 @@ pub struct Video {
     pub(super) file: Arc<File>,
     pub(super) reader: Reader<FileCursor>,
     pub(super) head: Head,
-    /// Shared with the other viewers of the file.
-    pub(super) index: Arc<Mutex<KeyframeIndex>>,
-    listed_duration: Option<f64>,
+    /// What it shares with the other viewers of the file.
+    pub(super) shared: Arc<SharedFile>,
+    listed: Metadata,
 }
 
 impl Video {
-    /// Reads the head of a file. `index` finds what is known about the file's key frames, or keeps what it
-    /// is given. Fails with [`Error::Flv`] and [`Error::Limit`] when the file isn't FLV, and [`Error::Io`].
+    /// Reads the head of a file. `share` finds what is known of the file already. Fails with [`Error::Flv`] and [`Error::Limit`] when the file isn't FLV, and [`Error::Io`].
     pub(super) fn new(
         name: String,
         file: File,
-        index: impl FnOnce(&File, &Head, &Metadata) -> Result<Arc<Mutex<KeyframeIndex>>>,
+        share: impl FnOnce(&File, &Head, &Metadata) -> Result<Arc<SharedFile>>,
     ) -> Result<Self> {
         let file = Arc::new(file);
         let mut reader = Reader::new(FileCursor::new(file.clone()))?;
         let head = Head::read(&mut reader)?;
         let metadata = head.metadata.as_ref().and_then(|packet| Metadata::parse(&packet.payload)).unwrap_or_default();
-        let index = index(&file, &head, &metadata)?;
-        Ok(Self { name, file, reader, head, index, listed_duration: metadata.duration })
+        let shared = share(&file, &head, &metadata)?;
+        Ok(Self { name, file, reader, head, shared, listed: metadata })
     }
 
     /// The file itself.
@@ -73,7 +71,7 @@ impl Video {
     /// How picture and sound are coded, as far as the sequence headers before the first frame tell, or, of sound that
     /// has none, one of the first frames.
     pub fn formats(&self) -> (Option<VideoFormat>, Option<AudioFormat>) {
-        let headers = self.index.lock().sequence_headers(self.head.first_frame);
+        let headers = self.shared.index.lock().sequence_headers(self.head.first_frame);
         let audio = headers.iter().find_map(AudioFormat::of).or_else(|| self.first_sound().ok().flatten());
         (headers.iter().find_map(VideoFormat::of), audio)
     }
@@ -91,20 +89,29 @@ impl Video {
         Ok(None)
     }
 
-    /// Length in seconds: what the metadata says, else the time of the last tag; `None` when the file
-    /// tells neither.
+    /// Length in seconds: the time of the last frame that can be played, whatever the metadata says. That counts for a file
+    /// whose frames are all at 0. `None` when there is neither.
     pub fn duration(&self) -> Option<f64> {
-        self.listed_duration.or_else(|| self.last_tag_ms().map(|milliseconds| f64::from(milliseconds) / 1000.0))
+        let last = self.last_frame_ms().filter(|milliseconds| *milliseconds > 0);
+        last.map(|milliseconds| f64::from(milliseconds) / 1000.0).or(self.listed.duration)
     }
 
-    /// The time of the last tag, in milliseconds; `None` when it can't be read, or is 0.
-    pub(super) fn last_tag_ms(&self) -> Option<u32> {
-        let last = flv::last_timestamp(&mut self.cursor()).ok()??;
-        Some(self.head.time_base.time_ms(last)).filter(|milliseconds| *milliseconds > 0)
+    /// The time of the last frame that can be played, in milliseconds; `None` when there is none, or it can't be read.
+    pub(super) fn last_frame_ms(&self) -> Option<u32> {
+        let extent = self.shared.extent(&self.name, self.cursor(), &self.head, &self.listed);
+        let extent = extent.inspect_err(|error| log::debug!("{}: {error}", self.name.escape_debug())).ok()?;
+        // A search may have met damage in the midst of the file.
+        let damage = self.shared.index.lock().damage().filter(|(offset, _)| *offset < extent.end);
+        damage.map_or(extent.last_frame_ms, |(_, last_ms)| last_ms)
     }
 
-    /// Says in the log what is wrong with the file, and where.
+    /// Says in the log what is wrong with the file, and where; of damage once.
     pub(super) fn warn(&self, error: &Error) {
-        log::warn!("video \"{}\": {error}", self.name.escape_debug());
+        match error {
+            Error::Flv { offset, reason } => {
+                self.shared.report(&self.name, &Damage { offset: *offset, reason: reason.to_string() });
+            }
+            _ => log::warn!("video \"{}\": {error}", self.name.escape_debug()),
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! What the tests of faults share: a stream that must not suffer, and whether all is as it was afterwards.
 #![allow(dead_code)]
 
-use std::path::Path;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -240,5 +242,66 @@ pub fn without_rights(dir: &tempfile::TempDir, by: &[&str]) -> Command {
         command.arg("--no-new-privs");
     }
     command.args(by).arg(binary);
+    command
+}
+
+/// A disk of 32 MiB that can be made to fail, with a server that plays its files.
+pub struct Disk {
+    /// The disk's image; where there are no disks to be had, the folder that stands in for it.
+    medium: PathBuf,
+    saved: Vec<u8>,
+    /// Whether it is one: otherwise a file that is cut short stands in for what fails.
+    pub is_real: bool,
+}
+
+impl Disk {
+    /// A disk with the files of `content`, made and mounted in `dir`, and a server with these further options.
+    pub fn with_server(dir: &Path, content: &Path, options: &[&str]) -> (Self, Server) {
+        let (disk, image) = (dir.join("disk"), dir.join("image"));
+        std::fs::create_dir(&disk).expect("a folder of ours");
+        let mut format = system_tool("mke2fs", "e2fsprogs");
+        format.args(["-q", "-F", "-t", "ext2", "-d"]).args([content, &image]).arg("32M");
+        let output = format.output().expect("mke2fs runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mounted = || among_own_mounts("mount -o loop,ro \"$1\" \"$2\"", &[&image, &disk]);
+        let is_real = mounted().arg("true").status().is_ok_and(|status| status.success());
+        if is_real {
+            let mut command = mounted();
+            command.arg(BINARY);
+            let server =
+                Server::start_by(command, &[&["--video-dir", disk.to_str().expect("a plain path")], options].concat());
+            return (Self { medium: image, saved: Vec::new(), is_real }, server);
+        }
+        eprintln!("there are no disks to be had, so a file that is cut short stands in for one that fails");
+        let medium = content.join("film.flv");
+        let server = Server::start(&[&["--video-dir", content.to_str().expect("a plain path")], options].concat());
+        (Self { medium, saved: Vec::new(), is_real }, server)
+    }
+
+    /// From here on it has only so many bytes: reading the others is an I/O error.
+    pub fn fail_from(&mut self, bytes: u64) {
+        self.saved = std::fs::read(&self.medium).expect("it was written");
+        File::options().write(true).open(&self.medium).expect("it is ours").set_len(bytes).expect("it can be cut");
+    }
+
+    /// It is well again.
+    pub fn mend(&self) {
+        File::options()
+            .write(true)
+            .open(&self.medium)
+            .expect("it is ours")
+            .write_all_at(&self.saved, 0)
+            .expect("it is written");
+    }
+}
+
+/// A command that runs a shell line, then what follows, among mounts of its own, which go when it ends.
+pub fn among_own_mounts(line: &str, arguments: &[&Path]) -> Command {
+    let mut command = tool("unshare", "util-linux");
+    if !is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+    command.arg(format!("{line} && shift {} && exec \"$@\"", arguments.len())).arg("sh").args(arguments);
     command
 }

@@ -1,6 +1,6 @@
 //! HTTP byte by byte.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -62,6 +62,10 @@ impl Http {
     /// A whole answer.
     pub fn answer(&mut self) -> Answer {
         let mut answer = self.head();
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = self.chunks().expect("whole chunks");
+            return answer;
+        }
         match answer.header("content-length").map(|length| length.parse().expect("a number")) {
             Some(length) => {
                 answer.body = vec![0; length];
@@ -71,6 +75,27 @@ impl Http {
             None => {}
         }
         answer
+    }
+
+    /// A body in chunks; an error if it breaks off before the last one.
+    pub fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let mut body = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line)?;
+            let size =
+                line.strip_suffix("\r\n").and_then(|size| usize::from_str_radix(size, 16).ok()).ok_or_else(broken)?;
+            let start = body.len();
+            body.resize(start + size, 0);
+            self.0.read_exact(&mut body[start..])?;
+            let mut end = [0; 2];
+            self.0.read_exact(&mut end)?;
+            assert_eq!(&end, b"\r\n", "behind a chunk of {size} bytes");
+            if size == 0 {
+                return Ok(body);
+            }
+        }
     }
 
     /// The live stream as FLV behind an answer's head, from now on.

@@ -158,6 +158,18 @@ pub fn player(server: &Server, app: &str, name: &str) -> Client {
     client
 }
 
+/// What `getStreamLength` comes to, in seconds.
+pub fn stream_length(server: &Server, app: &str, name: &str) -> f64 {
+    let mut client = Client::connect(server.address, app).expect("connects");
+    client.set_timeout(Some(PATIENCE)).unwrap();
+    let call = gortmp::rtmp::command::Command::new("getStreamLength", vec![name.into()]);
+    let call = gortmp::rtmp::command::Command { transaction_id: 9.0, ..call };
+    client.message(0, &Message::Command(call)).unwrap();
+    let ClientEvent::Command(answer) = client.next_event().expect("an answer") else { panic!("something else") };
+    assert_eq!((answer.name.as_str(), answer.transaction_id), ("_result", 9.0));
+    answer.argument(0).as_number().expect("a number")
+}
+
 /// The next media that is sound or picture.
 pub fn next_media(client: &mut Client) -> Packet {
     loop {

@@ -17,7 +17,7 @@ fn init(has_video: bool) -> Piece {
 }
 
 fn frame(kind: PacketKind, time_ms: u64, duration_ms: u32, is_key_frame: bool) -> Piece {
-    Piece::Fragment(Fragment { kind, time_ms, duration_ms, is_key_frame, bytes: vec![0; 100] })
+    Piece::Fragment(Fragment { kind, time_ms, duration_ms, is_key_frame, length: 100, bytes: vec![0; 100] })
 }
 
 fn push(window: &Window, pieces: impl IntoIterator<Item = Piece>) {
@@ -162,7 +162,14 @@ fn a_window_has_its_bounds() {
     let big = |time: u64| {
         let bytes = vec![0; limits::HLS_WINDOW_BYTES / 4];
         let kind = PacketKind::Video;
-        Piece::Fragment(Fragment { kind, time_ms: time, duration_ms: 1000, is_key_frame: true, bytes })
+        Piece::Fragment(Fragment {
+            kind,
+            time_ms: time,
+            duration_ms: 1000,
+            is_key_frame: true,
+            length: bytes.len(),
+            bytes,
+        })
     };
     push(&window, (60..80).map(|second| big(second * 1000)));
     let bytes: usize = window.state.lock().cutter.segments().iter().map(Segment::bytes).sum();

@@ -2,17 +2,16 @@
 
 use std::io::{Cursor, Read};
 
-use gortmp::flv::{Head, KeyFrame, KeyframeIndex, Metadata, Reader, Search, TagStart, Writer, last_timestamp};
+use gortmp::flv::{Extent, Head, KeyFrame, KeyframeIndex, Metadata, Reader, Search, TagStart, Writer};
 use gortmp::media::{Packet, PacketKind};
 use gortmp::{Error, limits};
 
 use super::flv_file;
 use super::shaky::Shaky;
 
-/// A whole file, read packet by packet, hopped through tag by tag, sought in, written again, and looked at from its end.
+/// A whole file, read packet by packet, hopped through tag by tag, sought in, written again, and its end looked for.
 pub fn flv_reader(input: &[u8]) {
     let bytes = flv_file::file(input);
-    last_timestamp(&mut Cursor::new(&bytes)).expect("memory can be read");
     let mut reader = match Reader::new(Cursor::new(&bytes)) {
         Ok(reader) => reader,
         Err(error) => return check(&error),
@@ -36,10 +35,11 @@ pub fn flv_reader(input: &[u8]) {
     assert!(head.first_frame >= first && head.metadata.as_ref().is_none_or(|packet| Metadata::is_in(&packet.payload)));
     let headers = head.sequence_headers.valid_at(u64::MAX);
     assert!(headers.iter().map(|packet| packet.payload.len()).sum::<usize>() <= limits::FLV_SEQUENCE_HEADER_BYTES);
-    if let Some(metadata) = head.metadata {
-        let metadata = Metadata::parse(&metadata.payload).expect("it begins like that");
-        assert!(metadata.key_frames.len() <= limits::AMF_VALUES);
-    }
+    let metadata = head.metadata.as_ref().map(|packet| Metadata::parse(&packet.payload).expect("it begins like that"));
+    let metadata = metadata.unwrap_or_default();
+    assert!(metadata.key_frames.len() <= limits::AMF_VALUES);
+    let extent = Extent::find(&mut Cursor::new(&bytes), &head, &metadata.key_frames).expect("memory can be read");
+    assert!(extent.end <= bytes.len() as u64 && extent.damage.is_none_or(|damage| damage.offset >= extent.end));
 }
 
 /// Reads on to the end, or to where there is no reading on.
