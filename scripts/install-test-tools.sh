@@ -4,7 +4,7 @@ set -eu
 
 packages="ffmpeg rtmpdump gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav vlc-bin vlc-plugin-base
-libnginx-mod-rtmp shellcheck python3-venv util-linux mount e2fsprogs iproute2 nftables libfaketime openssl
+libnginx-mod-rtmp prometheus shellcheck python3-venv util-linux mount e2fsprogs iproute2 nftables libfaketime openssl
 chromium"
 
 if [ $# -gt 0 ]; then

@@ -90,6 +90,8 @@ pub struct StreamCounters {
     pub bytes_out: Counter,
     /// Messages that players were too slow for, counted for each of them.
     pub dropped: Counter,
+    /// Messages between the stream's frames that became no samples of MP4.
+    pub ignored: Counter,
     /// Batches of messages handed to players, counted for each of them: one send where the socket has room.
     pub batches: Counter,
     /// The most bytes that have waited for one player.
@@ -105,6 +107,7 @@ impl StreamCounters {
             messages_out: self.messages_out.get(),
             bytes_out: self.bytes_out.get(),
             dropped: self.dropped.get(),
+            ignored: self.ignored.get(),
             batches: self.batches.get(),
             queue_peak: self.queue_peak.get(),
         }
@@ -120,6 +123,7 @@ pub struct Traffic {
     pub messages_out: u64,
     pub bytes_out: u64,
     pub dropped: u64,
+    pub ignored: u64,
     pub batches: u64,
     pub queue_peak: u64,
 }
@@ -131,6 +135,7 @@ impl AddAssign for Traffic {
         self.messages_out += other.messages_out;
         self.bytes_out += other.bytes_out;
         self.dropped += other.dropped;
+        self.ignored += other.ignored;
         self.batches += other.batches;
         self.queue_peak = self.queue_peak.max(other.queue_peak);
     }

@@ -338,6 +338,88 @@ fn totals_keep_what_went_through_streams_that_are_no_more() {
     assert_eq!(figure("gortmp_sent_messages_total"), 2.0);
     assert_eq!(figure("gortmp_received_bytes_total"), (AVC_HEADER.len() + KEY.len()) as f64);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
-    let age = now - figure("gortmp_start_time_seconds");
+    let age = now - figure("process_start_time_seconds");
     assert!((0.0..60.0).contains(&age) && figure("process_cpu_seconds_total") > 0.0, "{age}");
+}
+
+/// A stream's name, a frame of video and of audio, and each codec's id and name.
+type Coded = (&'static str, &'static [u8], &'static [u8], [&'static str; 2], [&'static str; 2]);
+
+#[test]
+fn every_codec_is_named_whoever_can_play_it() {
+    let (dir, server) = server(&[]);
+    let cases: [Coded; 4] = [
+        ("sorenson-alaw", &[0x12, 0, 0, 0x84], &[0x72, 0xd5], ["flv1", "Sorenson H.263"], ["alaw", "G.711 A-law"]),
+        ("vp6-speex", &[0x14, 0, 1], &[0xb2, 0x36], ["vp6f", "VP6"], ["speex", "Speex"]),
+        ("vvc-flac", b"\x91vvc1\0\0\0\x01", b"\x91fLaC\x01", ["vvc1", "H.266"], ["fLaC", "FLAC"]),
+        ("screen-nellymoser", &[0x13, 0, 0], &[0x6e, 1], ["flashsv", "Screen Video"], ["nellymoser", "Nellymoser"]),
+    ];
+    let mut cameras = Vec::new();
+    for (name, picture, sound, ..) in cases {
+        let mut camera = publisher(&server, name);
+        let mut file = gortmp::flv::Writer::new(Vec::new(), true, true).unwrap();
+        for packet in [video(0, picture), audio(0, sound), video(40, picture)] {
+            file.write_packet(&packet).unwrap();
+            camera.send(packet).unwrap();
+        }
+        std::fs::write(dir.path().join(format!("{name}.flv")), file.into_inner()).unwrap();
+        cameras.push(camera);
+    }
+    let codecs = |thing: &Value| {
+        [&thing["video"], &thing["audio"]]
+            .map(|track| ["codec", "name"].map(|key| track[key].as_str().unwrap_or("").to_owned()))
+    };
+    for (name, _, _, video, audio) in cases {
+        let expected = [video, audio].map(|track| track.map(str::to_owned));
+        let find = |list: &str, key: &str, wanted: &str| {
+            let all = json(&get(&server, &format!("/api/v1/{list}")));
+            all[list].as_array().unwrap().iter().find(|one| one[key] == wanted).map(&codecs)
+        };
+        let live = || find("streams", "key", name).filter(|found| *found == expected);
+        wait_for(&format!("{name} to be named"), live);
+        assert_eq!(find("videos", "name", name), Some(expected), "{name}");
+        let line =
+            format!("gortmp_stream_info{{stream=\"live/{name}\",video=\"{}\",audio=\"{}\"}} 1\n", video[0], audio[0]);
+        assert!(get(&server, "/metrics").text().contains(&line), "{line}");
+    }
+}
+
+/// As in files of those who wrote Enhanced RTMP: a configuration without content first, the full one later.
+#[test]
+fn an_empty_configuration_is_none() {
+    let (dir, server) = server(&[]);
+    let mut file = gortmp::flv::Writer::new(Vec::new(), false, true).unwrap();
+    let frame = b"\x91av01\x12\0\x0a\x0b";
+    let packets = [&b"\x90av01"[..], frame, frame, b"\x90av01\x81\x00\x0c\x00", frame].map(|payload| video(0, payload));
+    for (number, packet) in packets.into_iter().enumerate() {
+        let timestamp = gortmp::media::Timestamp::new(40 * number as u32);
+        file.write_packet(&gortmp::media::Packet { timestamp, ..packet }).unwrap();
+    }
+    let bytes = file.into_inner();
+    std::fs::write(dir.path().join("film.flv"), &bytes).unwrap();
+    let mut camera = publisher(&server, "cam");
+    let mut reader = gortmp::flv::Reader::new(&bytes[..]).unwrap();
+    while let Some(packet) = reader.next_packet().unwrap() {
+        camera.send(packet).unwrap();
+    }
+    let told = |list: &str| json(&get(&server, &format!("/api/v1/{list}")))[list][0]["video"]["codec"].clone();
+    wait_for("the live stream's codec", || (told("streams") == "av01.0.00M.08").then_some(()));
+    assert_eq!(told("videos"), "av01.0.00M.08");
+    assert!(get(&server, "/gortmp/film/index.m3u8").text().contains("CODECS=\"av01.0.00M.08\""));
+}
+
+#[test]
+fn prometheus_has_no_complaint() {
+    let (_dir, server) = server(&[]);
+    let mut camera = publisher(&server, "cam \"1\"");
+    camera.send(video(0, AVC_HEADER)).unwrap();
+    wait_for("the stream", || get(&server, "/metrics").text().contains("live/cam").then_some(()));
+    let figures = get(&server, "/metrics");
+    let mut check = tool("promtool", "prometheus");
+    check.args(["check", "metrics"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut check = check.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut check.stdin.take().unwrap(), &figures.body).unwrap();
+    let output = check.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && text.is_empty(), "{}", String::from_utf8_lossy(&text));
 }

@@ -1,6 +1,8 @@
 //! Real files as fragmented MP4: ffmpeg reads in it what it reads in the FLV that it was made of.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/junk.rs"]
+mod junk;
 #[path = "support/media.rs"]
 mod media;
 mod support;
@@ -226,4 +228,109 @@ fn a_gap_in_aac() {
 #[test]
 fn a_gap_in_opus() {
     bridges_a_gap("av1-opus");
+}
+
+/// What lies in the `mdat` of each fragment.
+fn coded(pieces: &[Piece]) -> Vec<Vec<u8>> {
+    let data = |fragment: &Fragment| {
+        let moof = u32::from_be_bytes(*fragment.bytes.first_chunk().unwrap()) as usize;
+        fragment.bytes[moof + 8..].to_vec()
+    };
+    fragments(pieces).map(data).collect()
+}
+
+#[test]
+fn messages_that_are_no_frames_become_no_samples() {
+    for case in junk::CASES {
+        let packets = packets(&media::sample(case.sample));
+        // Behind some of each kind, and before others.
+        let middle = packets.len() / 2;
+        let timestamp = packets[middle].timestamp;
+        let (mut muxer, mut got) = (Muxer::new(), Vec::new());
+        packets[..middle].iter().for_each(|packet| muxer.push(packet, &mut got));
+        let before = coded(&got).len();
+        muxer.push(&Packet { kind: case.kind, timestamp, payload: case.payload.to_vec() }, &mut got);
+        let made = coded(&got).split_off(before);
+        packets[middle..].iter().for_each(|packet| muxer.push(packet, &mut got));
+        muxer.finish(&mut got);
+        let ignored = muxer.take_ignored();
+        let (name, expected) = (case.what, coded(&pieces(&packets)));
+        assert_eq!(got.iter().filter(|piece| matches!(piece, Piece::Init(_))).count(), 1, "{name}: the tracks change");
+        let (samples, count) = match case.comes_to {
+            junk::ComesTo::Ignored => (vec![], 1),
+            junk::ComesTo::Nothing => (vec![], 0),
+            junk::ComesTo::Sample(sample) => (vec![sample.to_vec()], 0),
+        };
+        assert_eq!((made, ignored.count), (samples.clone(), count), "{}, {name}: {ignored:?}", case.sample);
+        let shown = &case.payload[..case.payload.len().min(16)];
+        assert!(ignored.first.is_none_or(|(kind, _, bytes)| (kind, &bytes[..]) == (case.kind, shown)), "{name}");
+        let mut all = coded(&got);
+        all.drain(before..before + samples.len());
+        assert!(all == expected, "{}, {name}: other samples have changed", case.sample);
+    }
+}
+
+/// Telephones and small cameras send them in a message of their own before each key frame.
+#[test]
+fn parameter_sets_alone_belong_to_the_configuration() {
+    for (name, set_types) in [("h264-aac", &[7, 8][..]), ("hevc-aac", &[32, 33, 34])] {
+        let (packets, dir) = (packets(&media::sample(name)), TempDir::new().unwrap());
+        let sets = parameter_sets(&packets, set_types);
+        let with_sets: Vec<_> = packets
+            .iter()
+            .flat_map(|packet| {
+                let header = if name == "h264-aac" { &b"\x17\x01\0\0\0"[..] } else { b"\x93hvc1" };
+                let payload = [header, &sets].concat();
+                let alone = Packet { kind: PacketKind::Video, timestamp: packet.timestamp, payload };
+                packet.is_key_frame().then_some(alone).into_iter().chain([packet.clone()])
+            })
+            .collect();
+        assert!(with_sets.len() > packets.len());
+        let (expected, got) = (pieces(&packets), pieces(&with_sets));
+        assert!(got == expected, "{name}: they tell nothing new");
+        read(&mp4(&got, &dir));
+    }
+}
+
+#[test]
+fn parameter_sets_that_say_something_new_make_a_new_configuration() {
+    let (small, large) = (packets(&media::sample("h264-aac")), packets(&media::sample("h264-b-frames-aac")));
+    let sets = parameter_sets(&large, &[7, 8]);
+    let alone =
+        |timestamp| Packet { kind: PacketKind::Video, timestamp, payload: [&b"\x17\x01\0\0\0"[..], &sets].concat() };
+    let last = small.last().unwrap().timestamp;
+    let frames = large.iter().filter(|packet| !packet.is_sequence_header() && packet.kind == PacketKind::Video);
+    let later =
+        frames.map(|packet| Packet { timestamp: last + packet.timestamp.milliseconds() + 40, ..packet.clone() });
+    let all: Vec<_> = small.iter().cloned().chain([alone(last)]).chain(later).collect();
+    let inits: Vec<_> = pieces(&all)
+        .iter()
+        .filter_map(|piece| if let Piece::Init(init) = piece { Some(init.codecs.clone()) } else { None })
+        .collect();
+    assert_eq!(inits, ["avc1.42c00c,mp4a.40.2", "avc1.4d400c,mp4a.40.2"]);
+}
+
+/// NAL units of these types in the codec configuration, each behind a length of four bytes.
+fn parameter_sets(packets: &[Packet], types: &[u8]) -> Vec<u8> {
+    let header = packets.iter().find(|packet| packet.kind == PacketKind::Video && packet.is_sequence_header()).unwrap();
+    let (record, of_type): (_, fn(u8) -> u8) = match header.payload[0] & 0x80 {
+        0 => (&header.payload[5..], |first| first & 0x1f),
+        _ => (&header.payload[5..], |first| first >> 1 & 0x3f),
+    };
+    // Wherever two bytes are the length of something that begins with such a type.
+    let mut sets = Vec::new();
+    let mut at = if types[0] == 7 { 6 } else { 26 };
+    while at + 2 < record.len() {
+        let length = usize::from(u16::from_be_bytes([record[at], record[at + 1]]));
+        match record.get(at + 2..at + 2 + length) {
+            Some(unit) if length > 2 && types.contains(&of_type(unit[0])) => {
+                sets.extend((length as u32).to_be_bytes());
+                sets.extend(unit);
+                at += 2 + length;
+            }
+            _ => at += 1,
+        }
+    }
+    assert!(!sets.is_empty());
+    sets
 }

@@ -154,7 +154,7 @@ impl Connection {
                     }
                 });
                 let key = format!("{}/{name}", path.app);
-                let published = self.service.registry.publish(&key, now, evict);
+                let published = self.service.registry.publish(&key, &self.peer.to_string(), now, evict);
                 published.map_err(|refused| match refused {
                     PublishRefused::Taken(reason) => (StatusCode::PublishBadName, reason),
                     PublishRefused::TooMany(reason) => (StatusCode::PublishDenied, reason),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::flv::TagHeader;
-use crate::flv::tag::TAG_HEADER_BYTES;
+use crate::flv::tag::{PREVIOUS_TAG_SIZE_BYTES, TAG_HEADER_BYTES};
 use crate::live::{LiveMessage, PLAYER_STREAM_ID};
 use crate::rtmp::chunk::ChunkHeaders;
 
@@ -19,10 +19,41 @@ pub enum Framing {
     Http {
         /// Each as an FLV tag; otherwise as it is.
         as_tags: bool,
-        /// Each a binary message of a WebSocket.
-        in_web_socket: bool,
+        /// What each is wrapped into.
+        wrapping: Wrapping,
     },
 }
+
+/// What messages of a stream without end are wrapped into over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// Nothing: the end of the connection is the end of the stream.
+    Nothing,
+    /// A chunk each (RFC 9112 §7.1), so that a stream that has ended can be told from one that broke off.
+    Chunk,
+    /// A binary message of a WebSocket each.
+    WebSocket,
+}
+
+impl Wrapping {
+    /// What goes behind the last message of a stream that has ended in order.
+    pub fn end(self) -> Option<&'static [u8]> {
+        (self == Self::Chunk).then_some(b"0\r\n\r\n")
+    }
+
+    /// Bytes as they go out.
+    pub fn wrap(self, bytes: &[u8]) -> Vec<u8> {
+        let (mut wrapped, mut behind) = (Envelope::default(), &b""[..]);
+        if !bytes.is_empty() {
+            wrapped.open(self, bytes.len());
+            behind = if self == Self::Chunk { CHUNK_END } else { b"" };
+        }
+        [&wrapped.before[..wrapped.before_length], bytes, behind].concat()
+    }
+}
+
+/// What stands behind each chunk.
+const CHUNK_END: &[u8] = b"\r\n";
 
 /// A live message and what goes around it.
 #[derive(Debug)]
@@ -35,34 +66,64 @@ pub(super) enum Framed {
     Enveloped(Box<Envelope>, Arc<LiveMessage>),
 }
 
-/// The longest header of a WebSocket frame without a mask, and that of an FLV tag.
+/// The longest header of a WebSocket frame without a mask, or of a chunk of less than 4 GiB, and that of an FLV tag.
 const BEFORE: usize = 10 + TAG_HEADER_BYTES;
+
+/// The size of an FLV tag once more, and the end of a chunk.
+const BEHIND: usize = 4 + CHUNK_END.len();
 
 /// What goes around a message over HTTP.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
     before: [u8; BEFORE],
     before_length: usize,
-    /// The tag's size, once more.
-    behind: [u8; 4],
+    behind: [u8; BEHIND],
     behind_length: usize,
 }
 
 impl Envelope {
-    pub fn new(as_tag: bool, in_web_socket: bool, message: &LiveMessage) -> Self {
+    pub fn new(as_tag: bool, wrapping: Wrapping, message: &LiveMessage) -> Self {
         let mut envelope = Self::default();
         let tag = as_tag.then(|| TagHeader::for_packet(&message.packet).ok()).flatten();
-        let tag_length = tag.as_ref().map_or(0, |_| TAG_HEADER_BYTES + envelope.behind.len());
-        if in_web_socket {
-            let (header, length) = web_socket_header(message.body().len() + tag_length);
-            envelope.put(&header[..length]);
-        }
+        let tag_length = tag.as_ref().map_or(0, |_| TAG_HEADER_BYTES + PREVIOUS_TAG_SIZE_BYTES);
+        envelope.open(wrapping, message.body().len() + tag_length);
         if let Some(tag) = tag {
             envelope.put(&tag.encode());
-            envelope.behind = tag.tag_size().to_be_bytes();
-            envelope.behind_length = envelope.behind.len();
+            envelope.put_behind(&tag.tag_size().to_be_bytes());
+        }
+        if wrapping == Wrapping::Chunk {
+            envelope.put_behind(CHUNK_END);
         }
         envelope
+    }
+
+    /// What says how long the content is.
+    fn open(&mut self, wrapping: Wrapping, length: usize) {
+        match wrapping {
+            Wrapping::Nothing => {}
+            Wrapping::Chunk => {
+                let mut digits = [0; 8];
+                let mut rest = length;
+                let mut first = digits.len();
+                // At least one digit: no chunk is empty but the last.
+                while rest > 0 {
+                    first -= 1;
+                    digits[first] = b"0123456789abcdef"[rest % 16];
+                    rest /= 16;
+                }
+                self.put(&digits[first..]);
+                self.put(CHUNK_END);
+            }
+            Wrapping::WebSocket => {
+                let (header, used) = web_socket_header(length);
+                self.put(&header[..used]);
+            }
+        }
+    }
+
+    fn put_behind(&mut self, bytes: &[u8]) {
+        self.behind[self.behind_length..][..bytes.len()].copy_from_slice(bytes);
+        self.behind_length += bytes.len();
     }
 
     fn put(&mut self, bytes: &[u8]) {
@@ -111,7 +172,7 @@ impl Framing {
     pub(super) fn length(self, message: &LiveMessage) -> usize {
         match self {
             Self::Chunks(_) => message.wire_length(),
-            Self::Http { as_tags, in_web_socket } => Envelope::new(as_tags, in_web_socket, message).length(message),
+            Self::Http { as_tags, wrapping } => Envelope::new(as_tags, wrapping, message).length(message),
         }
     }
 
@@ -120,8 +181,8 @@ impl Framing {
         match self {
             Self::Chunks(PLAYER_STREAM_ID) => Framed::Chunks(message),
             Self::Chunks(stream_id) => Framed::ChunksOn(stream_id, Box::new(message.headers_for(stream_id)), message),
-            Self::Http { as_tags, in_web_socket } => {
-                Framed::Enveloped(Box::new(Envelope::new(as_tags, in_web_socket, &message)), message)
+            Self::Http { as_tags, wrapping } => {
+                Framed::Enveloped(Box::new(Envelope::new(as_tags, wrapping, &message)), message)
             }
         }
     }
@@ -184,9 +245,14 @@ mod tests {
         let start = file.position() as usize;
         file.write_packet(&message.packet).unwrap();
         let tag = &file.into_inner()[start..];
-        assert_eq!(sent(Framing::Http { as_tags: true, in_web_socket: false }, &message), tag);
-        let in_web_socket = sent(Framing::Http { as_tags: true, in_web_socket: true }, &message);
-        assert_eq!(in_web_socket, [&[0x82, 126, 3, 0xf7], tag].concat());
+        let wrapped = |wrapping| sent(Framing::Http { as_tags: true, wrapping }, &message);
+        assert_eq!(wrapped(Wrapping::Nothing), tag);
+        assert_eq!(wrapped(Wrapping::WebSocket), [&[0x82, 126, 3, 0xf7], tag].concat());
+        assert_eq!(wrapped(Wrapping::Chunk), [b"3f7\r\n", tag, b"\r\n"].concat());
+        for wrapping in [Wrapping::Nothing, Wrapping::WebSocket, Wrapping::Chunk] {
+            assert_eq!(wrapping.wrap(tag), wrapped(wrapping));
+            assert_eq!(wrapping.wrap(b""), b"");
+        }
     }
 
     #[test]
@@ -197,7 +263,7 @@ mod tests {
             (65_535, &[0x82, 126, 0xff, 0xff]),
             (65_536, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            let bytes = sent(Framing::Http { as_tags: false, in_web_socket: true }, &message(length));
+            let bytes = sent(Framing::Http { as_tags: false, wrapping: Wrapping::WebSocket }, &message(length));
             assert_eq!((&bytes[..header.len()], bytes.len()), (header, header.len() + length));
         }
     }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use activity::Activity;
 pub use client::{Client, ClientEvent};
-pub use framing::{Framing, HTTP_STREAM_ID, web_socket_header};
+pub use framing::{Framing, HTTP_STREAM_ID, Wrapping, web_socket_header};
 pub use outgoing::Outgoing;
 pub use peer::Peer;
 use peer::Phase;

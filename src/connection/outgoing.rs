@@ -94,8 +94,8 @@ impl Outgoing {
                     messages.iter().all(|message| message.pieces(message.headers()).all(|piece| slices.add(piece)));
                 }),
                 Framing::Chunks(_) => 0,
-                Framing::Http { as_tags, in_web_socket } => {
-                    let envelope = |message: &Arc<LiveMessage>| Envelope::new(as_tags, in_web_socket, message);
+                Framing::Http { as_tags, wrapping } => {
+                    let envelope = |message: &Arc<LiveMessage>| Envelope::new(as_tags, wrapping, message);
                     let envelopes: Vec<_> = messages.iter().map(envelope).collect();
                     self.offer(&mut queue, now, |slices| {
                         let mut both = envelopes.iter().zip(messages);

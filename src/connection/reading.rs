@@ -86,7 +86,8 @@ mod tests {
     fn sound_does_not_wait_for_a_publisher_that_sends_nothing() {
         let (peer, mut there) = pair();
         let registry = Registry::new(Settings::default());
-        let mut publication = registry.publish("live/cam", Instant::now(), Box::new(|_| {})).unwrap();
+        let mut publication =
+            registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).unwrap();
         for (kind, payload) in [(PacketKind::Video, [0x17, 1]), (PacketKind::Audio, [0xaf, 1])] {
             let packet = Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec() };
             publication.send(packet, Instant::now()).unwrap();

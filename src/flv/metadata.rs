@@ -41,6 +41,16 @@ impl Metadata {
         Some(objects.next().unwrap_or_default())
     }
 
+    /// Width and height in whole pixels; zeros when it tells none that make sense.
+    pub fn size(&self) -> (u16, u16) {
+        let pixels =
+            |count: Option<f64>| count.filter(|count| (1.0..65_536.0).contains(count)).map_or(0, |count| count as u16);
+        match (pixels(self.width), pixels(self.height)) {
+            (0, _) | (_, 0) => (0, 0),
+            size => size,
+        }
+    }
+
     fn from_object(object: &Object) -> Self {
         let positive = |key| object.get(key)?.as_number().filter(|number| number.is_finite() && *number > 0.0);
         Self {

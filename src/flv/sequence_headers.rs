@@ -17,9 +17,9 @@ impl SequenceHeaders {
     /// What a change costs beside its payload, in bytes: keeps many small ones below the limit as well.
     const OVERHEAD_BYTES: usize = 64;
 
-    /// Remembers a sequence header that lies behind all known ones.
+    /// Remembers a sequence header that lies behind all known ones, unless it is empty.
     pub fn note(&mut self, offset: u64, packet: Packet) {
-        let Some(slot) = packet.header_slot() else { return };
+        let Some(slot) = packet.header_slot().filter(|_| packet.has_configuration()) else { return };
         let last = self.found.iter().rev().find(|(_, other, _)| *other == slot);
         if last.is_some_and(|(_, _, known)| known.payload == packet.payload) {
             return;
@@ -84,11 +84,12 @@ mod tests {
     #[test]
     fn tracks_and_metadata_have_their_own() {
         let mut headers = SequenceHeaders::default();
-        let all: [&[u8]; 4] = [b"\x90hvc1", b"\x94hvc1colour", b"\x96\x00hvc1\x01", b"\x96\x00hvc1\x02"];
+        let all: [&[u8]; 4] = [b"\x90hvc1\x01", b"\x94hvc1colour", b"\x96\x00hvc1\x01\x01", b"\x96\x00hvc1\x02\x01"];
         for (offset, payload) in all.iter().enumerate() {
             headers.note(offset as u64, header(PacketKind::Video, payload));
         }
-        assert_eq!(payloads(&headers, 10), all);
+        headers.note(5, header(PacketKind::Video, b"\x90hvc1"));
+        assert_eq!(payloads(&headers, 10), all, "an empty one replaces nothing");
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use super::boxes::{self, Sample};
 use super::clock::{Clock, Pace, Pictures};
+use super::sample::{self, Frame, Ignored, Taken};
 use super::sound::opus_samples;
 use super::track::Track;
 use super::{Fragment, Init, Piece};
 use crate::amf::{Value, amf0};
 use crate::limits;
-use crate::media::tag_header::Content;
-use crate::media::{Packet, PacketKind};
+use crate::media::{Packet, PacketKind, Timestamp};
 
 /// How long a picture lasts that is the first, when nobody says how many there are in a second.
 const USUAL_MS: u32 = 33;
@@ -35,12 +35,13 @@ pub struct Muxer {
     /// Pictures up to the next key frame can't be shown.
     awaits_key_frame: bool,
     /// Frames that wait for all tracks to be known, and since when.
-    held: Vec<Packet>,
+    held: Vec<(Timestamp, Frame<'static>)>,
     held_bytes: usize,
     held_since: Option<u64>,
     sequence_number: u32,
     /// Of a whole file, in milliseconds.
     duration_ms: Option<u64>,
+    ignored: Ignored,
     /// Fragments are told without their bytes.
     leaves_out_bytes: bool,
 }
@@ -70,32 +71,53 @@ impl Muxer {
         self.leaves_out_bytes = true;
     }
 
+    /// What of the stream became no samples since the last time.
+    pub fn take_ignored(&mut self) -> Ignored {
+        std::mem::take(&mut self.ignored)
+    }
+
     /// Takes the stream's next packet and adds what it makes to `out`.
     pub fn push(&mut self, packet: &Packet, out: &mut Vec<Piece>) {
         match packet.kind {
-            PacketKind::Data => self.said.read(packet),
+            PacketKind::Data => return self.said.read(packet),
             PacketKind::Video => {
-                let track = Track::of_video(packet).map(|track| track.or_size(self.said.size));
-                if track.is_some() && track != self.video {
-                    (self.video, self.awaits_key_frame, self.has_new_tracks) = (track, true, true);
-                } else if packet
-                    .video_header()
-                    .is_some_and(|header| header.content == Content::Frame && header.track == 0)
-                {
-                    self.frame(packet, out);
+                if let Some(track) = Track::of_video(packet).map(|track| track.or_size(self.said.size)) {
+                    self.set_video(track);
+                    return;
                 }
             }
             PacketKind::Audio => {
-                let track = Track::of_audio(packet);
+                // Frames of MP3 configure themselves, but not one that has strayed into audio of another codec.
+                let is_meant = |track: &Track| {
+                    packet.is_sequence_header()
+                        || self.audio.as_ref().is_none_or(|audio| audio.wire_codec == track.wire_codec)
+                };
+                let track = Track::of_audio(packet).filter(is_meant);
                 if let Some(track) = track.filter(|track| Some(track) != self.audio.as_ref()) {
                     let before = self.audio.as_ref().map_or(track.timescale, |track| track.timescale);
                     self.sound.recount(before, track.timescale);
                     (self.audio, self.has_new_tracks) = (Some(track), true);
                 }
-                if packet.audio_header().is_some_and(|header| header.content == Content::Frame && header.track == 0) {
-                    self.frame(packet, out);
+            }
+        }
+        let track = if packet.kind == PacketKind::Video { &self.video } else { &self.audio };
+        // What MP4 can't carry has no track.
+        let Some(track) = track else { return };
+        match sample::take(track, packet) {
+            Ok(Taken::Frame(frame)) => self.frame(packet.timestamp, frame, out),
+            Ok(Taken::Parameters(sets)) => {
+                if let Some(track) = track.with_parameter_sets(&sets) {
+                    self.set_video(track.or_size(self.said.size));
                 }
             }
+            Ok(Taken::Nothing) => {}
+            Err(why) => self.ignored.add(packet, why),
+        }
+    }
+
+    fn set_video(&mut self, track: Track) {
+        if self.video.as_ref() != Some(&track) {
+            (self.video, self.awaits_key_frame, self.has_new_tracks) = (Some(track), true, true);
         }
     }
 
@@ -104,18 +126,18 @@ impl Muxer {
         self.release(out);
     }
 
-    fn frame(&mut self, packet: &Packet, out: &mut Vec<Piece>) {
+    fn frame(&mut self, timestamp: Timestamp, frame: Frame<'_>, out: &mut Vec<Piece>) {
         if self.has_new_tracks {
-            let time_ms = u64::from(packet.timestamp.milliseconds());
+            let time_ms = u64::from(timestamp.milliseconds());
             let since = *self.held_since.get_or_insert(time_ms);
             let is_late = time_ms.abs_diff(since) >= WAIT_MS || self.held_bytes > limits::FRAGMENTS_HELD_BYTES;
-            self.held_bytes += packet.payload.len();
-            self.held.push(packet.clone());
+            self.held_bytes += frame.coded.len();
+            self.held.push((timestamp, frame.into_owned()));
             if is_late || self.has_all_tracks() {
                 self.release(out);
             }
         } else {
-            self.emit(packet, out);
+            self.emit(timestamp, &frame, out);
         }
     }
 
@@ -136,8 +158,8 @@ impl Muxer {
         (self.has_new_tracks, self.held_since, self.held_bytes) = (false, None, 0);
         // Sound and pictures may come from another camera now, and begin together.
         self.first_picture_ms = None;
-        for packet in std::mem::take(&mut self.held) {
-            self.emit(&packet, out);
+        for (timestamp, frame) in std::mem::take(&mut self.held) {
+            self.emit(timestamp, &frame, out);
         }
     }
 
@@ -151,41 +173,42 @@ impl Muxer {
         Some(Piece::Init(Init { bytes, codecs, has_video: video.is_some(), size }))
     }
 
-    fn emit(&mut self, packet: &Packet, out: &mut Vec<Piece>) {
-        let time_ms = self.clock.time_ms(packet.timestamp);
-        if packet.kind == PacketKind::Video {
-            out.extend(self.picture(packet, time_ms));
-            // Sound may come later than pictures that belong with it, but not as late as this.
+    fn emit(&mut self, timestamp: Timestamp, frame: &Frame<'_>, out: &mut Vec<Piece>) {
+        let time_ms = self.clock.time_ms(timestamp);
+        if frame.kind == PacketKind::Video {
+            out.extend(self.video_frame(frame, time_ms));
+            // Audio may come later than video that belongs with it, but not as late as this.
             if let Some(first_ms) = self.first_picture_ms {
                 self.fill_silence(time_ms.saturating_sub(SOUND_LATE_MS), first_ms, out);
             }
         } else {
             self.fill_silence(time_ms, time_ms, out);
-            out.extend(self.sound(packet, time_ms));
+            out.extend(self.audio_frame(&frame.coded, time_ms));
         }
     }
 
-    fn picture(&mut self, packet: &Packet, time_ms: u64) -> Option<Piece> {
+    fn video_frame(&mut self, frame: &Frame<'_>, time_ms: u64) -> Option<Piece> {
         self.video.as_ref()?;
-        let header = packet.video_header()?;
-        let is_sync = header.is_key_frame();
-        self.awaits_key_frame &= !is_sync;
-        let (composition_ms, coded) = header.coded(&packet.payload)?;
-        if self.awaits_key_frame || coded.is_empty() {
+        self.awaits_key_frame &= !frame.is_sync;
+        if self.awaits_key_frame {
             return None;
         }
         self.first_picture_ms.get_or_insert(time_ms);
         let place = self.pictures.place(time_ms, self.said.picture_ms.unwrap_or(USUAL_MS));
-        let composition_offset = place.late.saturating_add(composition_ms);
-        let kind = PacketKind::Video;
-        let sample =
-            Sample { kind, begins: place.begins, duration: place.duration, composition_offset, is_sync, coded };
+        let composition_offset = place.late.saturating_add(frame.composition_ms);
+        let sample = Sample {
+            kind: PacketKind::Video,
+            begins: place.begins,
+            duration: place.duration,
+            composition_offset,
+            is_sync: frame.is_sync,
+            coded: &frame.coded,
+        };
         self.fragment(&sample, place.begins, place.duration)
     }
 
-    fn sound(&mut self, packet: &Packet, time_ms: u64) -> Option<Piece> {
+    fn audio_frame(&mut self, coded: &[u8], time_ms: u64) -> Option<Piece> {
         let track = self.audio.as_ref()?;
-        let coded = packet.audio_header()?.coded(&packet.payload).filter(|coded| !coded.is_empty())?;
         let samples = if track.frame_samples > 0 { track.frame_samples } else { opus_samples(coded)? };
         let (begins, duration) = self.sound.sound(time_ms, track.timescale, samples);
         self.sound_at(begins, duration, coded)

@@ -6,6 +6,8 @@ use shiguredo_mp4::boxes::{
     Av01Box, Av1cBox, Avc1Box, AvccBox, Hvc1Box, HvccBox, SampleEntry, VisualSampleEntryFields, Vp09Box, VpccBox,
 };
 
+use super::access_unit::{NalCodec, behind_start_codes};
+
 /// A box around a record, to be read as one.
 fn boxed(kind: &[u8; 4], record: &[u8]) -> Option<Vec<u8>> {
     let length = u32::try_from(record.len() + 8).ok()?;
@@ -28,12 +30,46 @@ fn visual((width, height): (u16, u16)) -> VisualSampleEntryFields {
 /// How pictures are coded, and their width and height in pixels, zeros when the record does not tell.
 pub type Entry = (SampleEntry, (u16, u16));
 
-/// AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1).
+/// AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1), or parameter sets behind start codes, which some small
+/// encoders send in its place.
 pub fn avc(record: &[u8]) -> Option<Entry> {
-    let (avcc_box, _) = AvccBox::decode(&boxed(b"avcC", &strict_avc(record)?)?).ok()?;
+    let sets: Vec<_> = behind_start_codes(record).collect();
+    let made = if sets.is_empty() { None } else { avc_record(&sets) };
+    let (avcc_box, _) = AvccBox::decode(&boxed(b"avcC", &strict_avc(made.as_deref().unwrap_or(record))?)?).ok()?;
     let sps = avcc_box.sps_list.first().and_then(|sps| h264::parse_sps(sps).ok());
     let size = sps.map_or((0, 0), |sps| (sps.width, sps.height));
     Some((SampleEntry::Avc1(Avc1Box { visual: visual(size), avcc_box, unknown_boxes: Vec::new() }), size))
+}
+
+/// The types of parameter sets of H.264 that a record has (ITU-T H.264 §7.4.1).
+const AVC_SETS: [u8; 2] = [7, 8];
+
+/// The record of these parameter sets, for lengths of four bytes.
+fn avc_record(sets: &[&[u8]]) -> Option<Vec<u8>> {
+    let of_type = |wanted| sets.iter().filter(move |set| NalCodec::H264.nal_type(set) == Some(wanted));
+    let [profile, compatibility, level] = *of_type(AVC_SETS[0]).next()?.get(1..)?.first_chunk()?;
+    let mut record = vec![1, profile, compatibility, level, 0xff];
+    for (wanted, reserved) in AVC_SETS.into_iter().zip([0xe0, 0]) {
+        // As many as the record has room for.
+        let sets: Vec<_> = of_type(wanted).take(0x1f).collect();
+        record.push(reserved | sets.len() as u8);
+        for set in sets {
+            record.extend(u16::try_from(set.len()).ok()?.to_be_bytes());
+            record.extend(*set);
+        }
+    }
+    Some(record)
+}
+
+/// The same video with other parameter sets of the types that are among these.
+pub fn avc_with(entry: &Avc1Box, sets: &[&[u8]]) -> Option<Entry> {
+    let known = &entry.avcc_box;
+    let is_replaced = |wanted: u8| sets.iter().any(|set| NalCodec::H264.nal_type(set) == Some(wanted));
+    let kept = AVC_SETS.into_iter().zip([&known.sps_list, &known.pps_list]).filter(|(wanted, _)| !is_replaced(*wanted));
+    let kept = kept.flat_map(|(_, list)| list.iter().map(Vec::as_slice));
+    let mut record = avc_record(&kept.chain(sets.iter().copied()).collect::<Vec<_>>())?;
+    record[4] = 0xfc | known.length_size_minus_one.get();
+    avc(&record)
 }
 
 /// The record as it should be: with the fields at the end that High profiles have, which many encoders leave out, and
@@ -63,10 +99,27 @@ fn strict_avc(record: &[u8]) -> Option<Vec<u8>> {
 /// HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
 pub fn hevc(record: &[u8]) -> Option<Entry> {
     let (hvcc_box, _) = HvccBox::decode(&boxed(b"hvcC", record)?).ok()?;
+    Some(hevc_entry(hvcc_box))
+}
+
+fn hevc_entry(hvcc_box: HvccBox) -> Entry {
     let sets = hvcc_box.nalu_arrays.iter().filter(|array| array.nal_unit_type.get() == SPS);
     let sps = sets.flat_map(|array| &array.nalus).find_map(|sps| h265::parse_sps(sps).ok());
     let size = sps.map_or((0, 0), |sps| (sps.width, sps.height));
-    Some((SampleEntry::Hvc1(Hvc1Box { visual: visual(size), hvcc_box, unknown_boxes: Vec::new() }), size))
+    (SampleEntry::Hvc1(Hvc1Box { visual: visual(size), hvcc_box, unknown_boxes: Vec::new() }), size)
+}
+
+/// The same video with other parameter sets of the types that are among these.
+pub fn hevc_with(entry: &Hvc1Box, sets: &[&[u8]]) -> Option<Entry> {
+    let mut hvcc_box = entry.hvcc_box.clone();
+    for array in &mut hvcc_box.nalu_arrays {
+        let wanted = Some(array.nal_unit_type.get());
+        let sets: Vec<_> = sets.iter().filter(|set| NalCodec::H265.nal_type(set) == wanted).collect();
+        if !sets.is_empty() {
+            array.nalus = sets.into_iter().map(|set| set.to_vec()).collect();
+        }
+    }
+    Some(hevc_entry(hvcc_box))
 }
 
 /// The type of the NAL unit that tells the size (ITU-T H.265 §7.4.2.2).

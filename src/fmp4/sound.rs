@@ -6,6 +6,7 @@ use shiguredo_mp4::descriptors::{DecoderConfigDescriptor, DecoderSpecificInfo, E
 use shiguredo_mp4::{FixedPointNumber, Uint, codec_string};
 
 use super::track::Track;
+use crate::media::Codec;
 
 fn audio(channels: u8, rate: u32) -> AudioSampleEntryFields {
     AudioSampleEntryFields {
@@ -49,7 +50,8 @@ fn mp4a(object_type: u8, config: Option<&[u8]>, channels: u8, rate: u32, frame_s
         ("mp4a.40.2", 2) => Some(&[0x21, 0, 0, 0, 0, 0x1c]),
         _ => None,
     };
-    Some(Track { entry, codec, timescale: rate, width: 0, height: 0, channels, frame_samples, silence })
+    let wire_codec = Codec::Unknown;
+    Some(Track { wire_codec, entry, codec, timescale: rate, width: 0, height: 0, channels, frame_samples, silence })
 }
 
 /// Rates by their index in AudioSpecificConfig (ISO/IEC 14496-3 §1.6.3.4).
@@ -74,6 +76,15 @@ pub fn aac(config: &[u8]) -> Option<Track> {
     let has_short_frames = ![5, 29].contains(&object) && bits.take(1)? == 1;
     let samples = if has_short_frames { 960 } else { 1024 };
     (rate > 0).then(|| mp4a(0x40, Some(config), channels, rate, samples))?
+}
+
+/// A frame without the ADTS header that some small encoders leave before it (ISO/IEC 13818-7 §6.2).
+pub fn without_adts(frame: &[u8]) -> &[u8] {
+    let [0xff, second, _, high, middle, low, _, ..] = *frame else { return frame };
+    let length = usize::from(high & 3) << 11 | usize::from(middle) << 3 | usize::from(low >> 5);
+    let is_header = second & 0xf6 == 0xf0 && length == frame.len();
+    let header = if second & 1 == 1 { 7 } else { 9 };
+    frame.get(header..).filter(|_| is_header).unwrap_or(frame)
 }
 
 /// Bits from the left.
@@ -125,6 +136,7 @@ pub fn opus(header: &[u8]) -> Option<Track> {
     // 20 ms of full band.
     let silence: &[u8] = if channels == 1 { &[0xf8, 0xff, 0xfe] } else { &[0xfc, 0xff, 0xfe] };
     Some(Track {
+        wire_codec: Codec::Unknown,
         entry,
         codec: "opus".to_owned(),
         timescale: OPUS_RATE,

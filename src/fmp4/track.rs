@@ -3,49 +3,11 @@
 use shiguredo_mp4::boxes::SampleEntry;
 use shiguredo_mp4::codec_string;
 
-use super::pictures::{av1, avc, hevc, vp9};
+use super::access_unit::NalCodec;
+use super::pictures::{av1, avc, avc_with, hevc, hevc_with, vp9};
 use super::sound::{aac, mp3, opus};
-use crate::media::tag_header::{AudioTagHeader, Codec, Content, VideoTagHeader};
-use crate::media::{Packet, PacketKind};
-
-/// The picture of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VideoFormat {
-    /// As RFC 6381 names it, for example `avc1.64001f`.
-    pub codec: String,
-    /// In pixels; 0 when the sequence header does not tell.
-    pub width: u16,
-    /// In pixels; 0 when the sequence header does not tell.
-    pub height: u16,
-}
-
-/// The sound of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AudioFormat {
-    /// As RFC 6381 names it, for example `mp4a.40.2`.
-    pub codec: String,
-    /// Samples a second.
-    pub sample_rate: u32,
-    /// 1 for mono, 2 for stereo; 0 when the sequence header leaves it to the frames.
-    pub channels: u8,
-}
-
-impl VideoFormat {
-    /// Reads a sequence header; `None` for other packets, and codecs that MP4 does not carry.
-    pub fn of(packet: &Packet) -> Option<Self> {
-        let Track { codec, width, height, .. } = Track::of_video(packet)?;
-        Some(Self { codec, width, height })
-    }
-}
-
-impl AudioFormat {
-    /// Reads a sequence header, or a frame of MP3, which needs none; `None` for other packets, and codecs that MP4 does
-    /// not carry.
-    pub fn of(packet: &Packet) -> Option<Self> {
-        let Track { codec, timescale, channels, .. } = Track::of_audio(packet)?;
-        Some(Self { codec, sample_rate: timescale, channels })
-    }
-}
+use crate::media::tag_header::{AudioTagHeader, Content, VideoTagHeader};
+use crate::media::{Codec, Packet, PacketKind};
 
 /// Units of time of pictures: those of the wire.
 pub(super) const VIDEO_TIMESCALE: u32 = 1000;
@@ -53,6 +15,8 @@ pub(super) const VIDEO_TIMESCALE: u32 = 1000;
 /// A track of pictures or of sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Track {
+    /// As its messages have it: those of another codec are none of its.
+    pub wire_codec: Codec,
     pub entry: SampleEntry,
     pub codec: String,
     /// Units of time in a second; of sound, the samples.
@@ -86,6 +50,7 @@ impl Track {
         };
         let codec = codec_string::from_sample_entry(&entry).ok()?;
         Some(Self {
+            wire_codec: header.codec,
             entry,
             codec,
             timescale: VIDEO_TIMESCALE,
@@ -107,12 +72,39 @@ impl Track {
             return None;
         }
         let coded = header.coded(&packet.payload)?;
-        match (header.codec, header.content) {
+        let track = match (header.codec, header.content) {
             (Codec::Legacy(10) | Codec::FourCc([b'm', b'p', b'4', b'a']), Content::SequenceHeader) => aac(coded),
             (Codec::Legacy(2 | 14) | Codec::FourCc([b'.', b'm', b'p', b'3']), Content::Frame) => mp3(coded),
             (Codec::FourCc([b'O', b'p', b'u', b's']), Content::SequenceHeader) => opus(coded),
             _ => None,
+        };
+        track.map(|track| Self { wire_codec: header.codec, ..track })
+    }
+
+    /// How many bytes stand before each NAL unit, of the codecs that have such.
+    pub fn nal_units(&self) -> Option<(NalCodec, usize)> {
+        match &self.entry {
+            SampleEntry::Avc1(entry) => {
+                Some((NalCodec::H264, 1 + usize::from(entry.avcc_box.length_size_minus_one.get())))
+            }
+            SampleEntry::Hvc1(entry) => {
+                Some((NalCodec::H265, 1 + usize::from(entry.hvcc_box.length_size_minus_one.get())))
+            }
+            _ => None,
         }
+    }
+
+    /// The track with parameter sets that came between its frames in place of those of the same types; `None` if they say
+    /// nothing new, or make no sense.
+    pub fn with_parameter_sets(&self, sets: &[&[u8]]) -> Option<Self> {
+        let (entry, (width, height)) = match &self.entry {
+            SampleEntry::Avc1(entry) => avc_with(entry, sets)?,
+            SampleEntry::Hvc1(entry) => hevc_with(entry, sets)?,
+            _ => return None,
+        };
+        let codec = codec_string::from_sample_entry(&entry).ok()?;
+        let track = Self { entry, codec, width, height, ..self.clone() };
+        (track != *self).then_some(track)
     }
 
     /// With the size that the metadata tells, where the sequence header does not.

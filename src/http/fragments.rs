@@ -1,7 +1,7 @@
 //! Live streams as fragmented MP4: made once for each stream that somebody wants so, and shared by all who do.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -9,11 +9,12 @@ use parking_lot::{Condvar, Mutex};
 use super::Guest;
 use super::hls_viewers::HlsViewers;
 use crate::connection::{HTTP_STREAM_ID, Service, Watched};
-use crate::fmp4::{Muxer, Piece};
-use crate::guard::Budget;
+use crate::fmp4::{Ignored, Muxer, Piece};
+use crate::guard::{Budget, Complaints};
 use crate::hls::Window;
 use crate::limits;
 use crate::live::{Backlog, LiveMessage, Publication, Sink, StartAt, Stream, Subscription, Wanted};
+use crate::media::PacketKind;
 
 /// The streams that are wanted as fragments.
 #[derive(Debug)]
@@ -88,9 +89,36 @@ struct Hls {
 
 struct Work {
     muxer: Muxer,
+    /// What comes in.
+    input: Arc<Stream>,
     publication: Publication,
     pieces: Vec<Piece>,
+    /// The publication of which the log was told that something in it is ignored.
+    told: Option<u64>,
 }
+
+impl Work {
+    /// Counts what became no samples, and tells the log of it once for each publication.
+    #[inline(never)]
+    fn count(&mut self, ignored: &Ignored) {
+        self.input.counters().ignored.add(ignored.count);
+        let (Some((kind, why, bytes)), Some((id, client))) = (&ignored.first, self.input.last_publisher()) else {
+            return;
+        };
+        if self.told.replace(id) != Some(id) {
+            let (name, kind) =
+                (self.input.name().escape_debug(), if *kind == PacketKind::Video { "video" } else { "audio" });
+            let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            IGNORED.warn(format_args!(
+                "{client} {name}: a message of {kind} is {why}, ignored in MP4 and HLS, as others will be; it begins with {}",
+                bytes.join(" ")
+            ));
+        }
+    }
+}
+
+/// What is said of all streams together.
+static IGNORED: LazyLock<Complaints> = LazyLock::new(Complaints::default);
 
 struct State {
     /// Of the last initialisation segment.
@@ -110,7 +138,7 @@ impl std::fmt::Debug for Fragmented {
 impl Fragmented {
     fn start(service: &Service, stream: &Arc<Stream>) -> Arc<Self> {
         let (output, publication) = service.registry.derive(stream, Instant::now());
-        let work = Work { muxer: Muxer::new(), publication, pieces: Vec::new() };
+        let work = Work { muxer: Muxer::new(), input: stream.clone(), publication, pieces: Vec::new(), told: None };
         let state = State { codecs: None, is_over: false, asked: Instant::now() };
         let fragmented = Arc::new(Self {
             work: Mutex::new(work),
@@ -201,7 +229,7 @@ impl Fragmented {
 impl Sink for Fragmented {
     fn push(&self, _: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
         let mut work = self.work.lock();
-        let Work { muxer, publication, pieces } = &mut *work;
+        let Work { muxer, publication, pieces, .. } = &mut *work;
         messages.iter().for_each(|message| muxer.push(&message.packet, pieces));
         for piece in pieces.iter() {
             if let Piece::Init(init) = piece {
@@ -211,6 +239,10 @@ impl Sink for Fragmented {
         }
         // Nobody else publishes it.
         let _ = publication.send_pieces(pieces.drain(..), Instant::now());
+        let ignored = muxer.take_ignored();
+        if ignored.count > 0 {
+            work.count(&ignored);
+        }
         Backlog { bytes: 0, age: Duration::ZERO }
     }
 

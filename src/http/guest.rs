@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::connection::{Description, Framing, HTTP_STREAM_ID, Outgoing, Transport, Watched};
+use crate::connection::{Description, Framing, HTTP_STREAM_ID, Outgoing, Transport, Watched, Wrapping};
 use crate::error::Result;
 use crate::fmp4::Piece;
 use crate::limits;
@@ -63,7 +63,7 @@ struct State {
 
 impl Guest {
     pub(super) fn new(address: SocketAddr, transport: Transport, lane: Lane) -> Arc<Self> {
-        let framing = Framing::Http { as_tags: false, in_web_socket: false };
+        let framing = Framing::Http { as_tags: false, wrapping: Wrapping::Nothing };
         let state = State {
             phase: Phase::Asking,
             since: Instant::now(),
@@ -175,12 +175,19 @@ impl Guest {
         self.outgoing.sent()
     }
 
-    /// Ends the connection when all has gone out, for that reason.
+    /// Ends the stream in order, and the connection when all has gone out, for that reason.
     pub(super) fn end(&self, reason: &str) {
         let mut state = self.state.lock();
-        state.ends = true;
+        let has_ended = std::mem::replace(&mut state.ends, true);
         state.reason.get_or_insert_with(|| reason.to_owned());
+        let end = match state.framing {
+            Framing::Http { wrapping, .. } if !has_ended => wrapping.end(),
+            _ => None,
+        };
         drop(state);
+        if let Some(end) = end {
+            self.queue(end.to_vec());
+        }
         self.finish_if_due(Instant::now());
     }
 

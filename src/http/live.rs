@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::body::Length;
 use super::fragments::Fragmented;
 use super::{Connection, Method, Next, Reader, Request, not_found, response, web_socket};
-use crate::connection::{Framing, HTTP_STREAM_ID};
+use crate::connection::{Framing, HTTP_STREAM_ID, Wrapping};
 use crate::error::{Error, Result};
 use crate::flv;
 use crate::limits;
@@ -79,11 +79,19 @@ impl Connection {
         subscribe: impl FnOnce(&Self) -> Option<Subscription>,
     ) -> Result<Next> {
         let accepted = web_socket::accept(request, self.site.facts.cors.as_deref())?;
-        let in_web_socket = accepted.is_some();
+        let wrapping = match &accepted {
+            Some(_) => Wrapping::WebSocket,
+            None if request.knows_chunks => Wrapping::Chunk,
+            None => Wrapping::Nothing,
+        };
         let mut head = match accepted {
             Some(headers) => self.head(Some(request), 101, headers, Length::Unknown),
             None => {
-                let headers = response::without_end(vec![("content-type", media_type.clone())]);
+                let mut headers = response::without_end(vec![("content-type", media_type.clone())]);
+                if wrapping == Wrapping::Chunk {
+                    headers.push(("transfer-encoding", "chunked".into()));
+                }
+                // Behind it there is no other request.
                 self.head(Some(request), 200, headers, Length::Unknown)
             }
         };
@@ -91,22 +99,22 @@ impl Connection {
             self.guest.send(&mut [std::io::IoSlice::new(&head)], limits::WRITE_STALL)?;
             return Ok(Next::End);
         }
-        match in_web_socket {
+        head.extend(match wrapping {
             // There are no header fields to tell it.
-            true if start.is_empty() => head.extend(web_socket::text(&media_type)),
-            true => head.extend(web_socket::binary(start)),
-            false => head.extend(start),
-        }
-        self.guest.streams(Framing::Http { as_tags, in_web_socket }, head);
+            Wrapping::WebSocket if start.is_empty() => web_socket::text(&media_type),
+            _ => wrapping.wrap(start),
+        });
+        let is_web_socket = wrapping == Wrapping::WebSocket;
+        self.guest.streams(Framing::Http { as_tags, wrapping }, head);
         self.guest.plays(full_name(path));
         let began = Instant::now();
         let Some(subscription) = subscribe(self) else {
             self.guest.end("its stream has ended");
             return Ok(Next::End);
         };
-        let how = if in_web_socket { "a WebSocket" } else { "HTTP" };
+        let how = if is_web_socket { "a WebSocket" } else { "HTTP" };
         log::info!("{} plays {path} over {how}", self.guest);
-        let result = if in_web_socket { web_socket::wait(reader) } else { wait(reader) };
+        let result = if is_web_socket { web_socket::wait(reader) } else { wait(reader) };
         let (seconds, kib, dropped) = (began.elapsed().as_secs_f32(), self.guest.sent() / 1024, subscription.dropped());
         drop(subscription);
         let why = self.guest.closed_because().unwrap_or_else(|| "it left".to_owned());

@@ -5,19 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::message::LiveMessage;
-use crate::fmp4::{AudioFormat, VideoFormat};
+use crate::flv::Metadata;
+use crate::fmp4::{AudioFormat, Formats, VideoFormat};
 use crate::guard::Share;
 use crate::limits;
-use crate::media::{HeaderSlot, PacketKind, Timestamp};
-
-/// How a stream's sound and picture are coded, as far as that is understood.
-#[derive(Debug, Default)]
-pub(super) struct Formats {
-    pub video: Option<VideoFormat>,
-    pub audio: Option<AudioFormat>,
-    /// How often they may have changed.
-    pub changes: u64,
-}
+use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
 
 /// The cache of one stream.
 #[derive(Debug)]
@@ -30,6 +22,10 @@ pub(super) struct Cache {
     pictures: Vec<Arc<LiveMessage>>,
     bytes: usize,
     formats: Formats,
+    /// How often they have changed.
+    format_changes: u64,
+    /// Width and height as the metadata tells them; zeros if it doesn't.
+    size: (u16, u16),
     /// Sound since the last picture; as good as endless before the first.
     audio_since_video: usize,
 }
@@ -37,8 +33,18 @@ pub(super) struct Cache {
 impl Cache {
     pub fn new(share: Share) -> Self {
         let (metadata, headers, pictures) = (None, BTreeMap::new(), Vec::new());
-        let formats = Formats::default();
-        Self { share, metadata, headers, pictures, bytes: 0, formats, audio_since_video: usize::MAX }
+        let (formats, audio_since_video) = (Formats::default(), usize::MAX);
+        Self {
+            share,
+            metadata,
+            headers,
+            pictures,
+            bytes: 0,
+            formats,
+            format_changes: 0,
+            size: (0, 0),
+            audio_since_video,
+        }
     }
 
     /// Whether pictures have come lately.
@@ -55,13 +61,31 @@ impl Cache {
         }
     }
 
-    /// How its sound and picture are coded.
-    pub fn formats(&self) -> &Formats {
-        &self.formats
+    /// How its video is coded, as far as is known.
+    pub fn video(&self) -> Option<VideoFormat> {
+        self.formats.video.clone().map(|video| video.or_size(self.size))
+    }
+
+    /// How its audio is coded, as far as is known.
+    pub fn audio(&self) -> Option<AudioFormat> {
+        self.formats.audio.clone()
+    }
+
+    /// How often something became known of that.
+    pub fn format_changes(&self) -> u64 {
+        self.format_changes
+    }
+
+    fn note_format(&mut self, packet: &Packet) {
+        self.format_changes += u64::from(self.formats.note(packet));
     }
 
     /// The publisher's metadata.
     pub fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
+        let told = metadata.as_ref().and_then(|message| Metadata::parse(&message.packet.payload)).unwrap_or_default();
+        let size = told.size();
+        self.format_changes += u64::from(size != self.size && self.formats.video.is_some());
+        self.size = size;
         self.metadata = metadata;
         if !self.hold() {
             self.metadata = None;
@@ -84,15 +108,11 @@ impl Cache {
         }
         match packet.kind {
             PacketKind::Video => self.audio_since_video = 0,
-            PacketKind::Audio => {
-                if self.formats.audio.is_none() {
-                    // MP3 tells in each frame.
-                    self.formats.audio = AudioFormat::of(packet);
-                    self.formats.changes += u64::from(self.formats.audio.is_some());
-                }
-                self.audio_since_video = self.audio_since_video.saturating_add(1);
-            }
+            PacketKind::Audio => self.audio_since_video = self.audio_since_video.saturating_add(1),
             PacketKind::Data => {}
+        }
+        if self.formats.is_open(packet.kind) {
+            self.note_format(packet);
         }
         if message.is_key_frame {
             self.forget_pictures();
@@ -108,15 +128,11 @@ impl Cache {
     }
 
     fn add_header(&mut self, slot: HeaderSlot, message: &Arc<LiveMessage>) {
-        if self.headers.get(&slot).is_some_and(|known| known.body() == message.body()) {
+        let is_empty = message.piece.is_none() && !message.packet.has_configuration();
+        if is_empty || self.headers.get(&slot).is_some_and(|known| known.body() == message.body()) {
             return;
         }
-        self.formats.changes += 1;
-        match message.packet.kind {
-            PacketKind::Video => self.formats.video = VideoFormat::of(&message.packet).or(self.formats.video.take()),
-            PacketKind::Audio => self.formats.audio = AudioFormat::of(&message.packet).or(self.formats.audio.take()),
-            PacketKind::Data => {}
-        }
+        self.note_format(&message.packet);
         // The pictures so far need the old header. Those that need the new one start with a key frame.
         self.forget_pictures();
         self.headers.remove(&slot);
@@ -141,7 +157,7 @@ impl Cache {
     /// The publisher is gone, and what it sent with it.
     pub fn clear(&mut self) {
         self.metadata = None;
-        self.formats = Formats::default();
+        (self.formats, self.size) = (Formats::default(), (0, 0));
         self.headers.clear();
         self.audio_since_video = usize::MAX;
         self.forget_pictures();
@@ -163,7 +179,6 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::guard::Budget;
-    use crate::media::Packet;
 
     fn cache() -> Cache {
         Cache::new(Budget::new(usize::MAX).share())
@@ -236,6 +251,16 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_configuration_counts_for_nothing() {
+        let mut cache = cache();
+        for payload in [&b"\x90av01"[..], b"\x90av01\x81\x04\x0c\0", b"\x93av01\x12\0", b"\x90av01"] {
+            cache.add(&video(0, payload));
+        }
+        assert_eq!(start(&cache, true).len(), 2, "the full one and the frame");
+        assert_eq!(cache.video().map(|video| video.codec).as_deref(), Some("av01.0.04M.08"));
+    }
+
+    #[test]
     fn enhanced_headers_are_kept_by_track_and_content() {
         let mut cache = cache();
         for payload in [&b"\x90hvc1\x01"[..], b"\x94hvc1\x02", b"\x96\x00hvc1\x01\x03", b"\x90hvc1\x04"] {
@@ -294,7 +319,7 @@ mod tests {
     fn headers_at_the_limit_and_one_past() {
         let mut cache = cache();
         for track in 0..=limits::SEQUENCE_HEADERS as u8 {
-            cache.add(&video(0, &[b"\x96\x00hvc1", &[track][..]].concat()));
+            cache.add(&video(0, &[b"\x96\x00hvc1", &[track, 1][..]].concat()));
         }
         assert_eq!(start(&cache, true).len(), limits::SEQUENCE_HEADERS);
     }

@@ -70,7 +70,7 @@ impl Publication {
         let stream = self.stream.clone();
         let mut state = stream.state.lock();
         let State { publisher, timeline, cache, .. } = &mut *state;
-        let formats_before = cache.formats().changes;
+        let formats_before = cache.format_changes();
         match publisher {
             Some(publisher) if publisher.id == self.id => publisher.last_media = now,
             _ => return Err(PublisherGone),
@@ -81,7 +81,7 @@ impl Publication {
             stream.counters.pictures_in.add(1);
         }
         let Some(message) = prepare(packet, timeline, cache) else { return Ok(()) };
-        let has_new_formats = cache.formats().changes != formats_before;
+        let has_new_formats = cache.format_changes() != formats_before;
         let may_wait = message.rides(cache.has_video());
         state.held.push(message);
         let due = *state.held_since.get_or_insert(now) + limits::AUDIO_RIDES;

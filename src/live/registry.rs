@@ -105,7 +105,7 @@ impl Registry {
         Self { streams: Mutex::default(), settings, publishers, cache, changes: Arc::default(), past: Mutex::default() }
     }
 
-    /// Makes the caller the publisher of `name`, if the name is free or may be taken over. `evict` is
+    /// Makes `client` the publisher of `name`, if the name is free or may be taken over. `evict` is
     /// called, with a reason, if another publisher takes over later.
     ///
     /// # Errors
@@ -113,6 +113,7 @@ impl Registry {
     pub fn publish(
         &self,
         name: &str,
+        client: &str,
         now: Instant,
         evict: Box<dyn Fn(&str) + Send>,
     ) -> Result<Publication, PublishRefused> {
@@ -145,7 +146,7 @@ impl Registry {
             }
             Some(place)
         };
-        Ok(stream.publish(now, evict, place))
+        Ok(stream.publish(client, now, evict, place))
     }
 
     /// The stream of that name, there or yet to come. What nobody publishes or plays is forgotten with
@@ -164,7 +165,7 @@ impl Registry {
     /// A stream made of another, which the caller publishes: they have name and counters in common, and no list has it.
     pub fn derive(&self, from: &Stream, now: Instant) -> (Arc<Stream>, Publication) {
         let stream = Arc::new(Stream::derived(from, self.settings.player_queue, self.cache.share()));
-        let publication = stream.publish(now, Box::new(|_| {}), None);
+        let publication = stream.publish("fragments", now, Box::new(|_| {}), None);
         (stream, publication)
     }
 

@@ -41,6 +41,9 @@ pub struct Stream {
     /// Those of all streams.
     pub(super) changes: Arc<Changes>,
     pub(super) state: Mutex<State>,
+    /// The number of the last publication and who it was by, for the log. Not in the state, which is locked while sinks, which
+    /// may ask for this, get their messages.
+    last_publisher: Mutex<Option<(u64, String)>>,
 }
 
 pub(super) struct State {
@@ -105,7 +108,15 @@ impl Stream {
             held_since: None,
             rates: Rates::default(),
         };
-        Self { id: next_id(), name: name.to_owned(), player_queue, counters, changes, state: Mutex::new(state) }
+        Self {
+            id: next_id(),
+            name: name.to_owned(),
+            player_queue,
+            counters,
+            changes,
+            state: Mutex::new(state),
+            last_publisher: Mutex::default(),
+        }
     }
 
     /// The stream's name, application included.
@@ -132,8 +143,8 @@ impl Stream {
             players: self.counters.viewers.get(),
             traffic: self.counters.traffic(),
             age: state.publisher.as_ref().map(|publisher| publisher.since.elapsed()),
-            video: state.cache.formats().video.clone(),
-            audio: state.cache.formats().audio.clone(),
+            video: state.cache.video(),
+            audio: state.cache.audio(),
             pictures_per_second: state.rates.pictures_per_second(),
             bits_per_second: state.rates.bits_per_second(),
         }
@@ -146,6 +157,11 @@ impl Stream {
             (publisher.evict)(reason);
         }
         state.publisher.is_some()
+    }
+
+    /// The number of its last publication, and by whom that is or was; `None` if there was none. Sinks may ask for it.
+    pub fn last_publisher(&self) -> Option<(u64, String)> {
+        self.last_publisher.lock().clone()
     }
 
     /// Whether somebody publishes it.
@@ -177,6 +193,7 @@ impl Stream {
     /// Makes the caller the publisher. Who was it before is told to go, and leaves its place if there is no other.
     pub(super) fn publish(
         self: &Arc<Self>,
+        client: &str,
         now: Instant,
         evict: Box<dyn Fn(&str) + Send>,
         place: Option<Share>,
@@ -186,6 +203,7 @@ impl Stream {
         let mut replaced = state.publisher.take();
         let place = place.or_else(|| replaced.as_mut().and_then(|replaced| replaced.place.take()));
         state.publisher = Some(Publisher { id, since: now, last_media: now, place, evict });
+        *self.last_publisher.lock() = Some((id, client.to_owned()));
         state.left = None;
         self.release(&mut state, now);
         state.cache.clear();

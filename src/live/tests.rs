@@ -100,7 +100,7 @@ impl House {
     }
 
     fn publish(&self) -> Publication {
-        self.registry.publish("live/cam", Instant::now(), Box::new(|_| {})).unwrap()
+        self.registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).unwrap()
     }
 }
 
@@ -244,8 +244,8 @@ fn a_second_publisher_under_each_setting() {
             let (evicted_in, evicted) = crossbeam_channel::bounded(1);
             let evict = Box::new(move |reason: &str| evicted_in.send(reason.to_owned()).unwrap());
             let start = Instant::now();
-            let mut first = house.registry.publish("live/cam", start, evict).unwrap();
-            let second = house.registry.publish("live/cam", start + silence, Box::new(|_| {}));
+            let mut first = house.registry.publish("live/cam", "[192.0.2.7:5000]", start, evict).unwrap();
+            let second = house.registry.publish("live/cam", "[192.0.2.7:5000]", start + silence, Box::new(|_| {}));
             assert_eq!(second.is_ok(), granted, "{replace:?}");
             assert_eq!(evicted.try_recv().is_ok(), granted, "{replace:?}");
             let packet = Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1] };
@@ -431,13 +431,13 @@ fn a_defect_met_on_the_way_to_one_player_costs_no_other() {
     }
     assert!(bad.iter().all(|player| player.sink.abandoned.load(Ordering::Relaxed)));
     drop((bad, publication));
-    assert!(house.registry.publish("live/cam", Instant::now(), Box::new(|_| {})).is_ok());
+    assert!(house.registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).is_ok());
 }
 
 #[test]
 fn publishers_at_the_limit_and_one_past() {
     let registry = Registry::new(Settings { publishers: 2, replace: ReplacePublisher::Always, ..Settings::default() });
-    let publish = |name: &str| registry.publish(name, Instant::now(), Box::new(|_| {}));
+    let publish = |name: &str| registry.publish(name, "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {}));
     let (first, _second) = (publish("live/1").unwrap(), publish("live/2").unwrap());
     assert!(matches!(publish("live/3"), Err(PublishRefused::TooMany(_))));
     let _successor = publish("live/1").expect("who takes over a name needs no further place");

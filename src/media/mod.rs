@@ -1,8 +1,10 @@
 //! One message of sound, picture or data, and what its first bytes say about it.
 
+pub mod codec;
 mod packet;
 pub mod tag_header;
 mod timestamp;
 
+pub use codec::Codec;
 pub use packet::{HeaderSlot, Packet, PacketKind};
 pub use timestamp::Timestamp;

@@ -66,6 +66,18 @@ impl Packet {
         self.header_slot().is_some()
     }
 
+    /// Whether it configures a decoder with something: some encoders send an empty configuration before the real one.
+    pub fn has_configuration(&self) -> bool {
+        let coded = match self.kind {
+            PacketKind::Audio => self.audio_header().and_then(|header| header.coded(&self.payload)),
+            PacketKind::Video => {
+                self.video_header().and_then(|header| header.coded(&self.payload)).map(|(_, coded)| coded)
+            }
+            PacketKind::Data => None,
+        };
+        self.is_sequence_header() && coded.is_some_and(|coded| !coded.is_empty())
+    }
+
     /// Which earlier sequence header this one replaces; `None` when it is none.
     pub fn header_slot(&self) -> Option<HeaderSlot> {
         let (content, track) = match self.kind {

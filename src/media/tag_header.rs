@@ -3,36 +3,9 @@
 //! Both generations are read: the header of FLV 10.1 §E.4.2.1 and §E.4.3.1, and the extended one with
 //! FourCC of Enhanced RTMP v2, in which ModEx and Multitrack put the real packet type a level down.
 //! Reading never fails: the server relays what it does not understand, so a message that makes no
-//! sense is [`Content::Frame`] of an unknown codec and neither starts nor configures anything.
+//! sense is [`Content::Unknown`] and neither starts nor configures anything.
 
-/// Which codec a message is of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Codec {
-    /// The four-bit number of FLV 10.1: `CodecID` of video or `SoundFormat` of audio.
-    Legacy(u8),
-    /// Four ASCII bytes of Enhanced RTMP, such as `hvc1` or `Opus`.
-    FourCc([u8; 4]),
-    /// The message is too short to tell.
-    #[default]
-    Unknown,
-}
-
-impl Codec {
-    const AVC: Self = Self::Legacy(7);
-    /// Not in any specification; HEVC as several camera makers and CDNs send it.
-    const HEVC_LEGACY: Self = Self::Legacy(12);
-    const AAC: Self = Self::Legacy(10);
-}
-
-impl std::fmt::Display for Codec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Legacy(number) => write!(f, "codec {number}"),
-            Self::FourCc(code) => write!(f, "{}", code.escape_ascii()),
-            Self::Unknown => f.write_str("unknown codec"),
-        }
-    }
-}
+pub use super::codec::Codec;
 
 /// What the body behind the header is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +20,8 @@ pub enum Content {
     Metadata,
     /// A command to the player instead of a picture (frame type 5).
     Command,
+    /// Of a packet type that the codec does not have, or cut off before its type.
+    Unknown,
 }
 
 impl Content {
@@ -110,7 +85,7 @@ impl VideoTagHeader {
     pub fn parse(payload: &[u8]) -> Self {
         let Some(&first) = payload.first() else {
             let body = Body::default();
-            return Self { codec: Codec::Unknown, frame_type: 0, content: Content::Frame, track: 0, body };
+            return Self { codec: Codec::Unknown, frame_type: 0, content: Content::Unknown, track: 0, body };
         };
         if first & 0x80 != 0 {
             return Self::parse_extended(first, payload);
@@ -122,7 +97,8 @@ impl VideoTagHeader {
             (5, _, _) => Content::Command,
             (_, true, Some(0)) => Content::SequenceHeader,
             (_, true, Some(2)) => Content::SequenceEnd,
-            _ => Content::Frame,
+            (_, false, _) | (_, true, Some(1)) => Content::Frame,
+            (_, true, _) => Content::Unknown,
         };
         let body =
             Body { start: if has_packet_type { 2 } else { 1 }, length: None, has_composition_time: has_packet_type };
@@ -137,8 +113,9 @@ impl VideoTagHeader {
             Some(4) => Content::Metadata,
             _ if frame_type == 5 => Content::Command,
             Some(0 | 5) => Content::SequenceHeader,
+            Some(1 | 3) => Content::Frame,
             Some(2) => Content::SequenceEnd,
-            _ => Content::Frame,
+            _ => Content::Unknown,
         };
         // Only these two have pictures in another order than that of their decoding (Enhanced RTMP v2, CodedFrames).
         let is_reordered =
@@ -175,22 +152,25 @@ impl AudioTagHeader {
     /// Reads the header of an audio message of any length, 0 included.
     pub fn parse(payload: &[u8]) -> Self {
         let Some(&first) = payload.first() else {
-            return Self { codec: Codec::Unknown, content: Content::Frame, track: 0, body: Body::default() };
+            return Self { codec: Codec::Unknown, content: Content::Unknown, track: 0, body: Body::default() };
         };
         if first >> 4 == 9 {
             let extended = Extended::parse(payload, 5);
             let content = match extended.packet_type {
                 Some(0) => Content::SequenceHeader,
+                Some(1) => Content::Frame,
                 Some(2) => Content::SequenceEnd,
                 Some(4) => Content::Metadata,
-                _ => Content::Frame,
+                _ => Content::Unknown,
             };
             return Self { codec: extended.codec, content, track: extended.track, body: extended.body };
         }
         let codec = Codec::Legacy(first >> 4);
         let content = match payload.get(1) {
-            Some(0) if codec == Codec::AAC => Content::SequenceHeader,
-            _ => Content::Frame,
+            _ if codec != Codec::AAC => Content::Frame,
+            Some(0) => Content::SequenceHeader,
+            Some(1) => Content::Frame,
+            _ => Content::Unknown,
         };
         let body = Body::at(if codec == Codec::AAC { 2 } else { 1 });
         Self { codec, content, track: 0, body }
@@ -347,6 +327,17 @@ mod tests {
         }
         assert!(!video(b"\x17").is_sequence_header());
         assert!(!AudioTagHeader::parse(b"\xaf").is_sequence_header());
+    }
+
+    #[test]
+    fn packet_types_that_a_codec_does_not_have() {
+        // The second is what some drones and action cameras send between frames.
+        for junk in [&b"\x17\x03\0\0\0"[..], b"\xff\xfe\xf7\x17\0\0\0\0", b"\xff", b"\x17", b"\x9favc1", b"\x97", b""] {
+            assert_eq!(video(junk).content, Content::Unknown, "{junk:x?}");
+        }
+        for junk in [&b"\xaf\x02"[..], b"\xaf", b"\x93mp4a", b"\x9fmp4a", b""] {
+            assert_eq!(AudioTagHeader::parse(junk).content, Content::Unknown, "{junk:x?}");
+        }
     }
 
     proptest! {

@@ -285,7 +285,7 @@ mod tests {
         let (connection, mut there) = client(&connections, "192.0.2.7:5000");
         let entry = connections.enter(connection.peer().clone()).unwrap();
         let (service, publish) = (connections.service.clone(), |service: &Service| {
-            service.registry.publish("live/cam", Instant::now(), Box::new(|_| {}))
+            service.registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {}))
         });
         let thread = std::thread::spawn(move || {
             let _entry = entry;

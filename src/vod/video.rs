@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::FileCursor;
 use super::shared_file::SharedFile;
 use crate::flv::{Damage, Head, Metadata, Reader};
-use crate::fmp4::{AudioFormat, VideoFormat};
-use crate::media::{Packet, PacketKind};
-use crate::{Error, Result};
+use crate::fmp4::Formats;
+use crate::media::Packet;
+use crate::{Error, Result, limits};
 
-/// Tags from the first frame on among which sound is looked for: a picture or two come before it.
-const SOUND_WITHIN: usize = 32;
+/// For hopping over tags.
+const HOP_BUFFER_BYTES: usize = 1024;
 
 /// An FLV file opened for one viewer, to be handed to [`play`](super::play).
 #[derive(Debug)]
@@ -68,25 +68,41 @@ impl Video {
         self.head.metadata.as_ref()
     }
 
-    /// How picture and sound are coded, as far as the sequence headers before the first frame tell, or, of sound that
-    /// has none, one of the first frames.
-    pub fn formats(&self) -> (Option<VideoFormat>, Option<AudioFormat>) {
+    /// How its video and audio are coded, as far as the tags around the first frame tell.
+    pub fn formats(&self) -> Formats {
+        let mut formats = Formats::default();
         let headers = self.shared.index.lock().sequence_headers(self.head.first_frame);
-        let audio = headers.iter().find_map(AudioFormat::of).or_else(|| self.first_sound().ok().flatten());
-        (headers.iter().find_map(VideoFormat::of), audio)
+        for header in &headers {
+            formats.note(header);
+        }
+        if let Err(error) = self.look_at_frames(&mut formats) {
+            log::debug!("{}: {error}", self.name.escape_debug());
+        }
+        formats.video = formats.video.map(|video| video.or_size(self.listed.size()));
+        formats
     }
 
-    fn first_sound(&self) -> Result<Option<AudioFormat>> {
-        let mut reader = Reader::new(self.cursor())?;
+    /// Codecs without configuration show in their frames, and some encoders send an empty configuration before the real one.
+    fn look_at_frames(&self, formats: &mut Formats) -> Result<()> {
+        let mut reader = Reader::with_buffer(HOP_BUFFER_BYTES, self.cursor())?;
         reader.seek_to(self.head.first_frame)?;
-        for _ in 0..SOUND_WITHIN {
-            match reader.next_packet()? {
-                Some(packet) if packet.kind == PacketKind::Audio => return Ok(AudioFormat::of(&packet)),
-                Some(_) => {}
-                None => break,
+        for _ in 0..limits::FLV_HEAD_TAGS {
+            if formats.are_complete() {
+                break;
+            }
+            let Some(start) = reader.next_start()? else { break };
+            let Some(kind) = start.header.kind() else { continue };
+            if start.is_sequence_header() && start.header.data_size as usize <= limits::FLV_SEQUENCE_HEADER_BYTES {
+                reader.seek_to(start.position)?;
+                if let Some(packet) = reader.next_packet()? {
+                    formats.note(&packet);
+                }
+            } else if formats.is_open(kind) {
+                let payload = start.bytes().to_vec();
+                formats.note(&Packet { kind, timestamp: start.header.timestamp, payload });
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Length in seconds: the time of the last frame that can be played, whatever the metadata says. That counts for a file

@@ -79,30 +79,60 @@ impl Http {
 
     /// A body in chunks; an error if it breaks off before the last one.
     pub fn chunks(&mut self) -> io::Result<Vec<u8>> {
-        let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let mut body = Vec::new();
-        loop {
-            let mut line = String::new();
-            self.0.read_line(&mut line)?;
-            let size =
-                line.strip_suffix("\r\n").and_then(|size| usize::from_str_radix(size, 16).ok()).ok_or_else(broken)?;
-            let start = body.len();
-            body.resize(start + size, 0);
-            self.0.read_exact(&mut body[start..])?;
-            let mut end = [0; 2];
-            self.0.read_exact(&mut end)?;
-            assert_eq!(&end, b"\r\n", "behind a chunk of {size} bytes");
-            if size == 0 {
-                return Ok(body);
-            }
-        }
+        Chunked { from: &mut self.0, left: 0, has_ended: false }.read_to_end(&mut body).map(|_| body)
     }
 
     /// The live stream as FLV behind an answer's head, from now on.
-    pub fn flv(mut self) -> flv::Reader<impl Read> {
+    pub fn flv(mut self) -> flv::Reader<impl Read + use<>> {
         let head = self.head();
         assert_eq!((head.status, head.header("content-type")), (200, Some("video/x-flv")), "{head:?}");
-        flv::Reader::new(self.0).expect("an FLV header")
+        assert_eq!(head.header("transfer-encoding"), Some("chunked"));
+        flv::Reader::new(Chunked { from: self.0, left: 0, has_ended: false }).expect("an FLV header")
+    }
+}
+
+/// What is in chunks (RFC 9112 §7.1).
+struct Chunked<R> {
+    from: R,
+    left: usize,
+    has_ended: bool,
+}
+
+impl<R: BufRead> Read for Chunked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !self.has_ended {
+            let mut line = String::new();
+            self.from.read_line(&mut line)?;
+            let size = line.strip_suffix("\r\n").and_then(|size| usize::from_str_radix(size, 16).ok());
+            self.left = size.ok_or(io::ErrorKind::UnexpectedEof)?;
+            self.has_ended = self.left == 0;
+            if self.has_ended {
+                self.end_chunk()?;
+            }
+        }
+        if self.has_ended {
+            return Ok(0);
+        }
+        let wanted = buffer.len().min(self.left);
+        let count = self.from.read(&mut buffer[..wanted])?;
+        if count == 0 && wanted > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= count;
+        if self.left == 0 && count > 0 {
+            self.end_chunk()?;
+        }
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> Chunked<R> {
+    fn end_chunk(&mut self) -> io::Result<()> {
+        let mut end = [0; 2];
+        self.from.read_exact(&mut end)?;
+        assert_eq!(&end, b"\r\n", "behind a chunk");
+        Ok(())
     }
 }
 
@@ -114,7 +144,7 @@ pub fn get(server: &Server, path: &str) -> Answer {
 }
 
 /// The live stream of that path as FLV.
-pub fn get_flv(server: &Server, path: &str) -> flv::Reader<impl Read> {
+pub fn get_flv(server: &Server, path: &str) -> flv::Reader<impl Read + use<>> {
     let mut http = Http::open(server);
     http.request("GET", path, "");
     http.flv()

@@ -1,7 +1,7 @@
 //! Figures for Prometheus, in its text format 0.0.4.
 
 use std::fmt::Write;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::Site;
 use super::connections;
@@ -15,9 +15,6 @@ pub(super) fn text(site: &Site) -> String {
     out.head("gortmp_build_info", "gauge", "The version.");
     out.line("gortmp_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     out.one("gortmp_uptime_seconds", "gauge", "How long the server runs.", site.started.elapsed().as_secs_f64());
-    let started = site.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let what = "When the server started, in seconds since 1970.";
-    out.one("gortmp_start_time_seconds", "gauge", what, started.as_secs_f64());
     out.head("gortmp_connections", "gauge", "Connected clients.");
     let protocols: Vec<_> = connections::list(site).into_iter().map(|one| one.protocol).collect();
     for protocol in ["rtmp", "rtmps", "http", "https"] {
@@ -47,20 +44,22 @@ pub(super) fn text(site: &Site) -> String {
     out.one("gortmp_sent_messages_total", "counter", "Messages of live streams to players.", total.messages_out as f64);
     let what = "Messages that players were too slow for.";
     out.one("gortmp_dropped_messages_total", "counter", what, total.dropped as f64);
+    let what = "Messages that are no frames, left out of MP4 and HLS.";
+    out.one("gortmp_ignored_messages_total", "counter", what, total.ignored as f64);
     per_stream(&mut out, &streams);
-    process(&mut out);
+    process(&mut out, site.started_at);
     out.0
 }
 
 type Of = fn(&StreamStatus) -> f64;
 
-const PER_STREAM: [(&str, &str, &str, Of); 9] = [
+const PER_STREAM: [(&str, &str, &str, Of); 10] = [
     ("gortmp_stream_published", "gauge", "Whether somebody publishes the stream.", |s| {
         f64::from(u8::from(s.is_published))
     }),
     ("gortmp_stream_viewers", "gauge", "Who plays the stream or waits for it.", |s| s.players as f64),
-    ("gortmp_stream_bits_per_second", "gauge", "What comes from its publisher.", |s| s.bits_per_second),
-    ("gortmp_stream_frames_per_second", "gauge", "Pictures from its publisher.", |s| s.pictures_per_second),
+    ("gortmp_stream_bytes_per_second", "gauge", "What comes from its publisher.", |s| s.bits_per_second / 8.0),
+    ("gortmp_stream_frames_per_second", "gauge", "Video frames from its publisher.", |s| s.pictures_per_second),
     ("gortmp_stream_received_bytes_total", "counter", "Bytes from its publishers.", |s| s.traffic.bytes_in as f64),
     ("gortmp_stream_sent_bytes_total", "counter", "Bytes to its players.", |s| s.traffic.bytes_out as f64),
     ("gortmp_stream_received_messages_total", "counter", "Messages from its publishers.", |s| {
@@ -70,6 +69,9 @@ const PER_STREAM: [(&str, &str, &str, Of); 9] = [
     ("gortmp_stream_dropped_messages_total", "counter", "Messages its players were too slow for.", |s| {
         s.traffic.dropped as f64
     }),
+    ("gortmp_stream_ignored_messages_total", "counter", "Messages that are no frames, left out of MP4 and HLS.", |s| {
+        s.traffic.ignored as f64
+    }),
 ];
 
 /// The busiest streams by name, and the others as one where their sum means something: those that become busy and those
@@ -78,6 +80,12 @@ fn per_stream(out: &mut Text, streams: &[StreamStatus]) {
     let mut busiest: Vec<_> = streams.iter().collect();
     busiest.sort_by_key(|stream| std::cmp::Reverse(stream.traffic.bytes_in));
     let (named, others) = busiest.split_at(busiest.len().min(limits::METRICS_STREAMS));
+    out.head("gortmp_stream_info", "gauge", "How the stream's video and audio are coded.");
+    for stream in named {
+        let video = stream.video.as_ref().map_or("", |video| &video.codec);
+        let audio = stream.audio.as_ref().map_or("", |audio| &audio.codec);
+        out.line("gortmp_stream_info", &[("stream", &stream.name), ("video", video), ("audio", audio)], 1.0);
+    }
     for (name, kind, what, of) in PER_STREAM {
         out.head(name, kind, what);
         for stream in named {
@@ -90,7 +98,10 @@ fn per_stream(out: &mut Text, streams: &[StreamStatus]) {
 }
 
 /// What every process tells, under the names that all use.
-fn process(out: &mut Text) {
+fn process(out: &mut Text, started: SystemTime) {
+    let started = started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let what = "When the process started, in seconds since 1970.";
+    out.one("process_start_time_seconds", "gauge", what, started.as_secs_f64());
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -98,6 +109,9 @@ fn process(out: &mut Text) {
     };
     if let Some(kib) = field("VmRSS") {
         out.one("process_resident_memory_bytes", "gauge", "Resident memory.", kib * 1024.0);
+    }
+    if let Some(kib) = field("VmSize") {
+        out.one("process_virtual_memory_bytes", "gauge", "Virtual memory.", kib * 1024.0);
     }
     if let Some(threads) = field("Threads") {
         out.one("process_threads", "gauge", "Threads.", threads);

@@ -99,6 +99,7 @@ struct Stream {
     bytes_out: u64,
     messages_in: u64,
     messages_dropped: u64,
+    messages_ignored: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,6 +110,7 @@ struct Publisher {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Video {
     codec: String,
+    name: &'static str,
     width: u16,
     height: u16,
 }
@@ -116,19 +118,20 @@ pub(super) struct Video {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Audio {
     codec: String,
+    name: &'static str,
     sample_rate: u32,
     channels: u8,
 }
 
 impl From<VideoFormat> for Video {
-    fn from(VideoFormat { codec, width, height }: VideoFormat) -> Self {
-        Self { codec, width, height }
+    fn from(VideoFormat { codec, name, width, height }: VideoFormat) -> Self {
+        Self { codec, name, width, height }
     }
 }
 
 impl From<AudioFormat> for Audio {
-    fn from(AudioFormat { codec, sample_rate, channels }: AudioFormat) -> Self {
-        Self { codec, sample_rate, channels }
+    fn from(AudioFormat { codec, name, sample_rate, channels }: AudioFormat) -> Self {
+        Self { codec, name, sample_rate, channels }
     }
 }
 
@@ -150,6 +153,7 @@ impl Stream {
             bytes_out: status.traffic.bytes_out,
             messages_in: status.traffic.messages_in,
             messages_dropped: status.traffic.dropped,
+            messages_ignored: status.traffic.ignored,
             name: status.name,
         }
     }
@@ -201,7 +205,8 @@ mod tests {
         let text = |snapshot: &Snapshot| snapshot.text(&site, &request, [127, 0, 0, 1].into());
         let began = Instant::now();
         let first = site.board.recent(&site);
-        let _publication = site.service.registry.publish("live/cam", Instant::now(), Box::new(|_| {})).unwrap();
+        let _publication =
+            site.service.registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).unwrap();
         let second = site.board.recent(&site);
         if began.elapsed() < RECENT {
             assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&text(&first), &text(&second)));

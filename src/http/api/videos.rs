@@ -80,13 +80,13 @@ impl Videos {
 fn look_into(library: &Library, listed: &ListedVideo) -> File {
     let name = encoded(&listed.name);
     let opened = library.open(&name).inspect_err(|error| log::debug!("{}: {error}", listed.name.escape_debug())).ok();
-    let (video, audio) = opened.as_ref().map_or((None, None), |video| video.formats());
+    let formats = opened.as_ref().map(|video| video.formats()).unwrap_or_default();
     File {
         name: listed.name.clone(),
         bytes: listed.bytes,
         duration_seconds: opened.and_then(|video| video.duration()),
-        video: video.map(Into::into),
-        audio: audio.map(Into::into),
+        video: formats.video.map(Into::into),
+        audio: formats.audio.map(Into::into),
     }
 }
 

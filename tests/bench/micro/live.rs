@@ -63,7 +63,8 @@ impl House {
         let registry = Registry::new(Settings::default());
         let lanes = LanePool::start(LANES, Gather::Auto).expect("threads");
         let left = Arc::new(Left { messages: AtomicUsize::new(0), publisher: thread::current() });
-        let publication = registry.publish("live/cam", Instant::now(), Box::new(|_| {})).expect("a free name");
+        let publication =
+            registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).expect("a free name");
         let join = |_| {
             let player = Arc::new(Player { got: AtomicUsize::new(0), left: left.clone() });
             let subscription = registry.with_stream("live/cam", |stream| {

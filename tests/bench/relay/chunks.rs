@@ -2,6 +2,7 @@
 //! never put together. Written apart from the server's own reader, so that the two check each other.
 
 use super::content::{Kind, Shape, pattern};
+use super::http::Body;
 
 /// A message that has passed.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub struct Chunks {
     current: Option<(usize, usize)>,
     /// Over HTTP, where tags or boxes come instead of chunks.
     tags: Option<Tags>,
+    body: Body,
     /// Of the last fragment: its track and its time in milliseconds.
     boxes_track: u32,
     boxes_time: u32,
@@ -44,12 +46,10 @@ pub struct Chunks {
 /// What comes before the next FLV tag, or the next frame in MP4.
 #[derive(Clone, Copy, Debug)]
 enum Tags {
-    /// The head of the answer, the file's header and the size of no tag.
+    /// The file's header and the size of no tag.
     Start,
     /// The size of the last tag.
     Size,
-    /// The head of the answer, and boxes behind.
-    BoxesStart,
     /// Boxes, up to the one that holds the frame.
     Boxes,
 }
@@ -70,7 +70,8 @@ struct ChunkStream {
 impl Chunks {
     pub fn new(shape: Shape, chunk_size: usize) -> Self {
         let (streams, head) = (Vec::new(), Vec::with_capacity(18));
-        Self { shape, chunk_size, streams, head, current: None, tags: None, boxes_track: 0, boxes_time: 0 }
+        let (tags, body) = (None, Body::default());
+        Self { shape, chunk_size, streams, head, current: None, tags, body, boxes_track: 0, boxes_time: 0 }
     }
 
     /// A reader of what comes over HTTP.
@@ -81,11 +82,21 @@ impl Chunks {
     /// The same of fragmented MP4.
     pub fn in_boxes(shape: Shape) -> Self {
         let streams = vec![ChunkStream::default(), ChunkStream::default()];
-        Self { tags: Some(Tags::BoxesStart), streams, ..Self::new(shape, usize::MAX) }
+        Self { tags: Some(Tags::Boxes), streams, ..Self::new(shape, usize::MAX) }
     }
 
     /// Takes bytes and hands on what they complete. An error says what was not as it should be.
-    pub fn feed(
+    pub fn feed(&mut self, bytes: &[u8], passed: &mut impl FnMut(Passed) -> Result<(), String>) -> Result<(), String> {
+        if self.tags.is_none() {
+            return self.feed_body(bytes, passed);
+        }
+        let mut body = std::mem::take(&mut self.body);
+        let result = body.feed(bytes, |bytes| self.feed_body(bytes, passed));
+        self.body = body;
+        result
+    }
+
+    fn feed_body(
         &mut self,
         mut bytes: &[u8],
         passed: &mut impl FnMut(Passed) -> Result<(), String>,
@@ -95,7 +106,7 @@ impl Chunks {
                 self.head.push(bytes[0]);
                 bytes = &bytes[1..];
                 self.current = match self.tags {
-                    Some(Tags::Boxes | Tags::BoxesStart) => self.box_header()?,
+                    Some(Tags::Boxes) => self.box_header()?,
                     Some(_) => self.tag_header()?,
                     None => self.header()?,
                 };
@@ -121,14 +132,6 @@ impl Chunks {
     /// Passes over boxes and reads the header of the one that holds a frame if it is complete. What stood before the
     /// frame in its message is put back, so that it is checked like others.
     fn box_header(&mut self) -> Result<Option<(usize, usize)>, String> {
-        if let Some(Tags::BoxesStart) = self.tags {
-            if !self.head.ends_with(b"\r\n\r\n") {
-                return Ok(None);
-            }
-            self.tags = Some(Tags::Boxes);
-            self.head.clear();
-            return Ok(None);
-        }
         let Some([a, b, c, d, kind @ ..]) = self.head.first_chunk::<8>() else { return Ok(None) };
         let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
         if kind == b"mdat" {
@@ -166,10 +169,7 @@ impl Chunks {
     /// Reads the header of a tag if it is complete.
     fn tag_header(&mut self) -> Result<Option<(usize, usize)>, String> {
         let before = match self.tags {
-            Some(Tags::Start) => match self.head.windows(4).position(|window| window == b"\r\n\r\n") {
-                Some(end) => end + 4 + 13,
-                None => return Ok(None),
-            },
+            Some(Tags::Start) => 13,
             _ => 4,
         };
         let Some([type_id, a, b, c, d, e, f, g, _, _, _]) = self.head.get(before..).and_then(|tag| tag.first_chunk())

@@ -70,7 +70,8 @@ impl Kind {
     fn tag(self) -> usize {
         match self {
             Self::Audio => 2,
-            Self::Video => 5,
+            // The length of a NAL unit and its header among them.
+            Self::Video => 10,
         }
     }
 
@@ -123,8 +124,12 @@ impl Shape {
         let mut payload = Vec::with_capacity(length);
         match kind {
             Kind::Audio => payload.extend_from_slice(&[0xaf, 1]),
-            Kind::Video if is_key_frame(number) => payload.extend_from_slice(&[0x17, 1, 0, 0, 0]),
-            Kind::Video => payload.extend_from_slice(&[0x27, 1, 0, 0, 0]),
+            Kind::Video => {
+                let (first, nal_header) = if is_key_frame(number) { (0x17, 0x65) } else { (0x27, 0x41) };
+                payload.extend_from_slice(&[first, 1, 0, 0, 0]);
+                payload.extend_from_slice(&((length - 9) as u32).to_be_bytes());
+                payload.push(nal_header);
+            }
         }
         payload.extend_from_slice(&number.to_be_bytes());
         payload.extend_from_slice(&stream.to_be_bytes());

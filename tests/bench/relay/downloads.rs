@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use super::http::Body;
 use super::scenario::{Load, Outcome, percentiles};
 use super::target::{Server, Target};
 
@@ -90,36 +91,30 @@ fn fetch(
     let mut socket = TcpStream::connect(address).map_err(failed)?;
     socket.set_read_timeout(Some(Duration::from_secs(20))).map_err(failed)?;
     write!(socket, "GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").map_err(failed)?;
-    let mut head = Vec::new();
-    let body_from = loop {
+    let (mut body, mut whole, mut place) = (Body::default(), expected.get().is_none().then(Vec::new), 0);
+    let is_whole = loop {
         let count = socket.read(buffer).map_err(failed)?;
-        head.extend_from_slice(&buffer[..count]);
-        match head.windows(4).position(|end| end == b"\r\n\r\n") {
-            Some(end) if head.starts_with(b"HTTP/1.1 200 ") => break end + 4,
-            None if count > 0 => {}
-            _ => return Err(format!("it answered {}", String::from_utf8_lossy(&head).escape_debug())),
+        let (had_begun, is_counted) = (body.has_begun(), counted.contains(&Instant::now()));
+        body.feed(&buffer[..count], |bytes| {
+            match (&mut whole, expected.get()) {
+                (Some(whole), _) => whole.extend_from_slice(bytes),
+                (None, Some(expected)) if expected.get(place..place + bytes.len()) == Some(bytes) => {}
+                _ => return Err(format!("the bytes from {place} on are not those of the file")),
+            }
+            place += bytes.len();
+            fetched.bytes += if is_counted { bytes.len() as u64 } else { 0 };
+            Ok(())
+        })?;
+        if !had_begun && body.has_begun() {
+            fetched.first_bytes.push(started.elapsed().as_micros() as u32);
+        }
+        if count == 0 || Instant::now() > counted.end {
+            break count == 0;
         }
     };
-    fetched.first_bytes.push(started.elapsed().as_micros() as u32);
-    let mut whole = expected.get().is_none().then(Vec::new);
-    let (mut place, mut bytes) = (0, &head[body_from..]);
-    loop {
-        match (&mut whole, expected.get()) {
-            (Some(whole), _) => whole.extend_from_slice(bytes),
-            (None, Some(expected)) if expected.get(place..place + bytes.len()) == Some(bytes) => {}
-            _ => return Err(format!("the bytes from {place} on are not those of the file")),
-        }
-        place += bytes.len();
-        if counted.contains(&Instant::now()) {
-            fetched.bytes += bytes.len() as u64;
-        }
-        let count = socket.read(buffer).map_err(failed)?;
-        bytes = &buffer[..count];
-        if count == 0 || Instant::now() > counted.end {
-            break;
-        }
+    if is_whole && !body.may_end() {
+        return Err(format!("it broke off after {place} bytes"));
     }
-    let is_whole = bytes.is_empty();
     match whole.filter(|_| is_whole) {
         Some(whole) if *expected.get_or_init(|| whole.clone()) != whole => {
             Err("it is another file each time".to_owned())

@@ -8,6 +8,7 @@ mod crowd;
 mod downloads;
 mod goals;
 mod hostile;
+mod http;
 mod long;
 mod plan;
 mod player;

@@ -6,7 +6,7 @@ use gortmp::limits;
 use gortmp::media::{Packet, PacketKind, Timestamp};
 
 use super::input::Input;
-use super::messages;
+use super::{junk, messages};
 
 /// Packets one after the other, and the end.
 pub fn fmp4(input: &[u8]) {
@@ -72,7 +72,9 @@ fn packet(what: u8, timestamp: Timestamp, input: &mut Input<'_>) -> Packet {
             return Packet { kind: PacketKind::Data, timestamp, payload };
         }
     };
-    Packet { kind, timestamp, payload: [input.pick(starts), input.bytes()].concat() }
+    let known = junk::CASES.iter().filter(|case| case.kind == kind).map(|case| case.payload);
+    let starts: Vec<_> = starts.iter().copied().chain(known).collect();
+    Packet { kind, timestamp, payload: [input.pick(&starts), input.bytes()].concat() }
 }
 
 /// The boxes are whole, times go on, and nothing is made of nothing.

@@ -50,7 +50,10 @@ impl House {
     fn step(&mut self, input: &mut Input<'_>) {
         let what = input.u8();
         match what % 16 {
-            0 => self.publication = self.registry.publish("live/cam", self.now, Box::new(|_| {})).ok(),
+            0 => {
+                self.publication =
+                    self.registry.publish("live/cam", "[192.0.2.7:5000]", self.now, Box::new(|_| {})).ok()
+            }
             1 if what > 127 => self.publication = None,
             2 => self.now += Duration::from_millis(input.u16().into()),
             3 => self.registry.tick(self.now),

@@ -8,6 +8,8 @@ mod fmp4;
 mod handshake;
 mod http;
 mod input;
+#[path = "../../support/junk.rs"]
+mod junk;
 mod live;
 mod messages;
 mod session;

@@ -1,0 +1,224 @@
+//! Access units of H.264 and H.265 (ISO/IEC 14496-15 §4.3): whole NAL units behind their lengths, a slice among them.
+
+use std::borrow::Cow;
+
+/// Which of the two codecs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NalCodec {
+    H264,
+    H265,
+}
+
+/// What a NAL unit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NalUse {
+    /// Coded video.
+    Slice,
+    /// A parameter set.
+    Parameters,
+    /// Delimiters, messages, padding.
+    Other,
+}
+
+impl NalCodec {
+    /// The type of a NAL unit (ITU-T H.264 §7.4.1, H.265 §7.4.2.2); `None` when there is none.
+    pub fn nal_type(self, unit: &[u8]) -> Option<u8> {
+        let &first = unit.first()?;
+        let is_valid = first & 0x80 == 0;
+        let nal_type = match self {
+            Self::H264 => first & 0x1f,
+            Self::H265 => first >> 1 & 0x3f,
+        };
+        is_valid.then_some(nal_type)
+    }
+
+    fn usage(self, unit: &[u8]) -> Option<NalUse> {
+        let nal_type = self.nal_type(unit)?;
+        Some(match (self, nal_type) {
+            (Self::H264, 1..=5) | (Self::H265, 0..=31) => NalUse::Slice,
+            (Self::H264, 7 | 8 | 13) | (Self::H265, 32..=34) => NalUse::Parameters,
+            _ => NalUse::Other,
+        })
+    }
+}
+
+/// What a message of coded video comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum AccessUnit<'a> {
+    /// A frame, as a sample has it.
+    Frame(Cow<'a, [u8]>),
+    /// No slice: what is in it belongs to the codec configuration, if it is anything.
+    Parameters(Vec<&'a [u8]>),
+}
+
+impl<'a> AccessUnit<'a> {
+    /// Reads NAL units behind lengths of so many bytes. Start codes in place of the lengths (ITU-T H.264 annex B), which some
+    /// small encoders send, are turned into lengths. `None` when it is neither.
+    pub fn read(codec: NalCodec, length_bytes: usize, body: &'a [u8]) -> Option<Self> {
+        if let Some(has_slice) = has_slice(codec, behind_lengths(length_bytes, body)) {
+            return Some(match has_slice {
+                true => Self::Frame(Cow::Borrowed(body)),
+                false => Self::parameters(codec, behind_lengths(length_bytes, body).flatten()),
+            });
+        }
+        let units = || behind_start_codes(body);
+        Some(match has_slice(codec, units().map(Some))? {
+            true => Self::Frame(Cow::Owned(with_lengths(length_bytes, units())?)),
+            false => Self::parameters(codec, units()),
+        })
+    }
+
+    fn parameters(codec: NalCodec, units: impl Iterator<Item = &'a [u8]>) -> Self {
+        Self::Parameters(units.filter(|unit| codec.usage(unit) == Some(NalUse::Parameters)).collect())
+    }
+}
+
+/// Whether there is a slice among NAL units; `None` if one of them is none, or there are none at all.
+fn has_slice<'a>(codec: NalCodec, units: impl Iterator<Item = Option<&'a [u8]>>) -> Option<bool> {
+    let mut has_slice = None;
+    for unit in units {
+        let is_slice = codec.usage(unit?)? == NalUse::Slice;
+        has_slice = Some(has_slice.unwrap_or(false) || is_slice);
+    }
+    has_slice
+}
+
+/// The NAL units behind lengths of so many bytes; `None` in the place of one that runs past the end, which is the last.
+fn behind_lengths(length_bytes: usize, body: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = Some(body);
+    std::iter::from_fn(move || {
+        let bytes = rest.take().filter(|bytes| !bytes.is_empty())?;
+        let split = || {
+            let (length, behind) = bytes.split_at_checked(length_bytes)?;
+            let length = length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+            behind.split_at_checked(length)
+        };
+        Some(split().map(|(unit, behind)| {
+            rest = Some(behind);
+            unit
+        }))
+    })
+}
+
+const START_CODE: [u8; 3] = [0, 0, 1];
+
+/// The NAL units behind start codes; none at all if the body does not begin with one.
+pub(super) fn behind_start_codes(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let start = body.iter().position(|byte| *byte != 0).unwrap_or(0);
+    let begins_so = start >= 2 && body[start] == 1;
+    let mut rest = if begins_so { &body[start + 1..] } else { &[] };
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.windows(START_CODE.len()).position(|bytes| bytes == START_CODE);
+        let (unit, behind) = match end {
+            Some(end) => (&rest[..end], &rest[end + START_CODE.len()..]),
+            None => (rest, &[][..]),
+        };
+        rest = behind;
+        // Zeros before the next start code are not part of the unit (§B.1).
+        let length = unit.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        Some(&unit[..length])
+    })
+}
+
+/// `None` when a unit is longer than a length can tell.
+fn with_lengths<'a>(length_bytes: usize, units: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    for unit in units {
+        let length = u32::try_from(unit.len()).ok()?.to_be_bytes();
+        let (left_out, length) = length.split_at_checked(4_usize.checked_sub(length_bytes)?)?;
+        if left_out.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        body.extend(length);
+        body.extend(unit);
+    }
+    Some(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use NalCodec::{H264, H265};
+    use proptest::prelude::*;
+
+    const SPS: &[u8] = &[0x67, 0x64, 0, 0x1f];
+    const PPS: &[u8] = &[0x68, 0xeb];
+    const IDR: &[u8] = &[0x65, 0x88, 0x84, 0, 0, 3, 1];
+    const SEI: &[u8] = &[6, 5, 1, 0x80];
+
+    fn lengths(units: &[&[u8]]) -> Vec<u8> {
+        with_lengths(4, units.iter().copied()).unwrap()
+    }
+
+    fn start_codes(units: &[&[u8]], code: &[u8]) -> Vec<u8> {
+        units.iter().flat_map(|unit| [code, unit].concat()).collect()
+    }
+
+    #[test]
+    fn a_frame_is_what_it_was() {
+        for units in [&[IDR][..], &[SPS, PPS, IDR], &[SEI, &[0x41, 0x9a]]] {
+            let body = lengths(units);
+            assert_eq!(AccessUnit::read(H264, 4, &body), Some(AccessUnit::Frame(Cow::Borrowed(&body))));
+        }
+        let short = [&[0, 7][..], IDR].concat();
+        assert_eq!(AccessUnit::read(H264, 2, &short), Some(AccessUnit::Frame(Cow::Borrowed(&short))));
+        let trailing = lengths(&[&[0x02, 1, 0xd0]]);
+        assert_eq!(AccessUnit::read(H265, 4, &trailing), Some(AccessUnit::Frame(Cow::Borrowed(&trailing))));
+    }
+
+    #[test]
+    fn start_codes_become_lengths() {
+        let units = [SPS, PPS, SEI, IDR];
+        for code in [&[0, 0, 1][..], &[0, 0, 0, 1], &[0, 0, 0, 0, 0, 1]] {
+            let body = start_codes(&units, code);
+            assert_eq!(AccessUnit::read(H264, 4, &body), Some(AccessUnit::Frame(Cow::Owned(lengths(&units)))));
+        }
+        let long = [&[0, 0, 1, 0x41][..], &[7; 300]].concat();
+        assert_eq!(AccessUnit::read(H264, 1, &long), None, "one byte can't tell its length");
+    }
+
+    #[test]
+    fn parameter_sets_alone_are_no_frame() {
+        let parameters = AccessUnit::Parameters(vec![SPS, PPS]);
+        assert_eq!(AccessUnit::read(H264, 4, &lengths(&[SPS, SEI, PPS])), Some(parameters.clone()));
+        assert_eq!(AccessUnit::read(H264, 4, &start_codes(&[SPS, PPS], &[0, 0, 0, 1])), Some(parameters));
+        assert_eq!(AccessUnit::read(H264, 4, &lengths(&[SEI])), Some(AccessUnit::Parameters(Vec::new())));
+    }
+
+    #[test]
+    fn what_is_no_access_unit() {
+        let good = lengths(&[SEI, IDR]);
+        for length in 0..good.len() {
+            // Up to the first whole unit it could be one.
+            let expected = (length == 8).then_some(AccessUnit::Parameters(Vec::new()));
+            assert_eq!(AccessUnit::read(H264, 4, &good[..length]), expected, "{length} bytes");
+        }
+        for body in
+            [&[0, 0, 0, 0][..], &[0, 0, 0, 1, 0x85], &[0, 0, 1], &[0xff, 0xfe, 0xf7, 0x17], &[0; 12], &[0, 0, 2, 9]]
+        {
+            assert_eq!(AccessUnit::read(H264, 4, body), None, "{body:x?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(body in proptest::collection::vec(0u8..4, 0..60), length_bytes in 1usize..5) {
+            for codec in [H264, H265] {
+                let _ = AccessUnit::read(codec, length_bytes, &body);
+            }
+        }
+
+        #[test]
+        fn units_survive_start_codes(
+            units in proptest::collection::vec(proptest::collection::vec(1u8..=255, 1..20), 1..5),
+        ) {
+            let units: Vec<Vec<u8>> = units.into_iter().map(|unit| [&[0x41][..], &unit].concat()).collect();
+            let units: Vec<&[u8]> = units.iter().map(|unit| &unit[..]).collect();
+            let body = start_codes(&units, &[0, 0, 1]);
+            prop_assert_eq!(AccessUnit::read(H264, 4, &body), Some(AccessUnit::Frame(Cow::Owned(lengths(&units)))));
+        }
+    }
+}
