@@ -67,7 +67,7 @@ esac
 # As the server knows it: without scheme and host, and without .flv.
 name=${url#*://}
 name=${name#*/}
-name=${name%.flv}
+name=${name%.[fF][lL][vV]}
 [ -n "$until" ] || until=$(($(date +%s) + hours * 3600))
 # The key would show in the list of processes as an argument of openssl: in hexadecimal digits, and for a moment.
 hex=$(printf %s "$key" | od -An -v -tx1 | tr -d ' \n')

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use gortmp::{Client, Error};
-use media::{CLIENT_PATIENCE, WHOLE, assert_same, ffmpeg, frames, frames_to_the_end, sample};
+use media::{CLIENT_PATIENCE, Expect, WHOLE, assert_same, ffmpeg, frames, frames_to_the_end, sample};
 use support::{KEY, PATIENCE, Running, Server, next_media, player, publisher, settle, tool, video, wait_for};
 use tempfile::TempDir;
 
@@ -116,6 +116,71 @@ fn each_stream_has_its_own_keys_which_are_read_again_on_sighup() {
     let complaint = server.wait_for_log("nothing was changed");
     assert!(complaint.contains("line 1") && !complaint.contains("nonsense"), "{complaint}");
     drop(publish("cam3?key=three").unwrap());
+}
+
+/// As password managers make them; ffmpeg takes what stands behind the slash for the stream's name.
+#[test]
+fn keys_with_characters_of_urls_work_encoded_and_are_told_of() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("keys");
+    std::fs::write(&file, "live/cam1 a/b+c%20\nlive/cam2 plain\n").unwrap();
+    let server =
+        Server::start(&["--publish-key-file", file.to_str().unwrap(), "--play-key", "x&y", "--republish-grace=1"]);
+    assert!(server.wait_for_log("has to be percent-encoded in a URL").contains("line 1"));
+    assert!(server.wait_for_log("--play-key: a key with").contains("WARN"));
+    is_refused(
+        &server,
+        &url(&server, "", "live/cam1?key=a/b+c%20"),
+        "publishing live/cam1/b+c  needs another key; a key with /",
+    );
+    let mut pusher = push(&url(&server, "", "live/cam1?key=a%2fb%2Bc%2520"), &dir);
+    server.wait_for_log("publishes live/cam1 ");
+    assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0), "{}", pusher.text());
+    std::fs::write(&file, "# two\n* plain\nlive/cam1 what?ever\n").unwrap();
+    assert!(Command::new("kill").args(["-s", "HUP", &server.pid().to_string()]).status().unwrap().success());
+    assert!(server.wait_for_log("line 3: a key with").contains("percent-encoded"));
+    let log = server.log();
+    assert!(
+        !log.iter().any(|line| line.contains("a/b+c%20") || line.contains("what?ever") || line.contains("x&y")),
+        "no key"
+    );
+}
+
+/// One component that is no application is a stream of the first live application, however a client cuts the URL.
+#[test]
+fn a_stream_without_an_application() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("keys");
+    std::fs::write(&file, "live/cam1 one\nlive/cam2 two\n").unwrap();
+    let options = ["--publish-key-file", file.to_str().unwrap(), "--http", "127.0.0.1:0", "--republish-grace=1"];
+    let server = Server::start(&options);
+    // ffmpeg; OBS with the name as key; OBS with everything in the server's URL.
+    for (app, name) in [("", "cam1?key=one"), ("cam1?key=one", ""), ("/cam1", "?key=one"), ("live", "cam1?key=one")] {
+        // The one before may still be about to leave.
+        let mut camera = wait_for("the name", || asked(&server, app, |client| client.publish(name)).ok());
+        camera.send(video(0, KEY)).unwrap();
+        for (app, name) in [("", "cam1"), ("cam1", ""), ("live", "cam1")] {
+            let mut player = player(&server, app, name);
+            assert_eq!(next_media(&mut player).payload, KEY, "{app} {name}");
+        }
+        for path in ["/cam1.flv", "/live/cam1.flv"] {
+            let mut flv = support::http::get_flv(&server, path);
+            assert_eq!(support::http::packets(&mut flv, 1)[0].payload, KEY, "{path}");
+        }
+    }
+    assert!(server.wait_for_log("live/cam1 is meant by /cam1").contains("no application"));
+    assert_eq!(
+        asked(&server, "", |client| client.publish("cam1?key=two")).map(drop),
+        Err("NetStream.Publish.Denied".to_owned())
+    );
+    let mut pusher = push(&url(&server, "", "cam2?key=two"), &dir);
+    server.wait_for_log("publishes live/cam2 ");
+    let played = dir.path().join("played.flv");
+    let mut command = ffmpeg();
+    command.args(["-i", &url(&server, "", "cam2"), "-c", "copy", "-f", "flv"]).arg(&played);
+    let mut playing = Running::start(command, dir.path().join("play.log"));
+    assert_eq!([pusher.wait(CLIENT_PATIENCE), playing.wait(CLIENT_PATIENCE)], [Some(0); 2], "{}", playing.text());
+    assert_same(&frames(&played), &frames(&sample("h264-aac")), Expect { missing_first: 120, ..WHOLE });
 }
 
 #[test]

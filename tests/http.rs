@@ -203,10 +203,27 @@ fn what_is_not_there_is_said_plainly() {
         ("/gortmp/../secret.flv", "leads out"),
         ("/live.flv", "nothing here"),
         ("/x", "nothing here"),
+        ("/live/index.m3u8", "nothing here"),
+        ("/cam.flv", "nobody publishes live/cam"),
+        ("/cam/index.m3u8", "nobody publishes live/cam"),
     ] {
         let answer = get(&server, path);
         assert_eq!(answer.status, 404, "{path}");
         assert!(answer.text().contains(reason), "{path}: {}", answer.text());
+    }
+}
+
+#[test]
+fn files_are_found_whatever_the_case_of_their_extension() {
+    let (dir, server) = server(&[]);
+    let sample = std::fs::read(media::sample("h264-aac")).unwrap();
+    std::fs::write(dir.path().join("UPPER.FLV"), &sample).unwrap();
+    assert!(get(&server, "/api/v1/videos").text().contains("\"name\":\"UPPER\""));
+    for path in ["/gortmp/UPPER.flv", "/gortmp/UPPER.FLV", "/gortmp/UPPER.Flv"] {
+        assert!(get(&server, path).body == sample, "{path}");
+    }
+    for path in ["/gortmp/UPPER.mp4", "/gortmp/UPPER.MP4", "/gortmp/UPPER/index.m3u8"] {
+        assert_eq!(get(&server, path).status, 200, "{path}");
     }
 }
 

@@ -7,7 +7,6 @@ use std::io::Write;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use gortmp::amf::Value;
 use gortmp::{Client, Config, Error};
 use support::wire::{self, Wire};
 use support::*;
@@ -198,10 +197,17 @@ fn refusals_say_why() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::with_videos(dir.path(), &[]);
     let nothing = |_: &mut Client| panic!("it was let in");
-    let (code, reason) = refused(&server, "stream", nothing);
+    let (code, reason) = refused(&server, "no/stream", nothing);
     assert_eq!(code, "NetConnection.Connect.Rejected");
-    assert!(reason.contains("\"stream\"") && reason.contains("live and gortmp"), "{reason}");
+    assert!(reason.contains("\"no\"") && reason.contains("live and gortmp"), "{reason}");
     server.wait_for_log(&reason);
+    let (code, reason) = refused(&server, "no", |client| client.publish("stream"));
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(reason.contains("\"no\"") && reason.contains("live and gortmp"), "{reason}");
+    let (code, reason) = refused(&server, "no", |client| client.play("stream", None));
+    assert_eq!(code, "NetStream.Play.StreamNotFound");
+    assert!(reason.contains("\"no\"") && reason.contains("live and gortmp"), "{reason}");
+    assert_eq!(refused(&server, "", |client| client.publish("")).0, "NetStream.Publish.BadName");
 
     let (code, reason) = refused(&server, "gortmp", |client| client.publish("film"));
     assert_eq!(code, "NetStream.Publish.Denied");
@@ -223,7 +229,8 @@ fn refusals_say_why() {
 fn a_refused_application_is_an_error_with_that_transaction_and_then_the_end() {
     let server = Server::start(&[]);
     let mut wire = Wire::new(server.address);
-    wire.send(&wire::command(0, 5.0, "connect", Value::Null, Vec::new()));
+    let properties = gortmp::amf::Object::new().with("app", "no/stream");
+    wire.send(&wire::command(0, 5.0, "connect", properties.into(), Vec::new()));
     let answer = wire.answer(5.0);
     assert_eq!((answer.name.as_str(), wire::code(&answer)), ("_error", Some("NetConnection.Connect.Rejected")));
     let before = Instant::now();
@@ -239,7 +246,13 @@ fn names_of_the_applications_can_be_chosen() {
     camera.publish("door").unwrap();
     assert_eq!(refused(&server, "film", |client| client.publish("door")).0, "NetStream.Publish.Denied");
     for app in ["live", "gortmp"] {
-        assert_eq!(refused(&server, app, |_| Ok(())).0, "NetConnection.Connect.Rejected", "{app}");
+        assert_eq!(refused(&server, app, |client| client.publish("door")).0, "NetStream.Publish.Denied", "{app}");
+        assert_eq!(
+            refused(&server, app, |client| client.play("door", None)).0,
+            "NetStream.Play.StreamNotFound",
+            "{app}"
+        );
+        assert_eq!(refused(&server, &format!("{app}/a"), |_| Ok(())).0, "NetConnection.Connect.Rejected", "{app}");
     }
 }
 

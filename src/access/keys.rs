@@ -30,6 +30,11 @@ impl Secret {
         self.0.is_empty()
     }
 
+    /// Whether there are characters in it that URLs use themselves.
+    fn is_cut_by_urls(&self) -> bool {
+        self.0.contains(['/', '?', '&', '#', '%', '+']) || self.0.contains(char::is_whitespace)
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -68,22 +73,47 @@ pub(super) struct Keys {
     common: Vec<Secret>,
     /// By `APP/NAME`, or `APP/*`.
     by_name: HashMap<String, Vec<Secret>>,
+    /// Whether there are keys that have to be percent-encoded in URLs.
+    have_cut: bool,
 }
 
+/// Lines of a key file that are shown at once.
+const SHOWN_LINES: usize = 8;
+
+/// What to do with a key that URLs would cut.
+pub(super) const ENCODE: &str = "a key with / ? & # % + or a space in it has to be percent-encoded in a URL";
+
 impl Keys {
-    pub fn load(permission: &Permission) -> Result<Self> {
+    /// Of the option that starts with `--` and that name. The log is told of keys that URLs would cut.
+    pub fn load(permission: &Permission, option: &str) -> Result<Self> {
         let mut keys = match &permission.key_file {
             Some(file) => Self::read(file)?,
             None => Self { open: permission.key.is_none(), ..Self::default() },
         };
-        keys.common.extend(permission.key.clone());
+        if let Some(key) = &permission.key {
+            if key.is_cut_by_urls() {
+                log::warn!("--{option}: {ENCODE}; without such characters it is easier to use");
+                keys.have_cut = true;
+            }
+            keys.common.push(key.clone());
+        }
         Ok(keys)
+    }
+
+    /// Whether there are keys that have to be percent-encoded in URLs.
+    pub fn have_cut(&self) -> bool {
+        self.have_cut
     }
 
     fn read(file: &Path) -> Result<Self> {
         let bad = |reason: String| Error::Config(format!("the key file {}: {reason}", file.display()).into());
         let text = read_small_file(file, limits::KEY_FILE_BYTES).map_err(bad)?;
-        Self::parse(&text).map_err(|(line, reason)| bad(format!("line {line}: {reason}")))
+        let keys = Self::parse(&text).map_err(|(line, reason)| bad(format!("line {line}: {reason}")))?;
+        if keys.have_cut {
+            let lines: Vec<_> = cut_lines(&text).take(SHOWN_LINES).map(|line| line.to_string()).collect();
+            log::warn!("the key file {}, line {}: {ENCODE}", file.display(), lines.join(", "));
+        }
+        Ok(keys)
     }
 
     /// Lines `APP/NAME KEY`; what starts with `#` is a comment. An error never repeats a line: there is a key in it.
@@ -97,6 +127,7 @@ impl Keys {
                 (Some(name), Some(key), None) => (name, Secret::new(key)),
                 _ => return Err((index + 1, "it is not of the form APP/NAME KEY, with one space and none in the key")),
             };
+            keys.have_cut |= key.is_cut_by_urls();
             match name.trim_start_matches('/') {
                 "*" => keys.common.push(key),
                 name if name.contains('/') => keys.by_name.entry(name.to_owned()).or_default().push(key),
@@ -125,6 +156,13 @@ impl Keys {
     }
 }
 
+/// The numbers of the lines whose keys URLs would cut.
+fn cut_lines(text: &str) -> impl Iterator<Item = usize> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
+    let keys = lines.filter_map(|(index, line)| Some((index + 1, line.split_whitespace().nth(1)?)));
+    keys.filter(|(_, key)| Secret::new(*key).is_cut_by_urls()).map(|(number, _)| number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,17 +186,17 @@ mod tests {
             assert!(reason.contains("KEY"), "{reason}");
         }
         let missing = Permission { key_file: Some("/nonexistent/keys".into()), ..Permission::default() };
-        assert!(Keys::load(&missing).unwrap_err().to_string().contains("/nonexistent/keys"));
+        assert!(Keys::load(&missing, "publish-key").unwrap_err().to_string().contains("/nonexistent/keys"));
     }
 
     #[test]
     fn a_file_without_keys_lets_nobody_in() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let permission = Permission { key_file: Some(file.path().to_owned()), ..Permission::default() };
-        let keys = Keys::load(&permission).unwrap();
+        let keys = Keys::load(&permission, "publish-key").unwrap();
         assert!(keys.are_needed() && keys.of("live/cam").next().is_none());
         std::fs::write(file.path(), vec![b'#'; limits::KEY_FILE_BYTES as usize + 1]).unwrap();
-        assert!(Keys::load(&permission).unwrap_err().to_string().contains("limit"));
-        assert!(!Keys::load(&Permission::default()).unwrap().are_needed());
+        assert!(Keys::load(&permission, "publish-key").unwrap_err().to_string().contains("limit"));
+        assert!(!Keys::load(&Permission::default(), "publish-key").unwrap().are_needed());
     }
 }

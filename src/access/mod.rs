@@ -116,7 +116,7 @@ struct Loaded {
 
 impl Loaded {
     fn new(config: &AccessConfig) -> Result<Self> {
-        Ok(Self { publish: Keys::load(&config.publish)?, play: Keys::load(&config.play)? })
+        Ok(Self { publish: Keys::load(&config.publish, "publish-key")?, play: Keys::load(&config.play, "play-key")? })
     }
 }
 
@@ -205,18 +205,20 @@ impl Access {
         if !proven.0.is_empty() && fitting.clone().any(|key| proven.0.contains(&key.digest())) {
             return Ok(());
         }
+        // ffmpeg takes what stands behind a slash in a key for the stream's name.
+        let encode = if keys.have_cut() { format!("; {}", keys::ENCODE) } else { String::new() };
         let link = link::Link::of(path).filter(|_| verb == Verb::Play);
         match (path.query_value("key"), link) {
             (Some(key), _) => {
                 if keys::is_among(&key, fitting) {
                     return Ok(());
                 }
-                Err(Denied(format!("{doing} {} needs another key", name.escape_debug())))
+                Err(Denied(format!("{doing} {} needs another key{encode}", name.escape_debug())))
             }
             (None, Some(link)) => link.check(&name, fitting, SystemTime::now()).map_err(|why| Denied(why.to_owned())),
             (None, None) => {
                 let hint = "put ?key=KEY behind the stream's name";
-                Err(Denied(format!("{doing} {} needs a key: {hint}", name.escape_debug())))
+                Err(Denied(format!("{doing} {} needs a key: {hint}{encode}", name.escape_debug())))
             }
         }
     }

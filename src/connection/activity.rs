@@ -62,7 +62,7 @@ impl Connection {
             Action::Reply(reply) => self.peer.reply(&[reply]),
             Action::Unknown(what) => self.note_unknown(&what),
             Action::Connect(request) => return self.connect(&request),
-            Action::Publish { stream_id, path, kind } => return self.publish(stream_id, &path, kind, now),
+            Action::Publish { stream_id, path, kind } => return self.publish(stream_id, path, kind, now),
             Action::Play { stream_id, request } => return self.play(stream_id, request),
             Action::Stop { stream_id } => {
                 if let Some(activity) = self.activities.remove(&stream_id) {
@@ -80,6 +80,7 @@ impl Connection {
                 self.control(stream_id, Control::BufferLength { ms: buffer_ms });
             }
             Action::StreamLength { transaction_id, path } => {
+                let Ok(path) = self.resolve(path) else { return self.was_refused() };
                 let seconds = if self.check(Verb::Play, &path).is_err() {
                     return self.was_refused();
                 } else if path.app == self.service.vod_app {
@@ -103,7 +104,8 @@ impl Connection {
     fn connect(&mut self, request: &ConnectRequest) -> Result<()> {
         let path = StreamPath::new(&request.app, "")?;
         let (service, app) = (&self.service, &path.app);
-        if *app == service.vod_app || service.live_apps.contains(app) {
+        // One component may turn out to be a stream's name, or the whole path is still to come.
+        if service.has_app(app) || path.name.is_empty() {
             let (description, reason) = match service.access.admit(&path, &request.flash_version, self.peer.ip()) {
                 Admission::Welcome(proven) => {
                     log::debug!("{} connects to {app} ({})", self.peer, request.flash_version.escape_debug());
@@ -126,34 +128,50 @@ impl Connection {
             return Err(Self::refusal(StatusCode::ConnectRejected, reason.to_owned()));
         }
         service.refusals.connects.add(1);
-        let apps = service.live_apps.iter().chain([&service.vod_app]).map(String::as_str).collect::<Vec<_>>();
-        let reason = format!("there is no application \"{}\" here, only {}", app.escape_debug(), apps.join(" and "));
+        let reason = service.no_app(app);
         self.peer.reply(&self.session.refuse_connect(&reason));
         Err(Self::refusal(StatusCode::ConnectRejected, reason))
     }
 
-    #[inline(never)]
-    fn publish(&mut self, stream_id: u32, path: &StreamPath, kind: PublishKind, now: Instant) -> Result<()> {
-        let name = path.live_name();
-        let refusal = if !self.service.live_apps.contains(&path.app) {
+    /// The path that is meant; the log is told when it is another than was named.
+    pub(super) fn resolve(&self, path: StreamPath) -> Result<StreamPath, String> {
+        let named = path.app.clone();
+        let path = self.service.resolve(path)?;
+        if path.app != named {
+            let peer = &self.peer;
+            log::log!(peer.news(), "{peer} {path} is meant by /{}, which is no application", named.escape_debug());
+        }
+        Ok(path)
+    }
+
+    /// The path that may be published under.
+    fn publishable(&self, path: StreamPath) -> Result<StreamPath, (StatusCode, String)> {
+        let path = self.resolve(path).map_err(|reason| (StatusCode::PublishDenied, reason))?;
+        if path.app == self.service.vod_app {
             let live = self.service.live_apps.first().map_or("live", String::as_str);
             let reason = format!("\"{}\" plays files; publish to /{live}/NAME", self.service.vod_app);
-            Some((StatusCode::PublishDenied, reason))
-        } else if name.is_empty() {
-            Some((StatusCode::PublishBadName, format!("a stream needs a name: publish to /{}/NAME", path.app)))
-        } else {
-            self.check(Verb::Publish, path).err().map(|reason| (StatusCode::PublishDenied, reason))
-        };
-        let result = match refusal {
-            Some(refusal) => Err(refusal),
-            None => {
+            return Err((StatusCode::PublishDenied, reason));
+        }
+        if path.live_name().is_empty() {
+            let reason = format!("a stream needs a name: publish to /{}/NAME", path.app);
+            return Err((StatusCode::PublishBadName, reason));
+        }
+        self.check(Verb::Publish, &path).map_err(|reason| (StatusCode::PublishDenied, reason))?;
+        Ok(path)
+    }
+
+    #[inline(never)]
+    fn publish(&mut self, stream_id: u32, path: StreamPath, kind: PublishKind, now: Instant) -> Result<()> {
+        let result = match self.publishable(path) {
+            Err(refusal) => Err(refusal),
+            Ok(path) => {
                 let evicted = Arc::downgrade(&self.peer);
                 let evict = Box::new(move |reason: &str| {
                     if let Some(peer) = evicted.upgrade() {
                         peer.close(reason);
                     }
                 });
-                let key = format!("{}/{name}", path.app);
+                let key = format!("{}/{}", path.app, path.live_name());
                 let published = self.service.registry.publish(&key, &self.peer.to_string(), now, evict);
                 published.map_err(|refused| match refused {
                     PublishRefused::Taken(reason) => (StatusCode::PublishBadName, reason),

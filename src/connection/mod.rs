@@ -75,6 +75,30 @@ pub struct Service {
 }
 
 impl Service {
+    /// The path that is meant by one that a client named: a single component that is no application is a stream of the first
+    /// live application, as in `rtmp://HOST/cam1`.
+    ///
+    /// # Errors
+    /// The reason, when there is no such application.
+    pub fn resolve(&self, path: StreamPath) -> Result<StreamPath, String> {
+        match self.live_apps.first() {
+            _ if self.has_app(&path.app) => Ok(path),
+            Some(live) if path.name.is_empty() => Ok(path.below(live)),
+            _ => Err(self.no_app(&path.app)),
+        }
+    }
+
+    /// Whether there is an application of that name.
+    pub fn has_app(&self, app: &str) -> bool {
+        app == self.vod_app || self.live_apps.iter().any(|live| live == app)
+    }
+
+    /// Says that there is no application of that name, and which there are.
+    pub fn no_app(&self, app: &str) -> String {
+        let apps = self.live_apps.iter().chain([&self.vod_app]).map(String::as_str).collect::<Vec<_>>();
+        format!("there is no application \"{}\" here, only {}", app.escape_debug(), apps.join(" and "))
+    }
+
     /// Where a player begins in a live stream, which it may choose.
     pub fn start_at(&self, path: &StreamPath) -> StartAt {
         match path.query_value("gop").as_deref() {

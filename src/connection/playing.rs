@@ -35,8 +35,12 @@ impl Connection {
     /// # Errors
     /// [`Error::Limit`] when too many plays in a row were refused.
     #[inline(never)]
-    pub(super) fn play(&mut self, stream_id: u32, request: PlayRequest) -> Result<()> {
-        let may = self.check(Verb::Play, &request.path).map_err(|reason| (StatusCode::PlayFailed, reason));
+    pub(super) fn play(&mut self, stream_id: u32, mut request: PlayRequest) -> Result<()> {
+        let resolved = self.resolve(request.path.clone()).map_err(|reason| (StatusCode::PlayStreamNotFound, reason));
+        let may = resolved.and_then(|path| {
+            request.path = path;
+            self.check(Verb::Play, &request.path).map_err(|reason| (StatusCode::PlayFailed, reason))
+        });
         let result = may.and_then(|()| match request.path.app == self.service.vod_app {
             true => self.play_file(stream_id, &request),
             false => self.play_live(stream_id, &request),

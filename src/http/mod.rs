@@ -227,7 +227,7 @@ impl Connection {
                 self.respond(Some(request), Response::error(405, reason).with("allow", "GET, HEAD"))
             }
             Target::Page(file) => self.respond(Some(request), page::response(file)),
-            Target::Media(path, form) => self.media(request, &path, &form, reader),
+            Target::Media(path, form) => self.media(request, path, &form, reader),
             Target::Api | Target::Nothing => Err(not_found("there is nothing here")),
         }
     }
@@ -261,13 +261,13 @@ impl Connection {
         Ok(Next::End)
     }
 
-    fn media(&mut self, request: &Request, path: &StreamPath, form: &Form, reader: &mut Reader<'_>) -> Result<Next> {
+    fn media(&mut self, request: &Request, path: StreamPath, form: &Form, reader: &mut Reader<'_>) -> Result<Next> {
         let service = self.site.service.clone();
-        let is_live = service.live_apps.contains(&path.app);
-        if !is_live && path.app != service.vod_app {
-            let apps = service.live_apps.iter().chain([&service.vod_app]).map(String::as_str).collect::<Vec<_>>();
-            return Err(not_found(format!("there is no application of that name here, only {}", apps.join(" and "))));
+        let path = &service.resolve(path).map_err(not_found)?;
+        if path.name.is_empty() {
+            return Err(not_found("there is nothing here"));
         }
+        let is_live = path.app != service.vod_app;
         service.access.check(Verb::Play, path, self.guest.ip(), &Proven::default()).map_err(|denied| {
             service.complaints.warn(format_args!("{} can't play {path} over HTTP: {}", self.guest, denied.0));
             service.refusals.plays.add(1);

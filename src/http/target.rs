@@ -44,18 +44,18 @@ pub(super) fn of(request: &Request) -> Result<Target> {
     let (name, form) = match (hls_file(path), path.rsplit_once('.')) {
         (Some(found), _) => found,
         (None, Some((name, "flv"))) => (name, Form::Flv),
-        (None, Some((name, "mp4"))) => (name, Form::Mp4),
+        // Of files whose names differ in that only, it may be either.
+        (None, Some((_, extension))) if extension.eq_ignore_ascii_case("flv") => (path, Form::Flv),
+        (None, Some((name, extension))) if extension.eq_ignore_ascii_case("mp4") => (name, Form::Mp4),
         _ => return Ok(Target::Nothing),
     };
     let path = StreamPath::new("", &format!("{name}?{}", request.query()))
         .map_err(|error| Error::Http { status: 400, reason: error.to_string().into() })?;
-    Ok(if path.name.is_empty() { Target::Nothing } else { Target::Media(path, form) })
+    Ok(if path.app.is_empty() { Target::Nothing } else { Target::Media(path, form) })
 }
 
 /// A stream or recording, and which of its files.
 fn hls_file(path: &str) -> Option<(&str, Form)> {
     let (name, file) = path.rsplit_once('/')?;
-    // The first part is the application.
-    let form = Form::Hls(hls::Name::parse(file)?);
-    name.contains('/').then_some((name, form))
+    Some((name, Form::Hls(hls::Name::parse(file)?)))
 }

@@ -34,7 +34,7 @@ impl StreamPath {
     pub fn new(app: &str, name: &str) -> Result<Self> {
         let (app, app_query) = split_query(app);
         let (name, name_query) = split_query(name.trim_matches('"'));
-        let name = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+        let name = PREFIXES.iter().find_map(|prefix| strip_start(name, prefix)).unwrap_or(name);
         check("a stream name's length", app.len() + name.len(), limits::NAME_BYTES)?;
         let parts = app.split('/').chain(name.split('/'));
         let mut parts = parts.filter(|part| !part.is_empty() && *part != "_definst_");
@@ -45,6 +45,12 @@ impl StreamPath {
         Ok(Self { app, name, query })
     }
 
+    /// The same path below another application, to whose name its own application becomes.
+    pub fn below(self, app: &str) -> Self {
+        let name = if self.name.is_empty() { self.app } else { format!("{}/{}", self.app, self.name) };
+        Self { app: app.to_owned(), name, query: self.query }
+    }
+
     /// The value of a key in the query, decoded: the first one, so that the name's beats the application's.
     pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
@@ -52,10 +58,10 @@ impl StreamPath {
     }
 
     /// The name under which a live stream is known: some clients decode percent escapes and cut `.flv`
-    /// off, others don't, and both shall meet.
+    /// off, in any case, others don't, and both shall meet.
     pub fn live_name(&self) -> String {
         let name = percent_decode_str(&self.name).decode_utf8_lossy();
-        name.strip_suffix(".flv").unwrap_or(&name).to_owned()
+        strip_end(&name, ".flv").unwrap_or(&name).to_owned()
     }
 }
 
@@ -76,6 +82,18 @@ impl fmt::Display for StreamPath {
 fn check(what: &'static str, length: usize, limit: usize) -> Result<()> {
     let (value, limit) = (length as u64, limit as u64);
     if value > limit { Err(Error::Limit { what, value, limit }) } else { Ok(()) }
+}
+
+/// The rest of a text that starts so, in any case.
+fn strip_start<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    let (first, rest) = text.split_at_checked(start.len())?;
+    first.eq_ignore_ascii_case(start).then_some(rest)
+}
+
+/// The rest of a text that ends so, in any case.
+fn strip_end<'a>(text: &'a str, end: &str) -> Option<&'a str> {
+    let (rest, last) = text.split_at_checked(text.len().checked_sub(end.len())?)?;
+    last.eq_ignore_ascii_case(end).then_some(rest)
 }
 
 fn split_query(text: &str) -> (&str, Option<&str>) {
@@ -129,6 +147,15 @@ mod tests {
         let live_name = |name| StreamPath::new("live", name).unwrap().live_name();
         assert_eq!(live_name("caf%C3%A9.flv"), "café");
         assert_eq!(live_name("café"), "café");
+        assert_eq!([live_name("cam.FLV"), live_name("Flv:cam"), live_name("é")], ["cam", "cam", "é"]);
+    }
+
+    #[test]
+    fn a_path_can_be_taken_below_another_application() {
+        for (app, name) in [("", "cam?key=x"), ("cam", "?key=x"), ("cam?key=x", "")] {
+            let path = StreamPath::new(app, name).unwrap().below("live");
+            assert_eq!((path.to_string().as_str(), path.query_value("key").as_deref()), ("live/cam", Some("x")));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The folder of videos.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub struct Library {
 /// A file that can be played.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListedVideo {
-    /// What to ask for: the path below the folder, without `.flv`.
+    /// What to ask for: the path below the folder, without `.flv` unless only its case tells this file from another.
     pub name: String,
     /// The file's size.
     pub bytes: u64,
@@ -93,7 +94,7 @@ impl Library {
         Ok(file)
     }
 
-    /// The files that end in `.flv`, sorted by name. Sub-folders are listed to a depth of
+    /// The files that end in `.flv`, in any case, sorted by name. Sub-folders are listed to a depth of
     /// [`limits::LIBRARY_DEPTH`] and [`limits::LIBRARY_ENTRIES`] entries in all; links to folders are not
     /// followed. What can't be read is left out.
     pub fn list(&self) -> Vec<ListedVideo> {
@@ -105,8 +106,7 @@ impl Library {
             for entry in entries.flatten() {
                 if entries_left == 0 {
                     log::warn!("only {} files and folders of the video folder were listed", limits::LIBRARY_ENTRIES);
-                    videos.sort();
-                    return videos;
+                    return sorted(videos);
                 }
                 entries_left -= 1;
                 if entry.file_name().as_encoded_bytes().starts_with(b".") {
@@ -120,17 +120,33 @@ impl Library {
                 }
             }
         }
-        videos.sort();
-        videos
+        sorted(videos)
     }
 
+    /// Still with the extension in its name.
     fn listed(&self, path: &Path) -> Option<ListedVideo> {
-        let name = path.to_str()?.strip_suffix(".flv")?.to_owned();
+        let name = path.to_str()?.to_owned();
+        name::without_extension(name.as_bytes())?;
         name::candidates(&name).ok()?;
         let file = open_below(&self.root, path).ok()??;
         let status = file.metadata().ok()?;
         Some(ListedVideo { name, bytes: status.len(), modified: (status.mtime(), status.mtime_nsec()) })
     }
+}
+
+/// Without the extensions, but where two files would have the same name: then the one that is asked for by it has it.
+fn sorted(mut videos: Vec<ListedVideo>) -> Vec<ListedVideo> {
+    videos.sort_by_key(|video| name::extension_rank(video.name.as_bytes()));
+    let mut names = HashSet::new();
+    for video in &mut videos {
+        let stem = name::without_extension(video.name.as_bytes()).map_or(0, <[u8]>::len);
+        let short = video.name[..stem].to_owned();
+        if names.insert(short.clone()) {
+            video.name = short;
+        }
+    }
+    videos.sort();
+    videos
 }
 
 #[cfg(test)]
@@ -376,6 +392,27 @@ mod tests {
         let expected = ["a b", "b", "link", "sub/c"].map(|name| (name.to_owned(), bytes));
         let list = library.list().into_iter().map(|video| (video.name, video.bytes));
         assert_eq!(list.collect::<Vec<_>>(), expected);
+    }
+
+    /// As cameras and Windows write them.
+    #[test]
+    fn names_in_capital_letters() {
+        let (_parent, library) = library(&["UPPER.FLV", "Both.flv", "Both.FLV", "sub/Odd.fLv", "sub/odd.flv"]);
+        let names: Vec<_> = library.list().into_iter().map(|video| video.name).collect();
+        assert_eq!(names, ["Both", "Both.FLV", "UPPER", "sub/Odd", "sub/odd"]);
+        for (name, file) in [
+            ("UPPER", "UPPER.FLV"),
+            ("UPPER.flv", "UPPER.FLV"),
+            ("UPPER.FLV", "UPPER.FLV"),
+            ("Both", "Both.flv"),
+            ("Both.FLV", "Both.FLV"),
+            ("Both.Flv", "Both.flv"),
+            ("sub/Odd", "sub/Odd.fLv"),
+            ("sub/odd", "sub/odd.flv"),
+        ] {
+            assert_eq!(opened(&library, name), file, "{name}");
+        }
+        assert!(is_not_found(&library, "upper"), "only the extension's case is of no matter");
     }
 
     #[test]

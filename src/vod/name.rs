@@ -8,11 +8,13 @@ use crate::{Error, Result, limits};
 
 /// What clients put in front of a name to say its format.
 const PREFIXES: [&[u8]; 4] = [b"flv:", b"mp4:", b"mp3:", b"f4v:"];
-const EXTENSION: &[u8] = b".flv";
+
+/// The extension in every case, in the order in which files of one name come.
+const EXTENSIONS: [&[u8]; 8] = [b".flv", b".FLV", b".Flv", b".fLv", b".flV", b".FLv", b".FlV", b".fLV"];
 
 /// The relative paths that a name may mean, the likeliest first.
 ///
-/// The name is tried as it is and with percent escapes decoded (once), each with and without `.flv`.
+/// The name is tried as it is and with percent escapes decoded (once), each with and without `.flv` in any case.
 /// Prefixes such as `flv:` and empty components are dropped. Fails with [`Error::Refused`] when a reading
 /// of the name could lead out of the folder or to a hidden file, and with [`Error::Limit`] when the name
 /// is over [`limits::NAME_BYTES`].
@@ -32,11 +34,30 @@ pub(super) fn candidates(name: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn with_and_without_extension(path: Vec<u8>) -> Vec<Vec<u8>> {
-    let longer = [&path, EXTENSION].concat();
-    match path.strip_suffix(EXTENSION).map(<[u8]>::to_vec) {
-        Some(shorter) => vec![path, longer, shorter],
-        None => vec![longer, path],
+    let with_each = |stem: &[u8]| EXTENSIONS.map(|extension| [stem, extension].concat());
+    match without_extension(&path) {
+        Some(stem) => {
+            let others = with_each(stem).into_iter().filter(|other| *other != path);
+            let longer = with_each(&path).into_iter().chain([stem.to_vec()]);
+            [path.clone()].into_iter().chain(others).chain(longer).collect()
+        }
+        None => with_each(&path).into_iter().chain([path]).collect(),
     }
+}
+
+/// A file's name without its extension, whose case does not matter; `None` if it has another or none.
+pub(super) fn without_extension(name: &[u8]) -> Option<&[u8]> {
+    EXTENSIONS.into_iter().find_map(|extension| name.strip_suffix(extension))
+}
+
+/// Which of several files, whose names differ in the case of their extensions only, comes first.
+pub(super) fn extension_rank(name: &[u8]) -> usize {
+    EXTENSIONS.into_iter().position(|extension| name.ends_with(extension)).unwrap_or(EXTENSIONS.len())
+}
+
+fn without_prefix<'a>(component: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = component.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 fn relative_path(name: &[u8]) -> Result<Vec<u8>> {
@@ -46,7 +67,7 @@ fn relative_path(name: &[u8]) -> Result<Vec<u8>> {
     }
     let mut components = Vec::new();
     for mut component in name.split(|&byte| byte == b'/') {
-        while let Some(rest) = PREFIXES.iter().find_map(|prefix| component.strip_prefix(*prefix)) {
+        while let Some(rest) = PREFIXES.iter().find_map(|prefix| without_prefix(component, prefix)) {
             component = rest;
         }
         match component {
@@ -70,19 +91,37 @@ mod tests {
         candidates(name).unwrap().into_iter().map(|path| path.to_str().unwrap().to_owned()).collect()
     }
 
+    /// Those with the extension in small letters or none, besides what was asked for.
+    fn usual(name: &str) -> Vec<String> {
+        let is_usual = |path: &String| !path.to_lowercase().ends_with(".flv") || path.ends_with(".flv");
+        paths(name).into_iter().filter(is_usual).collect()
+    }
+
     #[test]
     fn readings_of_a_name() {
-        assert_eq!(paths("a"), ["a.flv", "a"]);
-        assert_eq!(paths("a.flv"), ["a.flv", "a.flv.flv", "a"]);
-        assert_eq!(paths("sub/a"), ["sub/a.flv", "sub/a"]);
-        assert_eq!(paths("//sub///a/"), ["sub/a.flv", "sub/a"]);
-        assert_eq!(paths("mp4:a.mp4"), ["a.mp4.flv", "a.mp4"]);
-        assert_eq!(paths("sub/flv:a"), ["sub/a.flv", "sub/a"], "as ffmpeg asks for sub-folders");
-        assert_eq!(paths("/flv:mp4:/a"), ["a.flv", "a"]);
-        assert_eq!(paths("f4v%3aa%20b"), ["f4v%3aa%20b.flv", "f4v%3aa%20b", "a b.flv", "a b"]);
-        assert_eq!(paths("100%"), ["100%.flv", "100%"]);
-        assert_eq!(paths("caf\u{e9}"), ["caf\u{e9}.flv", "caf\u{e9}"]);
-        assert_eq!(paths("%252e%252e"), ["%252e%252e.flv", "%252e%252e", "%2e%2e.flv", "%2e%2e"], "decoded once");
+        assert_eq!(usual("a"), ["a.flv", "a"]);
+        assert_eq!(usual("a.flv"), ["a.flv", "a.flv.flv", "a"]);
+        assert_eq!(usual("sub/a"), ["sub/a.flv", "sub/a"]);
+        assert_eq!(usual("//sub///a/"), ["sub/a.flv", "sub/a"]);
+        assert_eq!(usual("mp4:a.mp4"), ["a.mp4.flv", "a.mp4"]);
+        assert_eq!(usual("sub/flv:a"), ["sub/a.flv", "sub/a"], "as ffmpeg asks for sub-folders");
+        assert_eq!(usual("/flv:mp4:/a"), ["a.flv", "a"]);
+        assert_eq!(usual("FLV:Mp4:a"), ["a.flv", "a"]);
+        assert_eq!(usual("f4v%3aa%20b"), ["f4v%3aa%20b.flv", "f4v%3aa%20b", "a b.flv", "a b"]);
+        assert_eq!(usual("100%"), ["100%.flv", "100%"]);
+        assert_eq!(usual("caf\u{e9}"), ["caf\u{e9}.flv", "caf\u{e9}"]);
+        assert_eq!(usual("%252e%252e"), ["%252e%252e.flv", "%252e%252e", "%2e%2e.flv", "%2e%2e"], "decoded once");
+    }
+
+    #[test]
+    fn the_extensions_case_does_not_matter() {
+        assert_eq!(paths("a")[..3], ["a.flv", "a.FLV", "a.Flv"]);
+        assert_eq!(paths("a.FLV")[..3], ["a.FLV", "a.flv", "a.Flv"], "what was asked for comes first");
+        assert_eq!(paths("a").len(), EXTENSIONS.len() + 1);
+        for extension in EXTENSIONS {
+            assert_eq!(without_extension(&[b"A.b", extension].concat()), Some(&b"A.b"[..]));
+        }
+        assert_eq!(without_extension(b"a.mp4"), None);
     }
 
     #[test]
