@@ -1,7 +1,7 @@
 //! HTTP byte by byte.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use gortmp::flv;
@@ -33,7 +33,12 @@ pub struct Http(pub BufReader<TcpStream>);
 
 impl Http {
     pub fn open(server: &Server) -> Self {
-        let socket = TcpStream::connect(server.http.expect("a server with HTTP")).expect("a connection");
+        Self::at(server.http.expect("a server with HTTP"))
+    }
+
+    /// To a proxy, for one.
+    pub fn at(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).expect("a connection");
         socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         Self(BufReader::new(socket))
     }
@@ -54,7 +59,7 @@ impl Http {
         let status = status.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         let field = |line: String| {
             let (name, value) = line.split_once(": ").expect("a field");
-            (name.to_owned(), value.to_owned())
+            (name.to_ascii_lowercase(), value.to_owned())
         };
         Answer { status, headers: lines.map(field).collect(), body: Vec::new() }
     }
@@ -80,7 +85,7 @@ impl Http {
     /// A body in chunks; an error if it breaks off before the last one.
     pub fn chunks(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
-        Chunked { from: &mut self.0, left: 0, has_ended: false }.read_to_end(&mut body).map(|_| body)
+        Chunked::new(&mut self.0).read_to_end(&mut body).map(|_| body)
     }
 
     /// The live stream as FLV behind an answer's head, from now on.
@@ -88,15 +93,21 @@ impl Http {
         let head = self.head();
         assert_eq!((head.status, head.header("content-type")), (200, Some("video/x-flv")), "{head:?}");
         assert_eq!(head.header("transfer-encoding"), Some("chunked"));
-        flv::Reader::new(Chunked { from: self.0, left: 0, has_ended: false }).expect("an FLV header")
+        flv::Reader::new(Chunked::new(self.0)).expect("an FLV header")
     }
 }
 
 /// What is in chunks (RFC 9112 §7.1).
-struct Chunked<R> {
+pub struct Chunked<R> {
     from: R,
     left: usize,
     has_ended: bool,
+}
+
+impl<R> Chunked<R> {
+    pub fn new(from: R) -> Self {
+        Self { from, left: 0, has_ended: false }
+    }
 }
 
 impl<R: BufRead> Read for Chunked<R> {

@@ -1,6 +1,7 @@
-//! nginx with its RTMP module, as a peer.
+//! nginx, with its RTMP module as a peer, or as a proxy.
+#![allow(dead_code)]
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use tempfile::TempDir;
 
@@ -21,17 +22,33 @@ impl Nginx {
             .into_iter()
             .find(|path| std::path::Path::new(path).exists())
             .expect("nginx's RTMP module is missing: install it with apt-get install libnginx-mod-rtmp");
+        Self::run(dir, &format!("load_module {module};\n"), |port| {
+            format!("rtmp {{ server {{ listen 127.0.0.1:{port}; application app {{ {application} }} }} }}")
+        })
+    }
+
+    /// Starts it as a proxy for HTTP on a port of its own; `server` is what stands in the server's block.
+    pub fn proxy(dir: &TempDir, server: &str) -> Self {
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|what| format!("{what}_temp_path {}/{what};\n", dir.path().display()))
+            .concat();
+        Self::run(dir, "", |port| {
+            format!("http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; {server} }} }}")
+        })
+    }
+
+    fn run(dir: &TempDir, modules: &str, block: impl Fn(u16) -> String) -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = free.local_addr().expect("its number").port();
         drop(free);
         let log = dir.path().join("nginx-error.log");
         let config = dir.path().join("nginx.conf");
         let text = format!(
-            "load_module {module};\ndaemon off;\nmaster_process off;\npid {0}/nginx.pid;\nerror_log {1} info;\n\
-             events {{ worker_connections 64; }}\n\
-             rtmp {{ server {{ listen 127.0.0.1:{port}; application app {{ {application} }} }} }}\n",
+            "{modules}daemon off;\nmaster_process off;\npid {0}/nginx.pid;\nerror_log {1} info;\n\
+             events {{ worker_connections 64; }}\n{2}\n",
             dir.path().display(),
             log.display(),
+            block(port),
         );
         std::fs::write(&config, text).expect("a file of ours");
         // Debian keeps it where only root's PATH leads.
@@ -44,6 +61,11 @@ impl Nginx {
         let process = Running::start(command, dir.path().join("nginx.log"));
         wait_for("nginx to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
         Self { port, log, _process: process }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     /// The URL of a stream in its application.
