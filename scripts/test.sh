@@ -47,6 +47,8 @@ step cargo doc --no-deps --locked
 step cargo test --locked
 # Two streams of 1 Mbit/s to 20 players each, every byte compared, and each micro-benchmark once.
 step cargo bench --locked --bench relay -- try gortmp 2 20 1000 2
+# A page more of stack for each idle connection would go unnoticed elsewhere.
+step cargo bench --locked --bench relay -- idle 16.5
 # Twenty seconds of good clients amid attacks of all kinds: nothing may be lost, nothing may stay.
 step cargo bench --locked --bench relay -- hostile 0.3
 step cargo bench --locked --bench micro -- --test

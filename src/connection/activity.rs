@@ -64,14 +64,7 @@ impl Connection {
             Action::Connect(request) => return self.connect(&request),
             Action::Publish { stream_id, path, kind } => return self.publish(stream_id, path, kind, now),
             Action::Play { stream_id, request } => return self.play(stream_id, request),
-            Action::Stop { stream_id } => {
-                if let Some(activity) = self.activities.remove(&stream_id) {
-                    activity.end(&self.peer, "as it asked");
-                    self.peer.discard(stream_id);
-                    self.peer.stay(stream_id);
-                    self.enter_phase(Phase::Idle, 0);
-                }
-            }
+            Action::Stop { stream_id } => self.stop(stream_id),
             Action::Media { stream_id, packet } => return self.media(stream_id, packet, now),
             Action::Pause { stream_id, paused, position_ms } => self.pause(stream_id, paused, position_ms),
             Action::Seek { stream_id, position_ms } => self.seek(stream_id, position_ms),
@@ -79,19 +72,33 @@ impl Connection {
             Action::BufferLength { stream_id, buffer_ms } => {
                 self.control(stream_id, Control::BufferLength { ms: buffer_ms });
             }
-            Action::StreamLength { transaction_id, path } => {
-                let Ok(path) = self.resolve(path) else { return self.was_refused() };
-                let seconds = if self.check(Verb::Play, &path).is_err() {
-                    return self.was_refused();
-                } else if path.app == self.service.vod_app {
-                    self.service.library.open(&path.name).ok().and_then(|video| video.duration())
-                } else {
-                    Some(0.0)
-                };
-                if let Some(seconds) = seconds {
-                    self.peer.reply(&playing::stream_length(transaction_id, seconds));
-                }
-            }
+            Action::StreamLength { transaction_id, path } => return self.stream_length(transaction_id, path),
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn stop(&mut self, stream_id: u32) {
+        if let Some(activity) = self.activities.remove(&stream_id) {
+            activity.end(&self.peer, "as it asked");
+            self.peer.discard(stream_id);
+            self.peer.stay(stream_id);
+            self.enter_phase(Phase::Idle, 0);
+        }
+    }
+
+    #[inline(never)]
+    fn stream_length(&mut self, transaction_id: f64, path: StreamPath) -> Result<()> {
+        let Ok(path) = self.resolve(path) else { return self.was_refused() };
+        let seconds = if self.check(Verb::Play, &path).is_err() {
+            return self.was_refused();
+        } else if path.app == self.service.vod_app {
+            self.service.library.open(&path.name).ok().and_then(|video| video.duration())
+        } else {
+            Some(0.0)
+        };
+        if let Some(seconds) = seconds {
+            self.peer.reply(&playing::stream_length(transaction_id, seconds));
         }
         Ok(())
     }
@@ -101,6 +108,7 @@ impl Connection {
         log::debug!("{} sent {what}, which is not known here", self.peer);
     }
 
+    #[inline(never)]
     fn connect(&mut self, request: &ConnectRequest) -> Result<()> {
         let path = StreamPath::new(&request.app, "")?;
         let (service, app) = (&self.service, &path.app);
@@ -108,7 +116,8 @@ impl Connection {
         if service.has_app(app) || path.name.is_empty() {
             let (description, reason) = match service.access.admit(&path, &request.flash_version, self.peer.ip()) {
                 Admission::Welcome(proven) => {
-                    log::debug!("{} connects to {app} ({})", self.peer, request.flash_version.escape_debug());
+                    let (app, program) = (app.escape_debug(), request.flash_version.escape_debug());
+                    log::debug!("{} connects to {app} ({program})", self.peer);
                     self.peer.is_program(&request.flash_version);
                     self.proven = proven;
                     self.peer.reply(&self.session.accept_connect());

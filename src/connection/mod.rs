@@ -34,10 +34,10 @@ use crate::error::{Error, Result};
 use crate::guard::{Bucket, Budget, Complaints};
 use crate::limits;
 use crate::live::{LanePool, Registry, StartAt};
-use crate::rtmp::chunk::ChunkReader;
+use crate::rtmp::chunk::{ChunkReader, RawMessage};
 use crate::rtmp::handshake;
 use crate::rtmp::message::Message;
-use crate::session::{Reply, Session, StreamPath};
+use crate::session::{Action, Reply, Session, StreamPath};
 use crate::stats::Refusals;
 use crate::vod::Library;
 
@@ -209,6 +209,12 @@ impl Connection {
     /// Boxed: by value it would lie on the stack once for each frame below this one.
     pub fn run(mut self: Box<Self>) {
         let result = self.serve();
+        self.finish(result);
+    }
+
+    // Apart, as all that a client which only connects has no need of: its thread keeps the pages of its stack that were touched.
+    #[inline(never)]
+    fn finish(mut self: Box<Self>, result: Result<()>) {
         let was_refused = matches!(result, Err(Error::Refused { .. }));
         let end = match (result, self.peer.closed_because()) {
             (_, Some(reason)) => format!("was closed: {reason}"),
@@ -234,6 +240,23 @@ impl Connection {
         );
     }
 
+    /// Does what a message asks for.
+    #[inline(never)]
+    fn take(&mut self, raw: RawMessage, actions: &mut Vec<Action>) -> Result<()> {
+        let (now, stream_id) = (Instant::now(), raw.stream_id);
+        match Message::decode(raw) {
+            Ok(message) => {
+                if asks_for_something(&message) && !self.commands.take(now) {
+                    let limit = limits::COMMANDS_PER_SECOND.into();
+                    return Err(Error::Limit { what: "commands in a second", value: limit + 1, limit });
+                }
+                self.session.handle(stream_id, message, actions)?;
+            }
+            Err(error) => self.passed_over(&error),
+        }
+        actions.drain(..).try_for_each(|action| self.act(action, now))
+    }
+
     fn serve(&mut self) -> Result<()> {
         log::debug!("{} connected", self.peer);
         let (peer, waiting) = (self.peer.clone(), RefCell::new(None));
@@ -252,23 +275,7 @@ impl Connection {
             }
             let Some(raw) = message else { continue };
             self.received = chunks.received();
-            let now = Instant::now();
-            let stream_id = raw.stream_id;
-            match Message::decode(raw) {
-                Ok(message) => {
-                    if asks_for_something(&message) && !self.commands.take(now) {
-                        let limit = limits::COMMANDS_PER_SECOND.into();
-                        return Err(Error::Limit { what: "commands in a second", value: limit + 1, limit });
-                    }
-                    self.session.handle(stream_id, message, &mut actions)?;
-                }
-                Err(error) => {
-                    self.passed_over(chunks.received(), &error);
-                }
-            }
-            for action in actions.drain(..) {
-                self.act(action, now)?;
-            }
+            self.take(raw, &mut actions)?;
             *waiting.borrow_mut() = self.waiting_sound();
             let source = chunks.source_mut();
             if source.capacity() < PUBLISHER_READ_BUFFER && self.is_publishing() {
@@ -294,8 +301,8 @@ fn asks_for_something(message: &Message) -> bool {
 impl Connection {
     // Apart, for the sake of the stack of those that make sense.
     #[inline(never)]
-    fn passed_over(&mut self, byte: u64, error: &Error) {
-        let text = format_args!("{} byte {byte}: {error}: passed over", self.peer);
+    fn passed_over(&mut self, error: &Error) {
+        let text = format_args!("{} byte {}: {error}: ignored", self.peer, self.received);
         match std::mem::replace(&mut self.has_passed_over, true) {
             false => self.service.complaints.warn(text),
             true => log::debug!("{text}"),

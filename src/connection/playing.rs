@@ -146,6 +146,7 @@ impl Connection {
         true
     }
 
+    #[inline(never)]
     pub(super) fn pause(&mut self, stream_id: u32, paused: bool, position_ms: u32) {
         let control = if paused { Control::Pause { position_ms } } else { Control::Resume { position_ms } };
         // Going on may bring the end at once, which must find the phase in place; standing still does not.
@@ -168,6 +169,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     pub(super) fn seek(&mut self, stream_id: u32, position_ms: u32) {
         self.enter_phase(Phase::Idle, 0);
         if self.control(stream_id, Control::Seek { position_ms }) {
@@ -180,6 +182,7 @@ impl Connection {
         });
     }
 
+    #[inline(never)]
     pub(super) fn receive(&mut self, stream_id: u32, kind: PacketKind, wanted: bool) {
         let control = match kind {
             PacketKind::Audio => Control::ReceiveAudio(wanted),

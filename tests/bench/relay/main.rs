@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         }
         ["simulate", hours] => long::simulate(hours.parse().expect("a number of hours"), videos.path()),
         ["soak", minutes] => long::soak(minutes.parse().expect("a number of minutes"), videos.path()),
+        ["idle", most] => idle(most.parse().expect("a number of KiB"), videos.path()),
         ["hostile", minutes] => hostile::run(minutes.parse().expect("a number of minutes"), videos.path()),
         options => match Plan::parse(options) {
             Ok(plan) => plan.run(videos.path()),
@@ -47,6 +48,13 @@ fn main() -> ExitCode {
     };
     errors.iter().for_each(|error| eprintln!("{error}"));
     if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What an idle connection takes of memory, and whether that is too much.
+fn idle(most_kib: f64, videos: &std::path::Path) -> Vec<String> {
+    let kib = scenario::idle(&Target::Gortmp(Vec::new()), plan::IDLE, videos) / 1024.0;
+    println!("an idle connection takes {kib:.1} KiB");
+    (kib > most_kib).then(|| format!("that is more than {most_kib} KiB")).into_iter().collect()
 }
 
 /// Thousands of players need as many descriptors, here and in the servers that inherit the limit.

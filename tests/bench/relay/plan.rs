@@ -12,7 +12,7 @@ use super::target::Target;
 use super::vod;
 
 /// Idle connections for which memory is measured.
-const IDLE: usize = 1000;
+pub const IDLE: usize = 1000;
 
 /// Length of the file of the seeks: 2 GB at 8 Mbit/s.
 const LONG_FILE_SECONDS: u64 = 2000;
