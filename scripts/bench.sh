@@ -6,7 +6,7 @@ case "${1-}" in
 -h | --help)
     cat <<'OUT'
 Usage: bench.sh [OPTIONS] | bench.sh simulate HOURS | bench.sh soak MINUTES
-            | bench.sh hostile MINUTES | bench.sh idle KIB | bench.sh micro [NAME]
+       bench.sh hostile MINUTES | bench.sh idle KIB | bench.sh micro [NAME]
 Puts the same load on gortmp, on nginx with its RTMP module (installed when
 missing; root or sudo) and on a bare loop of sends, one after the other, checks
 every byte that players get, and prints a table with ratios and goals. Takes

@@ -4,15 +4,20 @@
 #[path = "support/media.rs"]
 mod media;
 mod support;
+#[path = "support/tls.rs"]
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use gortmp::limits;
+use gortmp::{Client, limits};
 use media::{CLIENT_PATIENCE, Expect, WHOLE, assert_same, ffmpeg, frames, push, sample};
-use support::{KEY, PATIENCE, Running, Server, next_media, player, publisher, settle, tool, video, wire};
+use support::{
+    AAC, INTER, KEY, PATIENCE, Running, Server, audio, next_media, player, publisher, settle, tool, video, wire,
+};
 use tempfile::TempDir;
 
 /// A server for both, its address for RTMPS, and the folder of its certificate and files.
@@ -211,4 +216,58 @@ fn what_is_missing_for_it_is_told() {
         assert_eq!(output.status.code(), Some(1));
         assert!(text.contains(named), "{text}");
     }
+}
+
+/// A client of ours by way of TLS.
+fn through(bridge: &tls::Bridge) -> Client {
+    let client = Client::connect(bridge.address, "live").unwrap();
+    client.set_timeout(Some(PATIENCE)).unwrap();
+    client
+}
+
+#[test]
+fn held_audio_does_not_wait_for_the_rest_of_a_record() {
+    let secured = Secured::start(&[]);
+    let bridge = tls::Bridge::start(secured.address);
+    let mut camera = through(&bridge);
+    camera.publish("cam").unwrap();
+    let mut watching = player(&secured.server, "live", "cam");
+    settle(&mut watching);
+    camera.send(video(0, KEY)).unwrap();
+    assert_eq!(next_media(&mut watching).payload, KEY);
+    for number in 1..10 {
+        let before = bridge.forwarded.load(Ordering::Relaxed);
+        camera.send(audio(number * 40, &[AAC, &[number as u8]].concat())).unwrap();
+        while bridge.forwarded.load(Ordering::Relaxed) == before {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        bridge.sends_half.store(true, Ordering::Relaxed);
+        let frame = [INTER, &[number as u8; 3000]].concat();
+        camera.send(video(number * 40 + 10, &frame)).unwrap();
+        // The record with the video frame is completed when this has come.
+        assert_eq!(next_media(&mut watching).payload, [AAC, &[number as u8]].concat());
+        assert!(bridge.sends_half.swap(false, Ordering::Relaxed));
+        assert_eq!(next_media(&mut watching).payload, frame);
+    }
+}
+
+#[test]
+fn records_without_anything_in_them_hold_nobody_up() {
+    let secured = Secured::start(&["--lanes", "1"]);
+    let bridge = tls::Bridge::start(secured.address);
+    let mut camera = publisher(&secured.server, "cam");
+    let (mut flooding, mut watching) = (through(&bridge), player(&secured.server, "live", "cam"));
+    flooding.play("cam", None).unwrap();
+    camera.send(video(0, KEY)).unwrap();
+    assert_eq!([next_media(&mut flooding).payload, next_media(&mut watching).payload], [KEY, KEY]);
+    bridge.floods.store(true, Ordering::Relaxed);
+    let mut longest = Duration::ZERO;
+    for number in 1..200 {
+        let began = Instant::now();
+        camera.send(video(number * 10, INTER)).unwrap();
+        assert_eq!(next_media(&mut watching).timestamp.milliseconds(), number * 10);
+        longest = longest.max(began.elapsed());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
 }

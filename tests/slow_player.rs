@@ -301,3 +301,34 @@ fn when_the_pictures_stop_a_slow_player_gets_the_sound_again() {
     }
     assert!(heard > 5, "no sound any more");
 }
+
+/// A player that pauses without having read what it was sent does not get it later, nor does the server keep it.
+#[test]
+fn what_waits_at_a_pause_is_thrown_away() {
+    let server = Server::start(&["--player-queue", "32768"]);
+    let mut camera = publisher(&server, "cam");
+    let mut sleeper = player(&server, "live", "cam");
+    let watcher = frames(player(&server, "live", "cam"));
+    settle(&mut sleeper);
+    const COUNT: u32 = 120;
+    for n in 0..COUNT {
+        camera.send(picture(n)).unwrap();
+        // The other player has it, so the lane has come so far.
+        assert_eq!(checked(&watcher.recv_timeout(PATIENCE).unwrap()), n);
+    }
+    sleeper.command("pause", Value::Null, vec![true.into(), 0.0.into()]).unwrap();
+    let mut got = 0;
+    loop {
+        match sleeper.next_event().unwrap() {
+            ClientEvent::Media(packet) if packet.kind == PacketKind::Video => {
+                assert_eq!(checked(&packet), got, "none was cut");
+                got += 1;
+            }
+            ClientEvent::Status { code, .. } if code == "NetStream.Pause.Notify" => break,
+            _ => {}
+        }
+    }
+    assert!(got < COUNT / 2, "{got} of {COUNT} frames still came, which is more than sockets hold");
+    let more = sleeper.set_timeout(Some(Duration::from_millis(300))).and_then(|()| sleeper.next_event());
+    assert!(more.is_err(), "nothing follows: {more:?}");
+}
