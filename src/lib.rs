@@ -79,7 +79,7 @@
 //! - `warn`: someone should look: a client was refused or broke the rules, a player is too slow, a file is damaged.
 //! - `info`: what the server serves, who publishes and who plays, from when to when.
 //! - `debug`: every connection, and what was passed over.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod access;
 pub mod amf;

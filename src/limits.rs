@@ -96,6 +96,10 @@ pub const SEQUENCE_HEADERS_BYTES: usize = 128 * 1024;
 /// each of them costs far more than the few bytes in it.
 pub const AUDIO_RIDES: Duration = Duration::from_millis(40);
 
+/// Publishers from which on each is woken up for whole video frames only. What lies unread that long is acknowledged late,
+/// for which few would gain nothing.
+pub const LOW_WATER_FROM_PUBLISHERS: usize = 16;
+
 /// Players of one lane to which every picture goes out at once, unless `--gather` says otherwise.
 pub const GATHER_FROM_PLAYERS: usize = 600;
 

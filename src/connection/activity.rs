@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::file_play::FilePlay;
+use super::low_water::LowWater;
 use super::peer::Phase;
 use super::playing::LivePlay;
 use super::{Connection, Peer, Watched};
@@ -11,7 +12,7 @@ use crate::access::{Admission, Verb};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::live::{Publication, PublishRefused};
-use crate::media::Packet;
+use crate::media::{Packet, PacketKind};
 use crate::rtmp::status::StatusCode;
 use crate::session::{Action, ConnectRequest, PublishKind, StreamPath, playing, publishing};
 use crate::stats::Traffic;
@@ -20,7 +21,7 @@ use crate::vod::Control;
 /// What a message stream does.
 pub(super) enum Activity {
     /// It sends a live stream.
-    Publishing { publication: Publication, since: Instant, bytes: u64 },
+    Publishing { publication: Publication, since: Instant, bytes: u64, low_water: LowWater },
     /// It gets a live stream.
     Playing(LivePlay),
     /// It gets a file.
@@ -31,7 +32,7 @@ impl Activity {
     /// Ends it and says so in the log.
     pub fn end(self, peer: &Peer, why: &str) {
         match self {
-            Self::Publishing { publication, since, bytes } => {
+            Self::Publishing { publication, since, bytes, .. } => {
                 let name = publication.name().escape_debug();
                 let (seconds, Traffic { bytes_out, dropped, .. }) =
                     (since.elapsed().as_secs_f32(), publication.traffic());
@@ -203,7 +204,9 @@ impl Connection {
                     self.service.complaints.warn(format_args!("{} {what}", self.peer));
                 }
                 self.peer.reply(&self.session.accept_publish(stream_id, description));
-                self.activities.insert(stream_id, Activity::Publishing { publication, since: now, bytes: 0 });
+                let low_water = LowWater::new();
+                let activity = Activity::Publishing { publication, since: now, bytes: 0, low_water };
+                self.activities.insert(stream_id, activity);
                 self.enter_phase(Phase::Idle, 0);
                 Ok(())
             }
@@ -244,8 +247,14 @@ impl Connection {
     }
 
     fn media(&mut self, stream_id: u32, packet: Packet, now: Instant) -> Result<()> {
-        if let Some(Activity::Publishing { publication, bytes, .. }) = self.activities.get_mut(&stream_id) {
-            *bytes += packet.payload.len() as u64;
+        if let Some(Activity::Publishing { publication, bytes, low_water, .. }) = self.activities.get_mut(&stream_id) {
+            let length = packet.payload.len();
+            *bytes += length as u64;
+            match packet.kind {
+                PacketKind::Audio => low_water.audio(length),
+                PacketKind::Video if !packet.is_sequence_header() => low_water.frame(length, packet.timestamp, now),
+                _ => {}
+            }
             self.peer.published(now);
             publication.send(packet, now).map_err(|_| Error::Disconnected)?;
         }

@@ -4,15 +4,16 @@ mod activity;
 mod client;
 mod file_play;
 mod framing;
+mod low_water;
 mod outgoing;
 mod peer;
 mod playing;
 mod queue;
 mod reading;
 mod secured;
+mod socket_options;
 mod transport;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::BufReader;
@@ -26,7 +27,7 @@ pub use framing::{Framing, HTTP_STREAM_ID, Wrapping, web_socket_header};
 pub use outgoing::Outgoing;
 pub use peer::Peer;
 use peer::Phase;
-use reading::{Reading, WaitingSound};
+use reading::{Outlook, Reading, WaitingAudio};
 pub use transport::Transport;
 
 use crate::access::{Access, Proven};
@@ -259,8 +260,8 @@ impl Connection {
 
     fn serve(&mut self) -> Result<()> {
         log::debug!("{} connected", self.peer);
-        let (peer, waiting) = (self.peer.clone(), RefCell::new(None));
-        let mut reader = BufReader::with_capacity(READ_BUFFER, Reading::new(&peer, &waiting));
+        let (peer, outlook) = (self.peer.clone(), Outlook::default());
+        let mut reader = BufReader::with_capacity(READ_BUFFER, Reading::new(&peer, &outlook));
         let kind = handshake::server::accept(&mut reader, &mut peer.transport())?;
         log::debug!("{} shook hands: {kind:?}", self.peer);
         self.peer.enter(Phase::Idle, 0);
@@ -276,12 +277,15 @@ impl Connection {
             let Some(raw) = message else { continue };
             self.received = chunks.received();
             self.take(raw, &mut actions)?;
-            *waiting.borrow_mut() = self.waiting_sound();
+            self.look_ahead(&outlook);
             let source = chunks.source_mut();
             if source.capacity() < PUBLISHER_READ_BUFFER && self.is_publishing() {
-                let reading = Reading { unread: source.buffer().to_vec(), ..Reading::new(&peer, &waiting) };
+                let reading = Reading::new(&peer, &outlook).behind(source.buffer().to_vec());
                 *source = BufReader::with_capacity(PUBLISHER_READ_BUFFER, reading);
                 chunks.limit_partial(limits::PARTIAL_BYTES, Some(self.service.partial.share()));
+                if !peer.transport().is_secured() {
+                    chunks.tell_missing(outlook.missing.clone());
+                }
             }
         }
     }
@@ -327,13 +331,20 @@ impl Connection {
         }
     }
 
-    /// Of the streams that the client publishes, the one whose sound has to go out first.
-    fn waiting_sound(&self) -> Option<WaitingSound> {
-        let waiting = self.activities.values().filter_map(|activity| match activity {
-            Activity::Publishing { publication, .. } => publication.waiting_sound(),
-            _ => None,
-        });
-        let (due, stream) = waiting.min_by_key(|(due, _)| *due)?;
-        Some(WaitingSound { due, stream: stream.clone() })
+    /// Says what is to be expected of the client.
+    fn look_ahead(&mut self, outlook: &Outlook) {
+        let (mut waiting, mut mark, mut publications) = (None, None, 0);
+        for activity in self.activities.values_mut() {
+            let Activity::Publishing { publication, low_water, .. } = activity else { continue };
+            (mark, publications) = (low_water.mark(), publications + 1);
+            // Of several streams, the one whose audio has to go out first.
+            let audio = publication.waiting_sound().filter(|(due, _)| waiting.is_none_or(|(first, _)| *due < first));
+            waiting = audio.or(waiting);
+        }
+        // Few publishers cost little, however often they wake up.
+        let are_many = self.service.registry.publishers() >= limits::LOW_WATER_FROM_PUBLISHERS;
+        let is_of_use = publications == 1 && are_many && !self.peer.transport().is_secured();
+        outlook.mark.set(mark.filter(|_| is_of_use));
+        *outlook.waiting.borrow_mut() = waiting.map(|(due, stream)| WaitingAudio { due, stream: stream.clone() });
     }
 }

@@ -1,31 +1,138 @@
 //! Reading from a client, which may take a while.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::Peer;
+use super::low_water::PATIENCE;
 use crate::live::Stream;
 
-/// Sound of a stream that waits for the next picture, and until when.
-pub(super) struct WaitingSound {
+/// The most that is waited for before anything is read, in bytes: the socket's buffer has to have room for it.
+const MOST_AT_ONCE: usize = 32 * 1024;
+
+/// Audio of a stream that waits for the next video frame, and until when.
+pub(super) struct WaitingAudio {
     pub due: Instant,
     pub stream: Arc<Stream>,
 }
 
-/// A client's socket. When a publisher sends nothing more, its sound that waits for a picture goes out
+/// What is known of the bytes to come.
+#[derive(Default)]
+pub(super) struct Outlook {
+    pub waiting: RefCell<Option<WaitingAudio>>,
+    /// Bytes of the message that is being read which are still to come.
+    pub missing: Arc<AtomicUsize>,
+    /// Fewer bytes than this hold no video frame, and nobody waits for them: the socket's low-water mark.
+    pub mark: Cell<Option<usize>>,
+    /// What was read last had waited below the mark for too long.
+    pub is_overdue: Cell<bool>,
+}
+
+impl Outlook {
+    fn is_empty(&self) -> bool {
+        self.mark.get().is_none() && self.missing.load(Ordering::Relaxed) == 0 && self.waiting.borrow().is_none()
+    }
+
+    fn release_audio(&self) {
+        if let Some(WaitingAudio { stream, .. }) = self.waiting.take() {
+            stream.release_sound(Instant::now());
+        }
+    }
+}
+
+/// A client's socket. When a publisher sends nothing more, its audio that waits for a video frame goes out
 /// without one: who blocks in `read` is the one who knows, and no other thread has to wake up to look.
 pub(super) struct Reading<'a> {
-    pub peer: &'a Peer,
-    pub waiting: &'a RefCell<Option<WaitingSound>>,
+    peer: &'a Peer,
+    outlook: &'a Outlook,
     /// What was read already and comes first.
-    pub unread: Vec<u8>,
+    unread: Vec<u8>,
+    /// The socket's low-water mark.
+    low_water: usize,
+    /// How long it lets its reader wait.
+    patience: Option<Duration>,
 }
 
 impl<'a> Reading<'a> {
-    pub fn new(peer: &'a Peer, waiting: &'a RefCell<Option<WaitingSound>>) -> Self {
-        Self { peer, waiting, unread: Vec::new() }
+    pub fn new(peer: &'a Peer, outlook: &'a Outlook) -> Self {
+        Self { peer, outlook, unread: Vec::new(), low_water: 1, patience: None }
+    }
+
+    /// The same behind bytes that were read already.
+    pub fn behind(self, unread: Vec<u8>) -> Self {
+        Self { unread, ..self }
+    }
+
+    /// Reads when there is enough, or nobody has the patience to wait for that.
+    // Apart, for the sake of the stack of those who publish nothing.
+    #[inline(never)]
+    fn read_enough(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (outlook, transport) = (self.outlook, self.peer.transport());
+        if outlook.is_overdue.take() {
+            outlook.release_audio();
+        }
+        let missing = outlook.missing.load(Ordering::Relaxed).min(MOST_AT_ONCE);
+        let read = match outlook.mark.get() {
+            Some(mark) if missing == 0 => self.read_above(mark, buffer)?,
+            _ => {
+                let due = outlook.waiting.borrow().as_ref().map(|waiting| waiting.due);
+                let patience = (missing > 1).then(|| Instant::now() + PATIENCE);
+                match [due, patience].into_iter().flatten().min() {
+                    Some(until) => {
+                        self.set_low_water(missing.max(1));
+                        if !transport.has_something(until) {
+                            outlook.release_audio();
+                        }
+                        transport.read_now(buffer)?
+                    }
+                    None => None,
+                }
+            }
+        };
+        if let Some(count) = read {
+            return Ok(count);
+        }
+        self.set_low_water(1);
+        self.set_patience(None);
+        transport.read(buffer)
+    }
+
+    /// Reads when there are more bytes than audio takes, in one call; `None` when nothing came for as long as there is
+    /// patience.
+    ///
+    /// The system goes by the bytes that come after those which it has copied already. That may be the beginning of a frame
+    /// below the mark, but the rest of it is above, since the mark is below half of each frame.
+    fn read_above(&mut self, mark: usize, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.set_low_water(mark);
+        self.set_patience(Some(PATIENCE));
+        match self.peer.transport().read(buffer) {
+            Ok(count) => {
+                self.outlook.is_overdue.set(count < mark);
+                Ok(Some(count))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.outlook.release_audio();
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_low_water(&mut self, bytes: usize) {
+        if self.low_water != bytes {
+            self.low_water = bytes;
+            self.peer.transport().set_low_water(bytes);
+        }
+    }
+
+    fn set_patience(&mut self, patience: Option<Duration>) {
+        if self.patience != patience {
+            self.patience = patience;
+            self.peer.transport().set_patience(patience);
+        }
     }
 }
 
@@ -37,15 +144,10 @@ impl Read for Reading<'_> {
             self.unread.drain(..length);
             return Ok(length);
         }
-        let mut waiting = self.waiting.borrow_mut();
-        if let Some(WaitingSound { due, stream }) = &*waiting
-            && !self.peer.transport().has_something(*due)
-        {
-            stream.release_sound(Instant::now());
-            *waiting = None;
-        }
-        drop(waiting);
-        let length = self.peer.transport().read(buffer)?;
+        let length = match self.outlook.is_empty() && self.low_water == 1 {
+            true => self.peer.transport().read(buffer),
+            false => self.read_enough(buffer),
+        }?;
         self.peer.heard(Instant::now());
         Ok(length)
     }
@@ -55,7 +157,6 @@ impl Read for Reading<'_> {
 mod tests {
     use std::io::Write;
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
-    use std::time::Duration;
 
     use super::super::transport::Transport;
     use super::*;
@@ -74,8 +175,8 @@ mod tests {
     fn what_was_read_already_comes_first() {
         let (peer, mut there) = pair();
         there.write_all(b"def").unwrap();
-        let waiting = RefCell::new(None);
-        let mut reading = Reading { unread: b"abc".to_vec(), ..Reading::new(&peer, &waiting) };
+        let outlook = Outlook::default();
+        let mut reading = Reading::new(&peer, &outlook).behind(b"abc".to_vec());
         let mut got = [0; 6];
         reading.read_exact(&mut got[..2]).unwrap();
         reading.read_exact(&mut got[2..]).unwrap();
@@ -93,14 +194,64 @@ mod tests {
             publication.send(packet, Instant::now()).unwrap();
         }
         let (due, stream) = publication.waiting_sound().unwrap();
-        let waiting = RefCell::new(Some(WaitingSound { due, stream: stream.clone() }));
+        let waiting = RefCell::new(Some(WaitingAudio { due, stream: stream.clone() }));
+        let outlook = Outlook { waiting, ..Outlook::default() };
         let writing = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(200));
             there.write_all(b"x").unwrap();
         });
         let mut got = [0];
-        Reading::new(&peer, &waiting).read_exact(&mut got).unwrap();
-        assert!(waiting.borrow().is_none(), "it was released");
+        Reading::new(&peer, &outlook).read_exact(&mut got).unwrap();
+        assert!(outlook.waiting.borrow().is_none(), "it was released");
         writing.join().unwrap();
+    }
+
+    /// Writes each of these after a pause, in milliseconds.
+    fn writing(mut there: TcpStream, pieces: &'static [(u64, usize)]) -> std::thread::JoinHandle<TcpStream> {
+        std::thread::spawn(move || {
+            for (pause, length) in pieces {
+                std::thread::sleep(Duration::from_millis(*pause));
+                there.write_all(&vec![7; *length]).unwrap();
+            }
+            there
+        })
+    }
+
+    fn reads(peer: &Peer, outlook: &Outlook, count: usize) -> Vec<(usize, bool)> {
+        let (mut reading, mut buffer) = (Reading::new(peer, outlook), [0; 8192]);
+        let mut read = || (reading.read(&mut buffer).unwrap(), outlook.is_overdue.get());
+        std::iter::repeat_with(&mut read).take(count).collect()
+    }
+
+    /// A busy machine may write later than there is patience for.
+    fn once_in_a_while(is_right: impl Fn() -> bool) -> bool {
+        (0..10).any(|_| is_right())
+    }
+
+    #[test]
+    fn a_publisher_is_read_from_when_more_has_come_than_audio_and_when_it_has_waited_for_long() {
+        assert!(once_in_a_while(|| {
+            let (peer, there) = pair();
+            let outlook = Outlook { mark: Cell::new(Some(300)), ..Outlook::default() };
+            let writing = writing(there, &[(5, 120), (10, 120), (10, 700), (10, 100), (200, 50)]);
+            // The last comes after a silence, when every byte counts.
+            let came = reads(&peer, &outlook, 3) == [(940, false), (100, true), (50, false)];
+            drop(writing.join().unwrap());
+            assert_eq!(reads(&peer, &outlook, 1)[0].0, 0, "the end does not wait");
+            came
+        }));
+    }
+
+    #[test]
+    fn the_rest_of_a_message_comes_in_one_read_unless_it_is_late() {
+        assert!(once_in_a_while(|| {
+            let (peer, there) = pair();
+            let outlook = Outlook::default();
+            outlook.missing.store(1000, Ordering::Relaxed);
+            let writing = writing(there, &[(5, 400), (10, 400), (5, 200), (10, 400), (200, 600)]);
+            let came = reads(&peer, &outlook, 3) == [(1000, false), (400, false), (600, false)];
+            drop(writing.join().unwrap());
+            came
+        }));
     }
 }

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::sendfile;
-use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use rustls::ServerConfig;
 
 use super::secured::Secured;
+use super::socket_options;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::stats::Counter;
@@ -85,6 +86,36 @@ impl Transport {
         }?;
         self.received.add(count as u64);
         Ok(count)
+    }
+
+    /// Reads what is there; `None` when nothing is, or TLS is between, which knows that only together with waiting.
+    pub(super) fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        if self.tls.is_some() {
+            return Ok(None);
+        }
+        let read = || recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT);
+        match retry_on_intr(read) {
+            Ok((count, _)) => {
+                self.received.add(count as u64);
+                Ok(Some(count))
+            }
+            Err(Errno::AGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// So many bytes have to be there from now on before who waits for something to read wakes up. Not for TLS.
+    pub(super) fn set_low_water(&self, bytes: usize) {
+        if let Err(error) = socket_options::set_receive_low_water(&self.socket, bytes) {
+            log::debug!("setting a low-water mark: {error}");
+        }
+    }
+
+    /// Who reads waits for so long at most from now on, and gets [`io::ErrorKind::WouldBlock`] then. Not for TLS.
+    pub(super) fn set_patience(&self, patience: Option<Duration>) {
+        if let Err(error) = self.socket.set_read_timeout(patience) {
+            log::debug!("setting a timeout: {error}");
+        }
     }
 
     /// Waits until then for something to read, an end or an error among it; says whether there is. Half a record of TLS

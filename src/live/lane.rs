@@ -41,6 +41,9 @@ const LONGEST_RETRY: Duration = Duration::from_millis(200);
 /// Commands taken from the channel before what they brought is handed over.
 const COMMANDS_AT_ONCE: usize = 256;
 
+/// How often a publisher does a lane's work in one go, when others send it more meanwhile, before it wakes the lane.
+const HELPS: usize = 4;
+
 /// What a lane is told. Streams go by their number.
 pub(super) enum Command {
     /// A message of a stream, when it came, and whether the stream has pictures.
@@ -99,17 +102,21 @@ impl Lane {
     /// The same, and does the work itself if nobody is at it: for a few players that costs less than to wake the lane.
     pub(super) fn send_and_help(&self, command: Command) {
         self.send_quietly(command);
-        let Some(mut work) = self.desk.work.try_lock() else {
+        for _ in 0..HELPS {
             // Who is at it looks again when it is done.
-            return;
-        };
-        work.take_all(&self.desk.commands);
-        let wake_at = work.deliver();
-        let is_sooner = wake_at.is_some_and(|at| work.sleeps_until.is_none_or(|until| at < until));
-        drop(work);
-        if is_sooner || !self.desk.commands.is_empty() {
-            self.bell.0.unpark();
+            let Some(mut work) = self.desk.work.try_lock() else { return };
+            work.take_all(&self.desk.commands);
+            let wake_at = work.deliver();
+            let is_sooner = wake_at.is_some_and(|at| work.sleeps_until.is_none_or(|until| at < until));
+            drop(work);
+            if is_sooner {
+                self.bell.0.unpark();
+            }
+            if self.desk.commands.is_empty() {
+                return;
+            }
         }
+        self.bell.0.unpark();
     }
 
     /// The same without waking the lane: something else follows at once.

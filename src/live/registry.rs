@@ -185,6 +185,11 @@ impl Registry {
         });
     }
 
+    /// How many publish.
+    pub fn publishers(&self) -> usize {
+        self.publishers.held()
+    }
+
     /// All streams as they stand, by name.
     pub fn status(&self) -> Vec<StreamStatus> {
         let mut status: Vec<_> = self.streams.lock().values().map(|stream| stream.status()).collect();

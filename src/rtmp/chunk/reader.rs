@@ -1,6 +1,8 @@
 //! Chunks to messages.
 
 use std::io::BufRead;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
@@ -77,6 +79,12 @@ impl<R: BufRead> ChunkReader<R> {
     pub fn limit_partial(&mut self, bytes: usize, share: Option<Share>) {
         self.partial_limit = bytes;
         self.share = share;
+    }
+
+    /// From now on, notes there how many bytes of the message that is being read are still to come, each time before it
+    /// reads; 0 between messages.
+    pub fn tell_missing(&mut self, missing: Arc<AtomicUsize>) {
+        self.source.tell_missing = Some(missing);
     }
 
     /// Where it reads from; what has been taken from there and belongs to what follows is not in it.
@@ -236,6 +244,7 @@ impl<R: BufRead> ChunkReader<R> {
             });
         }
         self.partial_bytes = partial;
+        self.source.missing = stream.length - stream.payload.len();
         while missing > 0 {
             let step = missing.min(FIRST_RESERVE);
             hold(&mut self.share, partial - missing + step)?;

@@ -1,6 +1,8 @@
 //! Where chunks come from.
 
 use std::io::{BufRead, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -17,11 +19,14 @@ pub(super) struct Source<R> {
     again: usize,
     /// Bytes that were taken and not given back.
     pub received: u64,
+    /// Bytes of the message that is being read which are still to come, and where that is told.
+    pub missing: usize,
+    pub tell_missing: Option<Arc<AtomicUsize>>,
 }
 
 impl<R: BufRead> Source<R> {
     pub fn new(inner: R) -> Self {
-        Self { inner, given_back: [0; 4], again: 0, received: 0 }
+        Self { inner, given_back: [0; 4], again: 0, received: 0, missing: 0, tell_missing: None }
     }
 
     /// The next byte; `None` at the end.
@@ -44,12 +49,33 @@ impl<R: BufRead> Source<R> {
         let buffered = if length < MANY { length } else { self.again };
         self.take(buffered, |bytes| to.extend_from_slice(bytes))?;
         if buffered < length {
-            let (start, rest) = (to.len(), length - buffered);
-            to.resize(start + rest, 0);
-            self.inner.read_exact(&mut to[start..]).map_err(reading)?;
-            self.received += rest as u64;
+            let mut filled = to.len();
+            to.resize(filled + length - buffered, 0);
+            while filled < to.len() {
+                self.before_reading();
+                match self.inner.read(&mut to[filled..]) {
+                    Ok(0) => return Err(cut_off()),
+                    Ok(count) => {
+                        filled += count;
+                        self.took(count);
+                    }
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(reading(error)),
+                }
+            }
         }
         Ok(())
+    }
+
+    fn before_reading(&self) {
+        if let Some(told) = &self.tell_missing {
+            told.store(self.missing, Ordering::Relaxed);
+        }
+    }
+
+    fn took(&mut self, count: usize) {
+        self.received += count as u64;
+        self.missing = self.missing.saturating_sub(count);
     }
 
     /// Hands over the next bytes, piece by piece.
@@ -72,6 +98,7 @@ impl<R: BufRead> Source<R> {
             self.again -= count;
             count
         } else {
+            self.before_reading();
             let ready = loop {
                 match self.inner.fill_buf() {
                     Ok(ready) => break ready,
@@ -84,7 +111,7 @@ impl<R: BufRead> Source<R> {
             self.inner.consume(count);
             count
         };
-        self.received += count as u64;
+        self.took(count);
         Ok(count)
     }
 
