@@ -2,6 +2,9 @@
 //! called, those that need no hardware with the real one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/signals.rs"]
+mod signals;
+
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
@@ -10,6 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use signals::with_default_signals;
 use tempfile::TempDir;
 
 const URL: &str = "rtmp://127.0.0.1/live/livestream";
@@ -69,7 +73,7 @@ impl Place {
 
     fn start(&self, script: &str, arguments: &[&str]) -> Running {
         let log = File::options().create(true).append(true).open(self.file("log")).unwrap();
-        let mut command = Command::new(scripts().join(script));
+        let mut command = with_default_signals(scripts().join(script));
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         command.env("PATH", &self.path).env("TMPDIR", self.file("tmp"));
@@ -253,6 +257,16 @@ fn ending_the_script_while_it_asks_the_camera_acts_at_once() {
     script.signal("TERM");
     assert_eq!(script.end().code(), Some(143));
     assert!(asked.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn whoever_runs_the_tests_may_ignore_signals() {
+    signals::assert_pass_with_signals_ignored(&[
+        "ending_the_script_ends_ffmpeg",
+        "ending_the_script_while_it_asks_the_camera_acts_at_once",
+        "ffmpeg_is_restarted_with_a_growing_delay",
+        "camera_list_runs_one_pusher_a_line",
+    ]);
 }
 
 #[test]
