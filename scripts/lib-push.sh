@@ -255,6 +255,29 @@ claim_device() {
     echo "$$ -" >"$claimed"
 }
 
+# Tells once for all pushers of a list what BBR is good for, where it is to be had, is not in use and could help.
+advise_bbr() {
+    host=${1#*://}
+    host=${host%%/*}
+    host=${host##*@}
+    case $host in
+    127.* | localhost | localhost:* | '[::1]'*) return ;;
+    esac
+    case " $(hostname 2>/dev/null) $(hostname -I 2>/dev/null) " in
+    *" ${host%:*} "*) return ;;
+    esac
+    ways=/proc/sys/net/ipv4/tcp
+    case " $(cat "${ways}_available_congestion_control" 2>/dev/null) " in
+    *' bbr '*) ;;
+    *) return ;;
+    esac
+    used=$(cat "${ways}_congestion_control" 2>/dev/null)
+    [ "$used" != bbr ] && [ -z "${GORTMP_PUSH_ADVISED-}" ] || return
+    export GORTMP_PUSH_ADVISED=yes
+    say "over Wi-Fi or a mobile network video stays nearer to the present if this machine sends with bbr instead of" \
+        "$used: sysctl -w net.ipv4.tcp_congestion_control=bbr"
+}
+
 # Takes the lock of that name and holds it by the file descriptor until this script ends.
 claim() {
     claimed=$locks/$(printf '%s' "$2" | tr -c 'A-Za-z0-9._-' _ | cut -c1-100)-$(printf '%s' "$2" | cksum | cut -d' ' -f1)

@@ -44,6 +44,7 @@ check_url "$url"
 need_tools ffmpeg ffprobe
 begin
 claim_stream "$url"
+advise_bbr "$url"
 
 push_once() {
     # The prefix keeps a colon in the name from being taken for a protocol.

@@ -67,6 +67,7 @@ need_tools ffmpeg ffprobe
 [ -z "$copy_hevc" ] || has_ffmpeg_6_1 || bad_usage "--copy-hevc: this ffmpeg is older than 6.1"
 begin
 claim_stream "$url"
+advise_bbr "$url"
 
 # Before FFmpeg 5.0 the option was called so, and -timeout meant to wait for a camera to call in.
 timeout_option=-timeout

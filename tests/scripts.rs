@@ -253,6 +253,37 @@ fn ip_camera_is_transcoded_only_where_it_must_be() {
 }
 
 #[test]
+fn bbr_is_advised_once_where_it_helps() {
+    let advice = "sends with bbr instead of cubic: sysctl -w net.ipv4.tcp_congestion_control=bbr";
+    let pattern = |url: &'static str| ["push-test-pattern.sh", "--once", url].map(str::to_owned).to_vec();
+    for (offered, used, command, times) in [
+        ("reno cubic bbr", "cubic", pattern("rtmp://192.0.2.1/live/a"), 1),
+        ("reno cubic bbr", "bbr", pattern("rtmp://192.0.2.1/live/a"), 0),
+        ("reno cubic", "cubic", pattern("rtmp://192.0.2.1/live/a"), 0),
+        ("reno cubic bbr", "cubic", pattern("rtmp://user:secret@127.0.0.1:1936/live/a"), 0),
+        ("reno cubic bbr", "cubic", pattern("rtmp://[::1]:1936/live/a"), 0),
+        (
+            "reno cubic bbr",
+            "cubic",
+            ["push-cameras.sh", "--server", "rtmp://192.0.2.1/live", "list"].map(str::to_owned).to_vec(),
+            1,
+        ),
+    ] {
+        let place = Place::with_stand_ins(STAYS, "");
+        fs::write(place.file("list"), "a test\nb test").unwrap();
+        let congestion = format!(
+            "case $1 in *available_congestion_control) echo '{offered}' ;; *congestion_control) echo '{used}' ;; \
+             *) exec /bin/cat \"$@\" ;; esac"
+        );
+        place.add_tool("cat", &congestion);
+        let arguments: Vec<&str> = command[1..].iter().map(String::as_str).collect();
+        let _script = place.start(&command[0], &arguments);
+        place.wait_calls(if command[0] == "push-cameras.sh" { 2 } else { 1 });
+        assert_eq!(place.log().matches(advice).count(), times, "{command:?}: {}", place.log());
+    }
+}
+
+#[test]
 fn ffmpeg_is_restarted_with_a_growing_delay() {
     let growing = Place::with_stand_ins("exit 1", "");
     let mut capped = Place::with_stand_ins("exit 1", "");
