@@ -253,6 +253,26 @@ fn ip_camera_is_transcoded_only_where_it_must_be() {
 }
 
 #[test]
+fn file_is_transcoded_only_where_it_must_be() {
+    let video = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -force_key_frames expr:gte(t,n_forced*2) \
+                 -b:v 2500k -maxrate 2500k -bufsize 2500k";
+    let audio = "-c:a aac -b:a 128k -ar 44100";
+    for (streams, option, codecs) in [
+        ("flv1,video,0,0\nmp3,audio,44100,0", "--once", "-c:v copy -c:a copy".to_owned()),
+        ("flv1,video,0,0\nmp3,audio,44100,0", "--transcode", format!("{video} {audio}")),
+        ("h264,video,2,0\nadpcm_swf,audio,22050,0", "--once", format!("-c:v copy {audio}")),
+        ("nellymoser,audio,22050,0", "--transcode", audio.to_owned()),
+        ("mp3,audio,44100,0\nmjpeg,video,0,1", "--transcode", audio.to_owned()),
+    ] {
+        let place = Place::with_stand_ins("exit 0", &format!("printf '{streams}\\n'"));
+        fs::write(place.file("film.flv"), "").unwrap();
+        assert_eq!(place.run("push-file.sh", &["--once", option, "film.flv"]), Some(0), "{}", place.log());
+        let input = "-re -i file:film.flv -map 0:V:0? -map 0:a:0?";
+        assert_eq!(place.calls()[0].1, format!("{BEGIN} {input} {codecs} {OUTPUT} {URL}"));
+    }
+}
+
+#[test]
 fn bbr_is_advised_once_where_it_helps() {
     let advice = "sends with bbr instead of cubic: sysctl -w net.ipv4.tcp_congestion_control=bbr";
     let pattern = |url: &'static str| ["push-test-pattern.sh", "--once", url].map(str::to_owned).to_vec();
