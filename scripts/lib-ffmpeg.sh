@@ -56,13 +56,13 @@ watch() {
         sleep "$nap"
         # A script that was killed took its ffmpeg with it.
         kill -0 "$$" || return
-        # Emptied each time, the file takes no room, however far ffmpeg is in it.
         now=$(tail -c 300 "$lock.progress" | sed -n 's/^total_size=//p' | tail -n 1)
-        : >"$lock.progress"
         case $now in
         '' | "$before") still=$((still + 1)) ;;
         *) still=0 before=$now ;;
         esac
+        # Cut each time, the file takes no room, however far ffmpeg is in it. On a full disk it tells nothing.
+        echo >"$lock.progress" || still=0
     done
     : >"$lock.still"
     end_processes "$1"

@@ -116,7 +116,7 @@ push_once() {
     refused=
     copies=
     case $video,$transcode,$copy_hevc in
-    h264,, | hevc,,yes) copies=yes ;;
+    h264,,* | hevc,,yes) copies=yes ;;
     hevc,,) advise_hevc ;;
     esac
     set -- -rtsp_transport "$transport" "$timeout_option" "$stall"
@@ -134,8 +134,8 @@ push_once() {
         dts="if(eq(PTS\,NOPTS)\,NEXT_PTS-$((back + reorder))*NEXT_DURATION\,$dts)"
         ! has_ffmpeg_5 || set -- "$@" -bsf:v "setts=pts=$pts:dts=$dts"
     elif [ -n "$video" ]; then
-        set -- "$@" -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 50 \
-            -b:v "$bitrate" -maxrate "$bitrate" -bufsize "$bitrate"
+        set -- "$@" -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p \
+            -force_key_frames 'expr:gte(t,n_forced*2)' -b:v "$bitrate" -maxrate "$bitrate" -bufsize "$bitrate"
     fi
     case $sound,$audio,$transcode in
     ,* | yes,,*) set -- "$@" -an ;;

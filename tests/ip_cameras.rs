@@ -92,6 +92,8 @@ impl Watched {
         assert_eq!(numbers, (first..first + numbers.len()).collect::<Vec<_>>());
         assert_eq!(numbers.len(), self.got(PacketKind::Video).count());
         assert!(numbers.len() > 70, "{} video frames came", numbers.len());
+        let keys = self.got(PacketKind::Video).zip(&numbers).filter(|(got, _)| got.is_key_frame());
+        assert_eq!(keys.map(|(_, number)| number - first).collect::<Vec<_>>(), [0, 2 * FRAME_RATE]);
         let sent: Vec<f64> = self.sent(PacketKind::Video).map(|sent| sent.time).collect();
         let times = self.got(PacketKind::Video).map(|got| f64::from(got.timestamp.milliseconds()));
         times.zip(numbers).map(|(time, number)| time - sent[number]).collect()

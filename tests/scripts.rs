@@ -219,7 +219,7 @@ fn copy_of(reorder: u32, back: u32) -> String {
 fn ip_camera_is_transcoded_only_where_it_must_be() {
     const CAMERA: &str = "rtsp://admin:s3cret@192.0.2.7/cam?channel=1";
     const AAC: &str = "-map 0:a:0 -c:a aac -b:a 64k -ar 44100";
-    let encode = format!("{ENCODE} -g 50 -b:v 2500k -maxrate 2500k -bufsize 2500k");
+    let encode = format!("{ENCODE} -force_key_frames expr:gte(t,n_forced*2) -b:v 2500k -maxrate 2500k -bufsize 2500k");
     let copy = &copy_of(0, 1);
     let both = "h264,video,0,0\naac,audio,8000,0";
     let hevc = "hevc,video,2,0\npcm_alaw,audio,8000,0";
@@ -230,6 +230,7 @@ fn ip_camera_is_transcoded_only_where_it_must_be() {
         (FFMPEG_4_4, both, "", copies("-c:v copy", "-map 0:a:0 -c:a copy"), ""),
         (FFMPEG_5_1, both, "--transcode", encodes(AAC), ""),
         (FFMPEG_5_1, "h264,video,0,0", "", copies(copy, "-an"), ""),
+        (FFMPEG_6_1, "h264,video,0,0", "--copy-hevc", copies(copy, "-an"), ""),
         (FFMPEG_5_1, "aac,audio,8000,0\nh264,video,0,0", "--no-audio", copies(copy, "-an"), ""),
         (FFMPEG_5_1, hevc, "", encodes(AAC), "it could be copied by FFmpeg 6.1 or later"),
         (FFMPEG_6_1, hevc, "", encodes(AAC), "--copy-hevc copies it, for players that know it"),
