@@ -6,7 +6,8 @@ case "${1-}" in
 -h | --help)
     cat <<'OUT'
 Usage: bench.sh [OPTIONS] | bench.sh simulate HOURS | bench.sh soak MINUTES
-       bench.sh hostile MINUTES | bench.sh idle KIB | bench.sh micro [NAME]
+       bench.sh hostile MINUTES | bench.sh cameras SECONDS | bench.sh idle KIB
+       bench.sh micro [NAME]
 Puts the same load on gortmp, on nginx with its RTMP module (installed when
 missing; root or sudo) and on a bare loop of sends, one after the other, checks
 every byte that players get, and prints a table with ratios and goals. Takes
@@ -26,6 +27,8 @@ simulate: hours of stream as fast as it goes. soak: players come and go in real
 time. hostile: the same amid attacks of many kinds; fails if any good client
 misses a message or the server keeps anything (fractions of a minute will do).
 idle: fails if an idle connection takes more memory than that.
+cameras: how late network cameras are through push-ip-camera.sh and the server,
+watched for so long each; fails if that is more than its goal.
 micro: what each step in the life of a message costs alone.
 OUT
     exit 0
@@ -38,11 +41,11 @@ value_of=
 for argument; do
     case $value_of$argument in
     --rounds | --seconds | --only | --peer) value_of="$argument " ;;
-    --quick | --with-xiu | --with-nms | --write | simulate | soak | hostile | idle | micro) ;;
+    --quick | --with-xiu | --with-nms | --write | simulate | soak | hostile | cameras | idle | micro) ;;
     "--"*" "*) value_of= ;;
     *)
         case "${1-}" in
-        simulate | soak | hostile | idle | micro) ;;
+        simulate | soak | hostile | cameras | idle | micro) ;;
         *)
             echo "bench.sh: unknown argument $argument (see bench.sh --help)" >&2
             exit 2
@@ -60,7 +63,7 @@ if [ "${1-}" = micro ]; then
 fi
 
 case "${1-}" in
-simulate | soak | hostile | idle) exec cargo bench --locked --bench relay -- "$@" ;;
+simulate | soak | hostile | cameras | idle) exec cargo bench --locked --bench relay -- "$@" ;;
 esac
 
 if [ ! -x /usr/sbin/nginx ] || [ ! -e /usr/lib/nginx/modules/ngx_rtmp_module.so ]; then

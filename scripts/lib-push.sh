@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What the push scripts share; sourced by them, not run. Each ffmpeg is a child that is watched, started
-# again with a growing delay and ended together with its script, and there is one for each stream.
+# What the push scripts share; sourced by them, not run. Each ffmpeg is a child that is started again with a
+# growing delay and ended together with its script, and there is one for each stream.
 
 # Much is set here for the scripts alone:
 # shellcheck disable=SC2034
@@ -10,8 +10,6 @@ default_url=rtmp://127.0.0.1/live/livestream
 url=
 loglevel=warning
 once=
-# Microseconds without a byte after which ffmpeg gives up on a server or a camera.
-stall=10000000
 # Tenths of a second between TERM and KILL; whoever ends a script has to give it longer than this.
 grace=50
 children=
@@ -25,6 +23,8 @@ until_done=
 lasting_errors=
 first=
 second=
+# shellcheck source-path=SCRIPTDIR source=lib-ffmpeg.sh
+. "$(dirname "$0")/lib-ffmpeg.sh"
 
 common_help() {
     cat <<'EOF'
@@ -33,8 +33,9 @@ common_help() {
   -h, --help         print this
 
 When ffmpeg ends it is started again after 1, 2, 4, ... at most 30 seconds, and
-after 1 second again once it has run for 60. Ending the script ends ffmpeg. A
-second script for the same stream is refused.
+after 1 second again once it has run for 60. An ffmpeg that sends nothing for 12
+seconds is ended. Ending the script ends ffmpeg. A second script for the same
+stream is refused.
 
 Environment, in seconds: GORTMP_PUSH_DELAY (first delay, 1),
 GORTMP_PUSH_DELAY_MAX (longest delay, 30), GORTMP_PUSH_STEADY (how long a run
@@ -114,12 +115,6 @@ check_url() {
     esac
 }
 
-need_tools() {
-    for tool; do
-        command -v "$tool" >/dev/null || die 1 "$tool is missing; install it with: apt-get install ffmpeg"
-    done
-}
-
 # Which stream a URL means: without password, query (it may hold a key) and the default port.
 stream_id() { printf '%s' "$1" | sed -e 's,^[a-z]*://,,' -e 's,[?].*,,' -e 's,^[^/]*@,,' -e 's,:1935/,/,'; }
 
@@ -164,6 +159,7 @@ stop() {
     trap - EXIT
     # shellcheck disable=SC2086
     end_processes $children
+    [ -z "$lock" ] || rm -f "$lock.progress" "$lock.still" "$lock.probe" "$lock.words"
     if [ -n "$filter" ]; then
         exec 2>/dev/null
         await 10 "$filter"
@@ -187,6 +183,8 @@ await() {
 end_processes() {
     [ $# -gt 0 ] || return 0
     kill "$@" 2>/dev/null
+    # At the second one, ffmpeg gives up what it waits for.
+    await 10 "$@" || kill "$@" 2>/dev/null
     await "$grace" "$@" || kill -KILL "$@" 2>/dev/null
 }
 
@@ -213,12 +211,6 @@ run() {
     status=$?
     children=
     return "$status"
-}
-
-# Runs ffmpeg with these inputs and codecs, and `url` to push to.
-run_ffmpeg() {
-    run ffmpeg -nostdin -hide_banner -loglevel "$loglevel" "$@" \
-        -rw_timeout "$stall" -flvflags no_duration_filesize -f flv "$url"
 }
 
 # Runs the given command for ever, or with `until_done` set until it succeeds.
@@ -263,6 +255,29 @@ claim_device() {
     echo "$$ -" >"$claimed"
 }
 
+# Tells once for all pushers of a list what BBR is good for, where it is to be had, is not in use and could help.
+advise_bbr() {
+    host=${1#*://}
+    host=${host%%/*}
+    host=${host##*@}
+    case $host in
+    127.* | localhost | localhost:* | '[::1]'*) return ;;
+    esac
+    case " $(hostname 2>/dev/null) $(hostname -I 2>/dev/null) " in
+    *" ${host%:*} "*) return ;;
+    esac
+    ways=/proc/sys/net/ipv4/tcp
+    case " $(cat "${ways}_available_congestion_control" 2>/dev/null) " in
+    *' bbr '*) ;;
+    *) return ;;
+    esac
+    used=$(cat "${ways}_congestion_control" 2>/dev/null)
+    [ "$used" != bbr ] && [ -z "${GORTMP_PUSH_ADVISED-}" ] || return
+    export GORTMP_PUSH_ADVISED=yes
+    say "over Wi-Fi or a mobile network video stays nearer to the present if this machine sends with bbr instead of" \
+        "$used: sysctl -w net.ipv4.tcp_congestion_control=bbr"
+}
+
 # Takes the lock of that name and holds it by the file descriptor until this script ends.
 claim() {
     claimed=$locks/$(printf '%s' "$2" | tr -c 'A-Za-z0-9._-' _ | cut -c1-100)-$(printf '%s' "$2" | cksum | cut -d' ' -f1)
@@ -284,23 +299,4 @@ claim() {
         fi
     fi
     die 3 "$2 is already being pushed by process $holder; end that one first"
-}
-
-# Sets `video`, `audio` (names of codecs or nothing) and `audio_rate` of an input; words before it are options.
-probe() {
-    run ffprobe -hide_banner -loglevel "$loglevel" -of csv=p=0 \
-        -show_entries stream=codec_name,codec_type,sample_rate:stream_disposition=attached_pic "$@" >"$lock.probe" ||
-        return 1
-    video='' audio='' audio_rate=''
-    while IFS=, read -r codec kind value _; do
-        case $kind in
-        video) [ -n "$video" ] || [ "$value" = 1 ] || video=$codec ;;
-        audio) [ -n "$audio" ] || audio=$codec audio_rate=$value ;;
-        esac
-    done <"$lock.probe"
-    rm -f "$lock.probe"
-    [ -n "$video$audio" ] || {
-        say "neither video nor audio in it"
-        return 1
-    }
 }

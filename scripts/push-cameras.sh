@@ -113,6 +113,7 @@ fi
 [ -n "$names" ] || die 2 "there is no camera in $list"
 grace=110
 begin
+advise_bbr "$server/name"
 for name in $names; do
     start "$here/$me" --server "$server" --only "$name" "$list"
 done

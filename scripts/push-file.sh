@@ -5,15 +5,19 @@
 
 bitrate=2500k
 loop=
+transcode=
 
 usage() {
     cat <<EOF
 Usage: push-file.sh [OPTIONS] FILE [URL]
 Pushes a file as if it were live, to $default_url unless
 told otherwise. Codecs that FLV knows (H.264, AAC, MP3) are copied as they are,
-anything else is transcoded. Ends with the file, unless --loop is given.
+anything else is transcoded to H.264 and AAC. Ends with the file, unless --loop
+is given.
 
   --loop             begin again at the end of the file, for ever
+  --transcode        transcode everything to H.264 and AAC, which all browsers
+                     play
   --bitrate RATE     of the video, if it is transcoded (default $bitrate)
 EOF
     common_help
@@ -22,6 +26,7 @@ EOF
 while [ $# -gt 0 ]; do
     case $1 in
     --loop) loop=yes taken=1 ;;
+    --transcode) transcode=yes taken=1 ;;
     --bitrate)
         need_value "$@"
         bitrate=$2 taken=2
@@ -39,6 +44,7 @@ check_url "$url"
 need_tools ffmpeg ffprobe
 begin
 claim_stream "$url"
+advise_bbr "$url"
 
 push_once() {
     # The prefix keeps a colon in the name from being taken for a protocol.
@@ -46,14 +52,16 @@ push_once() {
     set -- -re
     [ -z "$loop" ] || set -- "$@" -stream_loop -1
     set -- "$@" -i "file:$first" -map '0:V:0?' -map '0:a:0?'
-    case $video in
+    case $transcode$video in
+    '' | yes) ;;
     h264 | flv1 | vp6f) set -- "$@" -c:v copy ;;
-    ?*) set -- "$@" -c:v libx264 -preset veryfast -pix_fmt yuv420p -force_key_frames 'expr:gte(t,n_forced*2)' \
+    *) set -- "$@" -c:v libx264 -preset veryfast -pix_fmt yuv420p -force_key_frames 'expr:gte(t,n_forced*2)' \
         -b:v "$bitrate" -maxrate "$bitrate" -bufsize "$bitrate" ;;
     esac
-    case $audio,$audio_rate in
+    case $transcode$audio,$audio_rate in
+    ,* | yes,*) ;;
     aac,* | mp3,44100) set -- "$@" -c:a copy ;;
-    ?*,*) set -- "$@" -c:a aac -b:a 128k -ar 44100 ;;
+    *) set -- "$@" -c:a aac -b:a 128k -ar 44100 ;;
     esac
     run_ffmpeg "$@"
 }

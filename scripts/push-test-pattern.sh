@@ -47,6 +47,7 @@ check_url "$url"
 need_tools ffmpeg
 begin
 claim_stream "$url"
+advise_bbr "$url"
 
 set -- -re -f lavfi -i "testsrc2=size=$size:rate=$fps" \
     -re -f lavfi -i sine=frequency=440:beep_factor=4:sample_rate=44100

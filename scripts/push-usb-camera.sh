@@ -59,6 +59,7 @@ need_tools ffmpeg
 begin
 claim_device "$(readlink -f "$device")"
 claim_stream "$url"
+advise_bbr "$url"
 
 set -- -f v4l2 -thread_queue_size 64 -framerate "$fps" -video_size "$size"
 [ -z "$input_format" ] || set -- "$@" -input_format "$input_format"

@@ -1,19 +1,22 @@
 //! The push scripts with real ffmpeg against the real server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/signals.rs"]
+mod signals;
 mod support;
 
 use std::path::Path;
 use std::process::Command;
 
 use gortmp::media::PacketKind;
+use signals::with_default_signals;
 use support::{PATIENCE, Running, Server, next_media, player, terminate, tool, wait_for};
 use tempfile::TempDir;
 
 fn script(name: &str, dir: &TempDir) -> Command {
     // Says how to install it if it is missing.
     tool("ffmpeg", "ffmpeg");
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name));
+    let mut command = with_default_signals(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name));
     command.env("TMPDIR", dir.path()).env("GORTMP_PUSH_DELAY", "0");
     command
 }
@@ -85,6 +88,14 @@ fn a_list_of_cameras_is_pushed_at_once() {
     pusher.wait(PATIENCE);
     server.wait_for_log("stopped publishing live/door");
     server.wait_for_log("stopped publishing live/yard");
+}
+
+#[test]
+fn whoever_runs_the_tests_may_ignore_signals() {
+    signals::assert_pass_with_signals_ignored(&[
+        "the_test_pattern_plays_and_ends_with_its_script",
+        "a_list_of_cameras_is_pushed_at_once",
+    ]);
 }
 
 fn command_name(pid: u32) -> Option<String> {

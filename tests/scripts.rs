@@ -2,6 +2,9 @@
 //! called, those that need no hardware with the real one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/signals.rs"]
+mod signals;
+
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
@@ -10,11 +13,18 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use signals::with_default_signals;
 use tempfile::TempDir;
 
 const URL: &str = "rtmp://127.0.0.1/live/livestream";
-const OUTPUT: &str = "-rw_timeout 10000000 -flvflags no_duration_filesize -f flv";
+const OUTPUT: &str = "-rw_timeout 8000000 -flvflags no_duration_filesize -f flv";
+const BEGIN: &str = "-nostdin -hide_banner -loglevel warning -progress FILE -stats_period 3";
 const ENCODE: &str = "-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p";
+
+/// How `ffmpeg -version` tells which it is, here 5.1.
+const FFMPEG_5_1: &str = "libavformat    59. 27.100 / 59. 27.100";
+const FFMPEG_6_1: &str = "libavformat    60. 16.100 / 60. 16.100";
+const FFMPEG_4_4: &str = "libavformat    58. 76.100 / 58. 76.100";
 
 /// What a stand-in does after it has written down its call: this one goes on until it is ended.
 const STAYS: &str = "exec sleep 60";
@@ -40,11 +50,15 @@ impl Place {
 
     /// With an ffmpeg that does `then`, and an ffprobe that does `probe`.
     fn with_stand_ins(then: &str, probe: &str) -> Self {
+        Self::with_version(FFMPEG_5_1, then, probe)
+    }
+
+    fn with_version(version: &str, then: &str, probe: &str) -> Self {
         let mut place = Self::new();
         let calls = place.file("calls");
         // Answers what the scripts ask it about its options and filters without writing that down.
         let ffmpeg = format!(
-            "case \" $* \" in *' -f null '*|*' -h '*) exit 0 ;; esac\n\
+            "case \" $* \" in *' -f null '*) exit 0 ;; ' -version ') echo '{version}'; exit 0 ;; esac\n\
              call={0}/$(date +%s%N)-$$\nprintf '%s\\n' \"$*\" >$call.new; mv $call.new $call\n{then}",
             calls.display()
         );
@@ -69,7 +83,7 @@ impl Place {
 
     fn start(&self, script: &str, arguments: &[&str]) -> Running {
         let log = File::options().create(true).append(true).open(self.file("log")).unwrap();
-        let mut command = Command::new(scripts().join(script));
+        let mut command = with_default_signals(scripts().join(script));
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         command.env("PATH", &self.path).env("TMPDIR", self.file("tmp"));
@@ -90,7 +104,8 @@ impl Place {
         let mut names: Vec<_> = fs::read_dir(self.file("calls")).unwrap().map(|e| e.unwrap().path()).collect();
         names.retain(|name| name.extension().is_none());
         names.sort();
-        names.iter().map(|name| (process_of(name), fs::read_to_string(name).unwrap().trim().to_owned())).collect()
+        let call = |name: &PathBuf| (process_of(name), call_of(&fs::read_to_string(name).unwrap()));
+        names.iter().map(call).collect()
     }
 
     /// Waits for so many calls of the stand-in.
@@ -131,6 +146,14 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")
 }
 
+/// A call without the name of the file for ffmpeg's progress.
+fn call_of(text: &str) -> String {
+    let words = text
+        .split_whitespace()
+        .map(|word| if word.starts_with("file:") && word.ends_with(".progress") { "FILE" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 fn process_of(call: &Path) -> u32 {
     call.to_str().unwrap().rsplit('-').next().unwrap().parse().unwrap()
 }
@@ -168,14 +191,15 @@ fn usb_camera_is_encoded() {
     assert_eq!(place.run("push-usb-camera.sh", &[options.as_slice(), &more].concat()), Some(0));
     let calls = place.calls();
     let plain = format!(
-        "-nostdin -hide_banner -loglevel warning -f v4l2 -thread_queue_size 64 -framerate 30 -video_size 1280x720 \
+        "{BEGIN} -f v4l2 -thread_queue_size 64 -framerate 30 -video_size 1280x720 \
          -i video7 -an {ENCODE} -g 60 -b:v 2500k -maxrate 2500k -bufsize 2500k {OUTPUT} {URL}"
     );
     assert_eq!(calls[0].1, plain);
     let full = format!(
-        "-nostdin -hide_banner -loglevel error -f v4l2 -thread_queue_size 64 -framerate 15 -video_size 640x480 \
+        "{} -f v4l2 -thread_queue_size 64 -framerate 15 -video_size 640x480 \
          -input_format mjpeg -i video7 -f alsa -thread_queue_size 1024 -i hw:1 -c:a aac -b:a 128k -ar 44100 \
-         {ENCODE} -g 30 -b:v 800k -maxrate 800k -bufsize 800k {OUTPUT} rtmp://192.0.2.1:1940/live/desk"
+         {ENCODE} -g 30 -b:v 800k -maxrate 800k -bufsize 800k {OUTPUT} rtmp://192.0.2.1:1940/live/desk",
+        BEGIN.replace("warning", "error")
     );
     assert_eq!(calls[1].1, full);
 
@@ -183,24 +207,100 @@ fn usb_camera_is_encoded() {
     assert!(place.log().contains("there is no /dev/video99; cameras here: "), "{}", place.log());
 }
 
+/// Copied video whose B-frames are so far ahead, the first frame's time reckoned back by so many.
+fn copy_of(reorder: u32, back: u32) -> String {
+    format!(
+        r"-c:v copy -bsf:v setts=pts=if(eq(PTS\,NOPTS)\,NEXT_PTS-{back}*NEXT_DURATION\,PTS):dts=if(eq(PTS\,NOPTS)\,NEXT_PTS-{}*NEXT_DURATION\,if(between(N\,1\,{reorder})\,min(DTS\,PREV_OUTDTS+DURATION)\,DTS))",
+        back + reorder
+    )
+}
+
 #[test]
 fn ip_camera_is_transcoded_only_where_it_must_be() {
     const CAMERA: &str = "rtsp://admin:s3cret@192.0.2.7/cam?channel=1";
-    let input = format!("-rtsp_transport tcp -timeout 10000000 -i {CAMERA} -map 0:V:0?");
-    let encode = format!("{ENCODE} -g 50 -b:v 2500k -maxrate 2500k -bufsize 2500k");
-    for (streams, options, codecs) in [
-        ("h264,video,0\naac,audio,8000,0", None, "-c:v copy -map 0:a:0 -c:a copy".to_owned()),
-        ("h264,video,0", None, "-c:v copy -an".to_owned()),
-        ("aac,audio,8000,0\nh264,video,0", Some("--no-audio"), "-c:v copy -an".to_owned()),
-        ("hevc,video,0\npcm_alaw,audio,8000,0", None, format!("{encode} -map 0:a:0 -c:a aac -b:a 64k -ar 44100")),
+    const AAC: &str = "-map 0:a:0 -c:a aac -b:a 64k -ar 44100";
+    let encode = format!("{ENCODE} -force_key_frames expr:gte(t,n_forced*2) -b:v 2500k -maxrate 2500k -bufsize 2500k");
+    let copy = &copy_of(0, 1);
+    let both = "h264,video,0,0\naac,audio,8000,0";
+    let hevc = "hevc,video,2,0\npcm_alaw,audio,8000,0";
+    let copies = |video: &str, audio: &str| (String::new(), format!("{video} {audio}"));
+    let encodes = |audio: &str| ("-thread_type:v slice ".to_owned(), format!("{encode} {audio}"));
+    for (version, streams, option, (decode, codecs), advice) in [
+        (FFMPEG_5_1, both, "", copies(copy, "-map 0:a:0 -c:a copy"), ""),
+        (FFMPEG_4_4, both, "", copies("-c:v copy", "-map 0:a:0 -c:a copy"), ""),
+        (FFMPEG_5_1, both, "--transcode", encodes(AAC), ""),
+        (FFMPEG_5_1, "h264,video,0,0", "", copies(copy, "-an"), ""),
+        (FFMPEG_6_1, "h264,video,0,0", "--copy-hevc", copies(copy, "-an"), ""),
+        (FFMPEG_5_1, "aac,audio,8000,0\nh264,video,0,0", "--no-audio", copies(copy, "-an"), ""),
+        (FFMPEG_5_1, hevc, "", encodes(AAC), "it could be copied by FFmpeg 6.1 or later"),
+        (FFMPEG_6_1, hevc, "", encodes(AAC), "--copy-hevc copies it, for players that know it"),
+        (FFMPEG_6_1, hevc, "--copy-hevc", copies(&copy_of(2, 4), AAC), ""),
     ] {
-        let place = Place::with_stand_ins("echo \"$*: refused\" >&2; exit 7", &format!("printf '{streams}\\n'"));
-        let arguments: Vec<&str> = ["--once", CAMERA].into_iter().chain(options).collect();
-        assert_eq!(place.run("push-ip-camera.sh", &arguments), Some(7));
-        let expected = format!("-nostdin -hide_banner -loglevel warning {input} {codecs} {OUTPUT} {URL}");
-        assert_eq!(place.calls()[0].1, expected);
+        let (failing, probe) = ("echo \"$*: refused\" >&2; exit 7", format!("printf '{streams}\\n'"));
+        let place = Place::with_version(version, failing, &probe);
+        let arguments: Vec<&str> = ["--once", CAMERA, option].into_iter().filter(|word| !word.is_empty()).collect();
+        assert_eq!(place.run("push-ip-camera.sh", &arguments), Some(7), "{}", place.log());
+        let begin = if version == FFMPEG_4_4 { BEGIN.replace(" -stats_period 3", "") } else { BEGIN.to_owned() };
+        let timeout = if version == FFMPEG_4_4 { "-stimeout" } else { "-timeout" };
+        let input = format!("-rtsp_transport tcp {timeout} 8000000 {decode}-i {CAMERA} -map 0:V:0?");
+        assert_eq!(place.calls()[0].1, format!("{begin} {input} {codecs} {OUTPUT} {URL}"));
         let log = place.log();
         assert!(log.contains("rtsp://***@192.0.2.7/cam?***") && !log.contains("s3cret"), "{log}");
+        assert!(log.contains(advice) && log.contains("H.265") != advice.is_empty(), "{log}");
+    }
+    let place = Place::with_stand_ins("exit 0", "");
+    assert_eq!(place.run("push-ip-camera.sh", &["--copy-hevc", CAMERA]), Some(2));
+    assert!(place.log().contains("--copy-hevc: this ffmpeg is older than 6.1"), "{}", place.log());
+}
+
+#[test]
+fn file_is_transcoded_only_where_it_must_be() {
+    let video = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -force_key_frames expr:gte(t,n_forced*2) \
+                 -b:v 2500k -maxrate 2500k -bufsize 2500k";
+    let audio = "-c:a aac -b:a 128k -ar 44100";
+    for (streams, option, codecs) in [
+        ("flv1,video,0,0\nmp3,audio,44100,0", "--once", "-c:v copy -c:a copy".to_owned()),
+        ("flv1,video,0,0\nmp3,audio,44100,0", "--transcode", format!("{video} {audio}")),
+        ("h264,video,2,0\nadpcm_swf,audio,22050,0", "--once", format!("-c:v copy {audio}")),
+        ("nellymoser,audio,22050,0", "--transcode", audio.to_owned()),
+        ("mp3,audio,44100,0\nmjpeg,video,0,1", "--transcode", audio.to_owned()),
+    ] {
+        let place = Place::with_stand_ins("exit 0", &format!("printf '{streams}\\n'"));
+        fs::write(place.file("film.flv"), "").unwrap();
+        assert_eq!(place.run("push-file.sh", &["--once", option, "film.flv"]), Some(0), "{}", place.log());
+        let input = "-re -i file:film.flv -map 0:V:0? -map 0:a:0?";
+        assert_eq!(place.calls()[0].1, format!("{BEGIN} {input} {codecs} {OUTPUT} {URL}"));
+    }
+}
+
+#[test]
+fn bbr_is_advised_once_where_it_helps() {
+    let advice = "sends with bbr instead of cubic: sysctl -w net.ipv4.tcp_congestion_control=bbr";
+    let pattern = |url: &'static str| ["push-test-pattern.sh", "--once", url].map(str::to_owned).to_vec();
+    for (offered, used, command, times) in [
+        ("reno cubic bbr", "cubic", pattern("rtmp://192.0.2.1/live/a"), 1),
+        ("reno cubic bbr", "bbr", pattern("rtmp://192.0.2.1/live/a"), 0),
+        ("reno cubic", "cubic", pattern("rtmp://192.0.2.1/live/a"), 0),
+        ("reno cubic bbr", "cubic", pattern("rtmp://user:secret@127.0.0.1:1936/live/a"), 0),
+        ("reno cubic bbr", "cubic", pattern("rtmp://[::1]:1936/live/a"), 0),
+        (
+            "reno cubic bbr",
+            "cubic",
+            ["push-cameras.sh", "--server", "rtmp://192.0.2.1/live", "list"].map(str::to_owned).to_vec(),
+            1,
+        ),
+    ] {
+        let place = Place::with_stand_ins(STAYS, "");
+        fs::write(place.file("list"), "a test\nb test").unwrap();
+        let congestion = format!(
+            "case $1 in *available_congestion_control) echo '{offered}' ;; *congestion_control) echo '{used}' ;; \
+             *) exec /bin/cat \"$@\" ;; esac"
+        );
+        place.add_tool("cat", &congestion);
+        let arguments: Vec<&str> = command[1..].iter().map(String::as_str).collect();
+        let _script = place.start(&command[0], &arguments);
+        place.wait_calls(if command[0] == "push-cameras.sh" { 2 } else { 1 });
+        assert_eq!(place.log().matches(advice).count(), times, "{command:?}: {}", place.log());
     }
 }
 
@@ -256,8 +356,18 @@ fn ending_the_script_while_it_asks_the_camera_acts_at_once() {
 }
 
 #[test]
+fn whoever_runs_the_tests_may_ignore_signals() {
+    signals::assert_pass_with_signals_ignored(&[
+        "ending_the_script_ends_ffmpeg",
+        "ending_the_script_while_it_asks_the_camera_acts_at_once",
+        "ffmpeg_is_restarted_with_a_growing_delay",
+        "camera_list_runs_one_pusher_a_line",
+    ]);
+}
+
+#[test]
 fn second_pusher_of_a_stream_is_refused() {
-    let place = Place::with_stand_ins(STAYS, "echo h264,video,0");
+    let place = Place::with_stand_ins(STAYS, "echo h264,video,0,0");
     let mut first = place.start("push-test-pattern.sh", &["rtmp://192.0.2.1/live/cam?key=1"]);
     let child = place.wait_calls(1)[0].0;
     let same = ["rtsp://192.0.2.7/", "rtmp://192.0.2.1:1935/live/cam?key=2"];
@@ -311,7 +421,7 @@ fn stream_of_a_killed_pusher_is_taken_over() {
 
 #[test]
 fn camera_list_runs_one_pusher_a_line() {
-    let place = Place::with_stand_ins(STAYS, "echo h264,video,0");
+    let place = Place::with_stand_ins(STAYS, "echo h264,video,0,0");
     fs::write(place.file("film.flv"), "").unwrap();
     fs::write(
         place.file("list"),
@@ -389,6 +499,7 @@ fn scripts_explain_themselves_and_refuse_what_they_don_t_know() {
         "push-ip-camera.sh",
         "push-ip-camera.sh http://192.0.2.7/",
         "push-ip-camera.sh rtsp://192.0.2.7/ --transport smoke",
+        "push-ip-camera.sh rtsp://192.0.2.7/ --transcode --copy-hevc",
         "push-file.sh",
         "push-test-pattern.sh --size 1280",
         "push-test-pattern.sh --bitrate fast",

@@ -242,6 +242,10 @@ impl Running {
         self.process.id()
     }
 
+    pub fn is_alive(&mut self) -> bool {
+        self.process.try_wait().expect("it can be waited for").is_none()
+    }
+
     /// Kills it without warning, as a power cut would.
     pub fn kill(&mut self) {
         let _ = self.process.kill();

@@ -2,6 +2,9 @@
 //! starts it.
 #![allow(clippy::expect_used, clippy::panic, reason = "a benchmark that can't go on shall stop")]
 
+#[path = "../../support/camera.rs"]
+mod camera;
+mod cameras;
 mod chunks;
 mod content;
 mod crowd;
@@ -15,6 +18,10 @@ mod player;
 mod publisher;
 mod report;
 mod scenario;
+#[path = "../../support/signals.rs"]
+mod signals;
+#[path = "../../support/mod.rs"]
+mod support;
 mod target;
 mod vod;
 
@@ -40,6 +47,7 @@ fn main() -> ExitCode {
         ["simulate", hours] => long::simulate(hours.parse().expect("a number of hours"), videos.path()),
         ["soak", minutes] => long::soak(minutes.parse().expect("a number of minutes"), videos.path()),
         ["idle", most] => idle(most.parse().expect("a number of KiB"), videos.path()),
+        ["cameras", seconds] => cameras::run(seconds.parse().expect("a number of seconds")),
         ["hostile", minutes] => hostile::run(minutes.parse().expect("a number of minutes"), videos.path()),
         options => match Plan::parse(options) {
             Ok(plan) => plan.run(videos.path()),
