@@ -139,9 +139,6 @@ pub const PLAYER_QUEUE_AGE: Duration = Duration::from_secs(8);
 /// Bytes of answers that may wait for a peer: one that goes on asking without reading is cut off here.
 pub const REPLY_QUEUE_BYTES: usize = 256 * 1024;
 
-/// Bytes of a played file that may wait for a player's socket before the file is read on.
-pub const FILE_AHEAD_BYTES: usize = 128 * 1024;
-
 /// Bytes that a publisher may have under way to the relay lanes before it waits for them.
 pub const LANE_CREDIT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -248,8 +245,12 @@ pub const FLV_TAGS_AT_ONCE: usize = 4096;
 /// start of the clock instead of a silence to wait for.
 pub const FLV_TIME_JUMP_MS: u32 = 60_000;
 
-/// Bytes that a file player hands over at once.
-pub const VOD_BATCH_BYTES: usize = 256 * 1024;
+/// Bytes that a file player reads and hands over at once, and keeps memory for: a tenth of a second at 1 Mbit/s. Larger
+/// frames go out alone.
+pub const VOD_BATCH_BYTES: usize = 12 * 1024;
+
+/// Bytes that a file player sends before it listens to its client again.
+pub const VOD_BYTES_AT_ONCE: usize = 256 * 1024;
 
 /// How long due tags gather before a file player wakes up for them. Players get a second more than they buffer,
 /// so none of them is the poorer for it.
@@ -268,7 +269,7 @@ pub const VOD_BUFFER_MOST_MS: u32 = 30_000;
 pub const VOD_UNPACED_MS: u32 = 3_600_000;
 
 /// Requests of one client that wait for its file player.
-pub const VOD_CONTROLS: usize = 64;
+pub const VOD_CONTROLS: usize = 32;
 
 /// How deep the folder of videos is listed.
 pub const LIBRARY_DEPTH: usize = 16;

@@ -249,7 +249,7 @@ fn messages_that_are_no_frames_become_no_samples() {
         let (mut muxer, mut got) = (Muxer::new(), Vec::new());
         packets[..middle].iter().for_each(|packet| muxer.push(packet, &mut got));
         let before = coded(&got).len();
-        muxer.push(&Packet { kind: case.kind, timestamp, payload: case.payload.to_vec() }, &mut got);
+        muxer.push(&Packet { kind: case.kind, timestamp, payload: case.payload.to_vec().into() }, &mut got);
         let made = coded(&got).split_off(before);
         packets[middle..].iter().for_each(|packet| muxer.push(packet, &mut got));
         muxer.finish(&mut got);
@@ -281,7 +281,7 @@ fn parameter_sets_alone_belong_to_the_configuration() {
             .flat_map(|packet| {
                 let header = if name == "h264-aac" { &b"\x17\x01\0\0\0"[..] } else { b"\x93hvc1" };
                 let payload = [header, &sets].concat();
-                let alone = Packet { kind: PacketKind::Video, timestamp: packet.timestamp, payload };
+                let alone = Packet { kind: PacketKind::Video, timestamp: packet.timestamp, payload: payload.into() };
                 packet.is_key_frame().then_some(alone).into_iter().chain([packet.clone()])
             })
             .collect();
@@ -296,8 +296,11 @@ fn parameter_sets_alone_belong_to_the_configuration() {
 fn parameter_sets_that_say_something_new_make_a_new_configuration() {
     let (small, large) = (packets(&media::sample("h264-aac")), packets(&media::sample("h264-b-frames-aac")));
     let sets = parameter_sets(&large, &[7, 8]);
-    let alone =
-        |timestamp| Packet { kind: PacketKind::Video, timestamp, payload: [&b"\x17\x01\0\0\0"[..], &sets].concat() };
+    let alone = |timestamp| Packet {
+        kind: PacketKind::Video,
+        timestamp,
+        payload: [&b"\x17\x01\0\0\0"[..], &sets].concat().into(),
+    };
     let last = small.last().unwrap().timestamp;
     let frames = large.iter().filter(|packet| !packet.is_sequence_header() && packet.kind == PacketKind::Video);
     let later =

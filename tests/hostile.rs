@@ -277,7 +277,7 @@ fn values_nested_without_end_do_not_exhaust_the_stack() {
         let ping = wire::message(2, 0, 4, 0, &[0, 6, 0, 0, 0, 1]);
         let _ = (&connection.socket).write_all(&ping);
         // Whether it is closed or passed over does not matter here.
-        while connection.read().is_ok_and(|raw| raw.payload != [0, 7, 0, 0, 0, 1]) {}
+        while connection.read().is_ok_and(|raw| raw.payload[..] != [0, 7, 0, 0, 0, 1]) {}
         drop(connection);
         bystanders.check();
     }

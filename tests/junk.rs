@@ -32,7 +32,7 @@ fn with_junk(name: &str) -> (Vec<Packet>, u64) {
         all.push(packet);
         if is_frame {
             let case = next.next().unwrap();
-            all.push(Packet { kind: case.kind, timestamp, payload: case.payload.to_vec() });
+            all.push(Packet { kind: case.kind, timestamp, payload: case.payload.to_vec().into() });
             ignored += u64::from(has_begun && case.comes_to == ComesTo::Ignored);
         }
     }

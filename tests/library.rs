@@ -26,7 +26,7 @@ fn a_program_sees_what_goes_through_its_server() {
         std::thread::sleep(Duration::from_millis(10));
     }
     camera
-        .send(Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: vec![0x17, 1, 0, 0, 0] })
+        .send(Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: vec![0x17, 1, 0, 0, 0].into() })
         .unwrap();
     while !matches!(player.next_event().unwrap(), ClientEvent::Media(_)) {}
 

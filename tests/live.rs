@@ -15,7 +15,7 @@ use support::*;
 /// The next media's times and payloads.
 fn next(client: &mut Client, count: usize) -> Vec<(u32, Vec<u8>)> {
     let media = next_medias(client, count);
-    media.into_iter().map(|packet| (packet.timestamp.milliseconds(), packet.payload)).collect()
+    media.into_iter().map(|packet| (packet.timestamp.milliseconds(), packet.payload.to_vec())).collect()
 }
 
 fn expected(media: &[(u32, &[u8])]) -> Vec<(u32, Vec<u8>)> {
@@ -184,7 +184,7 @@ fn a_player_that_waits_gets_no_picture_before_a_key_frame() {
 }
 
 fn data(timestamp: u32, values: &[Value]) -> Packet {
-    Packet { kind: PacketKind::Data, timestamp: Timestamp::new(timestamp), payload: amf0::encode_all(values) }
+    Packet { kind: PacketKind::Data, timestamp: Timestamp::new(timestamp), payload: amf0::encode_all(values).into() }
 }
 
 /// The next data message but the one for Flash.
@@ -362,7 +362,7 @@ fn a_connection_publishes_on_one_message_stream_and_plays_on_another() {
     wire.send(&wire::message(4, 3, 8, 1, AAC));
     let own = [wire.next_media(), wire.next_media()];
     assert_eq!(own.each_ref().map(|raw| (raw.stream_id, raw.timestamp.milliseconds())), [(2, 0), (2, 3)]);
-    assert_eq!((own[0].payload.as_slice(), own[1].payload.as_slice()), (picture.as_slice(), AAC));
+    assert_eq!((&own[0].payload[..], &own[1].payload[..]), (&picture[..], AAC));
     assert_eq!(next(&mut outside, 2), expected(&[(0, &picture), (3, AAC)]));
 
     // The end of the one is not the end of the other.

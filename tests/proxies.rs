@@ -41,7 +41,7 @@ impl Camera {
                 let (first, nal_type) = if number % 25 == 0 { (0x17, 0x65) } else { (0x27, 0x41) };
                 let payload = [&[first, 1, 0, 0, 0, 0, 0, 1, 0x0f, nal_type][..], &[7; 270]].concat();
                 let timestamp = Timestamp::new(number * EVERY.as_millis() as u32);
-                client.send(Packet { kind: PacketKind::Video, timestamp, payload }).unwrap();
+                client.send(Packet { kind: PacketKind::Video, timestamp, payload: payload.into() }).unwrap();
             }
         });
         Self { stop, thread: Some(thread) }

@@ -83,6 +83,13 @@ fn skip_to(client: &mut Client, wanted: &str) {
     while next_status(client) != wanted {}
 }
 
+/// Gives a packet so many bytes.
+fn lengthen(packet: &mut Packet, length: usize) {
+    let mut payload = packet.payload.to_vec();
+    payload.resize(length, 0);
+    packet.payload = payload.into();
+}
+
 #[test]
 fn a_whole_file_comes_byte_for_byte_and_its_end_is_told() {
     let dir = folder(5);
@@ -135,7 +142,7 @@ fn the_connection_is_closed_some_time_after_the_end() {
 fn a_slow_reader_gets_every_byte_before_the_connection_is_closed() {
     let dir = TempDir::new().unwrap();
     let mut packets = packets(1);
-    packets.iter_mut().skip(2).for_each(|packet| packet.payload.resize(200_000, 0));
+    packets.iter_mut().skip(2).for_each(|packet| lengthen(packet, 200_000));
     std::fs::write(dir.path().join("film.flv"), flv(&packets)).unwrap();
     let server = Server::with_videos(dir.path(), &[]);
     let mut client = play(&server, 100, vec!["film".into()]);
@@ -360,7 +367,7 @@ fn a_file_that_is_cut_short_or_grows_while_it_plays_harms_nobody() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("film.flv");
     let mut long = packets(30);
-    long.iter_mut().for_each(|packet| packet.payload.resize(5_000, 0));
+    long.iter_mut().for_each(|packet| lengthen(packet, 5_000));
     std::fs::write(&path, flv(&long)).unwrap();
     let server = Server::with_videos(dir.path(), &[]);
     let mut client = play(&server, 1_000, vec!["film".into()]);
@@ -376,7 +383,7 @@ fn a_file_that_is_cut_short_or_grows_while_it_plays_harms_nobody() {
 fn a_viewer_that_does_not_read_holds_up_nobody_and_leaves_nothing_behind() {
     let dir = TempDir::new().unwrap();
     let mut packets = packets(60);
-    packets.iter_mut().for_each(|packet| packet.payload.resize(20_000, 0));
+    packets.iter_mut().for_each(|packet| lengthen(packet, 20_000));
     std::fs::write(dir.path().join("film.flv"), flv(&packets)).unwrap();
     let server = Server::with_videos(dir.path(), &[]);
     let threads = || std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count();

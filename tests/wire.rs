@@ -24,7 +24,7 @@ fn relay(server: &Server, name: &str, bytes: &[u8], count: usize) -> Vec<(u32, V
     let publisher = Wire::publisher(server.address, name);
     publisher.send(bytes);
     let media = next_medias(&mut player, count);
-    media.into_iter().map(|packet| (packet.timestamp.milliseconds(), packet.payload)).collect()
+    media.into_iter().map(|packet| (packet.timestamp.milliseconds(), packet.payload.to_vec())).collect()
 }
 
 /// A picture or a sound of so many bytes.

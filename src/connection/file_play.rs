@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crossbeam_channel::{SendTimeoutError, Sender};
-
 use super::playing::grace_after_file;
 use super::{Peer, Service, Watched};
 use crate::error::{Error, Result};
@@ -14,7 +12,7 @@ use crate::guard::survive;
 use crate::limits;
 use crate::media::Packet;
 use crate::session::{PlayRequest, Source, playing};
-use crate::vod::{self, Control, Notice, Output, Video};
+use crate::vod::{self, Control, Notice, Output, Remote, TooMany, Video};
 
 /// What a player has buffered when it doesn't say, in milliseconds.
 const DEFAULT_BUFFER_MS: u32 = 3_000;
@@ -23,7 +21,7 @@ const DEFAULT_BUFFER_MS: u32 = 3_000;
 pub(super) struct FilePlay {
     name: String,
     peer: Arc<Peer>,
-    controls: Option<Sender<Control>>,
+    remote: Option<Remote>,
     /// How much the client has buffered, in milliseconds.
     buffer_ms: Arc<AtomicU32>,
     is_paused: bool,
@@ -40,7 +38,7 @@ impl FilePlay {
     /// # Errors
     /// [`Error::Io`] when there is no thread to be had.
     pub fn start(
-        video: Video,
+        video: Box<Video>,
         request: &PlayRequest,
         stream_id: u32,
         peer: &Arc<Peer>,
@@ -49,7 +47,7 @@ impl FilePlay {
         let name = request.path.to_string();
         let stopped = Arc::new(AtomicBool::new(false));
         let buffer_ms = request.buffer_ms.unwrap_or(DEFAULT_BUFFER_MS);
-        let (controls, receiver) = crossbeam_channel::bounded(limits::VOD_CONTROLS);
+        let (remote, controls) = vod::remote();
         let file_request = vod::PlayRequest { start_ms: request.start_ms, duration_ms: request.duration_ms, buffer_ms };
         let shared_buffer_ms = Arc::new(AtomicU32::new(buffer_ms));
         let mut output = ToPeer {
@@ -59,7 +57,7 @@ impl FilePlay {
             stopped: stopped.clone(),
             buffer_ms: shared_buffer_ms.clone(),
         };
-        let play = move || match survive(|| vod::play(video, file_request, receiver, &mut output)) {
+        let play = move || match survive(|| vod::play(video, file_request, controls, &mut output)) {
             Some(Err(error)) if !error.is_disconnect() => {
                 service.complaints.warn(format_args!("{} {}: {error}", output.peer, output.name));
                 output.peer.close("its file could not be read on");
@@ -75,7 +73,7 @@ impl FilePlay {
         Ok(Self {
             name,
             peer: peer.clone(),
-            controls: Some(controls),
+            remote: Some(remote),
             buffer_ms: shared_buffer_ms,
             is_paused: false,
             stopped,
@@ -109,9 +107,8 @@ impl FilePlay {
             Control::Resume { .. } => self.is_paused = false,
             _ => {}
         }
-        let Some(controls) = &self.controls else { return };
-        // The thread may have ended by itself, which is no reason to say anything.
-        if let Err(SendTimeoutError::Timeout(_)) = controls.send_timeout(control, limits::CONTROL_WAIT) {
+        let Some(remote) = &self.remote else { return };
+        if let Err(TooMany) = remote.tell(control, limits::CONTROL_WAIT) {
             self.peer.close("it asks for more than it reads");
         }
     }
@@ -120,7 +117,7 @@ impl FilePlay {
 impl Drop for FilePlay {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        self.controls = None;
+        self.remote = None;
         // What comes next on the message stream must not mix with this.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -137,8 +134,8 @@ struct ToPeer {
 }
 
 impl Output for ToPeer {
-    fn send(&mut self, batch: &mut Vec<Packet>) -> Result<()> {
-        self.peer.packets(self.stream_id, batch, || !self.stopped.load(Ordering::Relaxed))
+    fn send(&mut self, batch: &[Packet], more: bool) -> Result<()> {
+        self.peer.packets(self.stream_id, batch, more, || !self.stopped.load(Ordering::Relaxed))
     }
 
     fn notify(&mut self, notice: Notice) -> Result<()> {

@@ -223,8 +223,11 @@ mod tests {
     use crate::media::{Packet, PacketKind, Timestamp};
 
     fn message(length: usize) -> Arc<LiveMessage> {
-        let packet =
-            Packet { kind: PacketKind::Video, timestamp: Timestamp::new(0x0102_0304), payload: vec![0x27; length] };
+        let packet = Packet {
+            kind: PacketKind::Video,
+            timestamp: Timestamp::new(0x0102_0304),
+            payload: vec![0x27; length].into(),
+        };
         Arc::new(LiveMessage::new(packet))
     }
 

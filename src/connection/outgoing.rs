@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::live::{Backlog, LiveMessage, PLAYER_STREAM_ID};
 use crate::media::Packet;
-use crate::rtmp::chunk::ChunkWriter;
-use crate::rtmp::message::media_message;
+use crate::rtmp::chunk::{ChunkSize, ChunkWriter};
+use crate::rtmp::message::media_headers;
 use crate::session::Reply;
 
 /// Pieces of live messages handed to the socket in one call.
@@ -58,10 +58,51 @@ impl Outgoing {
         self.own(Content::Reply, |writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
     }
 
-    /// The same for packets on a message stream.
-    pub fn packets(&self, stream_id: u32, packets: &mut Vec<Packet>) -> bool {
-        let messages = packets.drain(..).map(|packet| media_message(packet, stream_id));
-        self.own(Content::File, |writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
+    /// Sends packets of a file on a message stream, from where they are, and waits until the socket has taken all of them,
+    /// while `go_on` says so. Whatever others send meanwhile comes behind. With `more`, the next call comes at once, and the
+    /// network may get both together.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`] when the connection has broken or `go_on` said no. What was begun still goes out then, and a lane
+    /// has to be asked to [`flush`](Self::flush).
+    pub fn packets(&self, stream_id: u32, packets: &[Packet], more: bool, go_on: impl Fn() -> bool) -> Result<()> {
+        if packets.is_empty() && !more {
+            self.transport.push();
+        }
+        let headers: Vec<_> = packets.iter().map(|packet| media_headers(packet, stream_id)).collect();
+        let pieces = headers.iter().zip(packets);
+        let pieces = pieces.flat_map(|(headers, packet)| headers.pieces(ChunkSize::LARGE, &packet.payload));
+        let mut pieces: Vec<_> = pieces.map(IoSlice::new).collect();
+        let mut left = &mut pieces[..];
+        loop {
+            let mut queue = self.queue.lock();
+            self.write::<OWN_SLICES>(&mut queue);
+            queue.is_taken |= queue.is_idle();
+            while queue.is_taken && !left.is_empty() {
+                let some = &left[..left.len().min(SLICES)];
+                let offered = some.iter().map(|piece| piece.len()).sum();
+                let result = if more { self.transport.send_with_more(some) } else { self.transport.send(some) };
+                let taken = queue.note(offered, result, Instant::now());
+                IoSlice::advance_slices(&mut left, taken);
+                if taken < offered {
+                    break;
+                }
+            }
+            let is_over = queue.broken || queue.finished || !go_on();
+            if left.is_empty() || is_over {
+                let rest: Vec<&[u8]> = left.iter().map(|piece| &piece[..]).collect();
+                queue.hand_back(rest.concat());
+                self.write::<OWN_SLICES>(&mut queue);
+                return if is_over { Err(Error::Disconnected) } else { Ok(()) };
+            }
+            drop(queue);
+            self.transport.wait_for_room(LOOK_UP);
+        }
+    }
+
+    /// Says yes once when something waits that a lane has to be asked to [`flush`](Self::flush).
+    pub fn needs_flush(&self) -> bool {
+        self.queue.lock().promise_retry()
     }
 
     fn own(&self, kind: fn(Vec<u8>) -> Content, write: impl FnOnce(&mut ChunkWriter, &mut Vec<u8>)) -> bool {
@@ -156,19 +197,18 @@ impl Outgoing {
         queue.retried
     }
 
-    /// Waits until at most `bytes` wait, while `go_on` says so.
+    /// Waits until nothing waits any more, while `go_on` says so.
     ///
     /// # Errors
     /// [`Error::Disconnected`] when the connection has broken or `go_on` said no.
-    pub fn wait_for_room(&self, bytes: usize, go_on: impl Fn() -> bool) -> Result<()> {
+    pub fn drain(&self, go_on: impl Fn() -> bool) -> Result<()> {
         loop {
             let mut queue = self.queue.lock();
             self.write::<OWN_SLICES>(&mut queue);
             if queue.broken || !go_on() {
                 return Err(Error::Disconnected);
             }
-            // Nothing at all means nothing in the transport either.
-            if queue.waiting <= bytes && (bytes > 0 || !queue.has_something()) {
+            if !queue.has_something() {
                 return Ok(());
             }
             drop(queue);
@@ -232,7 +272,7 @@ mod tests {
     fn message(kind: PacketKind, first: [u8; 2], length: usize) -> Arc<LiveMessage> {
         let mut payload = vec![7; length];
         payload[..2].copy_from_slice(&first);
-        Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::ZERO, payload }))
+        Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::ZERO, payload: payload.into() }))
     }
 
     fn frame(length: usize) -> Arc<LiveMessage> {
@@ -353,6 +393,66 @@ mod tests {
         assert_eq!(reader.join().unwrap() as u64, outgoing.sent());
     }
 
+    fn file_frames(count: u32) -> Vec<Packet> {
+        let frame = |number| Packet {
+            kind: PacketKind::Video,
+            timestamp: Timestamp::new(number),
+            payload: vec![number as u8 + 1; 100_000].into(),
+        };
+        (0..count).map(frame).collect()
+    }
+
+    #[test]
+    fn answers_come_between_the_messages_of_a_file() {
+        let (outgoing, there) = pair();
+        outgoing.reply(&[chunk_size()]);
+        let outgoing = Arc::new(outgoing);
+        let frames = file_frames(40);
+        let (sent, sending) = (frames.clone(), outgoing.clone());
+        let playing = std::thread::spawn(move || {
+            sent.chunks(4).try_for_each(|some| sending.packets(1, some, some[0].payload[0] % 3 == 0, || true))
+        });
+        let pinging = outgoing.clone();
+        let pinging = std::thread::spawn(move || {
+            for _ in 0..20 {
+                pinging.reply(&[ping()]);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let mut reader = ChunkReader::new(std::io::BufReader::with_capacity(16, there));
+        let (mut pings, mut got) = (0, Vec::new());
+        while pings < 20 || got.len() < frames.len() {
+            let message = reader.read_message().unwrap();
+            match message.type_id {
+                4 => pings += 1,
+                9 => got.push(message.payload),
+                _ => {}
+            }
+            while outgoing.needs_flush() && outgoing.flush() {}
+        }
+        assert!(got.iter().zip(&frames).all(|(got, frame)| *got == frame.payload));
+        playing.join().unwrap().unwrap();
+        pinging.join().unwrap();
+        assert!(!outgoing.flush());
+    }
+
+    #[test]
+    fn a_file_that_is_stopped_leaves_no_half_message() {
+        let (outgoing, there) = pair();
+        outgoing.reply(&[chunk_size()]);
+        let left = std::cell::Cell::new(3);
+        let go_on = || left.replace(left.get() - 1) > 0;
+        assert!(outgoing.packets(1, &file_frames(40), false, go_on).unwrap_err().is_disconnect());
+        assert!(outgoing.needs_flush(), "some of it waits");
+        outgoing.reply(&[ping()]);
+        let reading = std::thread::spawn(move || read_to_ping(there));
+        while outgoing.flush() {
+            std::thread::yield_now();
+        }
+        let expected: Vec<u8> = (1..=40).collect();
+        assert_eq!(reading.join().unwrap(), expected);
+    }
+
     #[test]
     fn who_asks_without_reading_is_cut_off_at_the_limit() {
         let (outgoing, _there) = pair();
@@ -365,7 +465,7 @@ mod tests {
             assert!(outgoing.sent() < 16 << 20, "there is no end");
         }
         assert!(most > limits::REPLY_QUEUE_BYTES / 2, "{most}");
-        assert!(outgoing.wait_for_room(0, || true).is_err());
+        assert!(outgoing.drain(|| true).is_err());
         assert_eq!(outgoing.queue.lock().waiting, 0, "nothing is kept for it");
     }
 

@@ -146,15 +146,21 @@ impl Peer {
         self.retry_if(needed);
     }
 
-    /// Sends packets on a message stream and waits until the socket has taken most of what waits, while
-    /// `go_on` says so.
+    /// Sends packets on a message stream and waits until the socket has taken them, while `go_on` says so. With `more`, others
+    /// follow at once.
     ///
     /// # Errors
     /// [`crate::Error::Disconnected`] when the connection has broken or `go_on` said no.
-    pub(super) fn packets(&self, stream_id: u32, packets: &mut Vec<Packet>, go_on: impl Fn() -> bool) -> Result<()> {
-        let needed = self.outgoing.packets(stream_id, packets);
-        self.retry_if(needed);
-        self.outgoing.wait_for_room(limits::FILE_AHEAD_BYTES, go_on)
+    pub(super) fn packets(
+        &self,
+        stream_id: u32,
+        packets: &[Packet],
+        more: bool,
+        go_on: impl Fn() -> bool,
+    ) -> Result<()> {
+        let result = self.outgoing.packets(stream_id, packets, more, go_on);
+        self.retry_if(self.outgoing.needs_flush());
+        result
     }
 
     fn retry_if(&self, needed: bool) {
@@ -240,7 +246,7 @@ impl Peer {
     pub(super) fn flush_for(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         // Who does not read by then does not learn why.
-        let _ = self.outgoing.wait_for_room(0, || Instant::now() < until);
+        let _ = self.outgoing.drain(|| Instant::now() < until);
     }
 
     /// Why the connection was ended, if this side did it.
@@ -531,13 +537,13 @@ mod tests {
     fn what_waits_is_sent_before_the_end() {
         let (peer, mut there) = pair();
         peer.enter(Phase::Playing, 1);
-        let mut packets = vec![Packet {
+        let packets = vec![Packet {
             kind: crate::media::PacketKind::Video,
             timestamp: crate::media::Timestamp::ZERO,
-            payload: vec![7; 16 << 20],
+            payload: vec![7; 16 << 20].into(),
         }];
-        let needed = peer.outgoing.packets(1, &mut packets);
-        assert!(needed, "it is more than the socket takes");
+        peer.outgoing.packets(1, &packets, false, || false).unwrap_err();
+        assert!(peer.outgoing.needs_flush(), "it is more than the socket takes");
         peer.play_ended(1, Duration::ZERO, "the file has ended");
         peer.check(Instant::now());
         let reading = std::thread::spawn(move || std::io::copy(&mut there, &mut std::io::sink()).unwrap());
@@ -554,12 +560,12 @@ mod tests {
         let before = Instant::now();
         let (peer, _there) = pair();
         peer.enter(Phase::Paused, 1);
-        let mut packets = vec![Packet {
+        let packets = vec![Packet {
             kind: crate::media::PacketKind::Video,
             timestamp: crate::media::Timestamp::ZERO,
-            payload: vec![7; 16 << 20],
+            payload: vec![7; 16 << 20].into(),
         }];
-        peer.outgoing.packets(1, &mut packets);
+        peer.outgoing.packets(1, &packets, false, || false).unwrap_err();
         peer.check(before + limits::PAUSE - Duration::from_secs(1));
         assert_eq!(peer.closed_because(), None);
         peer.check(Instant::now() + limits::PAUSE + Duration::from_secs(1));

@@ -13,7 +13,7 @@ use crate::live::{StartAt, Subscription, Wanted};
 use crate::media::PacketKind;
 use crate::rtmp::status::StatusCode;
 use crate::session::{PlayRequest, Source, playing};
-use crate::vod::Control;
+use crate::vod::{Control, Video};
 
 /// What a client is told that may not, or can't.
 type Refusal = (StatusCode, String);
@@ -80,15 +80,19 @@ impl Connection {
         self.enter_phase(Phase::Playing, 1);
     }
 
+    // Opening a file goes deepest into the stack, whose pages stay: nothing else lies there meanwhile.
+    #[inline(never)]
     fn play_file(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), Refusal> {
         let files = self.activities.values().filter(|activity| matches!(activity, Activity::PlayingFile(_))).count();
         if files >= limits::FILES_PER_CONNECTION {
             return Err((StatusCode::PlayFailed, format!("this connection plays {files} files already")));
         }
-        let video = self.service.library.open(&request.path.name).map_err(|error| match error {
-            Error::Refused { description, .. } => (StatusCode::PlayStreamNotFound, description.into_owned()),
-            error => (StatusCode::PlayFailed, error.to_string()),
-        })?;
+        let video = self.open_video(&request.path.name)?;
+        self.start_file(video, stream_id, request)
+    }
+
+    #[inline(never)]
+    fn start_file(&mut self, video: Box<Video>, stream_id: u32, request: &PlayRequest) -> Result<(), Refusal> {
         self.begin_playing(stream_id);
         let play = FilePlay::start(video, request, stream_id, &self.peer, self.service.clone()).map_err(|error| {
             self.enter_phase(Phase::Idle, 0);
@@ -98,6 +102,15 @@ impl Connection {
         Ok(())
     }
 
+    #[inline(never)]
+    fn open_video(&self, name: &str) -> Result<Box<Video>, Refusal> {
+        self.service.library.open(name).map_err(|error| match error {
+            Error::Refused { description, .. } => (StatusCode::PlayStreamNotFound, description.into_owned()),
+            error => (StatusCode::PlayFailed, error.to_string()),
+        })
+    }
+
+    #[inline(never)]
     fn play_live(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), Refusal> {
         let path = &request.path;
         let name = path.live_name();

@@ -34,6 +34,8 @@ pub(super) struct Queue {
     pub retried: bool,
     /// The transport holds something that it could not send yet.
     pub pending: bool,
+    /// A file is being sent from elsewhere: what is in the queue comes behind.
+    pub is_taken: bool,
 }
 
 #[derive(Debug)]
@@ -122,6 +124,7 @@ impl Queue {
             finished: false,
             retried: false,
             pending: false,
+            is_taken: false,
         }
     }
 
@@ -149,12 +152,21 @@ impl Queue {
 
     /// Whether anything has still to go out.
     pub fn has_something(&self) -> bool {
-        !self.entries.is_empty() || self.pending
+        !self.entries.is_empty() || self.pending || self.is_taken
     }
 
     /// Whether what comes now may go straight to the socket.
     pub fn is_idle(&self) -> bool {
-        self.entries.is_empty() && !self.broken && !self.finished
+        self.entries.is_empty() && !self.is_taken && !self.broken && !self.finished
+    }
+
+    /// Ends what was sent from elsewhere; the rest of it goes out first.
+    pub fn hand_back(&mut self, rest: Vec<u8>) {
+        if std::mem::take(&mut self.is_taken) && !rest.is_empty() && !self.broken {
+            let length = rest.len();
+            self.waiting += length;
+            self.entries.push_front(Entry { content: Content::File(rest), length, since: Instant::now() });
+        }
     }
 
     /// Queues messages except for the first bytes of them, which were sent.
@@ -173,6 +185,9 @@ impl Queue {
     }
 
     pub fn write_to<const ROOM: usize>(&mut self, transport: &Transport) {
+        if self.is_taken {
+            return;
+        }
         if self.pending && !self.broken {
             match transport.flush_pending() {
                 Ok(true) => self.progress = Instant::now(),
@@ -241,6 +256,7 @@ impl Queue {
 
     pub fn clear(&mut self) {
         self.pending = false;
+        self.is_taken = false;
         self.entries.clear();
         self.begun = 0;
         self.waiting = 0;

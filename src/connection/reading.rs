@@ -190,7 +190,7 @@ mod tests {
         let mut publication =
             registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).unwrap();
         for (kind, payload) in [(PacketKind::Video, [0x17, 1]), (PacketKind::Audio, [0xaf, 1])] {
-            let packet = Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec() };
+            let packet = Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() };
             publication.send(packet, Instant::now()).unwrap();
         }
         let (due, stream) = publication.waiting_sound().unwrap();

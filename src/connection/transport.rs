@@ -129,9 +129,26 @@ impl Transport {
 
     /// How many bytes were taken, without waiting.
     pub(super) fn send(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.send_with(pieces, SendFlags::empty())
+    }
+
+    /// The same when others follow at once, or a [`push`](Self::push): these may wait for them.
+    pub(super) fn send_with_more(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.send_with(pieces, SendFlags::MORE)
+    }
+
+    /// What waits for more goes out by itself.
+    pub(super) fn push(&self) {
+        // Each time that it is set, the system sends what it has.
+        if let Err(error) = self.socket.set_nodelay(true) {
+            log::debug!("pushing: {error}");
+        }
+    }
+
+    fn send_with(&self, pieces: &[IoSlice<'_>], flags: SendFlags) -> io::Result<usize> {
         let taken = match &self.tls {
             None => {
-                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                let flags = flags | SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 unless_full(|| sendmsg(&self.socket, pieces, &mut SendAncillaryBuffer::default(), flags))
             }
             Some(tls) => tls.send(&self.socket, pieces),

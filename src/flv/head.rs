@@ -63,7 +63,7 @@ impl Head {
 
     fn take(&mut self, position: u64, mut packet: Packet) {
         if packet.kind == PacketKind::Data {
-            packet.payload = Metadata::without_set_data_frame(&packet.payload).to_vec();
+            packet.payload = Metadata::without_set_data_frame(&packet.payload).to_vec().into();
             packet.timestamp = Timestamp::ZERO;
             if Metadata::is_in(&packet.payload) {
                 self.metadata = Some(packet);
@@ -85,7 +85,7 @@ mod tests {
     fn file(packets: &[(PacketKind, u32, &[u8])]) -> Vec<u8> {
         let mut writer = Writer::new(Vec::new(), true, false).unwrap();
         for &(kind, timestamp, payload) in packets {
-            let packet = Packet { kind, timestamp: Timestamp::new(timestamp), payload: payload.to_vec() };
+            let packet = Packet { kind, timestamp: Timestamp::new(timestamp), payload: payload.to_vec().into() };
             writer.write_packet(&packet).unwrap();
         }
         writer.into_inner()

@@ -419,7 +419,9 @@ mod tests {
         // The list's place is kept however long it is now.
         let mut metadata = sample::key_frame_list(&list);
         let full = sample::key_frame_list(&vec![(0.0, 0); length]).payload.len();
-        metadata.payload.resize(full.max(metadata.payload.len()), 0);
+        let mut payload = metadata.payload.to_vec();
+        payload.resize(full.max(payload.len()), 0);
+        metadata.payload = payload.into();
         packets.insert(0, metadata);
         sample::file(&packets)
     }

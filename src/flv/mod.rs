@@ -16,6 +16,7 @@ mod reader;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sequence_headers;
+mod source;
 pub mod tag;
 mod time_base;
 mod writer;

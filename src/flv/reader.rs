@@ -1,9 +1,11 @@
 //! Reads an FLV file or stream tag by tag.
 
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{Read, Seek};
 
 use byteorder::{BigEndian, ByteOrder};
+use bytes::{Buf, Bytes};
 
+use super::source::Source;
 use super::tag::{FILE_HEADER_BYTES, FileHeader, PREVIOUS_TAG_SIZE_BYTES, SIGNATURE, TAG_HEADER_BYTES, TagHeader};
 use crate::media::tag_header::{AudioTagHeader, VideoTagHeader};
 use crate::media::{Packet, PacketKind};
@@ -33,7 +35,7 @@ impl<R: Read> Reader<R> {
 
     /// The same with another size of buffer, in bytes. A small one reads less when hopping over tags.
     pub fn with_buffer(buffer_bytes: usize, inner: R) -> Result<Self> {
-        let mut source = Source { inner: BufReader::with_capacity(buffer_bytes, inner), position: 0 };
+        let mut source = Source::new(buffer_bytes, inner);
         let mut bytes = [0; FILE_HEADER_BYTES];
         let filled = source.fill(&mut bytes)?;
         if filled < bytes.len() && bytes.starts_with(&SIGNATURE) {
@@ -51,7 +53,7 @@ impl<R: Read> Reader<R> {
 
     /// Offset of the next tag, in bytes.
     pub fn position(&self) -> u64 {
-        self.source.position
+        self.source.position()
     }
 
     /// The next packet; `None` at the end of the file. Fails with [`Error::Flv`] at a damaged place and
@@ -59,6 +61,16 @@ impl<R: Read> Reader<R> {
     ///
     /// Script data in AMF3 comes without its leading 0, as AMF0.
     pub fn next_packet(&mut self) -> Result<Option<Packet>> {
+        self.packet(Source::take)
+    }
+
+    /// The same with a payload that is part of the reader's buffer, unless it is too large for that: there is no copy, and the
+    /// buffer's memory is used again when all such payloads are dropped.
+    pub fn next_shared_packet(&mut self) -> Result<Option<Packet>> {
+        self.packet(Source::share)
+    }
+
+    fn packet(&mut self, take: fn(&mut Source<R>, u32) -> Result<Bytes>) -> Result<Option<Packet>> {
         loop {
             let at = self.position();
             let Some(header) = self.read_header()? else { return Ok(None) };
@@ -67,17 +79,24 @@ impl<R: Read> Reader<R> {
                 self.end_tag(at, header)?;
                 continue;
             };
-            let mut payload = self.source.take(header.data_size)?;
+            let mut payload = take(&mut self.source, header.data_size)?;
             if payload.len() < header.data_size as usize {
                 let reason = format!("the file ends inside a tag with {} bytes of data", header.data_size);
                 return Err(Error::Flv { offset: at, reason: reason.into() });
             }
             self.end_tag(at, header)?;
             if header.is_amf3_script() && payload.first() == Some(&0) {
-                payload.remove(0);
+                payload.advance(1);
             }
             return Ok(Some(Packet { kind, timestamp: header.timestamp, payload }));
         }
+    }
+
+    /// Whether all of the next tag is in the buffer.
+    pub fn has_next_at_hand(&self) -> bool {
+        let at_hand = self.source.at_hand();
+        let Some(header) = at_hand.first_chunk().map(TagHeader::decode) else { return false };
+        at_hand.len() >= header.tag_size() as usize + PREVIOUS_TAG_SIZE_BYTES
     }
 
     fn read_header(&mut self) -> Result<Option<TagHeader>> {
@@ -170,69 +189,6 @@ impl<R: Read + Seek> Reader<R> {
     }
 }
 
-/// A buffered source that knows where it is, after an error as well.
-#[derive(Debug)]
-struct Source<R> {
-    inner: BufReader<R>,
-    position: u64,
-}
-
-impl<R: Read> Source<R> {
-    /// Fills the buffer as far as there are bytes.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match self.inner.read(&mut buffer[filled..]) {
-                Ok(0) => break,
-                Ok(count) => {
-                    filled += count;
-                    self.position += count as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(reading(error)),
-            }
-        }
-        Ok(filled)
-    }
-
-    /// The next bytes, fewer at the end. The size of a tag has 24 bits, which is the limit `FLV_TAG_BYTES`.
-    fn take(&mut self, size: u32) -> Result<Vec<u8>> {
-        let mut data = Vec::with_capacity(size as usize);
-        let result = self.inner.by_ref().take(size.into()).read_to_end(&mut data);
-        self.position += data.len() as u64;
-        result.map_err(reading)?;
-        Ok(data)
-    }
-
-    /// Reads and forgets; the end of the file shows at the next read.
-    fn discard(&mut self, bytes: u32) -> Result<()> {
-        let mut left = bytes as usize;
-        let mut buffer = [0; 1024];
-        while left > 0 {
-            let wanted = left.min(buffer.len());
-            match self.fill(&mut buffer[..wanted])? {
-                0 => break,
-                filled => left -= filled,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<R: Read + Seek> Source<R> {
-    fn seek_to(&mut self, position: u64) -> Result<()> {
-        let hop = i64::try_from(i128::from(position) - i128::from(self.position))
-            .map_err(|error| reading(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        self.inner.seek_relative(hop).map_err(reading)?;
-        self.position = position;
-        Ok(())
-    }
-}
-
-fn reading(error: io::Error) -> Error {
-    Error::io("reading an FLV file", error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Writer;
@@ -242,7 +198,7 @@ mod tests {
     use std::io::Cursor;
 
     fn packet(kind: PacketKind, timestamp: u32, payload: &[u8]) -> Packet {
-        Packet { kind, timestamp: Timestamp::new(timestamp), payload: payload.to_vec() }
+        Packet { kind, timestamp: Timestamp::new(timestamp), payload: payload.to_vec().into() }
     }
 
     fn some_packets() -> Vec<Packet> {
@@ -303,7 +259,7 @@ mod tests {
         bytes.extend(raw_tag(8, 0, &[0xaf, 1], 13));
         let mut reader = Reader::new(&bytes[..]).unwrap();
         assert_eq!((reader.position(), reader.header().has_audio, reader.header().has_video), (16, true, false));
-        assert_eq!(reader.next_packet().unwrap().unwrap().payload, [0xaf, 1]);
+        assert_eq!(reader.next_packet().unwrap().unwrap().payload[..], [0xaf, 1]);
     }
 
     #[test]

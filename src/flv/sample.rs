@@ -7,7 +7,7 @@ use crate::amf::{Object, Value, amf0};
 use crate::media::{Packet, PacketKind, Timestamp};
 
 pub(crate) fn packet(kind: PacketKind, timestamp: u32, payload: &[u8]) -> Packet {
-    Packet { kind, timestamp: Timestamp::new(timestamp), payload: payload.to_vec() }
+    Packet { kind, timestamp: Timestamp::new(timestamp), payload: payload.to_vec().into() }
 }
 
 /// AVC sequence header number `number`.

@@ -57,11 +57,11 @@ mod tests {
     use crate::media::Timestamp;
 
     fn header(kind: PacketKind, payload: &[u8]) -> Packet {
-        Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec() }
+        Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() }
     }
 
     fn payloads(headers: &SequenceHeaders, offset: u64) -> Vec<Vec<u8>> {
-        headers.valid_at(offset).into_iter().map(|packet| packet.payload).collect()
+        headers.valid_at(offset).into_iter().map(|packet| packet.payload.into()).collect()
     }
 
     #[test]

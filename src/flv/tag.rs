@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn limit_of_a_tags_data() {
-        let packet = |length| Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: vec![0; length] };
+        let packet =
+            |length| Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: vec![0; length].into() };
         let largest = TagHeader::for_packet(&packet(limits::FLV_TAG_BYTES)).unwrap();
         assert_eq!(TagHeader::decode(&largest.encode()), largest);
         assert!(matches!(TagHeader::for_packet(&packet(limits::FLV_TAG_BYTES + 1)), Err(Error::Limit { .. })));

@@ -55,8 +55,11 @@ mod tests {
     fn literal_bytes() {
         let mut writer = Writer::new(Vec::new(), true, true).unwrap();
         assert_eq!(writer.position(), 13);
-        let end_of_sequence =
-            Packet { kind: PacketKind::Video, timestamp: Timestamp::new(20_000_000), payload: vec![0x17, 2, 0, 0, 0] };
+        let end_of_sequence = Packet {
+            kind: PacketKind::Video,
+            timestamp: Timestamp::new(20_000_000),
+            payload: vec![0x17, 2, 0, 0, 0].into(),
+        };
         writer.write_packet(&end_of_sequence).unwrap();
         assert_eq!(writer.position(), 33);
         let expected = b"FLV\x01\x05\0\0\0\x09\0\0\0\0\

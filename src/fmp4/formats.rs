@@ -150,7 +150,7 @@ mod tests {
     use crate::media::Timestamp;
 
     fn packet(kind: PacketKind, payload: &[u8]) -> Packet {
-        Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec() }
+        Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() }
     }
 
     #[test]

@@ -131,7 +131,7 @@ mod tests {
 
     fn track(record: &[u8]) -> Option<Track> {
         let payload = [&[0x17, 0, 0, 0, 0][..], record].concat();
-        Track::of_video(&Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload })
+        Track::of_video(&Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: payload.into() })
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Connection {
         next
     }
 
-    pub(super) fn open(&self, path: &StreamPath) -> Result<Video> {
+    pub(super) fn open(&self, path: &StreamPath) -> Result<Box<Video>> {
         self.site.service.library.open(&path.name).map_err(|error| self.unreadable(path, error))
     }
 

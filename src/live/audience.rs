@@ -191,7 +191,7 @@ mod tests {
     }
 
     fn message(kind: PacketKind, payload: [u8; 2]) -> Arc<LiveMessage> {
-        Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec() }))
+        Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() }))
     }
 
     fn sound() -> Arc<LiveMessage> {

@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn message(kind: PacketKind, time: u32, payload: &[u8]) -> Arc<LiveMessage> {
-        Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec() }))
+        Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec().into() }))
     }
 
     fn video(time: u32, payload: &[u8]) -> Arc<LiveMessage> {
@@ -200,7 +200,7 @@ mod tests {
 
     fn start(cache: &Cache, with_pictures: bool) -> Vec<(u32, Vec<u8>)> {
         let start = cache.start(with_pictures, Timestamp::new(999));
-        start.iter().map(|m| (m.packet.timestamp.milliseconds(), m.packet.payload.clone())).collect()
+        start.iter().map(|m| (m.packet.timestamp.milliseconds(), m.packet.payload.to_vec())).collect()
     }
 
     #[test]

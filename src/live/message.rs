@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::fmp4::Piece;
 use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
 use crate::rtmp::chunk::{ChunkHeaders, ChunkSize};
-use crate::rtmp::message::chunk_stream_for;
+use crate::rtmp::message::media_headers;
 
 /// The message stream that nearly every player plays on: the first it creates.
 pub const PLAYER_STREAM_ID: u32 = 1;
@@ -31,7 +31,7 @@ pub struct LiveMessage {
 impl LiveMessage {
     /// Wraps a packet whose timestamp is the stream's.
     pub fn new(packet: Packet) -> Self {
-        let (headers, slot) = (headers(&packet, PLAYER_STREAM_ID), packet.header_slot());
+        let (headers, slot) = (media_headers(&packet, PLAYER_STREAM_ID), packet.header_slot());
         Self {
             is_key_frame: packet.is_key_frame(),
             is_essential: slot.is_some(),
@@ -57,14 +57,14 @@ impl LiveMessage {
                 (fragment.kind, Timestamp::new(fragment.time_ms as u32), fragment.is_key_frame, None)
             }
         };
-        let message = Self::new(Packet { kind, timestamp, payload: Vec::new() });
+        let message = Self::new(Packet { kind, timestamp, payload: Vec::new().into() });
         Self { is_key_frame, is_essential: slot.is_some(), slot, piece: Some(Arc::new(piece)), ..message }
     }
 
     /// The same at another time.
     pub(super) fn at(&self, timestamp: Timestamp) -> Self {
         let packet = Packet { timestamp, ..self.packet.clone() };
-        let headers = headers(&packet, PLAYER_STREAM_ID);
+        let headers = media_headers(&packet, PLAYER_STREAM_ID);
         // A time of more than 24 bits has headers of its own.
         let wire_length = headers.wire_length(ChunkSize::LARGE, &packet.payload);
         Self { packet, headers, wire_length, piece: self.piece.clone(), ..*self }
@@ -87,7 +87,7 @@ impl LiveMessage {
 
     /// The same on another message stream.
     pub fn headers_for(&self, stream_id: u32) -> ChunkHeaders {
-        headers(&self.packet, stream_id)
+        media_headers(&self.packet, stream_id)
     }
 
     /// What goes over the wire behind such headers, piece by piece.
@@ -99,9 +99,4 @@ impl LiveMessage {
     pub fn wire_length(&self) -> usize {
         self.wire_length
     }
-}
-
-fn headers(packet: &Packet, stream_id: u32) -> ChunkHeaders {
-    let Packet { kind, timestamp, payload } = packet;
-    ChunkHeaders::new(chunk_stream_for(*kind), *timestamp, kind.type_id(), stream_id, payload.len())
 }

@@ -30,7 +30,7 @@ impl DataMessage {
                 let inner = packet.payload.get(behind..).unwrap_or_default();
                 match self::name(inner) {
                     Some((name, behind)) if name == "onMetaData" => Self::metadata(inner, behind),
-                    Some(_) => Self::Other(Packet { payload: inner.to_vec(), ..packet }),
+                    Some(_) => Self::Other(Packet { payload: packet.payload.slice_ref(inner), ..packet }),
                     None => Self::Nameless,
                 }
             }
@@ -46,7 +46,11 @@ impl DataMessage {
             _ => payload.to_vec(),
         };
         // At any other time ffmpeg takes it for a subtitle.
-        Self::Metadata(Packet { kind: crate::media::PacketKind::Data, timestamp: Timestamp::ZERO, payload })
+        Self::Metadata(Packet {
+            kind: crate::media::PacketKind::Data,
+            timestamp: Timestamp::ZERO,
+            payload: payload.into(),
+        })
     }
 }
 
@@ -74,7 +78,7 @@ mod tests {
     use crate::media::PacketKind;
 
     fn data(values: &[Value]) -> Packet {
-        Packet { kind: PacketKind::Data, timestamp: Timestamp::new(77), payload: amf0::encode_all(values) }
+        Packet { kind: PacketKind::Data, timestamp: Timestamp::new(77), payload: amf0::encode_all(values).into() }
     }
 
     fn metadata(object: Object) -> Value {
@@ -96,7 +100,9 @@ mod tests {
     fn metadata_that_fits_keeps_its_bytes() {
         let mut packet = data(&["onMetaData".into(), metadata(Object::new().with("width", 640.0))]);
         // A wrong count of members, as many encoders write it.
-        packet.payload[17] = 9;
+        let mut payload = packet.payload.to_vec();
+        payload[17] = 9;
+        packet.payload = payload.into();
         let expected = Packet { timestamp: Timestamp::ZERO, ..packet.clone() };
         assert_eq!(DataMessage::new(packet), DataMessage::Metadata(expected));
     }
@@ -114,7 +120,7 @@ mod tests {
     #[test]
     fn metadata_that_cannot_be_read_is_passed_on_all_the_same() {
         let mut packet = data(&["onMetaData".into()]);
-        packet.payload.push(0xff);
+        packet.payload = [&packet.payload[..], &[0xff]].concat().into();
         let expected = Packet { timestamp: Timestamp::ZERO, ..packet.clone() };
         assert_eq!(DataMessage::new(packet), DataMessage::Metadata(expected));
     }

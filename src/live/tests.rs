@@ -127,7 +127,9 @@ fn send(publication: &mut Publication, frames: &[(u32, [u8; 2])]) {
     for (time, first) in frames {
         let kind = if first[0] == 0xaf { PacketKind::Audio } else { PacketKind::Video };
         let payload = [&first[..], &[0, 0, 0, 9]].concat();
-        publication.send(Packet { kind, timestamp: Timestamp::new(*time), payload }, Instant::now()).unwrap();
+        publication
+            .send(Packet { kind, timestamp: Timestamp::new(*time), payload: payload.into() }, Instant::now())
+            .unwrap();
     }
     if let Some((_, stream)) = publication.waiting_sound() {
         stream.release_sound(Instant::now());
@@ -248,7 +250,7 @@ fn a_second_publisher_under_each_setting() {
             let second = house.registry.publish("live/cam", "[192.0.2.7:5000]", start + silence, Box::new(|_| {}));
             assert_eq!(second.is_ok(), granted, "{replace:?}");
             assert_eq!(evicted.try_recv().is_ok(), granted, "{replace:?}");
-            let packet = Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1] };
+            let packet = Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1].into() };
             assert_eq!(first.send(packet, Instant::now()).is_ok(), !granted);
         }
     }
@@ -333,7 +335,9 @@ fn empty_messages_and_nameless_data_are_not_relayed() {
     let player = house.player(StartAt::LastKeyFrame);
     let mut publication = house.publish();
     for kind in [PacketKind::Audio, PacketKind::Video, PacketKind::Data] {
-        publication.send(Packet { kind, timestamp: Timestamp::ZERO, payload: Vec::new() }, Instant::now()).unwrap();
+        publication
+            .send(Packet { kind, timestamp: Timestamp::ZERO, payload: Vec::new().into() }, Instant::now())
+            .unwrap();
     }
     player.assert_nothing_more();
 }
@@ -348,7 +352,7 @@ fn a_publisher_waits_for_the_lanes_and_not_for_ever() {
     for time in 0..20 {
         let timestamp = Timestamp::new(time);
         publication
-            .send(Packet { kind: PacketKind::Video, timestamp, payload: payload.clone() }, Instant::now())
+            .send(Packet { kind: PacketKind::Video, timestamp, payload: payload.clone().into() }, Instant::now())
             .unwrap();
     }
     assert_eq!(player.take(20).len(), 20);
@@ -383,7 +387,7 @@ fn sound_goes_out_with_the_next_picture_but_does_not_wait_too_long() {
     let now = Instant::now();
     let mut send_at = |after_ms: u64, first: [u8; 2]| {
         let kind = if first[0] == 0xaf { PacketKind::Audio } else { PacketKind::Video };
-        let packet = Packet { kind, timestamp: Timestamp::new(after_ms as u32), payload: first.to_vec() };
+        let packet = Packet { kind, timestamp: Timestamp::new(after_ms as u32), payload: first.to_vec().into() };
         publication.send(packet, now + Duration::from_millis(after_ms)).unwrap();
         publication.waiting_sound().map(|(due, _)| due)
     };
@@ -408,7 +412,8 @@ fn sound_goes_out_with_the_next_picture_but_does_not_wait_too_long() {
 fn who_comes_while_sound_waits_gets_it_once() {
     let house = default_house();
     let mut publication = house.publish();
-    let frame = |kind, time, first: [u8; 2]| Packet { kind, timestamp: Timestamp::new(time), payload: first.to_vec() };
+    let frame =
+        |kind, time, first: [u8; 2]| Packet { kind, timestamp: Timestamp::new(time), payload: first.to_vec().into() };
     publication.send(frame(PacketKind::Video, 0, KEY), Instant::now()).unwrap();
     publication.send(frame(PacketKind::Audio, 5, AAC), Instant::now()).unwrap();
     let player = house.player(StartAt::LastKeyFrame);

@@ -1,5 +1,7 @@
 //! A media message as everything above the wire formats sees it.
 
+use bytes::Bytes;
+
 use super::Timestamp;
 use super::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 
@@ -42,7 +44,7 @@ pub struct Packet {
     /// Decoding time.
     pub timestamp: Timestamp,
     /// The bytes as they came, never changed on their way through the server.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 impl Packet {

@@ -1,9 +1,11 @@
 //! Messages by type (RTMP 1.0 §5.4, §6, §7.1).
 
+use bytes::Bytes;
+
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::media::{Packet, PacketKind, Timestamp};
-use crate::rtmp::chunk::{ChunkSize, ChunkStreamId, RawMessage};
+use crate::rtmp::chunk::{ChunkHeaders, ChunkSize, ChunkStreamId, RawMessage};
 use crate::rtmp::command::Command;
 use crate::rtmp::user_control::UserControl;
 
@@ -146,7 +148,7 @@ impl Message {
             MessageType::Video => Self::media(PacketKind::Video, raw.timestamp, raw.payload),
             MessageType::DataAmf0 => Self::media(PacketKind::Data, raw.timestamp, raw.payload),
             MessageType::DataAmf3 => {
-                Self::media(PacketKind::Data, raw.timestamp, without_selector(&raw.payload).to_vec())
+                Self::media(PacketKind::Data, raw.timestamp, raw.payload.slice_ref(without_selector(&raw.payload)))
             }
             MessageType::CommandAmf0 => Self::Command(Command::decode(&raw.payload)?),
             MessageType::CommandAmf3 => Self::Command(Command::decode(without_selector(&raw.payload))?),
@@ -155,7 +157,7 @@ impl Message {
         })
     }
 
-    fn media(kind: PacketKind, timestamp: Timestamp, payload: Vec<u8>) -> Self {
+    fn media(kind: PacketKind, timestamp: Timestamp, payload: Bytes) -> Self {
         Self::Media(Packet { kind, timestamp, payload })
     }
 
@@ -181,7 +183,7 @@ impl Message {
             _ => (ChunkStreamId::CONTROL, 0),
         };
         let type_id = message_type.id();
-        Some(RawMessage { chunk_stream_id, timestamp: Timestamp::ZERO, type_id, stream_id, payload })
+        Some(RawMessage { chunk_stream_id, timestamp: Timestamp::ZERO, type_id, stream_id, payload: payload.into() })
     }
 }
 
@@ -194,6 +196,12 @@ pub fn media_message(packet: Packet, stream_id: u32) -> RawMessage {
         stream_id,
         payload: packet.payload,
     }
+}
+
+/// The headers of a packet's chunks on a message stream.
+pub fn media_headers(packet: &Packet, stream_id: u32) -> ChunkHeaders {
+    let Packet { kind, timestamp, payload } = packet;
+    ChunkHeaders::new(chunk_stream_for(*kind), *timestamp, kind.type_id(), stream_id, payload.len())
 }
 
 /// The chunk stream that sound, picture and data travel on when this crate sends them.
@@ -235,7 +243,7 @@ fn split_aggregate(timestamp: Timestamp, mut rest: &[u8]) -> Result<Vec<Packet>>
         let (data, behind) = behind.split_at_checked(length).ok_or_else(broken)?;
         let distance = time - *first_time.get_or_insert(time);
         if let Some(kind) = PacketKind::from_type_id(header[0]) {
-            packets.push(Packet { kind, timestamp: timestamp + distance, payload: data.to_vec() });
+            packets.push(Packet { kind, timestamp: timestamp + distance, payload: Bytes::copy_from_slice(data) });
         }
         rest = behind.get(4..).unwrap_or_default();
     }
@@ -252,7 +260,7 @@ mod tests {
             timestamp: Timestamp::new(500),
             type_id,
             stream_id: 1,
-            payload: payload.to_vec(),
+            payload: payload.to_vec().into(),
         }
     }
 
@@ -315,7 +323,7 @@ mod tests {
             let Message::Aggregate(packets) = Message::decode(raw(22, bytes)).unwrap() else { panic!() };
             let times: Vec<_> = packets.iter().map(|p| (p.kind, p.timestamp.milliseconds())).collect();
             assert_eq!(times, [(PacketKind::Audio, 500), (PacketKind::Video, 523)]);
-            assert_eq!(packets[1].payload, [0x27, 1, 0, 0, 0]);
+            assert_eq!(packets[1].payload[..], [0x27, 1, 0, 0, 0]);
         }
     }
 

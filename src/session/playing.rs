@@ -140,7 +140,8 @@ pub fn stream_length(transaction_id: f64, seconds: f64) -> Vec<Reply> {
 impl Reply {
     /// A data message at time 0: at any other time ffmpeg takes it for a subtitle.
     fn data(stream_id: u32, values: &[Value]) -> Self {
-        let packet = Packet { kind: PacketKind::Data, timestamp: Timestamp::ZERO, payload: amf0::encode_all(values) };
+        let packet =
+            Packet { kind: PacketKind::Data, timestamp: Timestamp::ZERO, payload: amf0::encode_all(values).into() };
         Self { stream_id, message: Message::Media(packet) }
     }
 }

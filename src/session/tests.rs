@@ -56,7 +56,7 @@ fn playing(app: &str, name: &str) -> Session {
 }
 
 fn media(session: &mut Session, stream_id: u32) -> Vec<Action> {
-    let packet = Packet { kind: PacketKind::Video, timestamp: Timestamp::new(40), payload: vec![0x17, 1] };
+    let packet = Packet { kind: PacketKind::Video, timestamp: Timestamp::new(40), payload: vec![0x17, 1].into() };
     let mut actions = Vec::new();
     session.handle(stream_id, Message::Media(packet), &mut actions).unwrap();
     actions
@@ -143,7 +143,7 @@ fn media_counts_only_where_something_is_published() {
 #[test]
 fn an_aggregate_is_as_good_as_its_parts() {
     let mut session = publishing("live", "cam");
-    let packet = Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1] };
+    let packet = Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1].into() };
     let mut actions = Vec::new();
     session.handle(1, Message::Aggregate(vec![packet.clone(), packet]), &mut actions).unwrap();
     assert_eq!(actions.len(), 2);

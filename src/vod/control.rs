@@ -81,10 +81,12 @@ pub enum Notice {
 
 /// Where a file player sends to.
 pub trait Output {
-    /// Takes the packets out of the batch, and returns once they, or enough of what was waiting, are on
-    /// their way: this is what slows the player down to the viewer's connection. An error means that the
-    /// viewer is gone.
-    fn send(&mut self, batch: &mut Vec<Packet>) -> Result<()>;
+    /// Sends the packets, and returns once they, or enough of what was waiting, are on their way: this is what slows the
+    /// player down to the viewer's connection. Who keeps a payload for later makes the player use other memory. An error
+    /// means that the viewer is gone.
+    ///
+    /// With `more`, the next call comes at once, and these may go out together with that; it may turn out to have no packets.
+    fn send(&mut self, batch: &[Packet], more: bool) -> Result<()>;
 
     /// Tells the viewer something, behind all packets sent so far. An error means that the viewer is gone.
     fn notify(&mut self, notice: Notice) -> Result<()>;

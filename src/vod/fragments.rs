@@ -23,7 +23,7 @@ impl Fragments {
     ///
     /// # Errors
     /// [`crate::Error::Io`] when the file can't be read, [`crate::Error::Flv`] when it makes no sense.
-    pub fn new(video: Video, start_ms: u32) -> Result<Self> {
+    pub fn new(video: Box<Video>, start_ms: u32) -> Result<Self> {
         let duration_ms = video.duration().map(|seconds| (seconds * 1000.0) as u64);
         let mut source = Source::new(video);
         let place = find(&source, start_ms)?;
@@ -39,7 +39,7 @@ impl Fragments {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn poster(video: Video) -> Result<Option<[Piece; 2]>> {
+    pub fn poster(video: Box<Video>) -> Result<Option<[Piece; 2]>> {
         let (mut pieces, mut init) = (Self::new(video, 0)?, None);
         // Where there are no video frames among the first frames there are none.
         for piece in pieces.by_ref().take(crate::limits::FLV_HEAD_TAGS) {

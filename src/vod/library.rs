@@ -56,7 +56,7 @@ impl Library {
     /// without a file, fails with [`Error::Refused`] and the code `NetStream.Play.StreamNotFound`. A name
     /// over [`limits::NAME_BYTES`] fails with [`Error::Limit`], a file that isn't FLV with [`Error::Flv`] or
     /// [`Error::Limit`], and one that can't be read with [`Error::Io`].
-    pub fn open(&self, name: &str) -> Result<Video> {
+    pub fn open(&self, name: &str) -> Result<Box<Video>> {
         let mut why_not = not_found("no such file");
         for path in name::candidates(name)? {
             match self.open_path(&path) {
@@ -68,7 +68,7 @@ impl Library {
         Err(why_not)
     }
 
-    fn open_path(&self, path: &Path) -> Result<Option<Video>> {
+    fn open_path(&self, path: &Path) -> Result<Option<Box<Video>>> {
         let Some(file) = open_below(&self.root, path)? else { return Ok(None) };
         let name = path.to_string_lossy().into_owned();
         Video::new(name, file, |file, head, metadata| self.shared(file, head, metadata)).map(Some)
@@ -358,26 +358,25 @@ mod tests {
     }
 
     /// How much of a file a play comes to.
-    fn played_ms(video: Video) -> u32 {
-        struct Viewer(Option<u32>, crossbeam_channel::Sender<crate::vod::Control>);
+    fn played_ms(video: Box<Video>) -> u32 {
+        struct Viewer(Option<u32>, crate::vod::Remote);
         impl crate::vod::Output for Viewer {
-            fn send(&mut self, batch: &mut Vec<crate::media::Packet>) -> Result<()> {
-                batch.clear();
+            fn send(&mut self, _: &[crate::media::Packet], _: bool) -> Result<()> {
                 Ok(())
             }
 
             fn notify(&mut self, notice: crate::vod::Notice) -> Result<()> {
                 if let crate::vod::Notice::Ended { duration_ms, .. } = notice {
                     self.0 = Some(duration_ms);
-                    self.1.send(crate::vod::Control::Stop).unwrap();
+                    self.1.tell(crate::vod::Control::Stop, std::time::Duration::ZERO).unwrap();
                 }
                 Ok(())
             }
         }
-        let (controls, received) = crossbeam_channel::unbounded();
-        let mut viewer = Viewer(None, controls);
+        let (remote, controls) = crate::vod::remote();
+        let mut viewer = Viewer(None, remote);
         let request = crate::vod::PlayRequest { buffer_ms: limits::VOD_UNPACED_MS, ..Default::default() };
-        crate::vod::play(video, request, received, &mut viewer).unwrap();
+        crate::vod::play(video, request, controls, &mut viewer).unwrap();
         viewer.0.unwrap()
     }
 

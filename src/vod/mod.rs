@@ -8,6 +8,7 @@ mod name;
 mod open;
 mod pacing;
 mod player;
+mod remote;
 mod segments;
 mod shared_file;
 mod source;
@@ -19,6 +20,7 @@ pub use fragments::Fragments;
 pub use library::{Library, ListedVideo};
 pub use pacing::Pacing;
 pub use player::play;
+pub use remote::{Controls, Remote, TooMany, remote};
 pub use segments::{Cut, cut};
 pub use video::Video;
 

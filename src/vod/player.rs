@@ -3,15 +3,18 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 
 use super::source::{Source, Step};
-use super::{Control, Finished, Notice, Output, Pacing, PlayRequest, Video, is_near};
+use super::{Control, Controls, Finished, Notice, Output, Pacing, PlayRequest, Video, is_near};
 use crate::flv::KeyFrame;
 use crate::media::{Packet, PacketKind};
 use crate::{Result, limits};
 
-/// Plays a file until the viewer stops or is gone; dropping the sender of the controls is a stop. Blocks,
+/// Room for the packets of most batches.
+const BATCH_PACKETS: usize = 16;
+
+/// Plays a file until the viewer stops or is gone; dropping the [`Remote`](super::Remote) is a stop. Blocks,
 /// so it wants a thread of its own. Fails only with what the output fails with.
 ///
 /// After [`Notice::Started`] come the metadata (time 0), the sequence headers (time of the first frame)
@@ -22,14 +25,15 @@ use crate::{Result, limits};
 /// Frames go out in batches when they are due, see [`Pacing`]. At the end, which may be where the file is
 /// damaged, comes [`Notice::Ended`], and then the player waits: a seek back still works.
 pub fn play(
-    mut video: Video,
+    mut video: Box<Video>,
     request: PlayRequest,
-    controls: Receiver<Control>,
+    controls: Controls,
     output: &mut dyn Output,
 ) -> Result<Finished> {
     let start_ms = request.start_ms.unwrap_or(0);
     let metadata = video.head.metadata.take();
-    let player = Player {
+    // On the heap, or it would lie on the stack once for each frame below this one.
+    let player = Box::new(Player {
         source: Source::new(video),
         start_ms,
         end_ms: request.duration_ms.map(|duration| start_ms.saturating_add(duration)),
@@ -43,10 +47,12 @@ pub fn play(
         wants_video: true,
         awaits_key_frame: false,
         held: None,
-        batch: Vec::new(),
+        // At once: to grow later would scatter it between what comes and goes.
+        batch: Vec::with_capacity(BATCH_PACKETS),
         batch_bytes: 0,
+        announced_more: false,
         done: Finished::default(),
-    };
+    });
     player.run(metadata, request.duration_ms == Some(0))
 }
 
@@ -54,7 +60,7 @@ struct Player<'o> {
     source: Source,
     start_ms: u32,
     end_ms: Option<u32>,
-    controls: Receiver<Control>,
+    controls: Controls,
     /// Controls taken from the channel and not yet obeyed.
     queue: VecDeque<Control>,
     output: &'o mut dyn Output,
@@ -70,6 +76,8 @@ struct Player<'o> {
     held: Option<Packet>,
     batch: Vec<Packet>,
     batch_bytes: usize,
+    /// The output waits for more.
+    announced_more: bool,
     done: Finished,
 }
 
@@ -81,7 +89,7 @@ enum Wait {
 }
 
 impl Player<'_> {
-    fn run(mut self, metadata: Option<Packet>, one_frame: bool) -> Result<Finished> {
+    fn run(mut self: Box<Self>, metadata: Option<Packet>, one_frame: bool) -> Result<Finished> {
         self.output.notify(Notice::Started)?;
         metadata.into_iter().for_each(|packet| self.push(packet));
         self.start(one_frame)?;
@@ -116,8 +124,8 @@ impl Player<'_> {
         let first = match wait {
             _ if !self.queue.is_empty() => Err(RecvTimeoutError::Timeout),
             Wait::Nothing => Err(RecvTimeoutError::Timeout),
-            Wait::Until(deadline) => self.controls.recv_deadline(deadline),
-            Wait::Control => self.controls.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Wait::Until(deadline) => self.controls.recv(Some(deadline)),
+            Wait::Control => self.controls.recv(None),
         };
         match first {
             Ok(control) => self.queue.push_back(control),
@@ -219,8 +227,12 @@ impl Player<'_> {
 
     /// Sends what is due.
     fn advance(&mut self) -> Result<Wait> {
-        let now = Instant::now();
+        let (now, enough) = (Instant::now(), self.done.bytes + limits::VOD_BYTES_AT_ONCE as u64);
         for _ in 0..limits::FLV_TAGS_AT_ONCE {
+            // What is sent before more is read leaves its memory to that.
+            if self.held.is_none() && !self.source.has_next_at_hand() {
+                self.flush_with(true)?;
+            }
             let packet = match self.held.take().map_or_else(|| self.step(), Step::Packet) {
                 Step::Packet(packet) => packet,
                 Step::Nothing => continue,
@@ -238,7 +250,7 @@ impl Player<'_> {
                 }
             }
             self.push(packet);
-            if self.batch_bytes >= limits::VOD_BATCH_BYTES {
+            if self.done.bytes + self.batch_bytes as u64 >= enough {
                 break;
             }
         }
@@ -302,12 +314,17 @@ impl Player<'_> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if self.batch.is_empty() {
+        self.flush_with(false)
+    }
+
+    fn flush_with(&mut self, more: bool) -> Result<()> {
+        if self.batch.is_empty() && (more || !self.announced_more) {
             return Ok(());
         }
+        self.announced_more = more;
         self.done.packets += self.batch.len() as u64;
         self.done.bytes += self.batch_bytes as u64;
-        self.output.send(&mut self.batch)?;
+        self.output.send(&self.batch, more)?;
         self.batch.clear();
         self.batch_bytes = 0;
         Ok(())
@@ -340,7 +357,8 @@ mod tests {
     use crate::flv::sample;
     use crate::media::Timestamp;
     use crate::vod::Library;
-    use crossbeam_channel::Sender;
+    use crate::vod::{Remote, remote};
+    use crossbeam_channel::{Receiver, Sender};
     use std::thread::JoinHandle;
     use std::time::Duration;
 
@@ -354,23 +372,26 @@ mod tests {
     struct Viewer {
         events: Sender<Event>,
         largest_batch: usize,
+        expects_more: bool,
     }
 
     impl Output for Viewer {
-        fn send(&mut self, batch: &mut Vec<Packet>) -> Result<()> {
-            assert!(!batch.is_empty());
+        fn send(&mut self, batch: &[Packet], more: bool) -> Result<()> {
+            assert!(!batch.is_empty() || (self.expects_more && !more));
+            self.expects_more = more;
             self.largest_batch = self.largest_batch.max(batch.iter().map(|packet| packet.payload.len()).sum());
-            batch.drain(..).try_for_each(|packet| self.events.send(Sent(packet))).map_err(|_| Error::Disconnected)
+            batch.iter().try_for_each(|packet| self.events.send(Sent(packet.clone()))).map_err(|_| Error::Disconnected)
         }
 
         fn notify(&mut self, notice: Notice) -> Result<()> {
+            assert!(!self.expects_more);
             self.events.send(Told(notice)).map_err(|_| Error::Disconnected)
         }
     }
 
     struct Playing {
         folder: tempfile::TempDir,
-        controls: Sender<Control>,
+        remote: Remote,
         events: Receiver<Event>,
         thread: JoinHandle<(Result<Finished>, usize)>,
     }
@@ -387,18 +408,21 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("a.flv"), bytes).unwrap();
             let video = Library::new(folder.path().to_owned()).open("a").unwrap();
-            let (controls, received) = crossbeam_channel::unbounded();
-            before.iter().for_each(|control| controls.send(*control).unwrap());
+            let (remote, controls) = remote();
+            let tell = |control: &Control| remote.tell(*control, Duration::from_secs(20)).unwrap();
+            let (before, meanwhile) = before.split_at(before.len().min(limits::VOD_CONTROLS));
+            before.iter().for_each(tell);
             let (events, happened) = crossbeam_channel::unbounded();
             let thread = std::thread::spawn(move || {
-                let mut viewer = Viewer { events, largest_batch: 0 };
-                (play(video, request, received, &mut viewer), viewer.largest_batch)
+                let mut viewer = Viewer { events, largest_batch: 0, expects_more: false };
+                (play(video, request, controls, &mut viewer), viewer.largest_batch)
             });
-            Self { folder, controls, events: happened, thread }
+            meanwhile.iter().for_each(tell);
+            Self { folder, remote, events: happened, thread }
         }
 
         fn tell(&self, control: Control) {
-            self.controls.send(control).unwrap();
+            self.remote.tell(control, Duration::from_secs(20)).unwrap();
         }
 
         /// What happens up to a notice that counts.
@@ -742,18 +766,45 @@ mod tests {
         playing.stop();
     }
 
+    fn large_frames(count: u32, bytes: usize) -> Vec<u8> {
+        let frame = |number| Packet { payload: vec![0x17; bytes].into(), ..sample::key_frame(number) };
+        sample::file(&(0..count).map(frame).collect::<Vec<_>>())
+    }
+
     #[test]
     fn limit_of_a_batch() {
-        let large = |number| {
-            let mut picture = sample::key_frame(number);
-            picture.payload.resize(limits::VOD_BATCH_BYTES / 4, 0);
-            picture
-        };
-        let packets: Vec<Packet> = (0..12).map(large).collect();
-        let playing = Playing::of(&sample::file(&packets), request(None, None, AT_ONCE));
-        assert_eq!(sent(&playing.until_end()).len(), 12);
-        playing.tell(Control::Stop);
-        assert_eq!(playing.thread.join().unwrap().1, limits::VOD_BATCH_BYTES, "and no more than one packet over it");
+        for (bytes, most) in [(limits::VOD_BATCH_BYTES / 8, 7), (3 * limits::VOD_BATCH_BYTES, 1)] {
+            let playing = Playing::of(&large_frames(20, bytes), request(None, None, AT_ONCE));
+            assert_eq!(sent(&playing.until_end()).len(), 20);
+            playing.tell(Control::Stop);
+            assert_eq!(playing.thread.join().unwrap().1, most * bytes, "no more than fits, and large ones alone");
+        }
+    }
+
+    /// Wants no more as soon as something comes.
+    struct Content(Remote);
+
+    impl Output for Content {
+        fn send(&mut self, _: &[Packet], _: bool) -> Result<()> {
+            let _ = self.0.tell(Control::Stop, Duration::ZERO);
+            Ok(())
+        }
+
+        fn notify(&mut self, _: Notice) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn limit_of_the_bytes_before_a_viewer_is_listened_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = limits::VOD_BATCH_BYTES / 8;
+        std::fs::write(folder.path().join("a.flv"), large_frames(1000, bytes)).unwrap();
+        let video = Library::new(folder.path().to_owned()).open("a").unwrap();
+        let (remote, controls) = remote();
+        let done = play(video, request(None, None, AT_ONCE), controls, &mut Content(remote)).unwrap();
+        let over = done.bytes as usize - limits::VOD_BYTES_AT_ONCE;
+        assert!(over < bytes, "no more than one frame over it: {over}");
     }
 
     #[test]
@@ -776,7 +827,7 @@ mod tests {
     #[test]
     fn a_viewer_that_left_ends_it() {
         let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
-        drop(playing.controls);
+        drop(playing.remote);
         assert!(playing.thread.join().unwrap().0.is_ok(), "its controls are gone");
         let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
         drop(playing.events);

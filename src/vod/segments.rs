@@ -21,7 +21,7 @@ pub struct Cut {
 ///
 /// # Errors
 /// As [`Fragments::new`], and those of `open`.
-pub fn cut(open: impl Fn() -> Result<Video>, every_ms: u32, most: usize) -> Result<(Vec<Cut>, u32)> {
+pub fn cut(open: impl Fn() -> Result<Box<Video>>, every_ms: u32, most: usize) -> Result<(Vec<Cut>, u32)> {
     let video = open()?;
     let source = Source::new(video);
     let end_ms = |source: &Source| source.video().last_frame_ms().unwrap_or(0);
@@ -73,7 +73,7 @@ fn first_change(source: &Source, known: usize, from: KeyFrame, to: KeyFrame) -> 
 }
 
 /// What players need before the fragments from there on.
-fn init(video: Video, place: KeyFrame) -> Result<Option<Vec<u8>>> {
+fn init(video: Box<Video>, place: KeyFrame) -> Result<Option<Vec<u8>>> {
     Ok(match Fragments::new(video, place.time_ms)?.next().transpose()? {
         Some(Piece::Init(init)) => Some(init.bytes),
         _ => None,

@@ -10,7 +10,7 @@ const SCAN_BUFFER_BYTES: usize = 1024;
 
 /// Reads a video from one place to the next, with the times that its viewer is to see.
 pub(super) struct Source {
-    video: Video,
+    video: Box<Video>,
     /// The time of the last frame read.
     last_ms: u32,
     /// The end, or damage; only another place brings more.
@@ -31,7 +31,7 @@ pub(super) enum Step {
 
 impl Source {
     /// At the video's first frame.
-    pub(super) fn new(video: Video) -> Self {
+    pub(super) fn new(video: Box<Video>) -> Self {
         Self { video, last_ms: 0, at_end: true }
     }
 
@@ -81,12 +81,17 @@ impl Source {
         Ok(headers)
     }
 
+    /// Whether the next step reads nothing, and so can share memory with those before it.
+    pub(super) fn has_next_at_hand(&self) -> bool {
+        self.video.reader.has_next_at_hand()
+    }
+
     /// Reads a tag. Damage goes to the log and is the end.
     pub(super) fn step(&mut self) -> Step {
         if self.at_end {
             return Step::End;
         }
-        match self.video.reader.next_packet() {
+        match self.video.reader.next_shared_packet() {
             Ok(Some(packet)) => self.stamp(packet).map_or(Step::Nothing, Step::Packet),
             Ok(None) => self.end(),
             Err(error @ Error::Flv { .. }) => {
@@ -113,7 +118,7 @@ impl Source {
                 if !Metadata::is_in(payload) || payload.len() > limits::COMMAND_BYTES {
                     return None;
                 }
-                packet.payload = payload.to_vec();
+                packet.payload = packet.payload.slice_ref(payload);
                 0
             }
             _ if packet.payload.is_empty() => return None,

@@ -31,13 +31,13 @@ impl Video {
         name: String,
         file: File,
         share: impl FnOnce(&File, &Head, &Metadata) -> Result<Arc<SharedFile>>,
-    ) -> Result<Self> {
+    ) -> Result<Box<Self>> {
         let file = Arc::new(file);
-        let mut reader = Reader::new(FileCursor::new(file.clone()))?;
+        let mut reader = Reader::with_buffer(limits::VOD_BATCH_BYTES, FileCursor::new(file.clone()))?;
         let head = Head::read(&mut reader)?;
         let metadata = head.metadata.as_ref().and_then(|packet| Metadata::parse(&packet.payload)).unwrap_or_default();
         let shared = share(&file, &head, &metadata)?;
-        Ok(Self { name, file, reader, head, shared, listed: metadata })
+        Ok(Box::new(Self { name, file, reader, head, shared, listed: metadata }))
     }
 
     /// The file itself.
@@ -99,7 +99,7 @@ impl Video {
                 }
             } else if formats.is_open(kind) {
                 let payload = start.bytes().to_vec();
-                formats.note(&Packet { kind, timestamp: start.header.timestamp, payload });
+                formats.note(&Packet { kind, timestamp: start.header.timestamp, payload: payload.into() });
             }
         }
         Ok(())

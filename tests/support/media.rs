@@ -85,7 +85,7 @@ pub fn frames(path: &Path) -> Vec<Packet> {
         let time = u32::from_be_bytes([rest[7], rest[4], rest[5], rest[6]]);
         let Some(payload) = rest.get(11..11 + length) else { break };
         let kind = PacketKind::from_type_id(rest[0]).expect("sound, picture or data");
-        frames.push(Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec() });
+        frames.push(Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec().into() });
         rest = rest.get(11 + length + 4..).unwrap_or_default();
     }
     frames.retain(is_frame);

@@ -190,11 +190,11 @@ pub fn next_status(client: &mut Client) -> String {
 }
 
 pub fn video(timestamp: u32, payload: &[u8]) -> Packet {
-    Packet { kind: PacketKind::Video, timestamp: Timestamp::new(timestamp), payload: payload.to_vec() }
+    Packet { kind: PacketKind::Video, timestamp: Timestamp::new(timestamp), payload: payload.to_vec().into() }
 }
 
 pub fn audio(timestamp: u32, payload: &[u8]) -> Packet {
-    Packet { kind: PacketKind::Audio, timestamp: Timestamp::new(timestamp), payload: payload.to_vec() }
+    Packet { kind: PacketKind::Audio, timestamp: Timestamp::new(timestamp), payload: payload.to_vec().into() }
 }
 
 /// An AVC sequence header, as far as a relay looks at it.

@@ -18,6 +18,8 @@ pub use headers::ChunkHeaders;
 pub use reader::ChunkReader;
 pub use writer::{ChunkWriter, encode_message};
 
+use bytes::Bytes;
+
 use crate::error::{Error, Result};
 use crate::media::Timestamp;
 
@@ -36,7 +38,7 @@ pub struct RawMessage {
     /// The message stream; 0 is the connection itself.
     pub stream_id: u32,
     /// At most 2²⁴ − 1 bytes.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 /// Number of a chunk stream: 2 to 65,599 (RTMP 1.0 §5.3.1.1).

@@ -263,7 +263,7 @@ impl<R: BufRead> ChunkReader<R> {
             timestamp: stream.timestamp,
             type_id: stream.type_id,
             stream_id: stream.stream_id,
-            payload: std::mem::take(&mut stream.payload),
+            payload: std::mem::take(&mut stream.payload).into(),
         };
         self.obey(&message)?;
         Ok(Some(message))
@@ -426,8 +426,8 @@ mod tests {
         bytes.extend([1; 72]);
         bytes.extend([0xc4, 2, 2]);
         let messages = all_messages(&bytes);
-        assert_eq!(messages[0].payload, [1; 200]);
-        assert_eq!(messages[1].payload, [2; 130]);
+        assert_eq!(messages[0].payload[..], [1; 200]);
+        assert_eq!(messages[1].payload[..], [2; 130]);
     }
 
     #[test]
@@ -624,7 +624,7 @@ mod tests {
                     stream_id: 0,
                     payload,
                 };
-                let size = message(ChunkStreamId::CONTROL, 1, chunk_size.to_be_bytes().to_vec());
+                let size = message(ChunkStreamId::CONTROL, 1, chunk_size.to_be_bytes().to_vec().into());
                 let sent = message(ChunkStreamId::VIDEO, 9, (0..length).map(|at| (at % 251) as u8).collect());
                 let (mut writer, mut bytes) = (ChunkWriter::new(), Vec::new());
                 writer.write(&size, &mut bytes);
@@ -633,7 +633,7 @@ mod tests {
                 assert_eq!(reader.read_message().unwrap(), size);
                 let read = reader.read_message().unwrap();
                 assert!(read == sent, "{length} bytes in chunks of {chunk_size}");
-                assert_eq!(read.payload.capacity(), length);
+                assert_eq!(Vec::from(read.payload).capacity(), length);
                 assert_eq!(reader.received(), bytes.len() as u64);
             }
         }

@@ -113,14 +113,14 @@ mod tests {
             timestamp: Timestamp::ZERO,
             type_id: 1,
             stream_id: 0,
-            payload: vec![0, 1, 0, 0],
+            payload: vec![0, 1, 0, 0].into(),
         };
         let mut out = Vec::new();
         writer.write(&message, &mut out);
         assert_eq!(out, [2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 1, 0, 0]);
         out.clear();
         message.type_id = 9;
-        message.payload = vec![0; 60_000];
+        message.payload = vec![0; 60_000].into();
         writer.write(&message, &mut out);
         assert_eq!(out.len(), 12 + 60_000);
     }

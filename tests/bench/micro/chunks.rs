@@ -50,7 +50,7 @@ fn messages(chunk_size: u32, packets: &[Packet]) -> Vec<RawMessage> {
         timestamp: Timestamp::ZERO,
         type_id: MessageType::SetChunkSize.id(),
         stream_id: 0,
-        payload: chunk_size.to_be_bytes().to_vec(),
+        payload: chunk_size.to_be_bytes().to_vec().into(),
     };
     let media = packets.iter().map(|packet| media_message(packet.clone(), 1));
     std::iter::once(announcement).chain(media).collect()

@@ -136,7 +136,7 @@ impl Shape {
         payload.extend_from_slice(&sent.to_be_bytes());
         payload.extend_from_slice(pattern(number, 0, length - kind.prefix()));
         let timestamp = Timestamp::new((self.due(kind, number) / 1_000_000) as u32);
-        Packet { kind: kind.packet_kind(), timestamp, payload }
+        Packet { kind: kind.packet_kind(), timestamp, payload: payload.into() }
     }
 }
 
@@ -149,7 +149,7 @@ pub fn sequence_headers() -> [Packet; 2] {
     [(PacketKind::Video, &avc[..]), (PacketKind::Audio, &aac[..])].map(|(kind, payload)| Packet {
         kind,
         timestamp: Timestamp::ZERO,
-        payload: payload.to_vec(),
+        payload: payload.to_vec().into(),
     })
 }
 

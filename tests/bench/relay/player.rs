@@ -152,7 +152,7 @@ impl Player {
 
     fn answer(&mut self, type_id: u8, payload: Vec<u8>) -> Result<(), String> {
         let (chunk_stream_id, stream_id, timestamp) = (ChunkStreamId::COMMAND, 0, Timestamp::ZERO);
-        let raw = RawMessage { chunk_stream_id, timestamp, type_id, stream_id, payload };
+        let raw = RawMessage { chunk_stream_id, timestamp, type_id, stream_id, payload: payload.into() };
         match (Message::decode(raw).map_err(|error| error.to_string())?, self.stage) {
             (Message::UserControl(UserControl::PingRequest(time)), _) => {
                 self.send(Vec::new(), &[(0, Message::UserControl(UserControl::PingResponse(time)))])

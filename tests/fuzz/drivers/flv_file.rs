@@ -40,7 +40,7 @@ fn tags(input: &mut Input<'_>, start: u32) -> Vec<Packet> {
             6 => (PacketKind::Audio, messages::frame(input)),
             _ => (PacketKind::Data, amf0::encode_all(&["onMetaData".into(), messages::value(input, 1)])),
         };
-        tags.push(Packet { kind, timestamp: Timestamp::new(time), payload });
+        tags.push(Packet { kind, timestamp: Timestamp::new(time), payload: payload.into() });
     }
     tags
 }
@@ -68,14 +68,14 @@ fn key_frame_list(tags: &[Packet], how: u8) -> Option<Packet> {
     let index = Object::new().with("times", list(times)).with("filepositions", list(positions));
     let metadata = Value::EcmaArray(Object::new().with("duration", 12.5).with("keyframes", index));
     let payload = amf0::encode_all(&["onMetaData".into(), metadata]);
-    Some(Packet { kind: PacketKind::Data, timestamp: Timestamp::ZERO, payload })
+    Some(Packet { kind: PacketKind::Data, timestamp: Timestamp::ZERO, payload: payload.into() })
 }
 
 /// The same list with every place moved.
 fn shifted(list: &Packet, by: f64) -> Packet {
     let values = amf0::decode_all(&list.payload).expect("it was just written");
     let moved: Vec<Value> = values.into_iter().map(|value| move_positions(value, by, false)).collect();
-    Packet { payload: amf0::encode_all(&moved), ..list.clone() }
+    Packet { payload: amf0::encode_all(&moved).into(), ..list.clone() }
 }
 
 fn move_positions(value: Value, by: f64, is_position: bool) -> Value {

@@ -69,12 +69,12 @@ fn packet(what: u8, timestamp: Timestamp, input: &mut Input<'_>) -> Packet {
         ),
         _ => {
             let payload = amf0::encode_all(&["onMetaData".into(), messages::value(input, 1)]);
-            return Packet { kind: PacketKind::Data, timestamp, payload };
+            return Packet { kind: PacketKind::Data, timestamp, payload: payload.into() };
         }
     };
     let known = junk::CASES.iter().filter(|case| case.kind == kind).map(|case| case.payload);
     let starts: Vec<_> = starts.iter().copied().chain(known).collect();
-    Packet { kind, timestamp, payload: [input.pick(&starts), input.bytes()].concat() }
+    Packet { kind, timestamp, payload: [input.pick(&starts), input.bytes()].concat().into() }
 }
 
 /// The boxes are whole, times go on, and nothing is made of nothing.

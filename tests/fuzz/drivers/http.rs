@@ -75,7 +75,7 @@ fn server() -> SocketAddr {
 }
 
 fn packet(kind: PacketKind, time: u32, payload: &[u8]) -> Packet {
-    Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec() }
+    Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec().into() }
 }
 
 /// Two pictures and a sound, small and true.

@@ -95,7 +95,7 @@ impl House {
             253 => u32::MAX - u32::from(input.u16()),
             small => u32::from(small) * 100,
         };
-        let packet = Packet { kind, timestamp: Timestamp::new(time), payload };
+        let packet = Packet { kind, timestamp: Timestamp::new(time), payload: payload.into() };
         publication.send(packet, self.now).expect("nobody else publishes");
     }
 }

@@ -89,7 +89,7 @@ fn message(input: &mut Input<'_>) -> RawMessage {
         timestamp: Timestamp::new(u32::from(kind) * 40),
         type_id,
         stream_id,
-        payload,
+        payload: payload.into(),
     }
 }
 

@@ -301,7 +301,7 @@ impl Words<'_> {
 
 fn message(type_id: u8, stream_id: u32, payload: Vec<u8>) -> RawMessage {
     let chunk_stream_id = ChunkStreamId::new(3).expect("there is one");
-    RawMessage { chunk_stream_id, timestamp: Timestamp::ZERO, type_id, stream_id, payload }
+    RawMessage { chunk_stream_id, timestamp: Timestamp::ZERO, type_id, stream_id, payload: payload.into() }
 }
 
 fn connect(kind: u8) -> RawMessage {

@@ -1,10 +1,11 @@
 //! A file played to a viewer who wants all sorts of things.
 
-use crossbeam_channel::{Sender, unbounded};
+use std::time::Duration;
+
 use gortmp::Result;
 use gortmp::limits;
 use gortmp::media::{Packet, PacketKind};
-use gortmp::vod::{Control, Library, Notice, Output, PlayRequest, play};
+use gortmp::vod::{Control, Library, Notice, Output, PlayRequest, Remote, play, remote};
 
 use super::flv_file;
 use super::input::Input;
@@ -22,7 +23,7 @@ pub fn vod_player(input: &[u8]) {
     std::fs::write(folder.path().join("a.flv"), &bytes).expect("a file can be written");
     let Ok(video) = Library::new(folder.path().to_owned()).open("a") else { return };
     assert!(video.duration().is_none_or(|seconds| seconds > 0.0));
-    let (wishes, receiver) = unbounded();
+    let (wishes, receiver) = remote();
     let mut viewer = Viewer { controls, wishes, bytes: 0, packets: 0, rounds: 0, began: false };
     let finished = play(video, request, receiver, &mut viewer).expect("the viewer takes everything");
     assert_eq!((finished.packets, finished.bytes), (viewer.packets, viewer.bytes));
@@ -47,7 +48,7 @@ fn control(input: &mut Input<'_>) -> Control {
 /// Wants the next thing each time that it hears something, and leaves when it wants no more.
 struct Viewer {
     controls: std::collections::VecDeque<Control>,
-    wishes: Sender<Control>,
+    wishes: Remote,
     bytes: u64,
     packets: u64,
     rounds: u64,
@@ -60,7 +61,7 @@ impl Viewer {
         loop {
             let control = self.controls.pop_front().unwrap_or(Control::Stop);
             self.rounds += 1;
-            self.wishes.send(control).expect("the player listens");
+            self.wishes.tell(control, Duration::ZERO).expect("there are 15 of them at most");
             if !matches!(control, Control::ReceiveAudio(_) | Control::ReceiveVideo(_) | Control::BufferLength { .. }) {
                 break;
             }
@@ -69,10 +70,10 @@ impl Viewer {
 }
 
 impl Output for Viewer {
-    fn send(&mut self, batch: &mut Vec<Packet>) -> Result<()> {
-        assert!(self.began && !batch.is_empty());
+    fn send(&mut self, batch: &[Packet], more: bool) -> Result<()> {
+        assert!(self.began && !(batch.is_empty() && more));
         self.packets += batch.len() as u64;
-        for packet in batch.drain(..) {
+        for packet in batch {
             self.bytes += packet.payload.len() as u64;
             assert!(packet.kind != PacketKind::Data || packet.timestamp.milliseconds() == 0);
         }

@@ -75,7 +75,7 @@ pub fn commands(input: &[u8]) {
         stream_id: 1,
         payload,
     };
-    let message = match Message::decode(raw(*type_id, payload.to_vec())) {
+    let message = match Message::decode(raw(*type_id, payload.to_vec().into())) {
         Ok(message) => message,
         Err(error) => return super::is_fit_for_the_log(&error),
     };
