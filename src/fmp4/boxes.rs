@@ -9,7 +9,7 @@ use shiguredo_mp4::boxes::{
 };
 use shiguredo_mp4::{Either, Encode, FixedPointNumber, LanguageCode, Mp4FileTime, SampleFlags};
 
-use super::track::Track;
+use super::track::{Track, VIDEO_UNITS_PER_MS};
 use crate::media::PacketKind;
 
 /// Units of time of the whole.
@@ -125,7 +125,7 @@ fn trak(kind: PacketKind, track: &Track) -> Option<TrakBox> {
     })
 }
 
-/// One frame for its track, times in the track's units.
+/// One frame for its track, times in milliseconds for video and in samples for audio.
 pub(super) struct Sample<'a> {
     pub kind: PacketKind,
     pub begins: u64,
@@ -137,13 +137,15 @@ pub(super) struct Sample<'a> {
 
 /// `moof` and `mdat`; `None` if the boxes can't be written.
 pub(super) fn fragment(sequence_number: u32, sample: &Sample<'_>) -> Option<Vec<u8>> {
+    let units = if sample.kind == PacketKind::Video { VIDEO_UNITS_PER_MS } else { 1 };
     let moof = |data_offset| {
         let flags = SampleFlags::new(if sample.is_sync { SYNC } else { NOT_SYNC });
         let sample_entry = TrunSample {
-            duration: Some(sample.duration),
+            duration: Some(sample.duration.saturating_mul(units)),
             size: u32::try_from(sample.coded.len()).ok(),
             flags: Some(flags),
-            composition_time_offset: (sample.kind == PacketKind::Video).then_some(sample.composition_offset.into()),
+            composition_time_offset: (sample.kind == PacketKind::Video)
+                .then_some(i64::from(sample.composition_offset.saturating_mul(units.cast_signed()))),
         };
         MoofBox {
             mfhd_box: MfhdBox { sequence_number },
@@ -158,7 +160,10 @@ pub(super) fn fragment(sequence_number: u32, sample: &Sample<'_>) -> Option<Vec<
                     duration_is_empty: false,
                     default_base_is_moof: true,
                 },
-                tfdt_box: Some(TfdtBox { version: 1, base_media_decode_time: sample.begins }),
+                tfdt_box: Some(TfdtBox {
+                    version: 1,
+                    base_media_decode_time: sample.begins.saturating_mul(units.into()),
+                }),
                 trun_boxes: vec![TrunBox {
                     data_offset: Some(data_offset),
                     first_sample_flags: None,
