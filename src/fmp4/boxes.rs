@@ -184,3 +184,27 @@ pub(super) fn fragment(sequence_number: u32, sample: &Sample<'_>) -> Option<Vec<
     bytes.extend(sample.coded);
     Some(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shiguredo_mp4::Decode;
+
+    fn times(kind: PacketKind, begins: u64, duration: u32, composition_offset: i32) -> (u64, u32, Option<i64>) {
+        let sample = Sample { kind, begins, duration, composition_offset, is_sync: true, coded: &[1] };
+        let bytes = fragment(1, &sample).unwrap();
+        let (moof, _) = MoofBox::decode(&bytes).unwrap();
+        let track = &moof.traf_boxes[0];
+        let written = &track.trun_boxes[0].samples[0];
+        let begins = track.tfdt_box.as_ref().unwrap().base_media_decode_time;
+        (begins, written.duration.unwrap(), written.composition_time_offset)
+    }
+
+    #[test]
+    fn video_is_counted_in_units_fine_enough_for_ffmpeg_and_audio_in_samples() {
+        assert_eq!(times(PacketKind::Video, 1_000, 40, -10), (90_000, 3_600, Some(-900)));
+        assert_eq!(times(PacketKind::Audio, 1_024, 1_024, 0), (1_024, 1_024, None));
+        let most = times(PacketKind::Video, u64::MAX, u32::MAX, i32::MIN);
+        assert_eq!(most, (u64::MAX, u32::MAX, Some(i32::MIN.into())), "no time overflows");
+    }
+}

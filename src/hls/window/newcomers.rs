@@ -152,6 +152,28 @@ fn the_first_player_has_all_since_the_key_frame_at_once() {
 }
 
 #[test]
+fn who_comes_with_the_key_frame_is_told_where_the_segments_will_be_before_they_are() {
+    let (camera, window) = (Camera { step: 40, gop: 10_000 }, empty());
+    push(&window, [init(true)]);
+    let (mut index_at, mut list_at) = (None, None);
+    for now in (0..2_000).step_by(40) {
+        push(&window, camera.frames(now, now + 40));
+        if index_at.is_none()
+            && let Ok(index) = window.index("", Instant::now())
+        {
+            assert_eq!(layout_in(&index), Layout::Plain);
+            assert!(index.contains("RESOLUTION=640x360") && index.contains("FRAME-RATE=25.000"), "{index}");
+            index_at = Some(now);
+        }
+        if let Ok(list) = window.media(Layout::Plain, None, false, "", Instant::now()) {
+            checker::read_plain(&list).check_part_lengths();
+            list_at.get_or_insert(now);
+        }
+    }
+    assert_eq!((index_at, list_at), (Some(480), Some(960)), "half a second, and a second with the last frame");
+}
+
+#[test]
 fn later_players_have_it_as_well_until_there_are_whole_gops() {
     let (camera, window) = (Camera { step: 40, gop: 10_000 }, empty());
     push(&window, [init(true)]);
