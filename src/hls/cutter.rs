@@ -238,7 +238,8 @@ impl Cutter {
         let single = self.single;
         let Some(segment) = self.store.growing().filter(|segment| !segment.parts.is_empty()) else { return };
         let latest = if is_begun && !segment.is_independent { latest.min(inter_latest) } else { latest };
-        let is_large = segment.bytes() > limits::HLS_WINDOW_BYTES / 4;
+        // What a window begins with may be all that a stream's cache had of a GOP.
+        let is_large = segment.bytes() > limits::HLS_WINDOW_BYTES / if is_begun { 4 } else { 2 };
         if part_end > latest || is_large || single == Some(segment.number) {
             self.end_early();
         }

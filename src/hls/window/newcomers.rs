@@ -152,6 +152,19 @@ fn the_first_player_has_all_since_the_key_frame_at_once() {
 }
 
 #[test]
+fn a_gop_of_many_bytes_is_one_segment_for_the_first_player() {
+    let window = empty();
+    push(&window, [init(true)]);
+    let frames = Camera { step: 40, gop: 10_000 }.frames(0, 8_000).map(|piece| match piece {
+        Piece::Fragment(fragment) => Piece::Fragment(crate::fmp4::Fragment { bytes: vec![0; 64 * 1024], ..fragment }),
+        init @ Piece::Init(_) => init,
+    });
+    push(&window, frames);
+    let list = checker::read_plain(&window.media(Layout::Plain, None, false, "", Instant::now()).unwrap());
+    assert_eq!(list.segments.iter().map(|segment| segment.duration).collect::<Vec<_>>(), [7_800, 200]);
+}
+
+#[test]
 fn who_comes_with_the_key_frame_is_told_where_the_segments_will_be_before_they_are() {
     let (camera, window) = (Camera { step: 40, gop: 10_000 }, empty());
     push(&window, [init(true)]);
