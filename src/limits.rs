@@ -332,8 +332,8 @@ pub const HLS_BYTES_OF_ALL: usize = 1024 * 1024 * 1024;
 /// Target durations of segments that are kept of one stream: those a player may still be about to get among them.
 pub const HLS_WINDOW_TARGETS: u64 = 8;
 
-/// Segments that are kept of one stream: more than fit in that time, unless its codecs change all the time.
-pub const HLS_WINDOW_SEGMENTS: usize = 100;
+/// Segments that are kept of one stream: more than fit in that time, unless its codecs or its viewers change all the time.
+pub const HLS_WINDOW_SEGMENTS: usize = 400;
 
 /// How long a client of HLS waits for a playlist or part that is coming.
 pub const HLS_WAIT: Duration = Duration::from_secs(6);

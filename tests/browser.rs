@@ -21,6 +21,9 @@ use tempfile::TempDir;
 const IN_PAGE_MS: &str = "400";
 const WITH_HLS_MS: &str = "1000";
 
+/// How long hls.js may take to its first frame, in milliseconds: some 400 on an idle machine.
+const SOON_WITH_HLS_MS: &str = "4000";
+
 /// One browser at a time: several want more than two cores, and it is latencies that are measured here.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -123,6 +126,20 @@ fn pictures_are_shown_soon_after_they_were_made() {
 fn hls_js_plays_close_to_the_edge() {
     let site = Site::start();
     site.run("hls", &[&site.server.url("live/clock"), WITH_HLS_MS]);
+}
+
+#[test]
+fn hls_js_shows_a_frame_soon_in_a_long_gop() {
+    let site = Site::start();
+    let file = media::with_gops_of(10, &site.dir);
+    let mut script = Script::start(site.script("start", &["/live/cam/index.m3u8", SOON_WITH_HLS_MS]));
+    script.waits_for("ready");
+    let command = push_without_end(media::ffmpeg(), &file, &site.server.url("live/cam"));
+    let _camera = Running::start(command, site.dir.path().join("camera.log"));
+    site.server.wait_for_log("publishes live/cam");
+    std::thread::sleep(Duration::from_millis(2_700));
+    script.go_on();
+    script.ends_well();
 }
 
 #[test]

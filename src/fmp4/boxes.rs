@@ -9,7 +9,7 @@ use shiguredo_mp4::boxes::{
 };
 use shiguredo_mp4::{Either, Encode, FixedPointNumber, LanguageCode, Mp4FileTime, SampleFlags};
 
-use super::track::Track;
+use super::track::{Track, VIDEO_UNITS_PER_MS};
 use crate::media::PacketKind;
 
 /// Units of time of the whole.
@@ -125,7 +125,7 @@ fn trak(kind: PacketKind, track: &Track) -> Option<TrakBox> {
     })
 }
 
-/// One frame for its track, times in the track's units.
+/// One frame for its track, times in milliseconds for video and in samples for audio.
 pub(super) struct Sample<'a> {
     pub kind: PacketKind,
     pub begins: u64,
@@ -155,12 +155,14 @@ pub(super) fn fragment(sequence_number: u32, sample: &Sample<'_>) -> Option<Vec<
 }
 
 fn moof(sequence_number: u32, sample: &Sample<'_>, data_offset: i32) -> MoofBox {
+    let units = if sample.kind == PacketKind::Video { VIDEO_UNITS_PER_MS } else { 1 };
     let flags = SampleFlags::new(if sample.is_sync { SYNC } else { NOT_SYNC });
     let sample_entry = TrunSample {
-        duration: Some(sample.duration),
+        duration: Some(sample.duration.saturating_mul(units)),
         size: u32::try_from(sample.coded.len()).ok(),
         flags: Some(flags),
-        composition_time_offset: (sample.kind == PacketKind::Video).then_some(sample.composition_offset.into()),
+        composition_time_offset: (sample.kind == PacketKind::Video)
+            .then_some(i64::from(sample.composition_offset.saturating_mul(units.cast_signed()))),
     };
     MoofBox {
         mfhd_box: MfhdBox { sequence_number },
@@ -175,7 +177,7 @@ fn moof(sequence_number: u32, sample: &Sample<'_>, data_offset: i32) -> MoofBox 
                 duration_is_empty: false,
                 default_base_is_moof: true,
             },
-            tfdt_box: Some(TfdtBox { version: 1, base_media_decode_time: sample.begins }),
+            tfdt_box: Some(TfdtBox { version: 1, base_media_decode_time: sample.begins.saturating_mul(units.into()) }),
             trun_boxes: vec![TrunBox {
                 data_offset: Some(data_offset),
                 first_sample_flags: None,
@@ -184,5 +186,29 @@ fn moof(sequence_number: u32, sample: &Sample<'_>, data_offset: i32) -> MoofBox 
             unknown_boxes: Vec::new(),
         }],
         unknown_boxes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shiguredo_mp4::Decode;
+
+    fn times(kind: PacketKind, begins: u64, duration: u32, composition_offset: i32) -> (u64, u32, Option<i64>) {
+        let sample = Sample { kind, begins, duration, composition_offset, is_sync: true, coded: &[1] };
+        let bytes = fragment(1, &sample).unwrap();
+        let (moof, _) = MoofBox::decode(&bytes).unwrap();
+        let track = &moof.traf_boxes[0];
+        let written = &track.trun_boxes[0].samples[0];
+        let begins = track.tfdt_box.as_ref().unwrap().base_media_decode_time;
+        (begins, written.duration.unwrap(), written.composition_time_offset)
+    }
+
+    #[test]
+    fn video_is_counted_in_units_fine_enough_for_ffmpeg_and_audio_in_samples() {
+        assert_eq!(times(PacketKind::Video, 1_000, 40, -10), (90_000, 3_600, Some(-900)));
+        assert_eq!(times(PacketKind::Audio, 1_024, 1_024, 0), (1_024, 1_024, None));
+        let most = times(PacketKind::Video, u64::MAX, u32::MAX, i32::MIN);
+        assert_eq!(most, (u64::MAX, u32::MAX, Some(i32::MIN.into())), "no time overflows");
     }
 }

@@ -9,8 +9,9 @@ use super::sound::{aac, mp3, opus};
 use crate::media::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 use crate::media::{Codec, Packet, PacketKind};
 
-/// Units of time of pictures: those of the wire.
-pub(super) const VIDEO_TIMESCALE: u32 = 1000;
+/// Units of time of video, for each millisecond. ffmpeg wants to see twice as many frames before it plays where there is
+/// but one (`avformat_find_stream_info`).
+pub(super) const VIDEO_UNITS_PER_MS: u32 = 90;
 
 /// A track of pictures or of sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Track {
             wire_codec: header.codec,
             entry,
             codec,
-            timescale: VIDEO_TIMESCALE,
+            timescale: VIDEO_UNITS_PER_MS * 1000,
             width,
             height,
             channels: 0,

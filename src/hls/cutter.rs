@@ -2,18 +2,24 @@
 //!
 //! Each part begins where the one before ended, whatever the frames' own lengths, so lengths add up to decoding times.
 
-use std::collections::VecDeque;
+mod start;
+
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::opening::Opening;
-use super::rhythm::{Rhythm, SEGMENT_LEAST_MS};
-use super::segment::{Part, Segment, weight};
+use super::rhythm::{
+    GOP_SECONDS, INTER_SEGMENT_MS, Rhythm, SEGMENT_LEAST_MS, SEGMENT_SECONDS, longest_ms, target_seconds,
+};
+use super::segment::{Part, weight};
+use super::store::{Beginning, Store};
 use crate::fmp4::{Fragment, Init, Piece};
 use crate::guard::Share;
 use crate::limits;
 use crate::media::PacketKind;
+
+pub(super) use start::WHOLE_LEAST;
 
 /// How far pictures may be behind the sound, in milliseconds, before parts go on without them.
 const SOUND_AHEAD_MS: u64 = 1_000;
@@ -21,17 +27,17 @@ const SOUND_AHEAD_MS: u64 = 1_000;
 /// The last seconds of a stream, cut.
 #[derive(Debug)]
 pub(super) struct Cutter {
-    share: Share,
-    /// Bytes of all segments, with what grows.
-    bytes: usize,
+    store: Store,
     opening: Opening,
     rhythm: Option<Rhythm>,
-    inits: VecDeque<(u64, Arc<Piece>)>,
-    segments: VecDeque<Segment>,
+    /// The target duration of the segments as they are, in seconds, from the first playlist on.
+    target_seconds: Option<u64>,
+    longest_gop_ms: u64,
     /// What will be the next part of the last segment, and whether it has more than sound that rides along.
     growing: Part,
     has_frame: bool,
-    /// Where the last segment and the growing part begin, and where the last frame ends, in milliseconds.
+    /// Where the last GOP, the last segment and the growing part begin, and where the last frame ends, in milliseconds.
+    gop_start: u64,
     segment_start: u64,
     part_start: u64,
     end: u64,
@@ -40,60 +46,67 @@ pub(super) struct Cutter {
     anchor: Option<(u64, SystemTime)>,
     /// The next segment begins at a key frame.
     awaits_key_frame: bool,
+    /// The next segment, if it begins otherwise, goes on with the last GOP: the last part is as long as the others.
+    gop_goes_on: bool,
     next_is_discontinuous: bool,
-    next_number: u64,
-    /// Segments that are no more began anew so often.
-    discontinuities: u64,
+    /// The number of a segment that ends behind its first part.
+    single: Option<u64>,
+    is_over: bool,
 }
 
 impl Cutter {
     pub fn new(share: Share) -> Self {
         Self {
-            share,
-            bytes: 0,
+            store: Store::new(share),
             opening: Opening::default(),
             rhythm: None,
-            inits: VecDeque::new(),
-            segments: VecDeque::new(),
+            target_seconds: None,
+            longest_gop_ms: 0,
             growing: Part::default(),
             has_frame: false,
+            gop_start: 0,
             segment_start: 0,
             part_start: 0,
             end: 0,
             last_frame: 0,
             anchor: None,
             awaits_key_frame: true,
+            gop_goes_on: false,
             next_is_discontinuous: false,
-            next_number: 0,
-            discontinuities: 0,
+            single: None,
+            is_over: false,
         }
     }
 
-    /// The lengths that hold for all segments; `None` as long as there are none.
+    /// The segments.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The lengths that hold for all parts; `None` as long as there are none.
     pub fn rhythm(&self) -> Option<Rhythm> {
         self.rhythm
     }
 
-    pub fn inits(&self) -> &VecDeque<(u64, Arc<Piece>)> {
-        &self.inits
+    /// The target duration of the segments as they are, in seconds; `None` until it has been chosen.
+    pub fn target_seconds(&self) -> Option<u64> {
+        self.target_seconds
     }
 
-    /// Those that are kept, the one that grows among them.
-    pub fn segments(&self) -> &VecDeque<Segment> {
-        &self.segments
+    /// What came before there was a rhythm.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
     }
 
-    /// How often segments that are no more began anew.
-    pub fn discontinuities(&self) -> u64 {
-        self.discontinuities
+    /// Nothing more comes.
+    pub fn is_over(&self) -> bool {
+        self.is_over
     }
 
-    /// Which part comes next: of which segment, and its number in that.
-    pub fn hint(&self) -> (u64, u64) {
-        match self.segments.back() {
-            Some(last) if !last.is_complete => (last.number, last.parts.len() as u64),
-            _ => (self.next_number, 0),
-        }
+    /// Whether the last segment that there is may be followed by one of the same GOP.
+    pub fn gop_goes_on(&self) -> bool {
+        let last = self.store.segments().back();
+        last.is_some_and(|last| !last.is_complete || self.gop_goes_on)
     }
 
     /// Takes what came at that time.
@@ -106,7 +119,7 @@ impl Cutter {
         }
         if self.rhythm.is_none() {
             let bytes = self.opening.bytes();
-            let is_much = bytes > limits::HLS_WINDOW_BYTES / 4 || !self.share.resize(bytes);
+            let is_much = bytes > limits::HLS_WINDOW_BYTES / 4 || !self.store.share().resize(bytes);
             self.begin(is_much, now);
         }
     }
@@ -116,33 +129,18 @@ impl Cutter {
         if self.rhythm.is_none() {
             self.begin(true, now);
         }
-        self.end_all();
-    }
-
-    /// Chooses a rhythm if that can be done, and takes what waited for it.
-    fn begin(&mut self, are_all: bool, now: SystemTime) {
-        let frames = self.opening.frames();
-        self.rhythm = Rhythm::of(&frames, are_all);
-        if self.rhythm.is_none() {
-            if are_all {
-                self.opening.forget_frames();
-            }
-            return;
-        }
-        // Not the first frame comes now, but the last: those before come from a cache.
-        self.anchor = frames.last().map(|(time, _)| (*time, now));
-        for piece in self.opening.take() {
-            self.take(&piece, now);
+        self.end_all(now);
+        self.is_over = true;
+        if self.target_seconds.is_none() && self.rhythm.is_some() {
+            self.choose_target();
         }
     }
 
     fn take(&mut self, piece: &Arc<Piece>, now: SystemTime) {
         match &**piece {
             Piece::Init(_) => {
-                self.end_all();
-                let number = self.inits.back().map_or(0, |(number, _)| number + 1);
-                self.next_is_discontinuous |= number > 0;
-                self.inits.push_back((number, piece.clone()));
+                self.end_all(now);
+                self.next_is_discontinuous |= self.store.add_init(piece);
                 self.forget();
             }
             Piece::Fragment(fragment) => self.fragment(piece, fragment, now),
@@ -150,7 +148,7 @@ impl Cutter {
     }
 
     fn fragment(&mut self, piece: &Arc<Piece>, fragment: &Fragment, now: SystemTime) {
-        let (Some(rhythm), Some((_, init))) = (self.rhythm, self.inits.back()) else { return };
+        let (Some(rhythm), Some((_, init))) = (self.rhythm, self.store.inits().back()) else { return };
         let Piece::Init(Init { has_video, .. }) = **init else { return };
         let leads = (fragment.kind == PacketKind::Video) == has_video;
         if self.awaits_key_frame && !(leads && fragment.is_key_frame) {
@@ -164,16 +162,17 @@ impl Cutter {
                 self.growing.is_independent = fragment.is_key_frame;
             }
             self.last_frame = fragment.time_ms;
-            self.end = fragment.time_ms.saturating_add(duration).min(self.latest(rhythm));
+            self.end = fragment.time_ms.saturating_add(duration).min(self.latest());
         } else {
             self.cut_without_picture(fragment.time_ms, rhythm, now);
         }
         self.growing.pieces.push(piece.clone());
         self.growing.bytes += weight(piece);
-        self.bytes += weight(piece);
+        self.store.count(weight(piece));
         // The next frame would not fit any more.
         if leads && self.end.saturating_add(duration).saturating_sub(self.part_start) > rhythm.part_ms {
             self.end_part(self.end);
+            self.end_full_segment(rhythm);
         }
         self.forget();
     }
@@ -182,23 +181,24 @@ impl Cutter {
     fn cut_before(&mut self, frame: &Fragment, rhythm: Rhythm, now: SystemTime) {
         let time = frame.time_ms;
         let end = time.saturating_add(u64::from(frame.duration_ms));
-        if self.growing_segment().is_some() {
-            let latest = self.latest(rhythm);
-            let ends_group = frame.is_key_frame && time.saturating_sub(self.segment_start) >= SEGMENT_LEAST_MS;
-            if time < self.last_frame || time > latest {
-                // Time leaps: no length that a segment may have leads there.
-                self.end_all();
-                self.next_is_discontinuous = true;
-                self.awaits_key_frame = false;
-            } else if ends_group || end > latest || self.is_large() {
+        let latest = self.latest();
+        if !self.store.segments().is_empty() && (time < self.last_frame || time > latest) {
+            // Time leaps: no length that a segment may have leads there.
+            self.end_all(now);
+            self.next_is_discontinuous = true;
+            self.awaits_key_frame = false;
+        } else if let Some(segment) = self.store.growing() {
+            let is_short = segment.is_independent && time.saturating_sub(self.segment_start) < SEGMENT_LEAST_MS;
+            if (frame.is_key_frame && !is_short) || end > latest {
                 self.end_segment(time);
             } else if end.saturating_sub(self.part_start) > rhythm.part_ms {
                 self.end_part(time);
+                self.end_full_segment(rhythm);
             }
         }
-        if self.growing_segment().is_none() {
-            let goes_on = !self.next_is_discontinuous && !self.segments.is_empty();
-            self.begin_segment(if goes_on { self.part_start } else { time }, now);
+        if !self.store.is_growing() {
+            let follows = !self.next_is_discontinuous && !self.store.segments().is_empty();
+            self.begin_segment(if follows { self.part_start } else { time }, frame.is_key_frame, now);
         }
     }
 
@@ -208,31 +208,59 @@ impl Cutter {
         if self.growing.pieces.is_empty() || time <= part_end.saturating_add(SOUND_AHEAD_MS) {
             return;
         }
+        if !self.store.is_growing() {
+            self.begin_segment(self.part_start, false, now);
+        }
         self.has_frame = true;
-        let latest = self.latest(rhythm);
-        if part_end >= latest || self.is_large() {
-            self.end_segment(part_end.min(latest));
-            self.begin_segment(self.part_start, now);
+        let latest = self.latest();
+        if part_end >= latest {
+            self.end_segment(latest);
         } else {
             self.end_part(part_end);
+            self.end_full_segment(rhythm);
         }
     }
 
-    /// Where the segment that grows has to end.
-    fn latest(&self, rhythm: Rhythm) -> u64 {
-        self.segment_start.saturating_add(rhythm.segment_ms())
+    /// Where the segment that grows has to end, or the next one if none does.
+    fn latest(&self) -> u64 {
+        let seconds = if self.target_seconds.is_some() { SEGMENT_SECONDS } else { GOP_SECONDS };
+        let start = if self.store.is_growing() { self.segment_start } else { self.part_start };
+        let gop_latest = self.gop_start.saturating_add(longest_ms(GOP_SECONDS));
+        // The next one is of another GOP where this one has no room any more.
+        start.saturating_add(longest_ms(seconds)).min(if start < gop_latest { gop_latest } else { u64::MAX })
     }
 
-    fn growing_segment(&mut self) -> Option<&mut Segment> {
-        self.segments.back_mut().filter(|segment| !segment.is_complete)
+    /// Ends the segment behind its last part if another part would be too much for it.
+    fn end_full_segment(&mut self, rhythm: Rhythm) {
+        let (latest, part_end) = (self.latest(), self.part_start.saturating_add(rhythm.part_ms));
+        let inter_latest = self.segment_start.saturating_add(INTER_SEGMENT_MS);
+        let is_begun = self.target_seconds.is_some();
+        let single = self.single;
+        let Some(segment) = self.store.growing().filter(|segment| !segment.parts.is_empty()) else { return };
+        let latest = if is_begun && !segment.is_independent { latest.min(inter_latest) } else { latest };
+        // What a window begins with may be all that a stream's cache had of a GOP.
+        let is_large = segment.bytes() > limits::HLS_WINDOW_BYTES / if is_begun { 4 } else { 2 };
+        if part_end > latest || is_large || single == Some(segment.number) {
+            self.end_early();
+        }
     }
 
-    fn is_large(&mut self) -> bool {
-        let bytes = self.growing_segment().map_or(0, |segment| segment.bytes());
-        bytes + self.growing.bytes > limits::HLS_WINDOW_BYTES / 4
+    /// Ends the segment that grows behind its last part.
+    fn end_early(&mut self) {
+        if let Some(segment) = self.store.growing().filter(|segment| !segment.parts.is_empty()) {
+            segment.is_complete = true;
+            self.gop_goes_on = true;
+        }
     }
 
-    fn begin_segment(&mut self, time: u64, now: SystemTime) {
+    /// Begins a segment for frames that have none.
+    fn go_on(&mut self, now: SystemTime) {
+        if self.has_frame && !self.store.is_growing() {
+            self.begin_segment(self.part_start, self.growing.is_independent, now);
+        }
+    }
+
+    fn begin_segment(&mut self, time: u64, is_independent: bool, now: SystemTime) {
         let is_discontinuous = mem::take(&mut self.next_is_discontinuous);
         if is_discontinuous {
             self.anchor = None;
@@ -242,15 +270,13 @@ impl Cutter {
             Some(later) => at.checked_add(Duration::from_millis(later)),
             None => at.checked_sub(Duration::from_millis(anchored - time)),
         };
-        self.segments.push_back(Segment {
-            number: self.next_number,
-            init: self.inits.back().map_or(0, |(number, _)| *number),
-            is_discontinuous,
-            parts: Vec::new(),
-            is_complete: false,
-            began: began.unwrap_or(now),
-        });
-        self.next_number += 1;
+        let part_ms = self.rhythm.map_or(0, |rhythm| rhythm.part_ms);
+        let has_room = time.saturating_add(part_ms) <= self.gop_start.saturating_add(longest_ms(GOP_SECONDS));
+        let goes_on = mem::take(&mut self.gop_goes_on) && !is_independent && !is_discontinuous && has_room;
+        if !goes_on {
+            self.gop_start = time;
+        }
+        self.store.begin(Beginning { goes_on, is_independent, is_discontinuous, began: began.unwrap_or(now) });
         (self.segment_start, self.part_start) = (time, time);
     }
 
@@ -261,54 +287,42 @@ impl Cutter {
         }
         let part = Part { duration_ms: time - self.part_start, ..mem::take(&mut self.growing) };
         (self.part_start, self.has_frame) = (time, false);
-        if let Some(segment) = self.growing_segment() {
+        if let Some(segment) = self.store.growing() {
             segment.parts.push(part);
         }
+        self.longest_gop_ms = self.longest_gop_ms.max(time.saturating_sub(self.gop_start));
     }
 
     /// Ends the segment there, or where its last part ended if that is later.
     fn end_segment(&mut self, time: u64) {
         // No segment is without any part: where pictures are missing, sound is one.
-        self.has_frame |= self.growing_segment().is_some_and(|segment| segment.parts.is_empty());
+        self.has_frame |= self.store.growing().is_some_and(|segment| segment.parts.is_empty());
         // What has a frame takes time.
         self.end_part(time.max(self.part_start.saturating_add(1)));
-        if let Some(segment) = self.growing_segment() {
+        if let Some(segment) = self.store.growing() {
             segment.is_complete = true;
         }
+        self.gop_goes_on = false;
     }
 
     /// Ends the segment with all that there is, sound that waits for a picture among it.
-    fn end_all(&mut self) {
+    fn end_all(&mut self, now: SystemTime) {
         self.has_frame = !self.growing.pieces.is_empty();
+        if self.has_frame && !self.store.is_growing() {
+            self.begin_segment(self.part_start, false, now);
+        }
         self.end_segment(self.end);
         self.awaits_key_frame = true;
     }
 
     /// Forgets what is too old or too much.
     fn forget(&mut self) {
-        let kept_ms = self.rhythm.map_or(0, |rhythm| limits::HLS_WINDOW_TARGETS * rhythm.segment_seconds * 1000);
-        let mut length_ms: u64 = self.segments.iter().map(Segment::duration_ms).sum();
-        while let Some(oldest) = self.segments.front() {
-            length_ms -= oldest.duration_ms();
-            let is_old = length_ms >= kept_ms || self.segments.len() > limits::HLS_WINDOW_SEGMENTS;
-            let is_needless = is_old && oldest.is_complete;
-            if !is_needless && self.bytes <= limits::HLS_WINDOW_BYTES && self.share.resize(self.bytes) {
-                break;
-            }
-            let is_complete = oldest.is_complete;
-            self.bytes -= oldest.bytes();
-            self.discontinuities += u64::from(oldest.is_discontinuous);
-            self.segments.pop_front();
-            if !is_complete {
-                // Not even one segment may stay: another try at the next key frame.
-                self.bytes -= mem::take(&mut self.growing).bytes;
-                (self.has_frame, self.awaits_key_frame, self.next_is_discontinuous) = (false, true, true);
-            }
+        let target = self.target_seconds.unwrap_or(GOP_SECONDS).max(target_seconds(self.longest_gop_ms));
+        let kept_ms = limits::HLS_WINDOW_TARGETS * target * 1000;
+        if !self.store.forget(kept_ms, self.growing.bytes) {
+            // Not even one segment may stay: another try at the next key frame.
+            self.growing = Part::default();
+            (self.has_frame, self.awaits_key_frame, self.next_is_discontinuous) = (false, true, true);
         }
-        // Less is always granted.
-        let _ = self.share.resize(self.bytes);
-        let oldest = self.segments.front().map(|segment| segment.init);
-        let newest = self.inits.back().map(|(number, _)| *number);
-        self.inits.retain(|(number, _)| oldest.is_some_and(|oldest| *number >= oldest) || Some(*number) == newest);
     }
 }

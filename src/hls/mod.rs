@@ -2,13 +2,16 @@
 //! browsers get, for telephones and televisions.
 
 mod cutter;
+mod layout;
 mod name;
 mod opening;
 mod playlist;
 mod rhythm;
 mod segment;
+mod store;
 pub mod vod;
 mod window;
 
+pub use layout::Layout;
 pub use name::Name;
 pub use window::{NotThere, Window};

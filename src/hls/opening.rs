@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::segment::weight;
-use crate::fmp4::Piece;
+use crate::fmp4::{Init, Piece};
 use crate::media::PacketKind;
 
 /// The last initialisation segment and what followed.
@@ -28,17 +28,25 @@ impl Opening {
         self.bytes
     }
 
-    /// When each frame is decoded, in milliseconds, and whether a player can start at it, from the first such on.
-    /// Pictures if there are any, or else sound.
-    pub fn frames(&self) -> Vec<(u64, bool)> {
-        let has_video = self.pieces.iter().any(|piece| matches!(&**piece, Piece::Init(init) if init.has_video));
+    /// The initialisation segment.
+    pub fn init(&self) -> Option<&Init> {
+        self.pieces.iter().find_map(|piece| match &**piece {
+            Piece::Init(init) => Some(init),
+            Piece::Fragment(_) => None,
+        })
+    }
+
+    /// When each frame is decoded, in milliseconds, from the first key frame on. Video frames if there are any, or else
+    /// audio frames.
+    pub fn frames(&self) -> Vec<u64> {
+        let has_video = self.init().is_some_and(|init| init.has_video);
         let frames = self.pieces.iter().filter_map(|piece| match &**piece {
             Piece::Fragment(one) if (one.kind == PacketKind::Video) == has_video => {
                 Some((one.time_ms, one.is_key_frame))
             }
             _ => None,
         });
-        frames.skip_while(|(_, is_key)| !is_key).collect()
+        frames.skip_while(|(_, is_key)| !is_key).map(|(time, _)| time).collect()
     }
 
     /// Keeps the initialisation segment only.

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use super::cutter::Cutter;
-use super::rhythm::{Rhythm, SEGMENT_LEAST_MS};
-use super::segment::Segment;
+use super::layout::{Layout, Listed};
+use super::rhythm::{ENOUGH_MS, Rhythm, SEGMENT_LEAST_MS};
 use crate::fmp4::{Init, Piece};
 
 /// So many target durations are in a playlist, which is more than players are behind (RFC 8216 §6.3.3).
@@ -26,8 +26,8 @@ pub(super) fn uri(name: &str, query: &str) -> String {
     if query.is_empty() { name.to_owned() } else { format!("{name}?{query}") }
 }
 
-/// The multivariant playlist, with one variant of at most so many bits a second.
-pub(super) fn index(init: &Init, bits_per_second: u64, more: &str, query: &str) -> String {
+/// The multivariant playlist, with one variant in that file of at most so many bits a second.
+pub(super) fn index(init: &Init, bits_per_second: u64, more: &str, file: &str, query: &str) -> String {
     let resolution = match init.size {
         (0, _) | (_, 0) => String::new(),
         (width, height) => format!(",RESOLUTION={width}x{height}"),
@@ -36,51 +36,74 @@ pub(super) fn index(init: &Init, bits_per_second: u64, more: &str, query: &str) 
         "#EXTM3U\n#EXT-X-VERSION:9\n\
          #EXT-X-STREAM-INF:BANDWIDTH={bits_per_second},CODECS=\"{}\"{resolution}{more}\n{}\n",
         init.codecs,
-        uri("media.m3u8", query)
+        uri(file, query)
     )
 }
 
-/// The same of a live stream, once there is something to play.
+/// The same of a live stream, once it is known how it comes.
 pub(super) fn index_of(cutter: &Cutter, query: &str) -> Option<String> {
-    let Piece::Init(init) = &*cutter.inits().back()?.1 else { return None };
-    let rhythm = cutter.rhythm()?;
-    let segments = || cutter.segments().iter().map(|segment| (segment.bytes() as u64 * 8000, segment.duration_ms()));
+    let segments = cutter.store().segments();
+    if segments.iter().all(|segment| segment.parts.is_empty()) {
+        return opening_index_of(cutter, query);
+    }
+    let Piece::Init(init) = &*cutter.store().inits().back()?.1 else { return None };
+    let segments = || segments.iter().map(|segment| (segment.bytes() as u64 * 8000, segment.duration_ms()));
     let (bits, ms) = segments().fold((0, 0), |(bits, ms), segment| (bits + segment.0, ms + segment.1));
-    let average = bits.checked_div(ms)?.max(LEAST_BITS_PER_SECOND);
+    let average = bits.checked_div(ms)?;
     // What is too short says little about a second.
     let long = segments().filter(|(_, ms)| *ms >= SEGMENT_LEAST_MS).map(|(bits, ms)| bits / ms);
     let peak = long.max().unwrap_or(average).max(average);
-    let mut more = format!(",AVERAGE-BANDWIDTH={average}");
-    if init.has_video && rhythm.frames_per_second > 0.0 {
-        let _ = write!(more, ",FRAME-RATE={:.3}", rhythm.frames_per_second);
-    }
-    Some(index(init, peak, &more, query))
+    let rates = (peak, average, cutter.rhythm()?.frames_per_second);
+    Some(index_with(init, rates, Layout::for_newcomer(cutter), query))
 }
 
-/// The media playlist.
-pub(super) fn media(cutter: &Cutter, rhythm: Rhythm, is_over: bool, skip: bool, query: &str) -> String {
-    let (target_ms, part_target) = (rhythm.segment_seconds * 1000, seconds(rhythm.part_ms));
-    let total_ms: u64 = cutter.segments().iter().map(Segment::duration_ms).sum();
+/// The same before there is enough for the first part: players need a moment from this playlist to the next.
+fn opening_index_of(cutter: &Cutter, query: &str) -> Option<String> {
+    let opening = cutter.opening();
+    let frames = opening.frames();
+    let length = frames.last()?.saturating_sub(*frames.first()?);
+    let average = (opening.bytes() as u64 * 8000).checked_div(length).filter(|_| length >= ENOUGH_MS / 2)?;
+    let rates = (average, average, Rhythm::of(&frames, true)?.frames_per_second);
+    Some(index_with(opening.init()?, rates, Layout::Plain, query))
+}
+
+/// The multivariant playlist of a live stream with these bits a second, the most and the average, and frames a second.
+fn index_with(init: &Init, (peak, average, frames): (u64, u64, f64), layout: Layout, query: &str) -> String {
+    let [peak, average] = [peak, average].map(|bits| bits.max(LEAST_BITS_PER_SECOND));
+    let mut more = format!(",AVERAGE-BANDWIDTH={average}");
+    if init.has_video && frames > 0.0 {
+        let _ = write!(more, ",FRAME-RATE={frames:.3}");
+    }
+    index(init, peak, &more, &layout.file_name(), query)
+}
+
+/// The media playlist of a stream that has been listed before, or is prepared for it.
+pub(super) fn media(cutter: &Cutter, layout: Layout, skip: bool, query: &str) -> Option<String> {
+    let (rhythm, target) = (cutter.rhythm()?, layout.target_seconds(cutter.target_seconds()?));
+    let (target_ms, part_target) = (target * 1000, seconds(rhythm.part_ms));
+    let all = layout.listed(cutter);
     // How much of the stream is left behind the end of each segment.
-    let mut left_ms = total_ms;
-    let all = cutter.segments().iter().map(|segment| {
-        left_ms -= segment.duration_ms();
-        (segment, left_ms)
+    let mut left_ms: u64 = all.iter().map(Listed::duration_ms).sum();
+    let with_left = all.iter().map(|one| {
+        left_ms -= one.duration_ms();
+        (one, left_ms)
     });
-    let (gone, listed): (Vec<_>, Vec<_>) = all.partition(|(_, left_ms)| *left_ms >= LISTED_TARGETS * target_ms);
-    let discontinuities = gone.iter().filter(|(segment, _)| segment.is_discontinuous).count() as u64;
+    let listed: Vec<_> = with_left.skip_while(|(_, left_ms)| *left_ms >= LISTED_TARGETS * target_ms).collect();
+    let first = listed.first().and_then(|(one, _)| one.segments.first());
+    let kept = cutter.store().segments().iter();
+    let gone = kept.take_while(|segment| first.is_some_and(|first| segment.number < first.number));
+    let discontinuities = gone.filter(|segment| segment.is_discontinuous).count() as u64;
     let mut out = format!(
-        "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{}\n\
+        "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{target}\n\
          #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={},CAN-SKIP-UNTIL={}\n\
          #EXT-X-PART-INF:PART-TARGET={part_target}\n\
          #EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-DISCONTINUITY-SEQUENCE:{}\n",
-        rhythm.segment_seconds,
         seconds(rhythm.part_ms * 3),
         seconds(SKIPPED_TARGETS * target_ms),
-        listed.first().map_or(0, |(segment, _)| segment.number),
-        cutter.discontinuities() + discontinuities,
+        listed.first().map_or(0, |(one, _)| one.number),
+        cutter.store().discontinuities() + discontinuities,
     );
-    if listed.iter().all(|(segment, _)| segment.is_independent()) {
+    if listed.iter().all(|(one, _)| one.is_independent()) {
         out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
     let is_skipped = |left_ms: u64| skip && left_ms >= SKIPPED_TARGETS * target_ms;
@@ -89,36 +112,38 @@ pub(super) fn media(cutter: &Cutter, rhythm: Rhythm, is_over: bool, skip: bool, 
         let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
     }
     let mut init = None;
-    for (segment, left_ms) in &listed[skipped..] {
-        if segment.is_discontinuous {
+    for (one, left_ms) in &listed[skipped..] {
+        let (Some(first), Some(last)) = (one.segments.first(), one.segments.last()) else { continue };
+        if first.is_discontinuous {
             out.push_str("#EXT-X-DISCONTINUITY\n");
         }
-        if init != Some(segment.init) {
-            let _ = writeln!(out, "#EXT-X-MAP:URI=\"{}\"", uri(&format!("init-{}.mp4", segment.init), query));
-            init = Some(segment.init);
+        if init != Some(first.init) {
+            let _ = writeln!(out, "#EXT-X-MAP:URI=\"{}\"", uri(&format!("init-{}.mp4", first.init), query));
+            init = Some(first.init);
         }
-        let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(segment.began));
+        let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(first.began));
         // Parts are of use near the live edge only.
-        if *left_ms < PART_TARGETS * target_ms {
-            for (index, part) in segment.parts.iter().enumerate() {
-                let name = uri(&format!("part-{}-{index}.m4s", segment.number), query);
-                let independent = if part.is_independent { ",INDEPENDENT=YES" } else { "" };
-                let _ = writeln!(out, "#EXT-X-PART:DURATION={},URI=\"{name}\"{independent}", seconds(part.duration_ms));
-            }
+        for (segment, index, part) in one.parts().filter(|_| *left_ms < PART_TARGETS * target_ms) {
+            let name = uri(&format!("part-{segment}-{index}.m4s"), query);
+            let independent = if part.is_independent { ",INDEPENDENT=YES" } else { "" };
+            let _ = writeln!(out, "#EXT-X-PART:DURATION={},URI=\"{name}\"{independent}", seconds(part.duration_ms));
         }
-        if segment.is_complete {
-            let name = uri(&format!("seg-{}.m4s", segment.number), query);
-            let _ = writeln!(out, "#EXTINF:{},\n{name}", seconds(segment.duration_ms()));
+        if one.is_complete {
+            let name = match (first.number, last.number) {
+                (first, last) if first == last => format!("seg-{first}.m4s"),
+                (first, last) => format!("seg-{first}-{last}.m4s"),
+            };
+            let _ = writeln!(out, "#EXTINF:{},\n{}", seconds(one.duration_ms()), uri(&name, query));
         }
     }
-    if is_over {
+    if cutter.is_over() {
         out.push_str("#EXT-X-ENDLIST\n");
     } else {
-        let (segment, part) = cutter.hint();
+        let (segment, part) = cutter.store().hint();
         let name = uri(&format!("part-{segment}-{part}.m4s"), query);
         let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{name}\"");
     }
-    out
+    Some(out)
 }
 
 fn seconds(milliseconds: u64) -> String {

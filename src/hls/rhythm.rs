@@ -13,53 +13,65 @@ const ROUNDING_MS: u64 = 10;
 /// All parts but a segment's last have at least this share of the target, in percent (RFC 8216bis §4.4.3.7).
 const PART_LEAST_PERCENT: u64 = 85;
 
-/// The shortest segment, in milliseconds: the first key frame from here on ends it.
+/// So much of a stream tells how its frames come, and players begin with it, in milliseconds: VLC shows nothing of less.
+pub(super) const ENOUGH_MS: u64 = 900;
+
+/// Players begin with so much, however few frames there are, in milliseconds.
+const AMPLE_MS: u64 = 1_300;
+
+/// So many frames ffmpeg wants to see before it plays.
+const ENOUGH_FRAMES: f64 = 21.0;
+
+/// The shortest segment that begins with a key frame, in milliseconds: the first key frame from here on ends it.
 pub(super) const SEGMENT_LEAST_MS: u64 = 1_000;
 
-/// The target duration where key frames come at least so often, in seconds.
-const SEGMENT_SECONDS: u64 = 4;
+/// The longest segment, rounded to seconds, and the target duration where GOPs are no longer.
+pub(super) const SEGMENT_SECONDS: u64 = 4;
 
-/// The target duration of other streams, in seconds.
-const SEGMENT_MOST_SECONDS: u64 = 10;
+/// The longest segment that doesn't begin with a key frame, in milliseconds. Nobody can begin there, but those who have
+/// begun with little in store get it soon.
+pub(super) const INTER_SEGMENT_MS: u64 = 2_100;
+
+/// The longest GOP that is listed as one segment, rounded to seconds, and the target duration where it is.
+pub(super) const GOP_SECONDS: u64 = 10;
 
 /// The lengths of one window, and how often its frames come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rhythm {
     /// The part target: no part is longer. In milliseconds.
     pub part_ms: u64,
-    /// The target duration: no segment is longer, rounded. In seconds.
-    pub segment_seconds: u64,
     /// 0 when nobody knows.
     pub frames_per_second: f64,
 }
 
 impl Rhythm {
-    /// What suits these frames: when each is decoded, in milliseconds, and whether a player can start at it. `None`
-    /// when they are too few to tell, unless there won't be more.
-    pub fn of(frames: &[(u64, bool)], are_all: bool) -> Option<Self> {
-        let (first, last) = (frames.first()?.0, frames.last()?.0);
-        let group = frames.iter().map(|(time, is_key)| (time.saturating_sub(first), is_key));
-        let group = group.filter(|(length, is_key)| **is_key && *length >= SEGMENT_LEAST_MS).map(|(length, _)| length);
-        let length = last.saturating_sub(first);
-        let segment_seconds = match group.min() {
-            Some(length) if length <= longest_ms(SEGMENT_SECONDS) => SEGMENT_SECONDS,
-            None if length <= longest_ms(SEGMENT_SECONDS) => are_all.then_some(SEGMENT_SECONDS)?,
-            _ => SEGMENT_MOST_SECONDS,
-        };
-        let steps: Vec<_> = frames.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
+    /// What suits frames that are decoded at these times, in milliseconds. `None` when they are too few to tell, unless
+    /// there won't be more.
+    pub fn of(frames: &[u64], are_all: bool) -> Option<Self> {
+        let length = frames.last()?.saturating_sub(*frames.first()?);
+        if length < ENOUGH_MS && !are_all {
+            return None;
+        }
+        let steps: Vec<_> = frames.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
         let frames_per_second = if length == 0 { 0.0 } else { steps.len() as f64 * 1000.0 / length as f64 };
-        Some(Self { part_ms: part_ms(&steps), segment_seconds, frames_per_second })
+        Some(Self { part_ms: part_ms(&steps), frames_per_second })
     }
 
-    /// The longest segment, in milliseconds.
-    pub fn segment_ms(&self) -> u64 {
-        longest_ms(self.segment_seconds)
+    /// Whether players begin with so many milliseconds.
+    pub fn is_enough(&self, length_ms: u64) -> bool {
+        let has_frames = length_ms as f64 * self.frames_per_second / 1000.0 >= ENOUGH_FRAMES;
+        length_ms >= if has_frames { ENOUGH_MS } else { AMPLE_MS }
     }
 }
 
 /// What rounds to so many seconds (RFC 8216 §4.3.3.1), and a little less: sound may ride along behind it.
-fn longest_ms(seconds: u64) -> u64 {
+pub(super) fn longest_ms(seconds: u64) -> u64 {
     seconds * 1000 + 490
+}
+
+/// The target duration that segments of such a length ask for, in seconds.
+pub(super) fn target_seconds(longest_ms: u64) -> u64 {
+    longest_ms.saturating_add(500).checked_div(1000).unwrap_or(0).max(SEGMENT_SECONDS)
 }
 
 /// The part target for frames with these distances: next to [`PART_MS`], and longer where frames come so unevenly that
@@ -85,28 +97,32 @@ fn suits(target: u64, steps: &[u64]) -> bool {
 mod tests {
     use super::*;
 
-    /// Frames with a key frame after each so many.
-    fn frames(step: u64, count: u64, keys: u64) -> Vec<(u64, bool)> {
-        (0..count).map(|number| (5_000 + number * step, number % keys == 0)).collect()
+    fn frames(step: u64, count: u64) -> Vec<u64> {
+        (0..count).map(|number| 5_000 + number * step).collect()
     }
 
     #[test]
-    fn one_group_of_pictures_tells_it_all() {
+    fn less_than_a_second_tells_enough() {
         assert_eq!(Rhythm::of(&[], true), None);
-        assert_eq!(Rhythm::of(&frames(40, 50, 50), false), None);
-        let rhythm = Rhythm { part_ms: 210, segment_seconds: 4, frames_per_second: 25.0 };
-        assert_eq!(Rhythm::of(&frames(40, 51, 50), false), Some(rhythm));
-        assert_eq!(Rhythm::of(&frames(40, 50, 50), true), Some(rhythm), "there won't be more");
-        assert_eq!(Rhythm::of(&frames(40, 100, 500), false), None);
-        let rhythm = Rhythm { segment_seconds: 10, ..rhythm };
-        assert_eq!(Rhythm::of(&frames(40, 114, 500), false), Some(rhythm), "key frames are rare");
+        assert_eq!(Rhythm::of(&frames(40, 23), false), None);
+        let rhythm = Rhythm { part_ms: 210, frames_per_second: 25.0 };
+        assert_eq!(Rhythm::of(&frames(40, 24), false), Some(rhythm));
+        assert_eq!(Rhythm::of(&frames(40, 10), true), Some(rhythm), "there won't be more");
+    }
+
+    #[test]
+    fn players_begin_with_frames_enough_and_do_not_wait_long_for_them() {
+        let rhythm = |frames_per_second| Rhythm { part_ms: 210, frames_per_second };
+        assert!(rhythm(25.0).is_enough(1_000) && !rhythm(25.0).is_enough(800) && !rhythm(60.0).is_enough(800));
+        assert!(rhythm(20.0).is_enough(1_200) && !rhythm(20.0).is_enough(1_000));
+        assert!(rhythm(1.0).is_enough(2_000) && !rhythm(1.0).is_enough(1_000));
     }
 
     #[test]
     fn few_pictures_a_second_make_longer_parts() {
-        let part = |step| Rhythm::of(&frames(step, 30, 10), true).map(|rhythm| rhythm.part_ms);
+        let part = |step| Rhythm::of(&frames(step, 30), true).map(|rhythm| rhythm.part_ms);
         assert_eq!([33, 100, 200, 500, 1000, 5000].map(part), [208, 210, 210, 510, 1010, 2010].map(Some));
-        assert_eq!(Rhythm::of(&[(0, true)], true).map(|rhythm| rhythm.part_ms), Some(210));
+        assert_eq!(Rhythm::of(&[0], true).map(|rhythm| rhythm.part_ms), Some(210));
     }
 
     #[test]
@@ -115,5 +131,11 @@ mod tests {
         let target = part_ms(&steps);
         assert!(target > 210 && suits(target, &steps), "{target}");
         assert!(!suits(210, &steps));
+    }
+
+    #[test]
+    fn target_durations_are_rounded_as_lengths_are() {
+        assert_eq!([0, 4_490, 4_500, 6_800, 10_490].map(target_seconds), [4, 4, 5, 7, 10]);
+        assert!([SEGMENT_SECONDS, GOP_SECONDS].iter().all(|seconds| target_seconds(longest_ms(*seconds)) == *seconds));
     }
 }

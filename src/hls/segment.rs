@@ -17,10 +17,16 @@ pub(super) struct Part {
     pub bytes: usize,
 }
 
-/// Parts up to the next key frame.
+/// Parts up to the next key frame, or as many of them as a segment may have.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub number: u64,
+    /// Which GOP it belongs to.
+    pub gop: u64,
+    /// It is the first of its GOP.
+    pub begins_gop: bool,
+    /// A player can start with it.
+    pub is_independent: bool,
     /// Which initialisation segment it needs.
     pub init: u64,
     /// It does not go on where the one before ended.
@@ -43,13 +49,8 @@ impl Segment {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
-    /// A player can start with it.
-    pub fn is_independent(&self) -> bool {
-        self.parts.first().is_none_or(|part| part.is_independent)
-    }
-
-    pub fn pieces(&self) -> Vec<Arc<Piece>> {
-        self.parts.iter().flat_map(|part| part.pieces.iter().cloned()).collect()
+    pub fn pieces(&self) -> impl Iterator<Item = Arc<Piece>> {
+        self.parts.iter().flat_map(|part| part.pieces.iter().cloned())
     }
 }
 

@@ -11,7 +11,7 @@ pub const SEGMENT_MS: u32 = 6_000;
 /// The playlist to begin with.
 pub fn index(codecs: &str, size: (u16, u16), bits_per_second: u64, query: &str) -> String {
     let init = crate::fmp4::Init { bytes: Vec::new(), codecs: codecs.to_owned(), has_video: size != (0, 0), size };
-    super::playlist::index(&init, bits_per_second, "", query)
+    super::playlist::index(&init, bits_per_second, "", "media.m3u8", query)
 }
 
 /// The playlist of segments that begin so, up to the end, in milliseconds.

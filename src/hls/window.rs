@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::{Condvar, Mutex};
 
 use super::cutter::Cutter;
+use super::layout::Layout;
 use super::playlist;
 use super::segment::Segment;
 use crate::fmp4::Piece;
@@ -33,23 +34,21 @@ pub struct Window {
 #[derive(Debug)]
 struct State {
     cutter: Cutter,
-    is_over: bool,
 }
 
 impl Window {
     /// An empty window, which holds no more bytes than its share lets it.
     pub fn new(share: Share) -> Self {
-        let state = State { cutter: Cutter::new(share), is_over: false };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(State { cutter: Cutter::new(share) }), changed: Condvar::new() }
     }
 
-    fn wait<T>(&self, until: Instant, mut look: impl FnMut(&State) -> Option<T>) -> Result<T, NotThere> {
+    fn wait<T>(&self, until: Instant, mut look: impl FnMut(&mut State) -> Option<T>) -> Result<T, NotThere> {
         let mut state = self.state.lock();
         loop {
-            if let Some(found) = look(&state) {
+            if let Some(found) = look(&mut state) {
                 return Ok(found);
             }
-            if state.is_over || self.changed.wait_until(&mut state, until).timed_out() {
+            if state.cutter.is_over() || self.changed.wait_until(&mut state, until).timed_out() {
                 return Err(NotThere::Late);
             }
         }
@@ -63,40 +62,51 @@ impl Window {
         self.wait(until, |state| playlist::index_of(&state.cutter, query))
     }
 
-    /// The playlist of the segments. With a segment's number, and perhaps a part's in it, not before that is there
-    /// (blocking playlist reload, RFC 8216bis §6.2.5.2). With `skip` it leaves out what an earlier one has told (delta
-    /// update, §6.2.5.1).
+    /// The playlist of the segments, listed so. With a segment's number, and perhaps a part's in it, not before that is
+    /// there (blocking playlist reload, RFC 8216bis §6.2.5.2), or else not before a segment is whole. With `skip` it leaves
+    /// out what an earlier one has told (delta update, §6.2.5.1).
     ///
     /// # Errors
     /// [`NotThere`].
     pub fn media(
         &self,
+        layout: Layout,
         at_least: Option<(u64, Option<u64>)>,
         skip: bool,
         query: &str,
         until: Instant,
     ) -> Result<String, NotThere> {
-        if at_least.is_some_and(|at_least| self.state.lock().is_far(at_least)) {
+        if at_least.is_some_and(|at_least| self.state.lock().is_far(layout, at_least)) {
             return Err(NotThere::TooEarly);
         }
-        self.wait(until, |state| {
-            let rhythm = state.cutter.rhythm()?;
-            let is_there = state.cutter.segments().iter().any(|segment| !segment.parts.is_empty())
-                && at_least.is_none_or(|(number, part)| state.is_over || state.has(number, part));
-            is_there.then(|| playlist::media(&state.cutter, rhythm, state.is_over, skip, query))
-        })
+        let look = |state: &mut State| {
+            let before = state.cutter.store().hint();
+            let is_prepared = match layout.prepare(&mut state.cutter, SystemTime::now()) {
+                Some(is_prepared) => is_prepared,
+                None => return Some(Err(NotThere::Gone)),
+            };
+            if state.cutter.store().hint() != before {
+                self.changed.notify_all();
+            }
+            let is_there = is_prepared && state.has(layout, at_least);
+            is_there.then(|| playlist::media(&state.cutter, layout, skip, query)).flatten().map(Ok)
+        };
+        self.wait(until, look)?
     }
 
     /// An initialisation segment.
     pub fn init(&self, number: u64) -> Option<Arc<Piece>> {
         let state = self.state.lock();
-        state.cutter.inits().iter().find(|(known, _)| *known == number).map(|(_, init)| init.clone())
+        state.cutter.store().inits().iter().find(|(known, _)| *known == number).map(|(_, init)| init.clone())
     }
 
-    /// The pieces of a complete segment.
-    pub fn segment(&self, number: u64) -> Option<Vec<Arc<Piece>>> {
+    /// The pieces of complete segments, from that number to that.
+    pub fn segments(&self, first: u64, last: u64) -> Option<Vec<Arc<Piece>>> {
         let state = self.state.lock();
-        state.segment(number).filter(|segment| segment.is_complete).map(Segment::pieces)
+        let segments = state.cutter.store().segments().iter();
+        let segments: Vec<_> = segments.filter(|one| one.is_complete && (first..=last).contains(&one.number)).collect();
+        let are_all = last.checked_sub(first).is_some_and(|more| segments.len() as u64 == more.saturating_add(1));
+        are_all.then(|| segments.into_iter().flat_map(Segment::pieces).collect())
     }
 
     /// The pieces of a part; the next one, which playlists hint at, is waited for.
@@ -105,7 +115,7 @@ impl Window {
     /// [`NotThere`].
     pub fn part(&self, number: u64, part: u64, until: Instant) -> Result<Vec<Arc<Piece>>, NotThere> {
         let found = self.wait(until, |state| {
-            if !state.is_over && state.is_coming(number, part) {
+            if !state.cutter.is_over() && state.is_coming(number, part) {
                 return None;
             }
             Some(state.part(number, part))
@@ -115,40 +125,42 @@ impl Window {
 }
 
 impl State {
-    fn segment(&self, number: u64) -> Option<&Segment> {
-        self.cutter.segments().iter().find(|segment| segment.number == number)
-    }
-
     fn part(&self, number: u64, part: u64) -> Option<Vec<Arc<Piece>>> {
-        let part = self.segment(number)?.parts.get(usize::try_from(part).ok()?)?;
+        let segment = self.cutter.store().segments().iter().find(|segment| segment.number == number)?;
+        let part = segment.parts.get(usize::try_from(part).ok()?)?;
         Some(part.pieces.clone())
     }
 
     /// Whether it is the part that comes next, or could be if a key frame comes before.
     fn is_coming(&self, number: u64, part: u64) -> bool {
-        let (next, next_part) = self.cutter.hint();
+        let (next, next_part) = self.cutter.store().hint();
         (number, part) == (next, next_part) || (number, part) == (next + 1, 0)
     }
 
-    fn has(&self, number: u64, part: Option<u64>) -> bool {
-        let (next, next_part) = self.cutter.hint();
-        match part {
+    /// Whether what a client waits for is listed.
+    fn has(&self, layout: Layout, at_least: Option<(u64, Option<u64>)>) -> bool {
+        let listed = layout.listed(&self.cutter);
+        let (next, next_part) = layout.next_of(&listed, &self.cutter);
+        match at_least {
+            _ if self.cutter.is_over() => listed.iter().any(|one| one.part_count() > 0),
+            None => listed.iter().any(|one| one.is_complete),
             // What a segment has no part for is meant to be the first of the next one.
-            Some(part) if number.checked_add(1) == Some(next) => {
-                next_part > 0 || self.segment(number).is_none_or(|segment| (segment.parts.len() as u64) > part)
+            Some((number, Some(part))) if number.checked_add(1) == Some(next) => {
+                let segment = listed.iter().find(|one| one.number == number);
+                next_part > 0 || segment.is_none_or(|segment| segment.part_count() > part)
             }
-            Some(part) if number == next => next_part > part,
-            _ => number < next,
+            Some((number, Some(part))) if number == next => next_part > part,
+            Some((number, _)) => number < next,
         }
     }
 
     /// Whether nobody who knows the stream would wait for it yet.
-    fn is_far(&self, (number, part): (u64, Option<u64>)) -> bool {
-        let (next, next_part) = self.cutter.hint();
+    fn is_far(&self, layout: Layout, (number, part): (u64, Option<u64>)) -> bool {
+        let (next, next_part) = layout.next_of(&layout.listed(&self.cutter), &self.cutter);
         // Three seconds of parts, or three parts if they are longer.
         let ahead = self.cutter.rhythm().map_or(u64::MAX, |rhythm| 3_000_u64.div_ceil(rhythm.part_ms.clamp(1, 1_000)));
         let is_far_part = |part| number == next && part >= next_part.saturating_add(ahead);
-        !self.is_over && (number > next + 1 || part.is_some_and(is_far_part))
+        !self.cutter.is_over() && (number > next.saturating_add(1) || part.is_some_and(is_far_part))
     }
 }
 
@@ -156,8 +168,13 @@ impl State {
 impl Sink for Window {
     fn push(&self, _: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
         let pieces = messages.iter().filter_map(|message| message.piece.as_ref());
-        self.state.lock().cutter.push(pieces, SystemTime::now());
-        self.changed.notify_all();
+        let cutter = &mut self.state.lock().cutter;
+        let before = cutter.store().hint();
+        cutter.push(pieces, SystemTime::now());
+        // There is nothing new to tell before the next part.
+        if cutter.target_seconds().is_none() || cutter.store().hint() != before {
+            self.changed.notify_all();
+        }
         Backlog { bytes: 0, age: Duration::ZERO }
     }
 
@@ -170,10 +187,7 @@ impl Sink for Window {
     }
 
     fn ended(&self, _: u32) {
-        let mut state = self.state.lock();
-        state.cutter.end(SystemTime::now());
-        state.is_over = true;
-        drop(state);
+        self.state.lock().cutter.end(SystemTime::now());
         self.changed.notify_all();
     }
 
@@ -193,5 +207,7 @@ impl Sink for Window {
 
 #[cfg(test)]
 mod checker;
+#[cfg(test)]
+mod newcomers;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::live::{LOOK, full_name, nobody_publishes};
 use super::{Connection, Method, Next, Request, Response, not_found};
 use crate::error::{Error, Result};
 use crate::fmp4::Piece;
-use crate::hls::{Name, NotThere, vod};
+use crate::hls::{Layout, Name, NotThere, vod};
 use crate::limits;
 use crate::session::StreamPath;
 use crate::vod::{self as videos, Fragments};
@@ -29,27 +29,22 @@ impl Connection {
                 let text = self.waiting(|until| window.index(&query, until))?;
                 return self.playlist(request, text);
             }
-            Name::Media => {
+            Name::Media(layout) => {
                 let bad = || Error::Http { status: 400, reason: "_HLS_part is a number, and _HLS_msn with it".into() };
                 let (segment, part) = (number("_HLS_msn"), number("_HLS_part"));
                 let (segment, part) = (segment.map_err(|_| bad())?, part.map_err(|_| bad())?);
                 if segment.is_none() && part.is_some() {
                     return Err(bad());
                 }
-                // Clients that know no parts need one whole segment to begin with.
-                let at_least = segment.map_or((0, None), |segment| (segment, part));
+                let at_least = segment.map(|segment| (segment, part));
                 let skip = request.query_value("_HLS_skip").is_some();
-                let text = self.waiting(|until| window.media(Some(at_least), skip, &query, until));
-                let text = match text {
-                    Err(_) if segment.is_none() => self.waiting(|until| window.media(None, false, &query, until))?,
-                    text => text?,
-                };
+                let text = self.waiting(|until| window.media(layout, at_least, skip, &query, until))?;
                 return self.playlist(request, text);
             }
             Name::Init(number) => window.init(number).map(|init| vec![init]),
-            Name::Segment(number) => window.segment(number),
+            Name::Segment(number) => window.segments(number, number),
+            Name::Span(first, last) => window.segments(first, last),
             Name::Part(number, part) => Some(self.waiting(|until| window.part(number, part, until))?),
-            Name::Span(..) => None,
         };
         let pieces = pieces.ok_or_else(|| not_found("this segment is no more, or not yet"))?;
         if request.method == Method::Get {
@@ -72,7 +67,7 @@ impl Connection {
                 let rate = (bytes as f64 * 8.0 / seconds) as u64;
                 self.playlist(request, vod::index(&init.codecs, init.size, rate, &passed_on(request)))
             }
-            Name::Media => {
+            Name::Media(Layout::Plain) => {
                 let cuts = videos::cut(|| self.open(path), vod::SEGMENT_MS, limits::HLS_SEGMENTS);
                 let (cuts, end) = cuts.map_err(unreadable)?;
                 self.playlist(request, vod::media(&cuts, end, &passed_on(request)))
@@ -92,7 +87,9 @@ impl Connection {
                 }
                 body.end()
             }
-            Name::Segment(_) | Name::Part(..) => Err(not_found("there is no such segment")),
+            Name::Media(_) | Name::Segment(_) | Name::Part(..) => {
+                Err(not_found("there is no such file of a recording"))
+            }
         }
     }
 
@@ -112,7 +109,7 @@ impl Connection {
                 Err(NotThere::Late) if goes_on => continue,
                 Err(NotThere::Late) => (503, "the stream has not come so far: ask again"),
                 Err(NotThere::TooEarly) => (400, "the stream is not near that segment yet"),
-                Err(NotThere::Gone) => (404, "this part is no more"),
+                Err(NotThere::Gone) => (404, "this part or playlist is no more"),
             };
             return Err(Error::Http { status, reason: reason.into() });
         }

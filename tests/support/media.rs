@@ -73,6 +73,19 @@ pub fn sample(name: &str) -> PathBuf {
     path
 }
 
+/// A file of half a minute with a key frame every so many seconds.
+pub fn with_gops_of(seconds: u32, dir: &TempDir) -> PathBuf {
+    let path = dir.path().join(format!("gops-of-{seconds}.flv"));
+    let mut make = ffmpeg();
+    make.args(
+        "-f lavfi -i testsrc2=size=320x240:rate=25 -f lavfi -i sine -t 30 -c:v libx264 -preset ultrafast".split(' '),
+    );
+    make.args(["-g", &(seconds * 25).to_string()]);
+    make.args("-sc_threshold 0 -bf 0 -pix_fmt yuv420p -c:a aac -f flv".split(' ')).arg(&path);
+    assert!(make.status().expect("ffmpeg runs").success());
+    path
+}
+
 /// Sound and pictures of an FLV file, sequence headers left out. Read here and not with the library's
 /// own reader, which is one of those under test.
 pub fn frames(path: &Path) -> Vec<Packet> {

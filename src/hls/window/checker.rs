@@ -24,11 +24,30 @@ pub struct Playlist {
 pub struct Segment {
     pub number: u64,
     pub duration: u64,
+    /// The first and the last of those that it is made of.
+    pub made_of: (u64, u64),
     pub is_discontinuous: bool,
     pub map: String,
     pub date: String,
     /// Length, name, and whether it begins with a key frame.
     pub parts: Vec<(u64, String, bool)>,
+}
+
+/// Which part it is of which segment: the two numbers in its name.
+fn part_number(name: &str) -> (u64, u64) {
+    let numbers = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".m4s"));
+    let (segment, part) = numbers.and_then(|numbers| numbers.split_once('-')).unwrap_or_else(|| panic!("{name}"));
+    (number(segment), number(part))
+}
+
+/// From which segment to which a segment goes: the number in its name, or the two.
+fn segment_numbers(name: &str) -> (u64, u64) {
+    let numbers = name.strip_prefix("seg-").and_then(|rest| rest.strip_suffix(".m4s"));
+    let numbers = numbers.unwrap_or_else(|| panic!("{name}"));
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let numbers = (number(first), number(last));
+    assert!(numbers.0 < numbers.1 || first == last && !name.contains(&format!("{first}-")), "{name}");
+    numbers
 }
 
 fn number<T: FromStr<Err: Debug>>(text: &str) -> T {
@@ -81,7 +100,7 @@ pub fn read(text: &str) -> Playlist {
             "#EXT-X-PROGRAM-DATE-TIME" => next.date = value.to_owned(),
             "#EXT-X-PART" => {
                 let part = (ms(value_of("DURATION")), value_of("URI").to_owned(), line.ends_with(",INDEPENDENT=YES"));
-                assert_eq!(part.1, format!("part-{}-{}.m4s", list.next_number(), next.parts.len()));
+                list.check_part_follows(&next, part_number(&part.1));
                 assert!(!map.is_empty(), "{line} needs an initialisation segment");
                 next.parts.push(part);
             }
@@ -89,12 +108,12 @@ pub fn read(text: &str) -> Playlist {
             "#EXT-X-PRELOAD-HINT" => {
                 assert_eq!(value_of("TYPE"), "PART");
                 list.hint = Some(value_of("URI").to_owned());
-                let part = next.parts.len();
-                assert_eq!(value_of("URI"), format!("part-{}-{part}.m4s", list.next_number()));
+                list.check_part_follows(&next, part_number(value_of("URI")));
             }
             "#EXT-X-ENDLIST" => list.has_ended = true,
             _ => {
-                assert_eq!(line, format!("seg-{}.m4s", list.next_number()));
+                next.made_of = segment_numbers(line);
+                list.check_segment_follows(&next);
                 let duration = length.take().expect("EXTINF before each segment");
                 let parts: u64 = next.parts.iter().map(|(length, ..)| length).sum();
                 assert!(next.parts.is_empty() || parts == duration, "{parts} and {duration}");
@@ -110,12 +129,52 @@ pub fn read(text: &str) -> Playlist {
     list.open = next;
     assert!(list.target > 0 && list.part_target > 0 && list.hint.is_some() != list.has_ended, "{text}");
     list.check_parts_near_the_end();
+    list.check_independence();
+    list
+}
+
+/// The same of a playlist in which segments are listed as they are.
+pub fn read_plain(text: &str) -> Playlist {
+    let list = read(text);
+    for segment in &list.segments {
+        assert_eq!(segment.made_of, (segment.number, segment.number), "{text}");
+    }
+    let of_open = |(_, name, _): &(u64, String, bool)| part_number(name).0 == list.next_number();
+    assert!(list.open.parts.iter().all(of_open), "{text}");
     list
 }
 
 impl Playlist {
     fn next_number(&self) -> u64 {
         self.sequence + (self.skipped + self.segments.len()) as u64
+    }
+
+    /// Parts of a segment have no gap, and begin where the segment before ends.
+    fn check_part_follows(&self, segment: &Segment, part: (u64, u64)) {
+        match segment.parts.last().map(|(_, name, _)| part_number(name)) {
+            Some((number, before)) => assert!([(number, before + 1), (number + 1, 0)].contains(&part), "{part:?}"),
+            None => {
+                assert_eq!(part.1, 0, "{part:?}");
+                if let Some(before) = self.segments.last() {
+                    assert_eq!(part.0, before.made_of.1 + 1, "{part:?}");
+                }
+            }
+        }
+    }
+
+    fn check_segment_follows(&self, segment: &Segment) {
+        if let Some(before) = self.segments.last() {
+            assert_eq!(segment.made_of.0, before.made_of.1 + 1);
+        }
+        if let (Some(first), Some(last)) = (segment.parts.first(), segment.parts.last()) {
+            assert_eq!((part_number(&first.1), part_number(&last.1).0), ((segment.made_of.0, 0), segment.made_of.1));
+        }
+    }
+
+    /// It is said that a player can start with each segment only where it can (RFC 8216 §4.3.5.1).
+    fn check_independence(&self) {
+        let first_parts = self.segments.iter().chain([&self.open]).filter_map(|segment| segment.parts.first());
+        assert!(!self.is_independent || first_parts.into_iter().all(|(.., is_independent)| *is_independent));
     }
 
     fn check_parts_near_the_end(&self) {
