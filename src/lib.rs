@@ -15,7 +15,7 @@
 //!
 //! let mut camera = gortmp::Client::connect("127.0.0.1:1935", "live")?;
 //! camera.publish("livestream")?;
-//! camera.send(Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1, 0x21] })?;
+//! camera.send(Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1, 0x21].into() })?;
 //! # Ok::<(), gortmp::Error>(())
 //! ```
 //!
