@@ -11,7 +11,7 @@ use getopts::{Matches, Options};
 use log::LevelFilter;
 
 use crate::config::{
-    AccessConfig, Config, Gather, HttpConfig, Permission, ReplacePublisher, RuleKind, Secret, TlsConfig,
+    AccessConfig, Config, Congestion, Gather, HttpConfig, Permission, ReplacePublisher, RuleKind, Secret, TlsConfig,
 };
 use crate::error::{Error, Result};
 use crate::guard;
@@ -38,6 +38,9 @@ Usage: gortmp [OPTIONS]        (* may be repeated; defaults in brackets)
     --republish-grace SECS     keep players when their publisher goes [10]
     --gather MS|auto           messages wait to reach players together [auto]
     --player-queue KIB         what may wait for a slow player [4096]
+    --max-lag MS               further behind, players skip to the key frame
+                               that comes [700]
+    --congestion NAME|system   how TCP adapts to links [bbr if there is one]
     --lanes N                  threads that send to players [one per core]
 Access: open to all without these; SIGHUP reads the files again
     --publish-key KEY          publishing needs ?key=KEY behind the name
@@ -116,6 +119,8 @@ fn options() -> Options {
         "republish-grace",
         "gather",
         "player-queue",
+        "max-lag",
+        "congestion",
         "lanes",
         "publish-key",
         "publish-key-file",
@@ -209,6 +214,16 @@ fn config(matches: &Matches) -> Result<Config> {
     }
     if let Some(kib) = number::<u32>(matches, "player-queue", "a number of KiB")? {
         config.player_queue = (kib as usize).saturating_mul(1024);
+    }
+    if let Some(ms) = number(matches, "max-lag", "a number of milliseconds")? {
+        config.max_lag = Duration::from_millis(u32::into(ms));
+    }
+    if let Some(name) = matches.opt_str("congestion") {
+        config.congestion = match name.as_str() {
+            "auto" => Congestion::Auto,
+            "system" => Congestion::System,
+            _ => Congestion::Named(name),
+        };
     }
     config.lanes = number(matches, "lanes", "a number of threads")?;
     config.max_connections = number(matches, "max-connections", "a number")?;
@@ -362,6 +377,10 @@ mod tests {
             "350",
             "--player-queue",
             "1024",
+            "--max-lag",
+            "500",
+            "--congestion",
+            "cubic",
             "--lanes",
             "3",
             "--publish-key=s3cret",
@@ -407,6 +426,8 @@ mod tests {
             republish_grace: Duration::ZERO,
             gather: Gather::Window(Duration::from_millis(350)),
             player_queue: 1024 * 1024,
+            max_lag: Duration::from_millis(500),
+            congestion: Congestion::Named("cubic".to_owned()),
             lanes: Some(3),
             access,
             http: Some(HttpConfig {
@@ -440,6 +461,8 @@ mod tests {
             (&["--gather", "60000"], "shorten --gather"),
             (&["--player-queue", "4M"], "a number of KiB"),
             (&["--player-queue", "1"], "64 to 32768 KiB"),
+            (&["--max-lag", "1s"], "a number of milliseconds"),
+            (&["--max-lag", "10"], "100 to 8000 ms"),
             (&["--lanes", "0"], "1 to 256"),
             (&["--vod-app", "live"], "--live-app or --vod-app"),
             (&["--tls-cert", "x"], "--tls-listen"),

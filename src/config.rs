@@ -44,6 +44,10 @@ pub struct Config {
     /// Bytes that may wait for a player that reads too slowly, before it skips to the next key frame. Default:
     /// [`limits::PLAYER_QUEUE_BYTES`].
     pub player_queue: usize,
+    /// How far behind a player may be when a key frame comes: if more, it goes on from there. Default: [`limits::MAX_LAG`].
+    pub max_lag: Duration,
+    /// How connections adapt to what their links carry. Default: [`Congestion::Auto`].
+    pub congestion: Congestion,
     /// Threads that send to players. Default: none, which means one for each core.
     pub lanes: Option<usize>,
     /// Who may publish and play. Default: everybody.
@@ -60,6 +64,18 @@ pub struct Config {
     pub max_publishers: usize,
     /// How long a publisher may send nothing. Default: [`limits::PUBLISHER_SILENCE`].
     pub publish_timeout: Duration,
+}
+
+/// Which congestion control connections use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Congestion {
+    /// BBR where the system offers it to this program, else the system's.
+    #[default]
+    Auto,
+    /// The system's.
+    System,
+    /// That one (`tcp_allowed_congestion_control` lists them).
+    Named(String),
 }
 
 /// Settings for HTTP.
@@ -104,6 +120,8 @@ impl Default for Config {
             republish_grace: Duration::from_secs(10),
             gather: Gather::default(),
             player_queue: limits::PLAYER_QUEUE_BYTES,
+            max_lag: limits::MAX_LAG,
+            congestion: Congestion::Auto,
             lanes: None,
             access: AccessConfig::default(),
             http: Some(HttpConfig::default()),
@@ -147,6 +165,11 @@ impl Config {
             let (least, most) = (queues.start() / 1024, queues.end() / 1024);
             let reason = format!("a player's queue has {least} to {most} KiB: change --player-queue");
             return Err(Error::Config(reason.into()));
+        }
+        let lags = limits::MAX_LAG_RANGE;
+        if !lags.contains(&self.max_lag) {
+            let (least, most) = (lags.start().as_millis(), lags.end().as_millis());
+            return Err(Error::Config(format!("a player may be {least} to {most} ms behind: change --max-lag").into()));
         }
         if self.lanes.is_some_and(|lanes| !(1..=limits::LANES).contains(&lanes)) {
             return Err(Error::Config(format!("there are 1 to {} lanes: change --lanes", limits::LANES).into()));

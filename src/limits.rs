@@ -1,6 +1,7 @@
 //! Every cap on what a peer, a file or an audience may make the server hold or wait for: one place,
 //! with its unit and its reason. Sizes from outside meet one of these before memory is reserved.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Longest message taken from a peer, in bytes. The wire allows 16 MiB − 1 (a 24-bit length); a key
@@ -126,7 +127,8 @@ pub const LANES: usize = 256;
 /// seconds that no skip can shorten; this still lets 20 Mbit/s reach a player 100 ms away.
 pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
-/// Bytes that TLS holds encrypted for one client, and so has taken from what waits for it.
+/// Bytes that TLS holds encrypted for one client, and so has taken from what waits for it; [`LIVE_UNSENT_BYTES`] of a live
+/// stream.
 pub const TLS_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Bytes that wait for a player at the very most. Sequence headers and metadata are never skipped, so a
@@ -135,6 +137,19 @@ pub const PLAYER_QUEUE_CAP_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long a message may wait for a slow player before the player skips to the next key frame.
 pub const PLAYER_QUEUE_AGE: Duration = Duration::from_secs(8);
+
+/// How far a player may be behind when a key frame comes, unless `--max-lag` says otherwise: if more, it goes on from there.
+pub const MAX_LAG: Duration = Duration::from_millis(700);
+
+/// The same, as `--max-lag` may set it.
+pub const MAX_LAG_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=PLAYER_QUEUE_AGE;
+
+/// How long audio may wait for a player that goes without video already, before that is skipped as well.
+pub const PLAYER_AUDIO_AGE: Duration = Duration::from_secs(12);
+
+/// Bytes that the system's queue for a player of a live stream may hold besides what is on its way: nothing in there can be
+/// skipped any more.
+pub const LIVE_UNSENT_BYTES: usize = 16 * 1024;
 
 /// Bytes of answers that may wait for a peer: one that goes on asking without reading is cut off here.
 pub const REPLY_QUEUE_BYTES: usize = 256 * 1024;

@@ -60,6 +60,23 @@ impl Gauge {
     }
 }
 
+/// What of live streams a player was too slow for.
+#[derive(Debug, Default)]
+pub struct Missed {
+    /// Messages.
+    pub messages: Counter,
+    /// How often what waited was skipped.
+    pub skips: Counter,
+}
+
+impl Missed {
+    /// Takes note of messages that were left out, and whether it went on elsewhere.
+    pub fn note(&self, messages: u64, skipped: bool) {
+        self.messages.add(messages);
+        self.skips.add(skipped.into());
+    }
+}
+
 /// What clients asked for in vain.
 #[derive(Debug, Default)]
 pub struct Refusals {
@@ -90,6 +107,8 @@ pub struct StreamCounters {
     pub bytes_out: Counter,
     /// Messages that players were too slow for, counted for each of them.
     pub dropped: Counter,
+    /// How often what waited for a player was skipped, counted for each of them.
+    pub skips: Counter,
     /// Messages between the stream's frames that became no samples of MP4.
     pub ignored: Counter,
     /// Batches of messages handed to players, counted for each of them: one send where the socket has room.
@@ -107,6 +126,7 @@ impl StreamCounters {
             messages_out: self.messages_out.get(),
             bytes_out: self.bytes_out.get(),
             dropped: self.dropped.get(),
+            skips: self.skips.get(),
             ignored: self.ignored.get(),
             batches: self.batches.get(),
             queue_peak: self.queue_peak.get(),
@@ -123,6 +143,7 @@ pub struct Traffic {
     pub messages_out: u64,
     pub bytes_out: u64,
     pub dropped: u64,
+    pub skips: u64,
     pub ignored: u64,
     pub batches: u64,
     pub queue_peak: u64,
@@ -135,6 +156,7 @@ impl AddAssign for Traffic {
         self.messages_out += other.messages_out;
         self.bytes_out += other.bytes_out;
         self.dropped += other.dropped;
+        self.skips += other.skips;
         self.ignored += other.ignored;
         self.batches += other.batches;
         self.queue_peak = self.queue_peak.max(other.queue_peak);

@@ -155,8 +155,12 @@ pub struct Description {
     pub bytes_received: u64,
     /// Bytes sent to it.
     pub bytes_sent: u64,
+    /// How long the oldest of what is to be sent to it has waited.
+    pub lag: Duration,
     /// Messages of live streams that it was too slow for.
     pub messages_dropped: u64,
+    /// How often it went on at a later key frame for that.
+    pub skips: u64,
 }
 
 /// One client, from its handshake to its end.

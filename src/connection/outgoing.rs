@@ -15,8 +15,8 @@ use super::queue::{Content, Queue, Slices};
 use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::live::{Backlog, LiveMessage, PLAYER_STREAM_ID};
-use crate::media::Packet;
+use crate::live::{Backlog, LiveMessage, PLAYER_STREAM_ID, Skip};
+use crate::media::{Packet, PacketKind};
 use crate::rtmp::chunk::{ChunkSize, ChunkWriter};
 use crate::rtmp::message::media_headers;
 use crate::session::Reply;
@@ -148,8 +148,12 @@ impl Outgoing {
         queue.push_rest(framing, messages, taken, now);
         queue.broken |= queue.waiting > limits::PLAYER_QUEUE_CAP_BYTES;
         self.write::<SLICES>(&mut queue);
-        let age = queue.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.since));
-        (Backlog { bytes: queue.waiting, age }, queue.promise_retry())
+        (queue.backlog(now), queue.promise_retry())
+    }
+
+    /// What waits.
+    pub fn backlog(&self) -> Backlog {
+        self.queue.lock().backlog(Instant::now())
     }
 
     /// Hands pieces to the socket; says how many bytes it took.
@@ -162,8 +166,10 @@ impl Outgoing {
     }
 
     /// Throws away what waits of a live play, but for what was begun and what is essential.
-    pub fn skip(&self, stream_id: u32) -> usize {
-        self.throw_away(|content| content.live_on(stream_id).is_some_and(|message| !message.is_essential))
+    pub fn skip(&self, stream_id: u32, what: Skip) -> usize {
+        let is_meant = |message: &LiveMessage| what == Skip::All || message.packet.kind == PacketKind::Video;
+        let is_skipped = |message: &LiveMessage| !message.is_essential && is_meant(message);
+        self.throw_away(|content| content.live_on(stream_id).is_some_and(is_skipped))
     }
 
     /// Throws away all that waits of a live play which is over, but for what was begun.
@@ -323,7 +329,7 @@ mod tests {
         outgoing.reply(&[chunk_size()]);
         let sent = fill(&outgoing);
         outgoing.live(Framing::Chunks(1), &[message(PacketKind::Video, [0x17, 0], 60), frame(60)]);
-        let skipped = outgoing.skip(1);
+        let skipped = outgoing.skip(1, Skip::All);
         outgoing.reply(&[ping()]);
         let reader = std::thread::spawn(move || read_to_ping(there));
         while outgoing.flush() {
@@ -346,7 +352,7 @@ mod tests {
         };
         outgoing.queue.lock().note(500, Ok(500), now);
         try_in_vain(now);
-        assert_eq!(outgoing.skip(1), 1);
+        assert_eq!(outgoing.skip(1, Skip::All), 1);
         try_in_vain(now + minute);
         assert_eq!(outgoing.stalled(now + minute), minute);
         outgoing.queue.lock().note(500, Ok(500), now + minute);
@@ -359,7 +365,7 @@ mod tests {
         fill(&outgoing);
         outgoing.live(Framing::Chunks(2), &[frame(60)]);
         outgoing.reply(&[ping()]);
-        outgoing.skip(1);
+        outgoing.skip(1, Skip::All);
         let left = outgoing
             .queue
             .lock()
@@ -368,7 +374,7 @@ mod tests {
             .map(|entry| entry.content.live_on(2).is_some_and(|message| !message.is_essential))
             .collect::<Vec<_>>();
         assert_eq!(left[left.len() - 2..], [true, false]);
-        assert_eq!(outgoing.skip(2), 1);
+        assert_eq!(outgoing.skip(2, Skip::All), 1);
     }
 
     #[test]

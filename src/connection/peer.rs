@@ -15,12 +15,12 @@ use super::transport::Transport;
 use super::{Description, Watched};
 use crate::error::Result;
 use crate::limits;
-use crate::live::{Backlog, Lane, LiveMessage, Sink};
+use crate::live::{Backlog, Lane, LiveMessage, Sink, Skip};
 use crate::media::Packet;
 use crate::rtmp::message::Message;
 use crate::rtmp::user_control::UserControl;
 use crate::session::{Reply, playing};
-use crate::stats::Counter;
+use crate::stats::Missed;
 
 /// What a client is doing, for the deadlines that hold meanwhile; of several things, the last of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,8 +63,8 @@ pub struct Peer {
     connected: Instant,
     /// How often it has begun to publish or play something.
     begun: AtomicU32,
-    /// Messages of live streams that it was too slow for.
-    missed: Counter,
+    /// What of live streams it was too slow for.
+    missed: Missed,
 }
 
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl Peer {
             vitals,
             connected: now,
             begun: AtomicU32::new(0),
-            missed: Counter::default(),
+            missed: Missed::default(),
         })
     }
 
@@ -349,7 +349,9 @@ impl Watched for Peer {
             plays: vitals.plays.clone(),
             bytes_received: self.transport().received(),
             bytes_sent: self.transport().sent(),
-            messages_dropped: self.missed.get(),
+            lag: self.outgoing.backlog().age,
+            messages_dropped: self.missed.messages.get(),
+            skips: self.missed.skips.get(),
         }
     }
 
@@ -365,8 +367,12 @@ impl Sink for Peer {
         backlog
     }
 
-    fn skip(&self, stream_id: u32) -> usize {
-        self.outgoing.skip(stream_id)
+    fn skip(&self, stream_id: u32, what: Skip) -> usize {
+        self.outgoing.skip(stream_id, what)
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.outgoing.backlog()
     }
 
     fn flush(&self) -> bool {
@@ -377,8 +383,8 @@ impl Sink for Peer {
         self.outgoing.sent()
     }
 
-    fn missed(&self, messages: u64) {
-        self.missed.add(messages);
+    fn missed(&self, messages: u64, skipped: bool) {
+        self.missed.note(messages, skipped);
     }
 
     fn ended(&self, stream_id: u32) {

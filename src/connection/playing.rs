@@ -94,6 +94,7 @@ impl Connection {
     #[inline(never)]
     fn start_file(&mut self, video: Box<Video>, stream_id: u32, request: &PlayRequest) -> Result<(), Refusal> {
         self.begin_playing(stream_id);
+        self.peer.transport().set_live(false);
         let play = FilePlay::start(video, request, stream_id, &self.peer, self.service.clone()).map_err(|error| {
             self.enter_phase(Phase::Idle, 0);
             (StatusCode::PlayFailed, error.to_string())
@@ -138,6 +139,7 @@ impl Connection {
         play.unsubscribe();
         // What waits of before would be kept for as long as the client likes.
         self.peer.discard(stream_id);
+        self.peer.transport().set_live(true);
         play.subscription = Some(self.service.registry.with_stream(&play.name, |stream| {
             stream.subscribe(self.peer.clone(), stream_id, self.peer.lane(), start_at, play.wanted)
         }));

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::framing::{Framed, Framing};
 use super::transport::Transport;
-use crate::live::LiveMessage;
+use crate::live::{Backlog, LiveMessage};
 use crate::rtmp::chunk::ChunkWriter;
 
 /// Room for entries that an empty queue keeps.
@@ -153,6 +153,12 @@ impl Queue {
     /// Whether anything has still to go out.
     pub fn has_something(&self) -> bool {
         !self.entries.is_empty() || self.pending || self.is_taken
+    }
+
+    /// What waits, and for how long.
+    pub fn backlog(&self, now: Instant) -> Backlog {
+        let age = self.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.since));
+        Backlog { bytes: self.waiting, age }
     }
 
     /// Whether what comes now may go straight to the socket.

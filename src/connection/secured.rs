@@ -31,6 +31,11 @@ impl Secured {
         Ok(Self(Mutex::new(tls)))
     }
 
+    /// At most so many bytes are encrypted ahead of what the socket takes.
+    pub fn set_buffer_limit(&self, bytes: usize) {
+        self.0.lock().set_buffer_limit(Some(bytes));
+    }
+
     /// Waits for bytes; none at the end.
     #[inline(never)]
     pub fn read(&self, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {

@@ -4,12 +4,18 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 
-use libc::{SO_RCVLOWAT, SOL_SOCKET, c_int, c_void, setsockopt, socklen_t};
+use libc::{IPPROTO_TCP, SO_RCVLOWAT, SOL_SOCKET, TCP_NOTSENT_LOWAT, c_int, c_void, setsockopt, socklen_t};
 
 /// So many bytes have to be there before who polls or reads wakes up; also at the end, at an error, and when there is no
 /// room for more (`socket(7)`, `SO_RCVLOWAT`).
 pub(super) fn set_receive_low_water(socket: &TcpStream, bytes: usize) -> io::Result<()> {
     set(socket, SOL_SOCKET, SO_RCVLOWAT, bytes)
+}
+
+/// With so many bytes not yet sent, the system's queue is full, whatever it has room for besides what is on its way (`tcp(7)`,
+/// `TCP_NOTSENT_LOWAT`); 0 for no such mark.
+pub(super) fn set_unsent_low_water(socket: &TcpStream, bytes: usize) -> io::Result<()> {
+    set(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes)
 }
 
 fn set(socket: &TcpStream, level: c_int, name: c_int, value: usize) -> io::Result<()> {

@@ -78,6 +78,19 @@ impl Transport {
         self.sent.get()
     }
 
+    /// For a live stream, little is kept here and in the system's queue: nothing in there can be skipped any more. For files
+    /// as much as there is room for.
+    pub fn set_live(&self, is_live: bool) {
+        // 0 stands for the system's own mark, which is none.
+        let mark = if is_live { limits::LIVE_UNSENT_BYTES } else { 0 };
+        if let Err(error) = socket_options::set_unsent_low_water(&self.socket, mark) {
+            log::debug!("setting a mark for what is unsent: {error}");
+        }
+        if let Some(tls) = &self.tls {
+            tls.set_buffer_limit(if is_live { limits::LIVE_UNSENT_BYTES } else { limits::TLS_BUFFER_BYTES });
+        }
+    }
+
     /// Waits for bytes; none at the end.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match &self.tls {

@@ -132,6 +132,7 @@ pub(super) struct Sample<'a> {
     pub duration: u32,
     pub composition_offset: i32,
     pub is_sync: bool,
+    pub is_disposable: bool,
     pub coded: &'a [u8],
 }
 
@@ -195,7 +196,8 @@ mod tests {
     use shiguredo_mp4::Decode;
 
     fn times(kind: PacketKind, begins: u64, duration: u32, composition_offset: i32) -> (u64, u32, Option<i64>) {
-        let sample = Sample { kind, begins, duration, composition_offset, is_sync: true, coded: &[1] };
+        let sample =
+            Sample { kind, begins, duration, composition_offset, is_sync: true, is_disposable: false, coded: &[1] };
         let bytes = fragment(1, &sample).unwrap();
         let (moof, _) = MoofBox::decode(&bytes).unwrap();
         let track = &moof.traf_boxes[0];

@@ -8,7 +8,7 @@ use super::track::Track;
 use super::{Fragment, Init, Piece};
 use crate::amf::{Value, amf0};
 use crate::limits;
-use crate::media::{Packet, PacketKind, Timestamp};
+use crate::media::{Packet, PacketKind, References, Timestamp};
 
 /// How long a picture lasts that is the first, when nobody says how many there are in a second.
 const USUAL_MS: u32 = 33;
@@ -26,6 +26,7 @@ pub struct Muxer {
     video: Option<Track>,
     audio: Option<Track>,
     clock: Clock,
+    references: References,
     pictures: Pictures,
     sound: Pace,
     /// When the first picture is shown, of those that belong together.
@@ -104,7 +105,10 @@ impl Muxer {
         // What MP4 can't carry has no track.
         let Some(track) = track else { return };
         match sample::take(track, packet) {
-            Ok(Taken::Frame(frame)) => self.frame(packet.timestamp, frame, out),
+            Ok(Taken::Frame(frame)) => {
+                let is_disposable = self.references.is_disposable(packet);
+                self.frame(packet.timestamp, Frame { is_disposable, ..frame }, out);
+            }
             Ok(Taken::Parameters(sets)) => {
                 if let Some(track) = track.with_parameter_sets(&sets) {
                     self.set_video(track.or_size(self.said.size));
@@ -202,6 +206,7 @@ impl Muxer {
             duration: place.duration,
             composition_offset,
             is_sync: frame.is_sync,
+            is_disposable: frame.is_disposable,
             coded: &frame.coded,
         };
         self.fragment(&sample, place.begins, place.duration)
@@ -217,7 +222,15 @@ impl Muxer {
     fn sound_at(&mut self, begins: u64, duration: u32, coded: &[u8]) -> Option<Piece> {
         let timescale = u64::from(self.audio.as_ref()?.timescale);
         let to_ms = |time: u64| time.saturating_mul(1000) / timescale;
-        let sample = Sample { kind: PacketKind::Audio, begins, duration, composition_offset: 0, is_sync: true, coded };
+        let sample = Sample {
+            kind: PacketKind::Audio,
+            begins,
+            duration,
+            composition_offset: 0,
+            is_sync: true,
+            is_disposable: false,
+            coded,
+        };
         self.fragment(&sample, to_ms(begins), to_ms(duration.into()) as u32)
     }
 
@@ -253,6 +266,7 @@ impl Muxer {
             time_ms,
             duration_ms: duration_ms.max(1),
             is_key_frame: sample.is_sync && (sample.kind == PacketKind::Video || self.video.is_none()),
+            is_disposable: sample.is_disposable,
             length,
             bytes,
         }))

@@ -46,6 +46,8 @@ pub struct Fragment {
     pub duration_ms: u32,
     /// A player can start here.
     pub is_key_frame: bool,
+    /// No other frame refers to it.
+    pub is_disposable: bool,
     /// Bytes of the boxes.
     pub length: usize,
     /// The boxes; empty when only lengths are of interest, see [`Muxer::leave_out_bytes`](super::Muxer::leave_out_bytes).

@@ -69,6 +69,8 @@ pub(super) enum Taken<'a> {
 pub(super) struct Frame<'a> {
     pub kind: PacketKind,
     pub is_sync: bool,
+    /// No other frame refers to it.
+    pub is_disposable: bool,
     /// By how many milliseconds it is shown after it is decoded.
     pub composition_ms: i32,
     pub coded: Cow<'a, [u8]>,
@@ -106,7 +108,13 @@ fn take_video<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusabl
         None if header.codec == Codec::FourCc(*b"vp09") && first >> 6 != 2 => return Err(Unusable::Malformed),
         None => Cow::Borrowed(coded),
     };
-    Ok(Taken::Frame(Frame { kind: PacketKind::Video, is_sync: header.is_key_frame(), composition_ms, coded }))
+    Ok(Taken::Frame(Frame {
+        kind: PacketKind::Video,
+        is_sync: header.is_key_frame(),
+        is_disposable: false,
+        composition_ms,
+        coded,
+    }))
 }
 
 fn take_audio<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusable> {
@@ -124,7 +132,13 @@ fn take_audio<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusabl
         _ => coded,
     };
     let kind = PacketKind::Audio;
-    Ok(Taken::Frame(Frame { kind, is_sync: true, composition_ms: 0, coded: Cow::Borrowed(coded) }))
+    Ok(Taken::Frame(Frame {
+        kind,
+        is_sync: true,
+        is_disposable: false,
+        composition_ms: 0,
+        coded: Cow::Borrowed(coded),
+    }))
 }
 
 /// Whether a message with that header is meant to be a frame of the track.

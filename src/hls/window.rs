@@ -11,7 +11,7 @@ use super::playlist;
 use super::segment::Segment;
 use crate::fmp4::Piece;
 use crate::guard::Share;
-use crate::live::{Backlog, LiveMessage, Sink};
+use crate::live::{Backlog, LiveMessage, Sink, Skip};
 
 /// Why something can't be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl Sink for Window {
         Backlog { bytes: 0, age: Duration::ZERO }
     }
 
-    fn skip(&self, _: u32) -> usize {
+    fn skip(&self, _: u32, _: Skip) -> usize {
         0
     }
 

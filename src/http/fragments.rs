@@ -13,7 +13,7 @@ use crate::fmp4::{Ignored, Muxer, Piece};
 use crate::guard::{Budget, Complaints};
 use crate::hls::Window;
 use crate::limits;
-use crate::live::{Backlog, LiveMessage, Publication, Sink, StartAt, Stream, Subscription, Wanted};
+use crate::live::{Backlog, LiveMessage, Publication, Sink, Skip, StartAt, Stream, Subscription, Wanted};
 use crate::media::PacketKind;
 
 /// The streams that are wanted as fragments.
@@ -246,7 +246,7 @@ impl Sink for Fragmented {
         Backlog { bytes: 0, age: Duration::ZERO }
     }
 
-    fn skip(&self, _: u32) -> usize {
+    fn skip(&self, _: u32, _: Skip) -> usize {
         0
     }
 

@@ -12,8 +12,8 @@ use crate::connection::{Description, Framing, HTTP_STREAM_ID, Outgoing, Transpor
 use crate::error::Result;
 use crate::fmp4::Piece;
 use crate::limits;
-use crate::live::{Backlog, Lane, LiveMessage, Sink};
-use crate::stats::Counter;
+use crate::live::{Backlog, Lane, LiveMessage, Sink, Skip};
+use crate::stats::Missed;
 
 /// What a client is doing, for the deadlines that hold meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub struct Guest {
     lane: Lane,
     outgoing: Outgoing,
     state: Mutex<State>,
-    /// Messages of live streams that it was too slow for.
-    missed: Counter,
+    /// What of live streams it was too slow for.
+    missed: Missed,
 }
 
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Guest {
             lane,
             outgoing,
             state,
-            missed: Counter::default(),
+            missed: Missed::default(),
         })
     }
 
@@ -137,6 +137,7 @@ impl Guest {
         (state.phase, state.since, state.framing) = (Phase::Streaming, Instant::now(), framing);
         drop(state);
         self.transport().set_user_timeout(Some(limits::PING_TIMEOUT));
+        self.transport().set_live(true);
         self.queue(head);
     }
 
@@ -272,7 +273,9 @@ impl Watched for Guest {
             plays: state.plays.iter().cloned().collect(),
             bytes_received: self.transport().received(),
             bytes_sent: self.transport().sent(),
-            messages_dropped: self.missed.get(),
+            lag: self.outgoing.backlog().age,
+            messages_dropped: self.missed.messages.get(),
+            skips: self.missed.skips.get(),
         }
     }
 
@@ -292,8 +295,12 @@ impl Sink for Guest {
         backlog
     }
 
-    fn skip(&self, _: u32) -> usize {
-        self.outgoing.skip(HTTP_STREAM_ID)
+    fn skip(&self, _: u32, what: Skip) -> usize {
+        self.outgoing.skip(HTTP_STREAM_ID, what)
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.outgoing.backlog()
     }
 
     fn flush(&self) -> bool {
@@ -304,8 +311,8 @@ impl Sink for Guest {
         self.outgoing.sent()
     }
 
-    fn missed(&self, messages: u64) {
-        self.missed.add(messages);
+    fn missed(&self, messages: u64, skipped: bool) {
+        self.missed.note(messages, skipped);
     }
 
     fn ended(&self, _: u32) {

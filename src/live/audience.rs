@@ -158,10 +158,12 @@ mod tests {
 
     use parking_lot::Mutex;
 
-    use super::super::subscriber::{Backlog, Sink};
+    use super::super::subscriber::{Backlog, Patience, Sink, Skip};
     use super::*;
     use crate::media::{Packet, PacketKind, Timestamp};
     use crate::stats::Counter;
+
+    const PATIENCE: Patience = Patience { queue_bytes: 1000, max_lag: Duration::from_millis(700) };
 
     /// Notes how many messages came in each push.
     #[derive(Default)]
@@ -173,7 +175,7 @@ mod tests {
             Backlog { bytes: 10 * messages.len(), age: Duration::ZERO }
         }
 
-        fn skip(&self, _: u32) -> usize {
+        fn skip(&self, _: u32, _: Skip) -> usize {
             0
         }
 
@@ -206,7 +208,7 @@ mod tests {
     fn audience(gather: Gather) -> (Audience, Arc<Pushes>, Arc<StreamCounters>, Instant) {
         let (pushes, counters) = (Arc::new(Pushes::default()), Arc::new(StreamCounters::default()));
         let (wanted, dropped) = (Wanted::default(), Arc::new(Counter::default()));
-        let player = Subscriber::new(1, pushes.clone(), 1, wanted, 1000, counters.clone(), dropped);
+        let player = Subscriber::new(1, pushes.clone(), 1, wanted, PATIENCE, counters.clone(), dropped);
         let mut audience = Audience::new(gather);
         audience.join(7, player, &[picture()]);
         assert_eq!(*pushes.0.lock(), [1]);
@@ -246,7 +248,11 @@ mod tests {
         audience.message(7, sound(), now, true);
         let (second, wanted) = (Arc::new(Pushes::default()), Wanted::default());
         let dropped = Arc::new(Counter::default());
-        audience.join(7, Subscriber::new(2, second.clone(), 1, wanted, 1000, counters, dropped), &[picture(), sound()]);
+        audience.join(
+            7,
+            Subscriber::new(2, second.clone(), 1, wanted, PATIENCE, counters, dropped),
+            &[picture(), sound()],
+        );
         assert_eq!((pushes.0.lock().clone(), second.0.lock().clone()), (vec![1, 1], vec![2]));
         audience.leave(7, 1);
         assert_eq!(audience.players, 1);

@@ -38,6 +38,9 @@ use crate::limits;
 const RETRY: Duration = Duration::from_millis(5);
 const LONGEST_RETRY: Duration = Duration::from_millis(200);
 
+/// The same where the last try brought away half of what a live stream's player may have unsent: its link carries more.
+const QUICK_RETRY: Duration = Duration::from_millis(1);
+
 /// Commands taken from the channel before what they brought is handed over.
 const COMMANDS_AT_ONCE: usize = 256;
 
@@ -224,8 +227,12 @@ impl Waiting {
             false
         });
         let sent = self.sink.sent();
-        let has_moved = std::mem::replace(&mut self.sent, sent) != sent;
-        self.pause = if has_moved { RETRY } else { (self.pause * 2).min(LONGEST_RETRY) };
+        let moved = sent - std::mem::replace(&mut self.sent, sent);
+        self.pause = match moved {
+            0 => (self.pause * 2).min(LONGEST_RETRY),
+            bytes if bytes < limits::LIVE_UNSENT_BYTES as u64 / 2 => RETRY,
+            _ => QUICK_RETRY,
+        };
         self.at = now + self.pause;
         still_waits
     }
@@ -303,7 +310,7 @@ impl Work {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use super::super::subscriber::Backlog;
+    use super::super::subscriber::{Backlog, Skip};
     use super::*;
 
     /// Counts tries; takes a byte at the last.
@@ -317,7 +324,7 @@ mod tests {
             Backlog::default()
         }
 
-        fn skip(&self, _: u32) -> usize {
+        fn skip(&self, _: u32, _: Skip) -> usize {
             0
         }
 

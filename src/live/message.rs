@@ -22,6 +22,8 @@ pub struct LiveMessage {
     pub is_key_frame: bool,
     /// Players can't do without it: sequence headers and metadata.
     pub is_essential: bool,
+    /// No other frame refers to it.
+    pub is_disposable: bool,
     /// Which earlier sequence header this one replaces.
     pub(super) slot: Option<HeaderSlot>,
     headers: ChunkHeaders,
@@ -35,6 +37,7 @@ impl LiveMessage {
         Self {
             is_key_frame: packet.is_key_frame(),
             is_essential: slot.is_some(),
+            is_disposable: false,
             slot,
             piece: None,
             headers,
@@ -50,15 +53,23 @@ impl LiveMessage {
 
     /// Wraps a piece of fragmented MP4, for those who get the stream as that.
     pub fn piece(piece: Piece) -> Self {
-        let (kind, timestamp, is_key_frame, slot) = match &piece {
-            Piece::Init(_) => (PacketKind::Data, Timestamp::ZERO, false, Some(HeaderSlot::INIT)),
+        let (kind, timestamp, is_key_frame, is_disposable, slot) = match &piece {
+            Piece::Init(_) => (PacketKind::Data, Timestamp::ZERO, false, false, Some(HeaderSlot::INIT)),
             // Clocks of 32 bits are the wire's; the boxes have the whole time.
             Piece::Fragment(fragment) => {
-                (fragment.kind, Timestamp::new(fragment.time_ms as u32), fragment.is_key_frame, None)
+                let time = Timestamp::new(fragment.time_ms as u32);
+                (fragment.kind, time, fragment.is_key_frame, fragment.is_disposable, None)
             }
         };
         let message = Self::new(Packet { kind, timestamp, payload: Vec::new().into() });
-        Self { is_key_frame, is_essential: slot.is_some(), slot, piece: Some(Arc::new(piece)), ..message }
+        Self {
+            is_key_frame,
+            is_disposable,
+            is_essential: slot.is_some(),
+            slot,
+            piece: Some(Arc::new(piece)),
+            ..message
+        }
     }
 
     /// The same at another time.

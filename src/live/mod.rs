@@ -18,6 +18,7 @@ mod stream;
 mod subscriber;
 mod timeline;
 mod viewer;
+mod weakness;
 
 pub use changes::Changes;
 pub use gather::Gather;
@@ -26,7 +27,7 @@ pub use message::{LiveMessage, PLAYER_STREAM_ID};
 pub use publication::{Publication, PublisherGone};
 pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamStatus};
 pub use stream::{StartAt, Stream, Subscription};
-pub use subscriber::{Backlog, Sink, Wanted};
+pub use subscriber::{Backlog, Patience, Sink, Skip, Wanted};
 pub use viewer::Viewer;
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::stream::{State, Stream};
 use super::timeline::Timeline;
 use crate::fmp4::Piece;
 use crate::limits;
-use crate::media::{Packet, PacketKind};
+use crate::media::{Packet, PacketKind, References};
 use crate::stats::Traffic;
 
 /// What a message takes besides its payload, in bytes, so that a flood of empty ones counts as well.
@@ -36,11 +36,20 @@ pub struct Publication {
     mark: Option<Receiver<()>>,
     /// Pieces up to the next key frame are left out.
     is_skipping: bool,
+    references: References,
 }
 
 impl Publication {
     pub(super) fn new(stream: Arc<Stream>, id: u64) -> Self {
-        Self { stream, id, sound_due: None, under_way: 0, mark: None, is_skipping: false }
+        Self {
+            stream,
+            id,
+            sound_due: None,
+            under_way: 0,
+            mark: None,
+            is_skipping: false,
+            references: References::default(),
+        }
     }
 
     /// The stream's name, application included.
@@ -80,7 +89,7 @@ impl Publication {
         if packet.kind == PacketKind::Video {
             stream.counters.pictures_in.add(1);
         }
-        let Some(message) = prepare(packet, timeline, cache) else { return Ok(()) };
+        let Some(message) = prepare(packet, timeline, cache, &mut self.references) else { return Ok(()) };
         let has_new_formats = cache.format_changes() != formats_before;
         let may_wait = message.rides(cache.has_video());
         state.held.push(message);
@@ -148,7 +157,12 @@ impl Publication {
 }
 
 /// Gives a message its time in the stream and its place in the cache. `None` for what players don't get.
-fn prepare(mut packet: Packet, timeline: &mut Timeline, cache: &mut Cache) -> Option<Arc<LiveMessage>> {
+fn prepare(
+    mut packet: Packet,
+    timeline: &mut Timeline,
+    cache: &mut Cache,
+    references: &mut References,
+) -> Option<Arc<LiveMessage>> {
     let timestamp = packet.timestamp;
     if packet.kind == PacketKind::Data {
         return match DataMessage::new(packet) {
@@ -163,7 +177,7 @@ fn prepare(mut packet: Packet, timeline: &mut Timeline, cache: &mut Cache) -> Op
             }
             DataMessage::Other(mut packet) => {
                 packet.timestamp = timeline.header(timestamp);
-                Some(wrap(packet, cache))
+                Some(wrap(packet, cache, false))
             }
             DataMessage::Nameless => None,
         };
@@ -175,11 +189,14 @@ fn prepare(mut packet: Packet, timeline: &mut Timeline, cache: &mut Cache) -> Op
         true => timeline.header(timestamp),
         false => timeline.frame(packet.kind, timestamp),
     };
-    Some(wrap(packet, cache))
+    let is_disposable = references.is_disposable(&packet);
+    Some(wrap(packet, cache, is_disposable))
 }
 
-fn wrap(packet: Packet, cache: &mut Cache) -> Arc<LiveMessage> {
-    let message = Arc::new(LiveMessage::new(packet));
+fn wrap(packet: Packet, cache: &mut Cache, is_disposable: bool) -> Arc<LiveMessage> {
+    let mut message = LiveMessage::new(packet);
+    message.is_disposable = is_disposable;
+    let message = Arc::new(message);
     cache.add(&message);
     message
 }

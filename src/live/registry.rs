@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::changes::Changes;
 use super::publication::Publication;
 use super::stream::Stream;
+use super::subscriber::Patience;
 use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::guard::Budget;
 use crate::limits;
@@ -43,8 +44,8 @@ pub struct Settings {
     pub replace: ReplacePublisher,
     /// How long players are kept when their publisher goes.
     pub grace: Duration,
-    /// Bytes that may wait for each player before it skips to the next key frame.
-    pub player_queue: usize,
+    /// How much may wait for each player.
+    pub patience: Patience,
     /// Streams that are published at once.
     pub publishers: usize,
     /// Bytes of all that is remembered of all streams for players to come.
@@ -56,7 +57,7 @@ impl Default for Settings {
         Self {
             replace: ReplacePublisher::default(),
             grace: Duration::from_secs(10),
-            player_queue: limits::PLAYER_QUEUE_BYTES,
+            patience: Patience { queue_bytes: limits::PLAYER_QUEUE_BYTES, max_lag: limits::MAX_LAG },
             publishers: limits::PUBLISHERS,
             cache: limits::CACHE_BYTES_OF_ALL,
         }
@@ -164,13 +165,13 @@ impl Registry {
 
     /// A stream made of another, which the caller publishes: they have name and counters in common, and no list has it.
     pub fn derive(&self, from: &Stream, now: Instant) -> (Arc<Stream>, Publication) {
-        let stream = Arc::new(Stream::derived(from, self.settings.player_queue, self.cache.share()));
+        let stream = Arc::new(Stream::derived(from, self.settings.patience, self.cache.share()));
         let publication = stream.publish("fragments", now, Box::new(|_| {}), None);
         (stream, publication)
     }
 
     fn new_stream(&self, name: &str) -> Arc<Stream> {
-        Arc::new(Stream::new(name, self.settings.player_queue, self.cache.share(), self.changes.clone()))
+        Arc::new(Stream::new(name, self.settings.patience, self.cache.share(), self.changes.clone()))
     }
 
     /// Ends streams whose grace is over and forgets those nobody needs. To be called about every half second.

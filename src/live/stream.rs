@@ -15,7 +15,7 @@ use super::message::LiveMessage;
 use super::publication::Publication;
 use super::rates::Rates;
 use super::registry::StreamStatus;
-use super::subscriber::{Sink, Subscriber, Wanted};
+use super::subscriber::{Patience, Sink, Subscriber, Wanted};
 use super::timeline::Timeline;
 use super::viewer::Viewer;
 use crate::guard::Share;
@@ -35,8 +35,8 @@ fn next_id() -> u64 {
 pub struct Stream {
     id: u64,
     name: String,
-    /// Bytes that may wait for each player.
-    player_queue: usize,
+    /// How much may wait for each player.
+    patience: Patience,
     pub(super) counters: Arc<StreamCounters>,
     /// Those of all streams.
     pub(super) changes: Arc<Changes>,
@@ -82,17 +82,17 @@ pub enum StartAt {
 }
 
 impl Stream {
-    pub(super) fn new(name: &str, player_queue: usize, cache: Share, changes: Arc<Changes>) -> Self {
-        Self::with_counters(name, player_queue, cache, Arc::default(), changes)
+    pub(super) fn new(name: &str, patience: Patience, cache: Share, changes: Arc<Changes>) -> Self {
+        Self::with_counters(name, patience, cache, Arc::default(), changes)
     }
 
-    pub(super) fn derived(from: &Self, player_queue: usize, cache: Share) -> Self {
-        Self::with_counters(&from.name, player_queue, cache, from.counters.clone(), from.changes.clone())
+    pub(super) fn derived(from: &Self, patience: Patience, cache: Share) -> Self {
+        Self::with_counters(&from.name, patience, cache, from.counters.clone(), from.changes.clone())
     }
 
     fn with_counters(
         name: &str,
-        player_queue: usize,
+        patience: Patience,
         cache: Share,
         counters: Arc<StreamCounters>,
         changes: Arc<Changes>,
@@ -111,7 +111,7 @@ impl Stream {
         Self {
             id: next_id(),
             name: name.to_owned(),
-            player_queue,
+            patience,
             counters,
             changes,
             state: Mutex::new(state),
@@ -256,7 +256,7 @@ impl Stream {
         let id = next_id();
         let (viewer, dropped) = (sink.is_viewer().then(|| self.viewer()), Arc::new(Counter::default()));
         let counters = viewer.as_ref().map_or_else(Arc::default, |viewer| viewer.counters().clone());
-        let subscriber = Subscriber::new(id, sink, stream_id, wanted, self.player_queue, counters, dropped.clone());
+        let subscriber = Subscriber::new(id, sink, stream_id, wanted, self.patience, counters, dropped.clone());
         let mut state = self.state.lock();
         // It is in the cache as well.
         self.release(&mut state, Instant::now());

@@ -1,20 +1,15 @@
 //! One player of a live stream, as its lane sees it.
 
 use std::ops::AddAssign;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::message::LiveMessage;
-use crate::guard::{Complaints, survive};
+use super::weakness::Weakness;
+use crate::guard::survive;
 use crate::limits;
 use crate::media::PacketKind;
 use crate::stats::{Counter, StreamCounters};
-
-/// How often the log hears of one player's slowness at most.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
-
-/// What is said of all slow players together: one that comes anew all the time would have its own say each time.
-static SLOWNESS: LazyLock<Complaints> = LazyLock::new(Complaints::default);
 
 /// Where a player's messages go. No method waits for the network.
 pub trait Sink: Send + Sync {
@@ -24,7 +19,12 @@ pub trait Sink: Send + Sync {
 
     /// Throws away what waits of the live stream, except what was begun and what is essential; returns
     /// how many messages went.
-    fn skip(&self, stream_id: u32) -> usize;
+    fn skip(&self, stream_id: u32, what: Skip) -> usize;
+
+    /// What waits now.
+    fn backlog(&self) -> Backlog {
+        Backlog::default()
+    }
 
     /// Sends what can be sent now; says whether anything still waits.
     fn flush(&self) -> bool;
@@ -34,8 +34,8 @@ pub trait Sink: Send + Sync {
         0
     }
 
-    /// The player was too slow for so many messages.
-    fn missed(&self, _messages: u64) {}
+    /// The player was too slow for so many messages, which are left out, and goes on elsewhere if it has `skipped`.
+    fn missed(&self, _messages: u64, _skipped: bool) {}
 
     /// The live stream has ended for good.
     fn ended(&self, stream_id: u32);
@@ -50,6 +50,15 @@ pub trait Sink: Send + Sync {
     fn is_viewer(&self) -> bool {
         true
     }
+}
+
+/// What is thrown away of what waits for a player.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// Video: what else waits is a few percent of it.
+    Video,
+    /// Audio and data as well.
+    All,
 }
 
 /// What waits in front of a player's socket.
@@ -90,15 +99,26 @@ impl Wanted {
     }
 }
 
+/// How much may wait for a player.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Bytes, on top of what it started with.
+    pub queue_bytes: usize,
+    /// How long the oldest may have waited when a key frame comes, at which the player could go on.
+    pub max_lag: Duration,
+}
+
 /// What of the stream reaches the player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
     /// Everything.
     Flowing,
-    /// Everything but pictures that need one it didn't get.
+    /// Everything but video that needs frames it didn't get.
     AwaitingKeyFrame,
-    /// Only what is essential: it was too slow.
-    Skipping,
+    /// The same, for it was too slow.
+    SkippingVideo,
+    /// Only what is essential: it was too slow for audio, too.
+    SkippingAll,
 }
 
 pub(super) struct Subscriber {
@@ -107,12 +127,12 @@ pub(super) struct Subscriber {
     pub stream_id: u32,
     wanted: Wanted,
     flow: Flow,
-    /// What may wait for it, and what may wait on top until it has caught up with its start.
-    queue_bytes: usize,
+    patience: Patience,
+    /// What it started with.
     start_bytes: usize,
     /// What waited when it was given something last.
     backlog: Backlog,
-    complained: Option<Instant>,
+    weakness: Weakness,
     counters: Arc<StreamCounters>,
     dropped: Arc<Counter>,
 }
@@ -151,19 +171,18 @@ impl AddAssign for Delivered {
 }
 
 impl Subscriber {
-    /// A player for which `queue_bytes` may wait. `dropped` counts the messages that it was too slow for.
+    /// A player. `dropped` counts the messages that it was too slow for.
     pub fn new(
         id: u64,
         sink: Arc<dyn Sink>,
         stream_id: u32,
         wanted: Wanted,
-        queue_bytes: usize,
+        patience: Patience,
         counters: Arc<StreamCounters>,
         dropped: Arc<Counter>,
     ) -> Self {
-        let (flow, backlog, start_bytes) = (Flow::AwaitingKeyFrame, Backlog::default(), 0);
-        let complained = None;
-        Self { id, sink, stream_id, wanted, flow, queue_bytes, start_bytes, backlog, complained, counters, dropped }
+        let (flow, backlog, weakness) = (Flow::AwaitingKeyFrame, Backlog::default(), Weakness::default());
+        Self { id, sink, stream_id, wanted, flow, patience, start_bytes: 0, backlog, weakness, counters, dropped }
     }
 
     /// The counters of its stream.
@@ -177,7 +196,7 @@ impl Subscriber {
         self.deliver(messages, true)
     }
 
-    /// The publisher was replaced or came back: what follows needs a new key frame.
+    /// The publisher was replaced or came back: what follows needs a key frame.
     pub fn restart(&mut self) {
         if self.flow == Flow::Flowing {
             self.flow = Flow::AwaitingKeyFrame;
@@ -192,26 +211,26 @@ impl Subscriber {
         self.wanted = wanted;
     }
 
-    /// Hands over what the stream brought; `has_video` when it has pictures at all.
+    /// Hands over what the stream brought; `has_video` when it has video at all.
     pub fn deliver(&mut self, messages: &[Arc<LiveMessage>], has_video: bool) -> Delivered {
-        let (backlog, delivered) = if self.flow == Flow::Flowing && self.wanted.all() {
+        let waits = self.backlog.bytes > 0;
+        if waits {
+            self.backlog = self.sink.backlog();
+            self.weakness.waits(self.sink.sent());
+        }
+        let (backlog, delivered) = if self.flow == Flow::Flowing && self.wanted.all() && !waits {
+            self.weakness.keeps_up();
             let backlog = self.push(messages);
             (backlog, Delivered::new(messages, backlog))
         } else {
+            self.go_to_the_present(messages);
             let mut passing = messages.to_vec();
             passing.retain(|message| self.passes(message));
             let backlog = self.push(&passing);
             (backlog, Delivered::new(&passing, backlog))
         };
         self.backlog = backlog;
-        if self.flow == Flow::Skipping {
-            // Nothing to wait for but pictures that never come.
-            if !(has_video && self.wanted.video) && backlog.bytes == 0 {
-                self.flow = Flow::AwaitingKeyFrame;
-            }
-        } else if backlog.bytes > self.queue_bytes + self.start_bytes || backlog.age > limits::PLAYER_QUEUE_AGE {
-            self.skip(backlog);
-        }
+        self.limit_waiting(has_video && self.wanted.video);
         delivered
     }
 
@@ -223,47 +242,77 @@ impl Subscriber {
         })
     }
 
+    /// Leaves out the video that waits when it has waited for too long and a key frame comes, at which the player can go on.
+    fn go_to_the_present(&mut self, messages: &[Arc<LiveMessage>]) {
+        let is_late = self.flow == Flow::Flowing && self.backlog.age > self.patience.max_lag;
+        if is_late && self.wanted.video && messages.iter().any(|message| message.is_key_frame) {
+            self.skip(Skip::Video);
+            self.flow = Flow::SkippingVideo;
+        }
+    }
+
+    /// Where no key frame comes, what waits has its limits as well.
+    fn limit_waiting(&mut self, has_video: bool) {
+        let Backlog { bytes, age } = self.backlog;
+        let is_over = |age_limit| bytes > self.patience.queue_bytes + self.start_bytes || age > age_limit;
+        match self.flow {
+            Flow::Flowing | Flow::AwaitingKeyFrame if is_over(limits::PLAYER_QUEUE_AGE) => {
+                self.flow = if has_video { Flow::SkippingVideo } else { Flow::SkippingAll };
+                self.skip(if has_video { Skip::Video } else { Skip::All });
+            }
+            // What is left is audio that the player does not take.
+            Flow::SkippingVideo if is_over(limits::PLAYER_AUDIO_AGE) => {
+                self.flow = Flow::SkippingAll;
+                self.skip(Skip::All);
+            }
+            // There is nothing to wait for but video that never comes.
+            Flow::SkippingAll if !has_video && bytes == 0 => self.flow = Flow::AwaitingKeyFrame,
+            _ => {}
+        }
+    }
+
     /// Decides about one message and takes note of what it means for the next.
     fn passes(&mut self, message: &LiveMessage) -> bool {
         if message.is_essential {
             return true;
         }
         // Who takes nothing at all would only have to skip again.
-        let is_stuck = self.flow == Flow::Skipping && self.backlog.age > limits::PLAYER_QUEUE_AGE;
+        let is_stuck =
+            matches!(self.flow, Flow::SkippingVideo | Flow::SkippingAll) && self.backlog.age > limits::PLAYER_QUEUE_AGE;
         if message.is_key_frame && self.wanted.video && !is_stuck {
             self.flow = Flow::Flowing;
         }
-        let flows = match self.flow {
-            Flow::Flowing => true,
-            Flow::AwaitingKeyFrame => message.packet.kind != PacketKind::Video,
-            Flow::Skipping => false,
+        let is_video = message.packet.kind == PacketKind::Video;
+        let (flows, is_missed) = match self.flow {
+            // Not long before a skip, what no other frame needs is left out.
+            Flow::Flowing => {
+                let is_left_out = message.is_disposable && self.backlog.age > self.patience.max_lag * 3 / 4;
+                (!is_left_out, is_left_out)
+            }
+            Flow::AwaitingKeyFrame => (!is_video, false),
+            Flow::SkippingVideo => (!is_video, is_video),
+            Flow::SkippingAll => (false, true),
         };
-        if self.flow == Flow::Skipping {
-            self.drop_messages(1);
+        if is_missed && self.wanted.includes(message.packet.kind) {
+            self.miss(1, false);
         }
         flows && self.wanted.includes(message.packet.kind)
     }
 
-    fn drop_messages(&self, count: u64) {
-        self.counters.dropped.add(count);
-        self.dropped.add(count);
-        self.sink.missed(count);
+    fn skip(&mut self, what: Skip) {
+        let messages = self.sink.skip(self.stream_id, what);
+        self.start_bytes = 0;
+        self.counters.skips.add(1);
+        self.miss(messages as u64, true);
     }
 
-    fn skip(&mut self, backlog: Backlog) {
-        let skipped = self.sink.skip(self.stream_id);
-        self.drop_messages(skipped as u64);
-        self.flow = Flow::Skipping;
-        self.start_bytes = 0;
-        if self.complained.is_some_and(|last| last.elapsed() < COMPLAIN_EVERY) {
-            return;
-        }
-        self.complained = Some(Instant::now());
-        SLOWNESS.warn(format_args!(
-            "[{}] is too slow: {} KiB waited for {:.1} s; {skipped} messages dropped, it goes on at the next key frame",
-            self.sink.peer(),
-            backlog.bytes / 1024,
-            backlog.age.as_secs_f32(),
-        ));
+    fn miss(&mut self, messages: u64, skipped: bool) {
+        self.counters.dropped.add(messages);
+        self.dropped.add(messages);
+        self.sink.missed(messages, skipped);
+        self.weakness.misses(self.sink.peer(), self.sink.sent(), self.backlog);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,11 @@
 
 pub mod codec;
 mod packet;
+mod references;
 pub mod tag_header;
 mod timestamp;
 
 pub use codec::Codec;
 pub use packet::{HeaderSlot, Packet, PacketKind};
+pub use references::References;
 pub use timestamp::Timestamp;

@@ -1,5 +1,6 @@
 //! The whole server: listeners, connections, deadlines, the end.
 
+mod congestion;
 mod connections;
 mod listener;
 pub(crate) mod logging;
@@ -141,7 +142,7 @@ impl Server {
             registry: Registry::new(live::Settings {
                 replace: config.replace_publisher,
                 grace: config.republish_grace,
-                player_queue: config.player_queue,
+                patience: live::Patience { queue_bytes: config.player_queue, max_lag: config.max_lag },
                 publishers: config.max_publishers,
                 ..live::Settings::default()
             }),
@@ -263,6 +264,7 @@ fn listen(config: &Config) -> Result<(Vec<Listener>, Option<Arc<Certificate>>)> 
             }
         }
     }
+    congestion::choose(&config.congestion, &listeners)?;
     Ok((listeners, certificate))
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Listener, Protocol, Server};
+use super::{Listener, Protocol, Server, congestion};
 use crate::access::Verb;
 use crate::config::Config;
 
@@ -18,6 +18,9 @@ pub(super) fn log(server: &Server) {
         log::info!("listening on {scheme}://{address}{also}");
     }
     log::info!("{}", access(config));
+    if let Some(line) = server.listeners.first().and_then(|listener| congestion::describe(&listener.socket)) {
+        log::info!("{line}");
+    }
     let url = |listener: &Listener| {
         let scheme = listener.scheme();
         hosts(listener.address, listener.default_port()).into_iter().map(move |host| format!("{scheme}://{host}"))

@@ -17,7 +17,15 @@ pub(super) fn init(has_video: bool) -> Piece {
 }
 
 pub(super) fn frame(kind: PacketKind, time_ms: u64, duration_ms: u32, is_key_frame: bool) -> Piece {
-    Piece::Fragment(Fragment { kind, time_ms, duration_ms, is_key_frame, length: 100, bytes: vec![0; 100] })
+    Piece::Fragment(Fragment {
+        kind,
+        time_ms,
+        duration_ms,
+        is_key_frame,
+        is_disposable: false,
+        length: 100,
+        bytes: vec![0; 100],
+    })
 }
 
 pub(super) fn push(window: &Window, pieces: impl IntoIterator<Item = Piece>) {
@@ -177,6 +185,7 @@ fn a_window_has_its_bounds() {
             time_ms: time,
             duration_ms: 1000,
             is_key_frame: true,
+            is_disposable: false,
             length: bytes.len(),
             bytes,
         })

@@ -18,7 +18,9 @@ pub(super) struct Connection {
     pub plays: Vec<String>,
     bytes_received: u64,
     bytes_sent: u64,
+    pub lag_seconds: f64,
     messages_dropped: u64,
+    skips: u64,
 }
 
 /// All connections.
@@ -36,7 +38,9 @@ pub(super) fn list(site: &Site) -> Vec<Connection> {
             plays: description.plays,
             bytes_received: description.bytes_received,
             bytes_sent: description.bytes_sent,
+            lag_seconds: description.lag.as_secs_f64(),
             messages_dropped: description.messages_dropped,
+            skips: description.skips,
         }
     };
     site.roster().all().into_iter().map(describe).collect()

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::Site;
-use super::connections;
+use super::connections::{self, Connection};
 use crate::limits;
 use crate::live::StreamStatus;
 
@@ -16,9 +16,9 @@ pub(super) fn text(site: &Site) -> String {
     out.line("gortmp_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     out.one("gortmp_uptime_seconds", "gauge", "How long the server runs.", site.started.elapsed().as_secs_f64());
     out.head("gortmp_connections", "gauge", "Connected clients.");
-    let protocols: Vec<_> = connections::list(site).into_iter().map(|one| one.protocol).collect();
+    let clients = connections::list(site);
     for protocol in ["rtmp", "rtmps", "http", "https"] {
-        let count = protocols.iter().filter(|one| *one == protocol).count();
+        let count = clients.iter().filter(|one| one.protocol == protocol).count();
         out.line("gortmp_connections", &[("protocol", protocol)], count as f64);
     }
     let refusals = &site.service.refusals;
@@ -44,16 +44,18 @@ pub(super) fn text(site: &Site) -> String {
     out.one("gortmp_sent_messages_total", "counter", "Messages of live streams to players.", total.messages_out as f64);
     let what = "Messages that players were too slow for.";
     out.one("gortmp_dropped_messages_total", "counter", what, total.dropped as f64);
+    let what = "Times that players which were too slow went on at a later key frame.";
+    out.one("gortmp_skips_total", "counter", what, total.skips as f64);
     let what = "Messages that are no frames, left out of MP4 and HLS.";
     out.one("gortmp_ignored_messages_total", "counter", what, total.ignored as f64);
-    per_stream(&mut out, &streams);
+    per_stream(&mut out, &streams, &clients);
     process(&mut out, site.started_at);
     out.0
 }
 
 type Of = fn(&StreamStatus) -> f64;
 
-const PER_STREAM: [(&str, &str, &str, Of); 10] = [
+const PER_STREAM: [(&str, &str, &str, Of); 11] = [
     ("gortmp_stream_published", "gauge", "Whether somebody publishes the stream.", |s| {
         f64::from(u8::from(s.is_published))
     }),
@@ -69,6 +71,9 @@ const PER_STREAM: [(&str, &str, &str, Of); 10] = [
     ("gortmp_stream_dropped_messages_total", "counter", "Messages its players were too slow for.", |s| {
         s.traffic.dropped as f64
     }),
+    ("gortmp_stream_skips_total", "counter", "Times its players went on at a later key frame.", |s| {
+        s.traffic.skips as f64
+    }),
     ("gortmp_stream_ignored_messages_total", "counter", "Messages that are no frames, left out of MP4 and HLS.", |s| {
         s.traffic.ignored as f64
     }),
@@ -76,7 +81,7 @@ const PER_STREAM: [(&str, &str, &str, Of); 10] = [
 
 /// The busiest streams by name, and the others as one where their sum means something: those that become busy and those
 /// that end leave it, so no counter could be made of it. The totals of all have them.
-fn per_stream(out: &mut Text, streams: &[StreamStatus]) {
+fn per_stream(out: &mut Text, streams: &[StreamStatus], clients: &[Connection]) {
     let mut busiest: Vec<_> = streams.iter().collect();
     busiest.sort_by_key(|stream| std::cmp::Reverse(stream.traffic.bytes_in));
     let (named, others) = busiest.split_at(busiest.len().min(limits::METRICS_STREAMS));
@@ -85,6 +90,15 @@ fn per_stream(out: &mut Text, streams: &[StreamStatus]) {
         let video = stream.video.as_ref().map_or("", |video| &video.codec);
         let audio = stream.audio.as_ref().map_or("", |audio| &audio.codec);
         out.line("gortmp_stream_info", &[("stream", &stream.name), ("video", video), ("audio", audio)], 1.0);
+    }
+    let lag = |stream: &StreamStatus| {
+        let players = clients.iter().filter(|client| client.plays.contains(&stream.name));
+        players.map(|player| player.lag_seconds).fold(0.0, f64::max)
+    };
+    let name = "gortmp_stream_lag_seconds";
+    out.head(name, "gauge", "How long the oldest of what waits for its slowest player has waited.");
+    for stream in named {
+        out.line(name, &[("stream", &stream.name)], lag(stream));
     }
     for (name, kind, what, of) in PER_STREAM {
         out.head(name, kind, what);
@@ -179,7 +193,7 @@ mod tests {
         };
         let streams: Vec<_> = (0..limits::METRICS_STREAMS + 2).map(stream).collect();
         let mut out = Text(String::new());
-        per_stream(&mut out, &streams);
+        per_stream(&mut out, &streams, &[]);
         assert!(out.0.contains("gortmp_stream_viewers{stream=\"_other\"} 2\n"));
         assert!(!out.0.contains("\"live/1\"") && out.0.contains("\"live/2\""));
         assert!(!out.0.lines().any(|line| line.contains("_total{") && line.contains("_other")), "it would fall");

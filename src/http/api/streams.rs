@@ -99,6 +99,7 @@ struct Stream {
     bytes_out: u64,
     messages_in: u64,
     messages_dropped: u64,
+    skips: u64,
     messages_ignored: u64,
 }
 
@@ -153,6 +154,7 @@ impl Stream {
             bytes_out: status.traffic.bytes_out,
             messages_in: status.traffic.messages_in,
             messages_dropped: status.traffic.dropped,
+            skips: status.traffic.skips,
             messages_ignored: status.traffic.ignored,
             name: status.name,
         }

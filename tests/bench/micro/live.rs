@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use gortmp::live::{
-    Backlog, Gather, LanePool, LiveMessage, Publication, Registry, Settings, Sink, StartAt, Subscription, Wanted,
+    Backlog, Gather, LanePool, LiveMessage, Publication, Registry, Settings, Sink, Skip, StartAt, Subscription, Wanted,
 };
 use gortmp::media::{Packet, Timestamp};
 
@@ -106,7 +106,7 @@ impl Sink for Player {
         Backlog::default()
     }
 
-    fn skip(&self, _: u32) -> usize {
+    fn skip(&self, _: u32, _: Skip) -> usize {
         0
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use gortmp::live::{
-    Backlog, Gather, LanePool, LiveMessage, Publication, Registry, ReplacePublisher, Settings, Sink, StartAt,
+    Backlog, Gather, LanePool, LiveMessage, Publication, Registry, ReplacePublisher, Settings, Sink, Skip, StartAt,
     Subscription, Wanted,
 };
 use gortmp::media::{Packet, PacketKind, Timestamp};
@@ -176,7 +176,7 @@ impl Sink for Screen {
         Backlog::default()
     }
 
-    fn skip(&self, _: u32) -> usize {
+    fn skip(&self, _: u32, _: Skip) -> usize {
         0
     }
 

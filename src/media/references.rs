@@ -1,0 +1,120 @@
+//! Which video frames others refer to.
+
+use super::tag_header::{Content, VideoTagHeader};
+use super::{Codec, Packet, PacketKind};
+
+/// Bytes of a NAL unit's length. Others than four are hardly ever used, and read as four make no sense.
+const LENGTH_BYTES: usize = 4;
+
+/// Finds frames that no other needs, which can be left out where not all of them can be sent: those of which FLV says so
+/// (frame type 3), and those whose first slice is not for reference: `nal_ref_idc` 0 (ITU-T H.264 §7.4.1), or a sub-layer
+/// non-reference picture (H.265 §7.4.2.2) in the highest sub-layer.
+#[derive(Debug, Default)]
+pub struct References {
+    /// The highest temporal sub-layer of H.265 so far.
+    highest_layer: u8,
+}
+
+impl References {
+    /// Whether nothing refers to this frame. To be asked about all frames of a stream, in order.
+    pub fn is_disposable(&mut self, packet: &Packet) -> bool {
+        if packet.kind != PacketKind::Video {
+            return false;
+        }
+        let header = VideoTagHeader::parse(&packet.payload);
+        if header.content != Content::Frame || header.is_key_frame() {
+            return false;
+        }
+        if header.frame_type == 3 {
+            return true;
+        }
+        let Some((_, coded)) = header.coded(&packet.payload) else { return false };
+        match header.codec {
+            Codec::Legacy(7) | Codec::FourCc([b'a', b'v', b'c', b'1']) => {
+                let slice = first_unit(coded, |unit| (1..=5).contains(&(unit[0] & 0x1f)));
+                slice.is_some_and(|unit| unit[0] & 0xe0 == 0)
+            }
+            Codec::Legacy(12) | Codec::FourCc([b'h', b'v', b'c', b'1']) => {
+                let slice = first_unit(coded, |unit| unit[0] >> 1 < 32);
+                slice.is_some_and(|unit| self.is_disposable_hevc(unit[0] >> 1, unit[1] & 7))
+            }
+            _ => false,
+        }
+    }
+
+    fn is_disposable_hevc(&mut self, nal_type: u8, layer: u8) -> bool {
+        self.highest_layer = self.highest_layer.max(layer);
+        nal_type < 16 && nal_type.is_multiple_of(2) && layer == self.highest_layer
+    }
+}
+
+/// The first NAL unit of that kind, of two bytes at least. Those before it are whole, and their forbidden bits are 0.
+fn first_unit(mut coded: &[u8], is_meant: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
+    loop {
+        let (length, behind) = coded.split_first_chunk::<LENGTH_BYTES>()?;
+        let (unit, rest) = behind.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        if unit.len() < 2 || unit[0] & 0x80 != 0 {
+            return None;
+        }
+        if is_meant(unit) {
+            return Some(unit);
+        }
+        coded = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Timestamp;
+    use super::*;
+
+    fn video(payload: &[u8]) -> Packet {
+        Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() }
+    }
+
+    /// A delimiter, and a slice that begins with these two bytes.
+    fn units(delimiter: [u8; 2], slice: [u8; 2]) -> Vec<u8> {
+        [&[0, 0, 0, 2][..], &delimiter, &[0, 0, 0, 3], &slice, &[9]].concat()
+    }
+
+    #[test]
+    fn h264_says_it_with_nal_ref_idc() {
+        let legacy = |slice: u8| [&[0x27, 1, 0, 0, 0][..], &units([9, 0xf0], [slice, 0x9a])].concat();
+        let extended = |slice: u8| [&[0xa3, b'a', b'v', b'c', b'1'][..], &units([9, 0xf0], [slice, 0x9a])].concat();
+        let mut references = References::default();
+        for (slice, is_disposable) in [(0x01, true), (0x21, false), (0x41, false), (0x61, false)] {
+            assert_eq!(references.is_disposable(&video(&legacy(slice))), is_disposable, "{slice:#x}");
+            assert_eq!(references.is_disposable(&video(&extended(slice))), is_disposable, "{slice:#x}");
+        }
+        // With lengths of two bytes nothing can be said.
+        assert!(!references.is_disposable(&video(&[0x27, 1, 0, 0, 0, 0, 3, 0x01, 0x9a, 9])));
+    }
+
+    #[test]
+    fn h265_says_it_with_the_type_for_the_highest_sub_layer() {
+        let frame = |nal_type: u8, layer: u8| {
+            let slice = units([35 << 1, 1], [nal_type << 1, layer]);
+            video(&[&[0xa3, b'h', b'v', b'c', b'1'][..], &slice].concat())
+        };
+        let mut references = References::default();
+        assert!(references.is_disposable(&frame(0, 1)));
+        assert!(!references.is_disposable(&frame(1, 1)));
+        assert!(references.is_disposable(&frame(8, 1)));
+        assert!(!references.is_disposable(&frame(21, 1)), "a random access point");
+        assert!(references.is_disposable(&frame(2, 2)));
+        assert!(!references.is_disposable(&frame(0, 1)), "another sub-layer may refer to it now");
+    }
+
+    #[test]
+    fn flv_says_it_for_any_codec() {
+        let mut references = References::default();
+        assert!(references.is_disposable(&video(&[0x32, 0])));
+        assert!(references.is_disposable(&video(&[0xb1, b'a', b'v', b'0', b'1', 0])));
+        assert!(!references.is_disposable(&video(&[0x22, 0])));
+        for cut in
+            [&[][..], &[0x27], &[0x27, 1, 0, 0], &[0x27, 1, 0, 0, 0, 0, 0, 0, 1, 1], &[0xa3, b'h', b'v', b'c', b'1']]
+        {
+            assert!(!references.is_disposable(&video(cut)), "{cut:?}");
+        }
+    }
+}
