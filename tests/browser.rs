@@ -58,7 +58,9 @@ impl Site {
     fn sixteen_cameras(&self) -> Running {
         let file = self.dir.path().join("camera.flv");
         let mut make = media::ffmpeg();
-        make.args("-f lavfi -i testsrc2=size=640x360:rate=25 -f lavfi -i sine -t 10 -c:v libx264 -bf 0 -g 50".split(' '));
+        make.args(
+            "-f lavfi -i testsrc2=size=640x360:rate=25 -f lavfi -i sine -t 10 -c:v libx264 -bf 0 -g 50".split(' '),
+        );
         make.args("-preset veryfast -b:v 700k -pix_fmt yuv420p -c:a aac".split(' ')).arg(&file);
         assert!(make.status().unwrap().success());
         let name = |number| format!("live/cam{number}");
