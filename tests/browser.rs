@@ -54,6 +54,27 @@ impl Site {
         running
     }
 
+    /// Cameras of 640×360 from `cam1` to `cam16`, from one program.
+    fn sixteen_cameras(&self) -> Running {
+        let file = self.dir.path().join("camera.flv");
+        let mut make = media::ffmpeg();
+        make.args(
+            "-f lavfi -i testsrc2=size=640x360:rate=25 -f lavfi -i sine -t 10 -c:v libx264 -bf 0 -g 50".split(' '),
+        );
+        make.args("-preset veryfast -b:v 700k -pix_fmt yuv420p -c:a aac".split(' ')).arg(&file);
+        assert!(make.status().unwrap().success());
+        let name = |number| format!("live/cam{number}");
+        let outputs: Vec<_> = (1..=16).map(|number| format!("[f=flv]{}", self.server.url(&name(number)))).collect();
+        let mut push = media::ffmpeg();
+        push.args("-re -stream_loop -1".split(' ')).arg("-i").arg(&file);
+        push.args("-map 0 -c copy -f tee".split(' ')).arg(outputs.join("|"));
+        let running = Running::start(push, self.dir.path().join("camera.log"));
+        for number in 1..=16 {
+            self.server.wait_for_log(&format!("publishes {}", name(number)));
+        }
+        running
+    }
+
     fn base(&self) -> String {
         format!("http://{}", self.server.http.unwrap())
     }
@@ -85,6 +106,47 @@ fn the_wall_shows_what_there_is_to_all() {
     let radio = site.camera_of("audio-only", "radio");
     let _cameras = [site.camera("cam"), site.camera("<img src=x onerror=alert(1)>"), radio];
     site.run("wall", &[]);
+}
+
+#[test]
+fn a_wall_of_sixteen_cameras_plays() {
+    let site = Site::start();
+    let _cameras = site.sixteen_cameras();
+    site.run("sixteen", &[]);
+}
+
+#[test]
+fn a_device_that_drops_frames_shows_key_frames_of_some() {
+    let site = Site::start();
+    let _cameras = site.sixteen_cameras();
+    site.run("weak_device", &[]);
+}
+
+#[test]
+fn what_a_browser_cannot_play_is_called_by_its_name() {
+    let site = Site::start();
+    let make = |name: &str, codecs: &str| {
+        let path = site.dir.path().join(format!("{name}.flv"));
+        let mut make = media::ffmpeg();
+        make.args("-f lavfi -i testsrc2=size=320x240:rate=20 -f lavfi -i sine -t 60 -g 20 -pix_fmt yuv420p".split(' '));
+        assert!(make.args(codecs.split(' ')).arg(&path).status().unwrap().success());
+        path
+    };
+    let doorbell = make("doorbell", "-c:v libx264 -preset ultrafast -c:a pcm_alaw -ar 8000 -ac 1");
+    let attic = make("attic", "-c:v flv1 -c:a libmp3lame");
+    std::fs::copy(media::sample("hevc-aac"), site.dir.path().join("roof.flv")).unwrap();
+    let push = |ffmpeg, file: &Path, name: &str| {
+        let command = push_without_end(ffmpeg, file, &site.server.url(&format!("live/{name}")));
+        let running = Running::start(command, site.dir.path().join("camera.log"));
+        site.server.wait_for_log(&format!("publishes live/{name}"));
+        running
+    };
+    let _cameras = [
+        push(media::ffmpeg(), &doorbell, "doorbell"),
+        push(media::recent_ffmpeg(), &media::sample("hevc-aac"), "roof"),
+        push(media::ffmpeg(), &attic, "attic"),
+    ];
+    site.run("unplayable", &[]);
 }
 
 #[test]

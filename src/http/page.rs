@@ -5,12 +5,25 @@ use super::Response;
 /// A file of the page: its path, media type and content.
 pub(super) type File = (&'static str, &'static str, &'static [u8]);
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 const FILES: &[File] = &[
     ("/", "text/html; charset=utf-8", include_bytes!("page/index.html")),
     ("/page/style.css", "text/css; charset=utf-8", include_bytes!("page/style.css")),
-    ("/page/wall.js", "text/javascript; charset=utf-8", include_bytes!("page/wall.js")),
-    ("/page/player.js", "text/javascript; charset=utf-8", include_bytes!("page/player.js")),
-    ("/page/push.js", "text/javascript; charset=utf-8", include_bytes!("page/push.js")),
+    ("/page/wall.js", SCRIPT, include_bytes!("page/wall.js")),
+    ("/page/site.js", SCRIPT, include_bytes!("page/site.js")),
+    ("/page/words.js", SCRIPT, include_bytes!("page/words.js")),
+    ("/page/tiles.js", SCRIPT, include_bytes!("page/tiles.js")),
+    ("/page/large.js", SCRIPT, include_bytes!("page/large.js")),
+    ("/page/load.js", SCRIPT, include_bytes!("page/load.js")),
+    ("/page/live.js", SCRIPT, include_bytes!("page/live.js")),
+    ("/page/still.js", SCRIPT, include_bytes!("page/still.js")),
+    ("/page/file.js", SCRIPT, include_bytes!("page/file.js")),
+    ("/page/feed.js", SCRIPT, include_bytes!("page/feed.js")),
+    ("/page/aim.js", SCRIPT, include_bytes!("page/aim.js")),
+    ("/page/tracks.js", SCRIPT, include_bytes!("page/tracks.js")),
+    ("/page/mp4.js", SCRIPT, include_bytes!("page/mp4.js")),
+    ("/page/push.js", SCRIPT, include_bytes!("page/push.js")),
     ("/page/icon.svg", "image/svg+xml", include_bytes!("page/icon.svg")),
     // Browsers ask for this whatever the page says.
     ("/favicon.ico", "image/svg+xml", include_bytes!("page/icon.svg")),

@@ -1,0 +1,80 @@
+// A live stream over a WebSocket: its first message is the media type, each other one an initialisation segment or a fragment.
+
+import { frameOf, isInit, tracksOf } from "./mp4.js";
+import { pause } from "./tracks.js";
+
+/** Connects anew whenever the stream ends. */
+export class Feed {
+  #url;
+  #listener;
+  #socket;
+  #stopped = false;
+  #wake = () => {};
+
+  /**
+   * The listener's `tracks` is called with the tracks, again whenever they change, `frame` with each frame, `ended` when
+   * no more come, until there are tracks again.
+   */
+  constructor(url, listener) {
+    this.#url = url;
+    this.#listener = listener;
+    this.#run();
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.#socket?.close();
+  }
+
+  /** Connects at once if it waits to do so: the camera has returned. */
+  hurry() {
+    this.#wake();
+  }
+
+  /** Begins anew, with what the server keeps for those who come. */
+  restart() {
+    this.#socket?.close();
+    this.hurry();
+  }
+
+  async #run() {
+    let delay = 500;
+    while (!this.#stopped) {
+      const began = performance.now();
+      await this.#playOnce();
+      if (this.#stopped) return;
+      this.#listener.ended();
+      delay = performance.now() - began > 5000 ? 500 : Math.min(delay * 1.6, 5000);
+      await Promise.race([pause(delay), new Promise((resolve) => { this.#wake = resolve; })]);
+    }
+  }
+
+  #playOnce() {
+    return new Promise((resolve) => {
+      const socket = new WebSocket(this.#url);
+      socket.binaryType = "arraybuffer";
+      this.#socket = socket;
+      let mediaType = "";
+      let tracks = [];
+      socket.onmessage = ({ data }) => {
+        if (this.#stopped || socket !== this.#socket) return;
+        if (typeof data === "string") {
+          mediaType = data;
+          return;
+        }
+        const bytes = new Uint8Array(data);
+        if (isInit(bytes)) {
+          const found = tracksOf(bytes, mediaType);
+          // Other tracks have other codecs, which only a new beginning tells.
+          if (tracks.length && tracks.map(({ id }) => id).join() !== found.map(({ id }) => id).join()) socket.close();
+          tracks = found;
+          this.#listener.tracks(tracks);
+        } else {
+          const frame = frameOf(bytes, tracks);
+          if (frame) this.#listener.frame(frame);
+        }
+      };
+      socket.onclose = () => resolve();
+    });
+  }
+}

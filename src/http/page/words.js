@@ -1,0 +1,63 @@
+// What is said to people of streams and files.
+
+import { canPlayCodec } from "./tracks.js";
+
+export function seconds(total) {
+  const whole = Math.max(0, Math.round(total));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+export function ago(total) {
+  if (total < 60) return `${Math.round(total)} s`;
+  if (total < 3600) return `${Math.floor(total / 60)} min`;
+  if (total < 86_400) return `${Math.floor(total / 3600)} h ${Math.floor(total / 60) % 60} min`;
+  return `${Math.floor(total / 86_400)} d ${Math.floor(total / 3600) % 24} h`;
+}
+
+const size = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+
+const rate = (bits) => (bits < 1e6 ? `${Math.round(bits / 1e3)} kbit/s` : `${(bits / 1e6).toFixed(1)} Mbit/s`);
+
+function formats({ video, audio, frames_per_second: fps }) {
+  return [
+    video?.width && `${video.width}×${video.height}`,
+    fps > 0 && `${Math.round(fps)} fps`,
+    [video?.name, audio?.name].filter(Boolean).join(" + "),
+  ];
+}
+
+/** Facts behind each other; lines break between them only. */
+export const joined = (words) => words.filter(Boolean).map((word) => word.replaceAll(" ", "\u00a0")).join("\u00a0· ");
+
+export function streamFacts(stream) {
+  const viewers = stream.viewers === 1 ? "1 viewer" : `${stream.viewers} viewers`;
+  const age = stream.age_seconds !== null && `on for ${ago(stream.age_seconds)}`;
+  return joined([...formats(stream), stream.bits_per_second > 0 && rate(stream.bits_per_second), viewers, age]);
+}
+
+export const fileFacts = (file) => joined([...formats(file), size(file.bytes)]);
+
+/** What to say where no video is to be expected. */
+export const soundOnly = (thing) => (thing?.audio && !thing.video ? "Sound only" : "");
+
+/** The kinds of tracks, `video` and `audio`, that a stream or file has and this browser plays or does not play. */
+export function kinds(thing, arePlayed) {
+  return ["video", "audio"].filter((kind) => thing?.[kind] && canPlayCodec(kind, thing[kind].codec) === arePlayed);
+}
+
+/** What a browser can't play of a stream or file, and what helps; nothing if it plays all of it. */
+export function unplayable(thing, script) {
+  const lacking = kinds(thing, false);
+  if (!lacking.length) return "";
+  const names = lacking.map((kind) => thing[kind].name).join(" and ");
+  const wanted = lacking.map((kind) => (kind === "video" ? "H.264" : "AAC")).join(" and ");
+  return `${names} can't be played by this browser: ${script} --transcode makes ${wanted} of it`;
+}
+
+/** The script that pushes live streams that are no files. */
+export const LIVE_SCRIPT = "push-ip-camera.sh";
+
+/** The one that pushes files. */
+export const FILE_SCRIPT = "push-file.sh";
