@@ -11,13 +11,16 @@ Usage: bench.sh [OPTIONS] | bench.sh simulate HOURS | bench.sh soak MINUTES
 Puts the same load on gortmp, on nginx with its RTMP module (installed when
 missing; root or sudo) and on a bare loop of sends, one after the other, checks
 every byte that players get, and prints a table with ratios and goals. Takes
-about twenty minutes; everything stays on this machine's loopback.
+about twenty-five minutes; everything stays on this machine's loopback and in
+network namespaces of its own.
 
   --quick            one short run of each load, about six minutes
   --rounds N         runs of each load, of which the medians count [3]
   --seconds N        how long each run counts [10]
   --only ID          this load only: 20, 100, 500, 1000, gather, 2500, 200x1,
-                     http, mp4, stuck, vod, get-flv, get-mp4, idle or seek
+                     50x2 (takes root: it makes two network namespaces), rtmps,
+                     https, http, mp4, stuck, vod, get-flv, get-mp4, idle or
+                     seek
   --peer NAME=CMD    another server, started by CMD with its port for {port}
   --with-xiu         xiu as well, built from crates.io into target/tools
   --with-nms         node-media-server as well, from npm into target/tools
@@ -66,10 +69,11 @@ case "${1-}" in
 simulate | soak | hostile | cameras | idle) exec cargo bench --locked --bench relay -- "$@" ;;
 esac
 
-if [ ! -x /usr/sbin/nginx ] || [ ! -e /usr/lib/nginx/modules/ngx_rtmp_module.so ]; then
-    echo "bench.sh: installing nginx with its RTMP module" >&2
+modules=/usr/lib/nginx/modules
+if [ ! -x /usr/sbin/nginx ] || [ ! -e $modules/ngx_rtmp_module.so ] || [ ! -e $modules/ngx_stream_module.so ]; then
+    echo "bench.sh: installing nginx with its modules for RTMP and TLS" >&2
     as_root sh -c "printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
-        apt-get update -q && apt-get install -y -q libnginx-mod-rtmp; status=\$?
+        apt-get update -q && apt-get install -y -q libnginx-mod-rtmp libnginx-mod-stream; status=\$?
         rm -f /usr/sbin/policy-rc.d; exit \$status"
 fi
 

@@ -56,7 +56,14 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
         goals.push(at_most("P4", "picture p99, 2,500 players", ours.latency[1][1], 150.0, " ms"));
     }
     if let Some((ours, nginx)) = pair("200x1") {
-        goals.push(at_most("P5", "CPU, 200 publishers × 1 player", ours.cpu / nginx.cpu, 0.75, " × nginx"));
+        goals.push(at_most("P5", "CPU, 200 publishers × 1 player", ours.cpu / nginx.cpu, 0.95, " × nginx"));
+        let (value, most) = (ours.latency[1][1], nginx.latency[1][1]);
+        goals.push(at_most("P5", "video p99, 200 publishers × 1 player; nginx's", value, most, " ms"));
+    }
+    if let Some((ours, nginx)) = pair("50x2") {
+        let what = "wake-ups of a publisher's thread for each video frame, 50 publishers × 2 players, MTU 1500";
+        goals.push(at_most("P5b", what, ours.wake_ups, 1.5, ""));
+        goals.push(at_most("P5b", "CPU of the same", ours.cpu / nginx.cpu, 0.8, " × nginx"));
     }
     if let Some((ours, _)) = pair("100") {
         goals.push(at_most("P6", "first key frame p50, 100 players join", ours.join[0], 10.0, " ms"));
@@ -77,6 +84,7 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
     if let Some((ours, nginx)) = pair("vod") {
         let ratio = ours.cpu_per_gbit / nginx.cpu_per_gbit;
         goals.push(at_most("P9", "CPU per Gbit, 300 players of a file", ratio, 0.35, " × nginx"));
+        goals.push(at_most("P9", "memory of a player of a file", ours.rss_per_player / 1024.0, 64.0, " KB"));
         goals.push(at_most("P9", "first key frame p50 of a file", ours.join[0], 15.0, " ms"));
     }
     if let Some((ours, nginx)) = pair("get-flv") {
@@ -85,6 +93,10 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
     }
     if let Some((ours, _)) = pair("get-mp4") {
         goals.push(at_most("P11", "CPU-s per Gbit, the same as MP4", ours.cpu_per_gbit, 0.2, ""));
+    }
+    for (id, what) in [("rtmps", "RTMPS"), ("https", "HTTPS, FLV; nginx's over RTMPS")] {
+        let Some((ours, nginx)) = pair(id) else { continue };
+        goals.push(at_most("P12", format!("CPU, 200 players over {what}"), ours.cpu / nginx.cpu, 0.7, " × nginx"));
     }
     if let Some((_, later)) = &measured.seeks {
         let slowest = later.iter().copied().fold(0.0, f64::max);
