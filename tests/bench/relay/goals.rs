@@ -1,5 +1,7 @@
 //! What the figures are held against.
 
+use std::fmt::Write;
+
 use super::plan::Measured;
 
 /// A goal: what was wanted, what came of it.
@@ -13,10 +15,26 @@ pub struct Goal {
 }
 
 /// The smaller the better.
-fn at_most(id: &'static str, what: impl Into<String>, value: f64, most: f64, unit: &str) -> Goal {
+pub fn at_most(id: &'static str, what: impl Into<String>, value: f64, most: f64, unit: &str) -> Goal {
     let digits = |value: f64| if most < 3.0 { format!("{value:.2}{unit}") } else { format!("{value:.1}{unit}") };
     let (measured, wanted) = (digits(value), format!("≤ {}", digits(most)));
     Goal { id, what: what.into(), measured, wanted, is_met: value <= most }
+}
+
+/// A share, the greater the better.
+pub fn at_least(id: &'static str, what: impl Into<String>, value: f64, least: f64) -> Goal {
+    let [measured, wanted] = [value, least].map(|share| format!("{:.1} %", share * 100.0));
+    Goal { id, what: what.into(), measured, wanted: format!("≥ {wanted}"), is_met: value >= least }
+}
+
+/// Goals as a table.
+pub fn table(goals: &[Goal]) -> String {
+    let mut out = "| goal | what | measured | wanted | |\n|---|---|---|---|---|\n".to_owned();
+    for Goal { id, what, measured, wanted, is_met } in goals {
+        let verdict = if *is_met { "met" } else { "**not met**" };
+        let _ = writeln!(out, "| {id} | {what} | {measured} | {wanted} | {verdict} |");
+    }
+    out
 }
 
 /// Every goal for which there are figures.

@@ -29,6 +29,7 @@ mod target;
 #[path = "../../support/tls.rs"]
 mod tls;
 mod vod;
+mod weak;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         ["soak", minutes] => long::soak(minutes.parse().expect("a number of minutes"), videos.path()),
         ["idle", most] => idle(most.parse().expect("a number of KiB"), videos.path()),
         ["cameras", seconds] => cameras::run(seconds.parse().expect("a number of seconds")),
+        ["weak", options @ ..] => weak::run(options, videos.path()),
         ["hostile", minutes] => hostile::run(minutes.parse().expect("a number of minutes"), videos.path()),
         options => match Plan::parse(options) {
             Ok(plan) => plan.run(videos.path()),

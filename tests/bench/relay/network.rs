@@ -15,8 +15,9 @@ pub const FOR_PLAYERS: Ipv4Addr = Ipv4Addr::new(10, 99, 8, 1);
 /// The names of the server's threads that read from publishers, as far as the kernel keeps them (15 bytes).
 pub const PUBLISHERS_THREADS: &str = "conn 10.99.7.2:";
 
-/// The port of every server inside: nobody else is there.
+/// The ports of every server inside: nobody else is there.
 const PORT: u16 = 1935;
+const HTTP_PORT: u16 = 8080;
 
 /// How the two namespaces of a program are called, its number standing for the braces.
 const NAMES: [&str; 2] = ["gortmp-{}-server", "gortmp-{}-clients"];
@@ -47,11 +48,18 @@ impl Pair {
         for (name, host) in [(server, 1), (clients, 2)] {
             ip(&format!("-n {name} link set lo up"))?;
             ip(&format!("-n {name} link set cable up"))?;
+            // What every system has and is the same everywhere: others may pace what they send.
+            ip(&format!("netns exec {name} sysctl -qw net.ipv4.tcp_congestion_control=reno"))?;
             for [a, b, c, _] in [FOR_PUBLISHERS, FOR_PLAYERS].map(|address| address.octets()) {
                 ip(&format!("-n {name} address add {a}.{b}.{c}.{host}/24 dev cable"))?;
             }
         }
         Ok(pair)
+    }
+
+    /// The namespaces of the server and of the clients.
+    pub fn names(&self) -> &[String; 2] {
+        &self.names
     }
 
     /// Does something on the clients' side: its sockets, and those of the threads that it starts, are there.
@@ -73,14 +81,19 @@ impl Drop for Pair {
     }
 }
 
-/// Where a server inside listens, for both kinds of clients.
-pub fn listen() -> SocketAddr {
-    SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, PORT).into()
+/// Where a server inside listens, for all kinds of clients: RTMP, and HTTP.
+pub fn listen() -> [SocketAddr; 2] {
+    [PORT, HTTP_PORT].map(|port| SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port).into())
 }
 
 /// Where clients find it.
 pub fn reach(address: Ipv4Addr) -> SocketAddr {
     SocketAddrV4::new(address, PORT).into()
+}
+
+/// The same over HTTP.
+pub fn reach_http(address: Ipv4Addr) -> SocketAddr {
+    SocketAddrV4::new(address, HTTP_PORT).into()
 }
 
 /// The same command on the server's side.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::goals::Goal;
+use super::goals::{self, Goal};
 use super::plan::{Measured, Way};
 use super::scenario::Outcome;
 
@@ -58,11 +58,7 @@ pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64
             delivered * 100.0,
         );
     }
-    out += "\n| goal | what | measured | wanted | |\n|---|---|---|---|---|\n";
-    for Goal { id, what, measured, wanted, is_met } in goals {
-        let verdict = if *is_met { "met" } else { "**not met**" };
-        let _ = writeln!(out, "| {id} | {what} | {measured} | {wanted} | {verdict} |");
-    }
+    out = out + "\n" + &goals::table(goals);
     if let Some([ours, nginx]) = measured.idle {
         let _ = writeln!(out, "\nAn idle connection takes {:.1} KB (nginx {:.1}).", ours / 1024.0, nginx / 1024.0);
     }
@@ -74,16 +70,19 @@ pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64
 
 /// Puts the tables into the README and the plot beside this program's source.
 pub fn write(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = root.join("README.md");
-    let readme = std::fs::read_to_string(&path).expect("the README");
-    let (before, rest) = readme.split_once(BEGIN).expect("the README has the place");
-    let (_, after) = rest.split_once(END).expect("the README has the place's end");
-    let text = markdown(measured, goals, rounds, seconds);
-    std::fs::write(&path, format!("{before}{text}{after}")).expect("the README can be written");
-    if let Err(error) = plot(measured, &root.join("tests/bench/relay.svg")) {
+    put_into_readme(&markdown(measured, goals, rounds, seconds), BEGIN, END);
+    if let Err(error) = plot(measured, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/relay.svg")) {
         panic!("the plot: {error}");
     }
+}
+
+/// Puts a text that has these two lines around it in the place of what stands between them in the README.
+pub fn put_into_readme(text: &str, begin: &str, end: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).expect("the README");
+    let (before, rest) = readme.split_once(begin).expect("the README has the place");
+    let (_, after) = rest.split_once(end).expect("the README has the place's end");
+    std::fs::write(&path, format!("{before}{text}{after}")).expect("the README can be written");
 }
 
 /// CPU for each Gbit, a group of bars for each load.

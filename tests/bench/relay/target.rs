@@ -75,12 +75,12 @@ impl Server {
     /// The same in another way.
     pub fn start_as(target: &Target, videos: &Path, setup: Setup<'_>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let listen = if setup.in_pair { network::listen() } else { free_address() };
+        let [listen, http] = if setup.in_pair { network::listen() } else { [free_address(), free_address()] };
         let found_at = |reach| if setup.in_pair { network::reach(reach) } else { listen };
         let (address, for_publishers) = (found_at(network::FOR_PLAYERS), found_at(network::FOR_PUBLISHERS));
         let port = listen.port().to_string();
         let is_ours = matches!(target, Target::Gortmp(_));
-        let http = (is_ours || *target == Target::Nginx).then(free_address);
+        let http = (is_ours || *target == Target::Nginx).then_some(http);
         let certificate = setup.with_tls.then(|| make_certificate(dir.path()));
         let rtmps = setup.with_tls.then(free_address);
         let https = (setup.with_tls && is_ours).then(free_address);
