@@ -1,6 +1,7 @@
 // What all browser tests need: a browser that tells on its page, a camera that shows the time, and patience.
 
 import { spawn } from "node:child_process";
+import { randomFillSync } from "node:crypto";
 import { chromium } from "playwright-core";
 
 /** Ends the test with a reason. */
@@ -92,10 +93,14 @@ const BITS = 32;
 const BLOCK = 20;
 const [WIDTH, HEIGHT] = [BITS * BLOCK, 360];
 
-/** Pushes pictures that show when they were made: the low bits of the time in milliseconds, each a block. */
-export function clockCamera(url, rate = 25) {
+/**
+ * Pushes video frames that show when they were made: the low bits of the time in milliseconds, each a block. A stream
+ * of so many kbit/s has noise below them.
+ */
+export function clockCamera(url, rate = 25, { gop = rate, kbits } = {}) {
   const input = `-f rawvideo -pix_fmt gray -video_size ${WIDTH}x${HEIGHT} -framerate ${rate} -use_wallclock_as_timestamps 1 -i -`;
-  const coding = `-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g ${rate}`;
+  const coding = `-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g ${gop}`
+    + (kbits ? ` -b:v ${kbits}k -maxrate ${kbits}k -bufsize ${kbits / 2}k` : "");
   const options = `-v error -fflags nobuffer -probesize 32 ${input} ${coding} -flush_packets 1 -f flv`;
   const ffmpeg = spawn("ffmpeg", [...options.split(" "), url], { stdio: ["pipe", "inherit", "inherit"] });
   ffmpeg.stdin.on("error", () => {});
@@ -106,6 +111,7 @@ export function clockCamera(url, rate = 25) {
       const level = Math.floor(now / 2 ** bit) % 2 ? 235 : 16;
       for (let y = 0; y < 60; y++) picture.fill(level, y * WIDTH + bit * BLOCK, y * WIDTH + (bit + 1) * BLOCK);
     }
+    if (kbits) randomFillSync(picture, 100 * WIDTH, 40 * WIDTH);
     // What ffmpeg does not take at once would be late.
     if (ffmpeg.stdin.writableLength === 0) ffmpeg.stdin.write(picture);
   }, 1000 / rate);
@@ -117,9 +123,9 @@ export function clockCamera(url, rate = 25) {
   };
 }
 
-/** How old the pictures are that a video shows, in milliseconds, as so many of them are shown. */
-export function ages(page, selector, count) {
-  return page.$eval(selector, (video, { count, BITS, BLOCK }) => new Promise((resolve) => {
+/** Video frames that a video shows, so many or for so many seconds: when, and how old they are, in milliseconds. */
+export function shownFrames(page, selector, { count = Infinity, seconds = 1e6 }) {
+  return page.$eval(selector, (video, { count, seconds, BITS, BLOCK }) => new Promise((resolve) => {
     const canvas = document.createElement("canvas");
     const context = canvas.getContext("2d", { willReadFrequently: true });
     const found = [];
@@ -132,12 +138,26 @@ export function ages(page, selector, count) {
         const [level] = context.getImageData((bit + 0.5) * BLOCK, 30, 1, 1).data;
         if (level > 128) shown += 2 ** bit;
       }
-      found.push(now - shown);
+      found.push({ at: now, age: now - shown });
       if (found.length < count) video.requestVideoFrameCallback(look);
       else resolve(found);
     };
     video.requestVideoFrameCallback(look);
-  }), { count, BITS, BLOCK });
+    if (seconds < 1e6) setTimeout(() => resolve(found), seconds * 1000);
+  }), { count: Math.min(count, 1e9), seconds, BITS, BLOCK });
+}
+
+/** How old the video frames are that a video shows, in milliseconds, as so many of them are shown. */
+export async function ages(page, selector, count) {
+  return (await shownFrames(page, selector, { count })).map((frame) => frame.age);
+}
+
+/** For how long a video stood still in all, and how long at once, in milliseconds; 200 ms don't count. */
+export function still(frames, end) {
+  const times = [...frames.map((frame) => frame.at), end];
+  const waits = times.slice(1).map((time, index) => time - times[index]);
+  const sum = waits.reduce((sum, wait) => sum + Math.max(0, wait - 200), 0);
+  return { still: sum, longest: Math.max(0, ...waits) };
 }
 
 /** Median and 95 %. */

@@ -52,6 +52,17 @@ impl ServerCertVerifier for Credulous {
     }
 }
 
+/// What a client goes by that believes any certificate.
+pub fn credulous() -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Credulous))
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
 /// A bridge for one client: plain TCP on this side, TLS on the server's.
 pub struct Bridge {
     pub address: SocketAddr,
@@ -82,14 +93,8 @@ impl Bridge {
 }
 
 fn run(client: &TcpStream, server: &TcpStream, half: &AtomicBool, flood: &AtomicBool, forwarded: &AtomicUsize) {
-    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .expect("versions of TLS")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Credulous))
-        .with_no_client_auth();
     let name = ServerName::try_from("localhost").expect("a name");
-    let mut tls = ClientConnection::new(Arc::new(config), name).expect("a client's side of TLS");
+    let mut tls = ClientConnection::new(credulous(), name).expect("a client's side of TLS");
     while tls.is_handshaking() {
         if tls.complete_io(&mut &*server).is_err() {
             return;

@@ -1,5 +1,7 @@
 //! What the figures are held against.
 
+use std::fmt::Write;
+
 use super::plan::Measured;
 
 /// A goal: what was wanted, what came of it.
@@ -13,10 +15,26 @@ pub struct Goal {
 }
 
 /// The smaller the better.
-fn at_most(id: &'static str, what: impl Into<String>, value: f64, most: f64, unit: &str) -> Goal {
+pub fn at_most(id: &'static str, what: impl Into<String>, value: f64, most: f64, unit: &str) -> Goal {
     let digits = |value: f64| if most < 3.0 { format!("{value:.2}{unit}") } else { format!("{value:.1}{unit}") };
     let (measured, wanted) = (digits(value), format!("≤ {}", digits(most)));
     Goal { id, what: what.into(), measured, wanted, is_met: value <= most }
+}
+
+/// A share, the greater the better.
+pub fn at_least(id: &'static str, what: impl Into<String>, value: f64, least: f64) -> Goal {
+    let [measured, wanted] = [value, least].map(|share| format!("{:.1} %", share * 100.0));
+    Goal { id, what: what.into(), measured, wanted: format!("≥ {wanted}"), is_met: value >= least }
+}
+
+/// Goals as a table.
+pub fn table(goals: &[Goal]) -> String {
+    let mut out = "| goal | what | measured | wanted | |\n|---|---|---|---|---|\n".to_owned();
+    for Goal { id, what, measured, wanted, is_met } in goals {
+        let verdict = if *is_met { "met" } else { "**not met**" };
+        let _ = writeln!(out, "| {id} | {what} | {measured} | {wanted} | {verdict} |");
+    }
+    out
 }
 
 /// Every goal for which there are figures.
@@ -56,7 +74,14 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
         goals.push(at_most("P4", "picture p99, 2,500 players", ours.latency[1][1], 150.0, " ms"));
     }
     if let Some((ours, nginx)) = pair("200x1") {
-        goals.push(at_most("P5", "CPU, 200 publishers × 1 player", ours.cpu / nginx.cpu, 0.75, " × nginx"));
+        goals.push(at_most("P5", "CPU, 200 publishers × 1 player", ours.cpu / nginx.cpu, 0.95, " × nginx"));
+        let (value, most) = (ours.latency[1][1], nginx.latency[1][1]);
+        goals.push(at_most("P5", "video p99, 200 publishers × 1 player; nginx's", value, most, " ms"));
+    }
+    if let Some((ours, nginx)) = pair("50x2") {
+        let what = "wake-ups of a publisher's thread for each video frame, 50 publishers × 2 players, MTU 1500";
+        goals.push(at_most("P5b", what, ours.wake_ups, 1.5, ""));
+        goals.push(at_most("P5b", "CPU of the same", ours.cpu / nginx.cpu, 0.8, " × nginx"));
     }
     if let Some((ours, _)) = pair("100") {
         goals.push(at_most("P6", "first key frame p50, 100 players join", ours.join[0], 10.0, " ms"));
@@ -77,6 +102,7 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
     if let Some((ours, nginx)) = pair("vod") {
         let ratio = ours.cpu_per_gbit / nginx.cpu_per_gbit;
         goals.push(at_most("P9", "CPU per Gbit, 300 players of a file", ratio, 0.35, " × nginx"));
+        goals.push(at_most("P9", "memory of a player of a file", ours.rss_per_player / 1024.0, 64.0, " KB"));
         goals.push(at_most("P9", "first key frame p50 of a file", ours.join[0], 15.0, " ms"));
     }
     if let Some((ours, nginx)) = pair("get-flv") {
@@ -85,6 +111,10 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
     }
     if let Some((ours, _)) = pair("get-mp4") {
         goals.push(at_most("P11", "CPU-s per Gbit, the same as MP4", ours.cpu_per_gbit, 0.2, ""));
+    }
+    for (id, what) in [("rtmps", "RTMPS"), ("https", "HTTPS, FLV; nginx's over RTMPS")] {
+        let Some((ours, nginx)) = pair(id) else { continue };
+        goals.push(at_most("P12", format!("CPU, 200 players over {what}"), ours.cpu / nginx.cpu, 0.7, " × nginx"));
     }
     if let Some((_, later)) = &measured.seeks {
         let slowest = later.iter().copied().fold(0.0, f64::max);

@@ -26,6 +26,7 @@ fn wish(server: &Server) -> Wish {
         shape: SHAPE,
         is_bare: false,
         over_http: None,
+        is_secure: false,
         stays_idle: false,
         is_strict: false,
     }

@@ -13,17 +13,23 @@ mod goals;
 mod hostile;
 mod http;
 mod long;
+mod network;
+mod nginx;
 mod plan;
 mod player;
 mod publisher;
 mod report;
 mod scenario;
+mod secure;
 #[path = "../../support/signals.rs"]
 mod signals;
 #[path = "../../support/mod.rs"]
 mod support;
 mod target;
+#[path = "../../support/tls.rs"]
+mod tls;
 mod vod;
+mod weak;
 
 use std::process::ExitCode;
 
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
         ["soak", minutes] => long::soak(minutes.parse().expect("a number of minutes"), videos.path()),
         ["idle", most] => idle(most.parse().expect("a number of KiB"), videos.path()),
         ["cameras", seconds] => cameras::run(seconds.parse().expect("a number of seconds")),
+        ["weak", options @ ..] => weak::run(options, videos.path()),
         ["hostile", minutes] => hostile::run(minutes.parse().expect("a number of minutes"), videos.path()),
         options => match Plan::parse(options) {
             Ok(plan) => plan.run(videos.path()),
@@ -90,7 +97,7 @@ fn try_one(target: &str, numbers: [&str; 4], options: &[&str]) -> Vec<String> {
         seconds,
     };
     let videos = tempfile::tempdir().expect("a temporary folder");
-    let outcome = scenario::relay(&target, load, None, videos.path());
+    let outcome = scenario::relay(&target, load, plan::Way::Live, videos.path());
     println!("{}", report::line(target.name(), &outcome));
     let lost = (outcome.delivered < 1.0).then(|| "some messages did not come".to_owned());
     outcome.errors.into_iter().chain(lost).collect()

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::content::Shape;
 use super::downloads;
 use super::goals::goals;
+use super::network::Pair;
 use super::report;
 use super::scenario::{self, Load, Outcome};
 use super::target::Target;
@@ -23,6 +24,10 @@ pub enum Way {
     Live,
     /// Over HTTP in that form, from those who know it; the others over RTMP.
     LiveHttp(&'static str),
+    /// Within TLS: over HTTP in that form, from those who know it; the others, or all, over RTMP.
+    Secure(Option<&'static str>),
+    /// Over a virtual cable between two network namespaces.
+    Pair,
     File,
     /// The whole file over HTTP in that form, as fast as it comes; nginx sends it as it is.
     Download(&'static str),
@@ -94,6 +99,18 @@ const SCENARIOS: &[Scenario] = &[
     live("2500", "1 stream × 2,500 players, 600 kbit/s", load(1, 2500, 600, 500)),
     live("200x1", "200 streams × 1 player, 500 kbit/s", load(200, 1, 500, 200)),
     Scenario {
+        way: Way::Pair,
+        ..live("50x2", "50 streams × 2 players, 4 Mbit/s, from another network namespace", load(50, 2, 4000, 100))
+    },
+    Scenario {
+        way: Way::Secure(None),
+        ..live("rtmps", "1 stream × 200 players over RTMPS, 1 Mbit/s", load(1, 200, 1000, 100))
+    },
+    Scenario {
+        way: Way::Secure(Some("flv")),
+        ..live("https", "1 stream × 200 players over HTTPS, FLV, 1 Mbit/s", load(1, 200, 1000, 100))
+    },
+    Scenario {
         load: Load { stuck: 10, ..load(1, 50, 8000, 200) },
         ..live("stuck", "50 players, 8 Mbit/s, 10 stop reading", load(1, 50, 8000, 200))
     },
@@ -164,7 +181,8 @@ impl Plan {
         if ["vod", "get-flv", "get-mp4"].into_iter().any(wanted) {
             vod::write_file(&videos.join("bench.flv"), shape, 60 + self.seconds);
         }
-        for scenario in SCENARIOS.iter().filter(|scenario| wanted(scenario.id)) {
+        let mut problems = Vec::new();
+        'scenarios: for scenario in SCENARIOS.iter().filter(|scenario| wanted(scenario.id)) {
             let load =
                 Load { seconds: self.seconds.max(if scenario.load.stuck > 0 { 12 } else { 1 }), ..scenario.load };
             let targets = self.targets(scenario);
@@ -172,8 +190,16 @@ impl Plan {
             for round in 1..=self.rounds {
                 for (target, outcomes) in targets.iter().zip(&mut outcomes) {
                     let outcome = match scenario.way {
-                        Way::Live => scenario::relay(target, load, None, videos),
-                        Way::LiveHttp(form) => scenario::relay(target, load, Some(form), videos),
+                        Way::Live | Way::LiveHttp(_) | Way::Secure(_) => {
+                            scenario::relay(target, load, scenario.way, videos)
+                        }
+                        Way::Pair => match Pair::new() {
+                            Ok(pair) => pair.among_clients(|| scenario::relay(target, load, Way::Pair, videos)),
+                            Err(error) => {
+                                problems.push(format!("{} was left out: {error}", scenario.id));
+                                continue 'scenarios;
+                            }
+                        },
                         Way::File => scenario::vod(target, load, "bench.flv", videos),
                         Way::Download(form) => downloads::run(target, load, "bench", form, videos),
                     };
@@ -202,6 +228,9 @@ impl Plan {
             report::write(&measured, &goals, self.rounds, self.seconds);
         }
         let ours = measured.rows.iter().filter(|row| row.target != "nginx-rtmp");
-        ours.flat_map(|row| row.outcome.errors.iter().map(|error| format!("{}: {error}", row.scenario.id))).collect()
+        problems.extend(
+            ours.flat_map(|row| row.outcome.errors.iter().map(|error| format!("{}: {error}", row.scenario.id))),
+        );
+        problems
     }
 }

@@ -1,7 +1,7 @@
 //! One player: it asks like a real client, answer by answer, and checks every byte of what it gets.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use gortmp::amf::{Object, Value};
 use gortmp::media::Timestamp;
@@ -12,6 +12,7 @@ use gortmp::rtmp::user_control::UserControl;
 
 use super::chunks::{Chunks, Frame, Passed};
 use super::content::{Kind, Shape, is_key_frame, nanoseconds};
+use super::secure::Socket;
 
 /// Bytes of S0, S1 and S2, and of C0 and C1.
 const ANSWER: usize = 1 + 2 * 1536;
@@ -28,6 +29,8 @@ pub struct Wish {
     pub is_bare: bool,
     /// Over HTTP: as FLV, or as MP4.
     pub over_http: Option<&'static str>,
+    /// Within TLS.
+    pub is_secure: bool,
     /// Stop after `createStream` and stay.
     pub stays_idle: bool,
     /// The first picture has to be a key frame, with no gap before the first sound.
@@ -47,7 +50,7 @@ enum Stage {
 /// A player.
 #[derive(Debug)]
 pub struct Player {
-    pub socket: TcpStream,
+    pub socket: Socket,
     wish: Wish,
     stage: Stage,
     handshake: Vec<u8>,
@@ -62,8 +65,7 @@ pub struct Player {
 impl Player {
     pub fn connect(wish: Wish) -> std::io::Result<Self> {
         let started = nanoseconds();
-        let mut socket = TcpStream::connect(wish.server)?;
-        socket.set_nodelay(true)?;
+        let mut socket = Socket::connect(wish.server, wish.is_secure)?;
         let (stage, chunk_size) = if wish.is_bare {
             socket.write_all(b"J")?;
             (Stage::Playing, ChunkSize::LARGE.get())
@@ -77,7 +79,7 @@ impl Player {
             socket.write_all(&request)?;
             (Stage::Handshake, ChunkSize::DEFAULT.get())
         };
-        socket.set_nonblocking(true)?;
+        socket.set_nonblocking()?;
         let chunks = match wish.over_http {
             Some("mp4") => Chunks::in_boxes(wish.shape),
             Some(_) => Chunks::in_tags(wish.shape),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::goals::Goal;
+use super::goals::{self, Goal};
 use super::plan::{Measured, Way};
 use super::scenario::Outcome;
 
@@ -13,12 +13,18 @@ use super::scenario::Outcome;
 const BEGIN: &str = "<!-- benchmark: made by scripts/bench.sh -->";
 const END: &str = "<!-- end of benchmark -->";
 
+/// What one has to know to read the tables.
+const NOTES: &str = "Within TLS nginx is its RTMP module behind its own `stream` with `ssl`, in one process, and its \
+    players speak RTMPS in both rows: it has no FLV over HTTP. From another network namespace publishers' packets hold \
+    1,500 bytes, as cameras' do.";
+
 /// One run in a line.
 pub fn line(name: &str, outcome: &Outcome) -> String {
-    let Outcome { cpu, cpu_per_gbit, latency: [audio, video], join, delivered, switches, .. } = outcome;
+    let Outcome { cpu, cpu_per_gbit, latency: [audio, video], join, delivered, switches, wake_ups, .. } = outcome;
     format!(
         "{name}: cpu {cpu:.3} cpu/gbit {cpu_per_gbit:.3} video {video:.1?} audio {audio:.1?} join {join:.1?} \
-         delivered {delivered:.4} rss/player {:.1} KB growth {:.1} KB switches/s {switches:.0} errors {} {}",
+         delivered {delivered:.4} rss/player {:.1} KB growth {:.1} KB switches/s {switches:.0} publisher's wake-ups/frame {wake_ups:.2} \
+         errors {} {}",
         outcome.rss_per_player / 1024.0,
         outcome.rss_growth / 1024.0,
         outcome.errors.len(),
@@ -29,7 +35,7 @@ pub fn line(name: &str, outcome: &Outcome) -> String {
 /// Everything as Markdown.
 pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64) -> String {
     let runs = if rounds == 1 { "One run".to_owned() } else { format!("Medians of {rounds} runs") };
-    let mut out = format!("{BEGIN}\n\n{runs} of {seconds} s of each load.\n\n");
+    let mut out = format!("{BEGIN}\n\n{runs} of {seconds} s of each load. {NOTES}\n\n");
     out += "| load | server | CPU-s per Gbit | beside nginx | picture p50 / p99, ms | sound p99, ms | \
             first key frame p50 / p99, ms | delivered | KB per player |\n|---|---|---|---|---|---|---|---|---|\n";
     let mut last_title = "";
@@ -38,7 +44,7 @@ pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64
         let title = if row.scenario.title == last_title { "" } else { row.scenario.title };
         last_title = row.scenario.title;
         let nginx = measured.outcome(row.scenario.id, "nginx-rtmp").map_or(f64::NAN, |nginx| nginx.cpu_per_gbit);
-        let is_live = matches!(row.scenario.way, Way::Live | Way::LiveHttp(_));
+        let is_live = !matches!(row.scenario.way, Way::File | Way::Download(_));
         let latency = if is_live { format!("{:.1} / {:.1}", video[0], video[1]) } else { String::new() };
         let sound = if is_live { format!("{:.1}", audio[1]) } else { String::new() };
         let is_bare = row.target == "bare send loop";
@@ -52,11 +58,7 @@ pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64
             delivered * 100.0,
         );
     }
-    out += "\n| goal | what | measured | wanted | |\n|---|---|---|---|---|\n";
-    for Goal { id, what, measured, wanted, is_met } in goals {
-        let verdict = if *is_met { "met" } else { "**not met**" };
-        let _ = writeln!(out, "| {id} | {what} | {measured} | {wanted} | {verdict} |");
-    }
+    out = out + "\n" + &goals::table(goals);
     if let Some([ours, nginx]) = measured.idle {
         let _ = writeln!(out, "\nAn idle connection takes {:.1} KB (nginx {:.1}).", ours / 1024.0, nginx / 1024.0);
     }
@@ -68,16 +70,19 @@ pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64
 
 /// Puts the tables into the README and the plot beside this program's source.
 pub fn write(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = root.join("README.md");
-    let readme = std::fs::read_to_string(&path).expect("the README");
-    let (before, rest) = readme.split_once(BEGIN).expect("the README has the place");
-    let (_, after) = rest.split_once(END).expect("the README has the place's end");
-    let text = markdown(measured, goals, rounds, seconds);
-    std::fs::write(&path, format!("{before}{text}{after}")).expect("the README can be written");
-    if let Err(error) = plot(measured, &root.join("tests/bench/relay.svg")) {
+    put_into_readme(&markdown(measured, goals, rounds, seconds), BEGIN, END);
+    if let Err(error) = plot(measured, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/relay.svg")) {
         panic!("the plot: {error}");
     }
+}
+
+/// Puts a text that has these two lines around it in the place of what stands between them in the README.
+pub fn put_into_readme(text: &str, begin: &str, end: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).expect("the README");
+    let (before, rest) = readme.split_once(begin).expect("the README has the place");
+    let (_, after) = rest.split_once(end).expect("the README has the place's end");
+    std::fs::write(&path, format!("{before}{text}{after}")).expect("the README can be written");
 }
 
 /// CPU for each Gbit, a group of bars for each load.

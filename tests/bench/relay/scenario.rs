@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::content::{Shape, nanoseconds};
+use super::content::{Kind, Shape, nanoseconds};
 use super::crowd::Crowd;
+use super::network::PUBLISHERS_THREADS;
+use super::plan::Way;
 use super::player::Wish;
 use super::publisher::{Line, Publishing, stream_name};
-use super::target::{Server, Target, Usage};
+use super::target::{Server, Setup, Target, Usage};
 
 /// How long players may take to begin, the slowest server's wait for a key frame included.
 const READY: Duration = Duration::from_secs(20);
@@ -45,6 +47,8 @@ pub struct Outcome {
     pub rss_growth: f64,
     /// Thread switches of the server for each second.
     pub switches: f64,
+    /// How often a thread that reads from a publisher went to sleep for each video frame, where that can be told.
+    pub wake_ups: f64,
     pub errors: Vec<String>,
 }
 
@@ -58,23 +62,34 @@ fn wish(server: &Server, name: String, load: Load) -> Wish {
         shape,
         is_bare,
         over_http: None,
+        is_secure: false,
         stays_idle: false,
         is_strict: false,
     }
 }
 
 /// Publishes, plays and counts.
-pub fn relay(target: &Target, load: Load, over_http: Option<&'static str>, videos: &Path) -> Outcome {
-    let server = Server::start(target, videos);
-    // None of the others knows how.
-    let over_http = server.http.zip(over_http).filter(|_| matches!(target, Target::Gortmp(_)));
+pub fn relay(target: &Target, load: Load, way: Way, videos: &Path) -> Outcome {
+    let with_tls = matches!(way, Way::Secure(_));
+    let server = Server::start_as(target, videos, Setup { options: &["-q"], with_tls, in_pair: way == Way::Pair });
+    // None of the others knows HTTP: they do the same over RTMP.
+    let form = match way {
+        Way::LiveHttp(form) => Some(form),
+        Way::Secure(form) => form,
+        _ => None,
+    };
+    let form = form.filter(|_| matches!(target, Target::Gortmp(_)));
+    let address = match (form, with_tls) {
+        (None, false) => Some(server.address),
+        (None, true) => server.rtmps,
+        (Some(_), false) => server.http,
+        (Some(_), true) => server.https,
+    };
+    let address = address.expect("it speaks that");
     let mut crowd = Crowd::new();
     let wishes: Vec<_> = (0..load.streams * load.players_per_stream)
         .map(|player| wish(&server, stream_name(player % load.streams), load))
-        .map(|wish| match over_http {
-            Some((server, form)) => Wish { server, over_http: Some(form), ..wish },
-            None => wish,
-        })
+        .map(|wish| Wish { server: address, over_http: form, is_secure: with_tls, ..wish })
         .collect();
     let shape = Shape { bits_per_second: load.bits_per_second };
     let (publishing, before) = if *target == Target::Bare {
@@ -82,7 +97,7 @@ pub fn relay(target: &Target, load: Load, over_http: Option<&'static str>, video
         crowd.join_all(wishes, load.joins_per_second);
         (Publishing::start(vec![Line::bare(server.address)], shape), before)
     } else {
-        let lines = (0..load.streams).map(|stream| Line::rtmp(server.address, &stream_name(stream))).collect();
+        let lines = (0..load.streams).map(|stream| Line::rtmp(server.for_publishers, &stream_name(stream))).collect();
         let publishing = Publishing::start(lines, shape);
         crowd.read_until(Instant::now() + Duration::from_millis(2500));
         let before = server.usage();
@@ -99,7 +114,8 @@ pub fn relay(target: &Target, load: Load, over_http: Option<&'static str>, video
 }
 
 fn measure(server: &Server, crowd: &mut Crowd, publishing: Publishing, load: Load, before: Usage) -> Outcome {
-    let (start, players) = (server.usage(), load.streams * load.players_per_stream);
+    let (start, sleeps) = (server.usage(), server.sleeps(PUBLISHERS_THREADS));
+    let players = load.streams * load.players_per_stream;
     crowd.stop_reading(load.stuck);
     let (from, bytes_before) = (nanoseconds(), crowd.tally.bytes);
     crowd.tally.window = from..from + load.seconds * 1_000_000_000;
@@ -109,13 +125,15 @@ fn measure(server: &Server, crowd: &mut Crowd, publishing: Publishing, load: Loa
         crowd.read_until(started + Duration::from_secs(second));
         most_rss = most_rss.max(server.rss());
     }
-    let end = server.usage();
+    let (end, sleeps) = (server.usage(), server.sleeps(PUBLISHERS_THREADS) - sleeps);
     let seconds = started.elapsed().as_secs_f64();
     let bits = (crowd.tally.bytes - bytes_before) as f64 * 8.0;
     // While the publisher is waited for, nobody reads: that shall not count.
     crowd.read_until(Instant::now() + Duration::from_millis(300));
     let sent = publishing.stop();
-    let in_window = sent.iter().filter(|(sent, _)| crowd.tally.window.contains(sent)).count();
+    let in_window = sent.iter().filter(|(sent, _)| crowd.tally.window.contains(sent));
+    let video_frames = in_window.clone().filter(|(_, kind)| *kind == Kind::Video).count();
+    let in_window = in_window.count();
     let expected = (in_window * (load.players_per_stream - load.stuck / load.streams)) as u64;
     let deadline = Instant::now() + DRAIN;
     while crowd.tally.frames.iter().sum::<u64>() < expected && Instant::now() < deadline {
@@ -136,6 +154,7 @@ fn measure(server: &Server, crowd: &mut Crowd, publishing: Publishing, load: Loa
         rss_per_player: (start.rss as f64 - before.rss as f64) / players as f64,
         rss_growth: most_rss.saturating_sub(start.rss) as f64 / players as f64,
         switches: (end.switches - start.switches) as f64 / seconds,
+        wake_ups: sleeps as f64 / video_frames as f64,
         errors,
     }
 }
@@ -158,6 +177,7 @@ impl Outcome {
             rss_per_player: of(&|run| run.rss_per_player),
             rss_growth: of(&|run| run.rss_growth),
             switches: of(&|run| run.switches),
+            wake_ups: of(&|run| run.wake_ups),
             errors: runs.iter().flat_map(|run| run.errors.clone()).collect(),
         }
     }

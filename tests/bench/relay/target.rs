@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::network;
+use super::nginx;
+use super::secure::make_certificate;
+
 /// Which server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -31,12 +35,28 @@ impl Target {
     }
 }
 
+/// How a server is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup<'a> {
+    /// Options that ours gets as well.
+    pub options: &'a [&'a str],
+    /// TLS besides; nginx's own, in front of its RTMP module.
+    pub with_tls: bool,
+    /// On the server's side of a [`network::Pair`].
+    pub in_pair: bool,
+}
+
 /// A running server. Dropping it ends it.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// Where its publishers find it.
+    pub for_publishers: SocketAddr,
     /// Where ours and nginx speak HTTP.
     pub http: Option<SocketAddr>,
+    /// Where they speak RTMP within TLS, if that is wanted, and ours HTTP.
+    pub rtmps: Option<SocketAddr>,
+    pub https: Option<SocketAddr>,
     pub target: Target,
     dir: tempfile::TempDir,
 }
@@ -48,24 +68,38 @@ impl Server {
     }
 
     /// The same; ours gets these options as well.
-    pub fn start_with(target: &Target, videos: &Path, more: &[&str]) -> Self {
+    pub fn start_with(target: &Target, videos: &Path, options: &[&str]) -> Self {
+        Self::start_as(target, videos, Setup { options, ..Setup::default() })
+    }
+
+    /// The same in another way.
+    pub fn start_as(target: &Target, videos: &Path, setup: Setup<'_>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let address = free_address();
-        let port = address.port().to_string();
-        let http = matches!(target, Target::Gortmp(_) | Target::Nginx).then(free_address);
+        let [listen, http] = if setup.in_pair { network::listen() } else { [free_address(), free_address()] };
+        let found_at = |reach| if setup.in_pair { network::reach(reach) } else { listen };
+        let (address, for_publishers) = (found_at(network::FOR_PLAYERS), found_at(network::FOR_PUBLISHERS));
+        let port = listen.port().to_string();
+        let is_ours = matches!(target, Target::Gortmp(_));
+        let http = (is_ours || *target == Target::Nginx).then_some(http);
+        let certificate = setup.with_tls.then(|| make_certificate(dir.path()));
+        let rtmps = setup.with_tls.then(free_address);
+        let https = (setup.with_tls && is_ours).then(free_address);
         let mut command = match target {
             Target::Gortmp(options) => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_gortmp"));
-                command
-                    .args(["-l", &address.to_string()])
-                    .args(http.map(|http| format!("--http={http}")))
-                    .args(more)
-                    .arg("-d")
-                    .arg(videos)
-                    .args(options);
+                command.args(["-l", &listen.to_string()]).args(http.map(|http| format!("--http={http}")));
+                command.args(rtmps.map(|rtmps| format!("--tls-listen={rtmps}")));
+                command.args(https.map(|https| format!("--https={https}")));
+                if let Some([certificate, key]) = &certificate {
+                    command.arg("--tls-cert").arg(certificate).arg("--tls-key").arg(key);
+                }
+                command.args(setup.options).arg("-d").arg(videos).args(options);
                 command
             }
-            Target::Nginx => nginx(dir.path(), address, http, videos),
+            Target::Nginx => {
+                let rtmps = rtmps.zip(certificate.as_ref());
+                nginx::command(dir.path(), nginx::Addresses { rtmp: listen, http, rtmps }, videos)
+            }
             Target::Bare => {
                 let mut command = Command::new(std::env::current_exe().expect("this program"));
                 command.args(["bare-server", &port]);
@@ -77,6 +111,9 @@ impl Server {
                 command
             }
         };
+        if setup.in_pair {
+            command = network::on_server_side(&command);
+        }
         let log = std::fs::File::create(dir.path().join("log")).expect("a file of ours");
         command.current_dir(dir.path()).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("the same file")).stderr(log);
@@ -91,7 +128,7 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(Duration::from_millis(200));
-        Self { child, address, http, target: target.clone(), dir }
+        Self { child, address, for_publishers, http, rtmps, https, target: target.clone(), dir }
     }
 
     /// Its resident memory in bytes, read fast enough to do so while it counts.
@@ -114,6 +151,14 @@ impl Server {
         self.child.try_wait().expect("the state of a child")
     }
 
+    /// How often its threads of that name have gone to sleep, and were woken again for that.
+    pub fn sleeps(&self, thread_name: &str) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the server runs");
+        let read = |task: &std::fs::DirEntry, name| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        let of_name = tasks.flatten().filter(|task| read(task, "comm").starts_with(thread_name));
+        of_name.map(|task| field(&read(&task, "status"), "voluntary_ctxt_switches:")).sum()
+    }
+
     /// What its process has used up to now.
     pub fn usage(&self) -> Usage {
         Usage::of(self.child.id())
@@ -130,33 +175,6 @@ impl Drop for Server {
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("its number")
-}
-
-fn nginx(dir: &Path, address: SocketAddr, http: Option<SocketAddr>, videos: &Path) -> Command {
-    let module = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
-    assert!(Path::new(module).exists(), "nginx's RTMP module is missing: apt-get install libnginx-mod-rtmp");
-    let (dir_name, videos) = (dir.display(), videos.display());
-    let mut text = format!(
-        "load_module {module};\ndaemon off;\nmaster_process off;\npid {dir_name}/nginx.pid;\n\
-         error_log {dir_name}/error.log error;\nworker_rlimit_nofile 20000;\n\
-         events {{ worker_connections 10000; }}\n\
-         rtmp {{ access_log off; server {{ listen {address}; chunk_size 4096;\n\
-         application live {{ live on; }} application gortmp {{ play {videos}; }} }} }}\n"
-    );
-    let files = http.map(|http| {
-        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-        let temporary = temporary.map(|what| format!("{what}_temp_path {dir_name}/{what};\n"));
-        format!(
-            "http {{ access_log off; sendfile on; {}server {{ listen {http}; location /gortmp/ {{ alias {videos}/; }} }} }}\n",
-            temporary.concat()
-        )
-    });
-    text.extend(files);
-    let config = dir.join("nginx.conf");
-    std::fs::write(&config, text).expect("a file of ours");
-    let mut command = Command::new("/usr/sbin/nginx");
-    command.arg("-e").arg(dir.join("error.log")).arg("-p").arg(dir).arg("-c").arg(&config);
-    command
 }
 
 /// What the kernel counts CPU time in towards users.

@@ -42,6 +42,7 @@ impl Stream {
             shape: self.shape,
             is_bare: false,
             over_http: None,
+            is_secure: false,
             stays_idle: false,
             is_strict: true,
         }
