@@ -83,6 +83,10 @@ pub const CACHE_BYTES_OF_ALL: usize = 2 * 1024 * 1024 * 1024;
 /// old pictures are forgotten: about 4 s of AAC.
 pub const AUDIO_ONLY_AFTER: usize = 172;
 
+/// Messages of one kind after which a stream has only that, whatever its metadata promises: about 4 s of AAC. Players wait
+/// for what the header of an FLV stream promises.
+pub const PROMISED_KIND_AFTER: usize = 172;
+
 /// Bytes of a sequence header that is kept for players to come; real ones have some hundred. Each new
 /// player gets copies.
 pub const SEQUENCE_HEADER_BYTES: usize = 64 * 1024;

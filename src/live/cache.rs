@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::kinds::Kinds;
 use super::message::LiveMessage;
 use crate::flv::Metadata;
 use crate::fmp4::{AudioFormat, Formats, VideoFormat};
@@ -28,6 +29,7 @@ pub(super) struct Cache {
     size: (u16, u16),
     /// Sound since the last picture; as good as endless before the first.
     audio_since_video: usize,
+    kinds: Kinds,
 }
 
 impl Cache {
@@ -44,6 +46,7 @@ impl Cache {
             format_changes: 0,
             size: (0, 0),
             audio_since_video,
+            kinds: Kinds::default(),
         }
     }
 
@@ -52,13 +55,9 @@ impl Cache {
         self.audio_since_video <= limits::AUDIO_ONLY_AFTER
     }
 
-    /// Whether there is sound and whether there are pictures; both as long as there is nothing.
+    /// Whether it has audio and whether it has video, as far as is known; both as long as nothing is.
     pub fn kinds(&self) -> (bool, bool) {
-        let has = |kind| self.headers.values().chain(&self.pictures).any(|message| message.packet.kind == kind);
-        match (has(PacketKind::Audio), has(PacketKind::Video)) {
-            (false, false) => (true, true),
-            kinds => kinds,
-        }
+        self.kinds.known()
     }
 
     /// How its video is coded, as far as is known.
@@ -82,8 +81,9 @@ impl Cache {
 
     /// The publisher's metadata.
     pub fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
-        let told = metadata.as_ref().and_then(|message| Metadata::parse(&message.packet.payload)).unwrap_or_default();
-        let size = told.size();
+        let told = metadata.as_ref().and_then(|message| Metadata::parse(&message.packet.payload));
+        self.kinds.note_metadata(told.as_ref());
+        let size = told.unwrap_or_default().size();
         self.format_changes += u64::from(size != self.size && self.formats.video.is_some());
         self.size = size;
         self.metadata = metadata;
@@ -102,6 +102,7 @@ impl Cache {
     /// Any message but metadata, in order.
     pub fn add(&mut self, message: &Arc<LiveMessage>) {
         let packet = &message.packet;
+        self.kinds.note(message);
         if let Some(slot) = message.slot {
             self.add_header(slot, message);
             return;
@@ -157,7 +158,7 @@ impl Cache {
     /// The publisher is gone, and what it sent with it.
     pub fn clear(&mut self) {
         self.metadata = None;
-        (self.formats, self.size) = (Formats::default(), (0, 0));
+        (self.formats, self.size, self.kinds) = (Formats::default(), (0, 0), Kinds::default());
         self.headers.clear();
         self.audio_since_video = usize::MAX;
         self.forget_pictures();

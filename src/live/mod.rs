@@ -8,6 +8,7 @@ mod audience;
 mod cache;
 mod changes;
 mod gather;
+mod kinds;
 mod lane;
 mod message;
 mod metadata;
