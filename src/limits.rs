@@ -148,6 +148,15 @@ pub const MAX_LAG: Duration = Duration::from_millis(700);
 /// The same, as `--max-lag` may set it.
 pub const MAX_LAG_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=PLAYER_QUEUE_AGE;
 
+/// How long a player goes without video until a key frame comes. Without one by then, it gets what comes.
+pub const KEY_FRAME_WAIT: Duration = Duration::from_secs(5);
+
+/// Where key frames have come at such intervals, or shorter ones, players wait for the next one all the same.
+pub const KEY_FRAME_FORESEEN: Duration = Duration::from_secs(15);
+
+/// By how much more than a quarter of the interval a key frame may be late that is still waited for.
+pub const KEY_FRAME_LATE: Duration = Duration::from_millis(500);
+
 /// How long audio may wait for a player that goes without video already, before that is skipped as well.
 pub const PLAYER_AUDIO_AGE: Duration = Duration::from_secs(12);
 

@@ -22,6 +22,8 @@ pub(super) struct Cache {
     /// Everything since the last key frame, it included; empty before the first.
     pictures: Vec<Arc<LiveMessage>>,
     bytes: usize,
+    /// The last GOP of which the end has been seen, or the one that goes on, is more than may be kept.
+    is_outgrown: bool,
     formats: Formats,
     /// How often they have changed.
     format_changes: u64,
@@ -42,6 +44,7 @@ impl Cache {
             headers,
             pictures,
             bytes: 0,
+            is_outgrown: false,
             formats,
             format_changes: 0,
             size: (0, 0),
@@ -53,6 +56,11 @@ impl Cache {
     /// Whether pictures have come lately.
     pub fn has_video(&self) -> bool {
         self.audio_since_video <= limits::AUDIO_ONLY_AFTER
+    }
+
+    /// Whether a GOP is more than may be kept, so that players to come have to wait for the next key frame.
+    pub fn is_outgrown(&self) -> bool {
+        self.is_outgrown
     }
 
     /// Whether it has audio and whether it has video, as far as is known; both as long as nothing is.
@@ -116,6 +124,7 @@ impl Cache {
             self.note_format(packet);
         }
         if message.is_key_frame {
+            self.is_outgrown &= self.pictures.is_empty();
             self.forget_pictures();
         } else if self.pictures.is_empty() {
             return;
@@ -123,7 +132,10 @@ impl Cache {
         self.bytes += message.body().len();
         self.pictures.push(message.clone());
         let too_much = self.bytes > limits::GOP_CACHE_BYTES || self.pictures.len() > limits::GOP_CACHE_MESSAGES;
-        if too_much || !self.has_video() || !self.hold() {
+        if !self.has_video() {
+            self.forget_pictures();
+        } else if too_much || !self.hold() {
+            self.is_outgrown = true;
             self.forget_pictures();
         }
     }
@@ -160,7 +172,7 @@ impl Cache {
         self.metadata = None;
         (self.formats, self.size, self.kinds) = (Formats::default(), (0, 0), Kinds::default());
         self.headers.clear();
-        self.audio_since_video = usize::MAX;
+        (self.audio_since_video, self.is_outgrown) = (usize::MAX, false);
         self.forget_pictures();
     }
 
