@@ -83,6 +83,10 @@ pub const CACHE_BYTES_OF_ALL: usize = 2 * 1024 * 1024 * 1024;
 /// old pictures are forgotten: about 4 s of AAC.
 pub const AUDIO_ONLY_AFTER: usize = 172;
 
+/// Messages of one kind after which a stream has only that, whatever its metadata promises: about 4 s of AAC. Players wait
+/// for what the header of an FLV stream promises.
+pub const PROMISED_KIND_AFTER: usize = 172;
+
 /// Bytes of a sequence header that is kept for players to come; real ones have some hundred. Each new
 /// player gets copies.
 pub const SEQUENCE_HEADER_BYTES: usize = 64 * 1024;
@@ -143,6 +147,15 @@ pub const MAX_LAG: Duration = Duration::from_millis(700);
 
 /// The same, as `--max-lag` may set it.
 pub const MAX_LAG_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=PLAYER_QUEUE_AGE;
+
+/// How long a player goes without video until a key frame comes. Without one by then, it gets what comes.
+pub const KEY_FRAME_WAIT: Duration = Duration::from_secs(5);
+
+/// Where key frames have come at such intervals, or shorter ones, players wait for the next one all the same.
+pub const KEY_FRAME_FORESEEN: Duration = Duration::from_secs(15);
+
+/// By how much more than a quarter of the interval a key frame may be late that is still waited for.
+pub const KEY_FRAME_LATE: Duration = Duration::from_millis(500);
 
 /// How long audio may wait for a player that goes without video already, before that is skipped as well.
 pub const PLAYER_AUDIO_AGE: Duration = Duration::from_secs(12);

@@ -5,11 +5,14 @@
 mod media;
 mod support;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use media::players::{self, Player};
 use media::{CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_pictures, frames, pictures, push, sample};
+use support::http::Chunked;
 use support::{Running, Server, tool};
 use tempfile::TempDir;
 
@@ -20,6 +23,14 @@ const FOR_VLC: &str = "h264-aac";
 
 /// VLC loses the last packets of what it records.
 const LOST_BY_VLC: usize = 6;
+
+/// How long ffprobe may look at a live stream. Without the kind that it waits for, it takes minutes.
+const PROBE_PATIENCE: Duration = Duration::from_secs(12);
+
+fn tail(mut command: Command, last: &str) -> Command {
+    command.arg(last);
+    command
+}
 
 fn souphttpsrc(url: &str, file: &Path, _: &TempDir) -> Command {
     let mut command = tool("gst-launch-1.0", "gstreamer1.0-tools");
@@ -119,4 +130,39 @@ fn vlc_pulls_mp4() {
 #[test]
 fn vlc_pulls_hls() {
     assert_vlc_pulls("/live/cam/index.m3u8");
+}
+
+/// ffprobe looks for what the header of an FLV stream promises until it has it.
+#[test]
+fn the_header_of_a_live_flv_promises_what_comes() {
+    for (name, flags, kinds) in [
+        ("mp3-only", 4, "audio"),
+        ("audio-only", 4, "audio"),
+        ("video-only", 1, "video"),
+        ("h264-mp3", 5, "video audio"),
+        ("sorenson-mp3", 5, "video audio"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let server = Server::with_http(dir.path(), &[]);
+        let mut pushing = media::ffmpeg();
+        pushing.args(["-re", "-stream_loop", "-1", "-i"]).arg(sample(name)).args(["-c", "copy", "-f", "flv"]);
+        let mut pushing = Running::start(tail(pushing, &server.url("live/cam")), dir.path().join("push.log"));
+        server.wait_for_log("publishes live/cam");
+        // The metadata and the first frames have come when a player has got something.
+        let mut player = support::player(&server, "live", "cam");
+        support::next_medias(&mut player, 3);
+        let mut http = support::http::Http::open(&server);
+        http.request("GET", "/live/cam.flv", "");
+        assert_eq!(http.head().status, 200);
+        let mut header = [0; 5];
+        Chunked::new(&mut http.0).read_exact(&mut header).unwrap();
+        assert_eq!(header, [b'F', b'L', b'V', 1, flags], "{name}");
+        let mut probe = tool("ffprobe", "ffmpeg");
+        probe.args("-loglevel error -show_entries stream=codec_type -of csv=p=0".split(' '));
+        let url = format!("http://{}/live/cam.flv", server.http.unwrap());
+        let mut probing = Running::start(tail(probe, &url), dir.path().join("probe.log"));
+        assert_eq!(probing.wait(PROBE_PATIENCE), Some(0), "{name}: {}", probing.text());
+        assert_eq!(probing.text().split_whitespace().collect::<Vec<_>>().join(" "), kinds, "{name}");
+        assert!(pushing.is_alive());
+    }
 }

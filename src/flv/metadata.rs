@@ -14,6 +14,8 @@ pub struct Metadata {
     pub width: Option<f64>,
     /// Height of the picture in pixels.
     pub height: Option<f64>,
+    /// Whether there is audio and whether there is video; `None` when it tells of neither.
+    pub kinds: Option<(bool, bool)>,
     /// The key frames as the file lists them, unchecked: time in seconds and offset of the tag in bytes.
     /// Empty when the two lists differ in length.
     pub key_frames: Vec<(f64, f64)>,
@@ -53,10 +55,13 @@ impl Metadata {
 
     fn from_object(object: &Object) -> Self {
         let positive = |key| object.get(key)?.as_number().filter(|number| number.is_finite() && *number > 0.0);
+        let has = |codec, flag| object.get(codec).is_some() || object.get(flag).and_then(Value::as_bool) == Some(true);
+        let kinds = (has("audiocodecid", "hasAudio"), has("videocodecid", "hasVideo"));
         Self {
             duration: positive("duration"),
             width: positive("width"),
             height: positive("height"),
+            kinds: (kinds != (false, false)).then_some(kinds),
             key_frames: key_frames(object).unwrap_or_default(),
         }
     }
@@ -97,11 +102,25 @@ mod tests {
     #[test]
     fn an_object_and_an_ecma_array_read_alike() {
         let object = Object::new().with("duration", 12.5).with("width", 640.0).with("height", 360.0);
-        let expected =
-            Metadata { duration: Some(12.5), width: Some(640.0), height: Some(360.0), key_frames: Vec::new() };
+        let expected = Metadata {
+            duration: Some(12.5),
+            width: Some(640.0),
+            height: Some(360.0),
+            kinds: None,
+            key_frames: Vec::new(),
+        };
         for value in [Value::Object(object.clone()), Value::EcmaArray(object)] {
             assert_eq!(Metadata::parse(&on_meta_data(value)), Some(expected.clone()));
         }
+    }
+
+    #[test]
+    fn kinds_are_told_by_codecs_and_by_flags() {
+        let kinds = |object: Object| Metadata::parse(&on_meta_data(object.into())).unwrap().kinds;
+        assert_eq!(kinds(Object::new().with("audiocodecid", 2.0)), Some((true, false)));
+        assert_eq!(kinds(Object::new().with("videocodecid", "avc1").with("hasAudio", true)), Some((true, true)));
+        assert_eq!(kinds(Object::new().with("hasVideo", true).with("hasAudio", false)), Some((false, true)));
+        assert_eq!(kinds(Object::new().with("hasVideo", false)), None);
     }
 
     #[test]

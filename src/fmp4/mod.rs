@@ -8,6 +8,7 @@ mod formats;
 mod muxer;
 mod pictures;
 mod piece;
+mod said;
 mod sample;
 mod sound;
 mod track;

@@ -2,11 +2,11 @@
 
 use super::boxes::{self, Sample};
 use super::clock::{Clock, Pace, Pictures};
+use super::said::Said;
 use super::sample::{self, Frame, Ignored, Taken};
 use super::sound::opus_samples;
 use super::track::Track;
 use super::{Fragment, Init, Piece};
-use crate::amf::{Value, amf0};
 use crate::limits;
 use crate::media::{Packet, PacketKind, References, Timestamp};
 
@@ -35,6 +35,10 @@ pub struct Muxer {
     has_new_tracks: bool,
     /// Pictures up to the next key frame can't be shown.
     awaits_key_frame: bool,
+    /// The next picture counts as one at which players can start, whatever it is.
+    starts_anywhere: bool,
+    /// Segments of files begin at what FLV marks as key frames only.
+    is_file: bool,
     /// Frames that wait for all tracks to be known, and since when.
     held: Vec<(Timestamp, Frame<'static>)>,
     held_bytes: usize,
@@ -47,15 +51,6 @@ pub struct Muxer {
     leaves_out_bytes: bool,
 }
 
-/// What the metadata says.
-#[derive(Debug, Default)]
-struct Said {
-    /// Whether there is sound, and whether pictures.
-    kinds: Option<(bool, bool)>,
-    size: (u16, u16),
-    picture_ms: Option<u32>,
-}
-
 impl Muxer {
     /// For a stream from its beginning, or from its metadata and sequence headers on.
     pub fn new() -> Self {
@@ -64,7 +59,12 @@ impl Muxer {
 
     /// The same for a file that is so long.
     pub fn of_file(duration_ms: Option<u64>) -> Self {
-        Self { duration_ms, ..Self::new() }
+        Self { duration_ms, is_file: true, ..Self::new() }
+    }
+
+    /// No key frame is to be expected: players start at the next picture, whatever it is.
+    pub fn start_anywhere(&mut self) {
+        self.starts_anywhere = true;
     }
 
     /// From here on fragments have all but their bytes: to learn how long they will be.
@@ -107,7 +107,9 @@ impl Muxer {
         match sample::take(track, packet) {
             Ok(Taken::Frame(frame)) => {
                 let is_disposable = self.references.is_disposable(packet);
-                self.frame(packet.timestamp, Frame { is_disposable, ..frame }, out);
+                let is_sync = frame.is_sync || (!self.is_file && packet.is_random_access());
+                let is_start = is_sync || (!self.is_file && packet.is_starting_point());
+                self.frame(packet.timestamp, Frame { is_disposable, is_sync, is_start, ..frame }, out);
             }
             Ok(Taken::Parameters(sets)) => {
                 if let Some(track) = track.with_parameter_sets(&sets) {
@@ -193,7 +195,8 @@ impl Muxer {
 
     fn video_frame(&mut self, frame: &Frame<'_>, time_ms: u64) -> Option<Piece> {
         self.video.as_ref()?;
-        self.awaits_key_frame &= !frame.is_sync;
+        let is_start = std::mem::take(&mut self.starts_anywhere) || frame.is_start;
+        self.awaits_key_frame &= !is_start;
         if self.awaits_key_frame {
             return None;
         }
@@ -209,7 +212,7 @@ impl Muxer {
             is_disposable: frame.is_disposable,
             coded: &frame.coded,
         };
-        self.fragment(&sample, place.begins, place.duration)
+        self.fragment(&sample, place.begins, place.duration, is_start)
     }
 
     fn audio_frame(&mut self, coded: &[u8], time_ms: u64) -> Option<Piece> {
@@ -231,7 +234,7 @@ impl Muxer {
             is_disposable: false,
             coded,
         };
-        self.fragment(&sample, to_ms(begins), to_ms(duration.into()) as u32)
+        self.fragment(&sample, to_ms(begins), to_ms(duration.into()) as u32, self.video.is_none())
     }
 
     /// Puts silence where sound is missing before a time: a browser stops where one of the tracks has a gap. `start_ms`
@@ -255,7 +258,8 @@ impl Muxer {
         }
     }
 
-    fn fragment(&mut self, sample: &Sample<'_>, time_ms: u64, duration_ms: u32) -> Option<Piece> {
+    /// A sample as a fragment of its own, at which players can start or not.
+    fn fragment(&mut self, sample: &Sample<'_>, time_ms: u64, duration_ms: u32, is_start: bool) -> Option<Piece> {
         self.sequence_number = self.sequence_number.wrapping_add(1);
         let (length, bytes) = match self.leaves_out_bytes {
             true => (boxes::fragment_length(sample)?, Vec::new()),
@@ -265,30 +269,10 @@ impl Muxer {
             kind: sample.kind,
             time_ms,
             duration_ms: duration_ms.max(1),
-            is_key_frame: sample.is_sync && (sample.kind == PacketKind::Video || self.video.is_none()),
+            is_key_frame: is_start,
             is_disposable: sample.is_disposable,
             length,
             bytes,
         }))
-    }
-}
-
-impl Said {
-    /// Reads `onMetaData`; what makes no sense says nothing.
-    fn read(&mut self, packet: &Packet) {
-        let Ok(values) = amf0::decode_all(&packet.payload) else { return };
-        let mut values = values.iter().skip_while(|value| value.as_str() == Some("@setDataFrame"));
-        let (Some("onMetaData"), Some(object)) = (values.next().and_then(Value::as_str), values.next()) else { return };
-        let Some(object) = object.as_object() else { return };
-        let number = |key| object.get(key).and_then(Value::as_number);
-        let has = |codec: &str, flag: &str| {
-            object.get(codec).is_some() || object.get(flag).and_then(Value::as_bool).unwrap_or(false)
-        };
-        let kinds = (has("audiocodecid", "hasAudio"), has("videocodecid", "hasVideo"));
-        self.kinds = (kinds != (false, false)).then_some(kinds);
-        let pixels = |key| number(key).filter(|count| (1.0..65_536.0).contains(count)).map_or(0, |count| count as u16);
-        self.size = (pixels("width"), pixels("height"));
-        self.picture_ms =
-            number("framerate").filter(|rate| (0.5..=500.0).contains(rate)).map(|rate| (1000.0 / rate) as u32);
     }
 }

@@ -44,7 +44,7 @@ pub struct Fragment {
     pub time_ms: u64,
     /// How long it lasts, in milliseconds.
     pub duration_ms: u32,
-    /// A player can start here.
+    /// A player can start here, though its sample may be none for random access (a recovery point, or where no key frame comes).
     pub is_key_frame: bool,
     /// No other frame refers to it.
     pub is_disposable: bool,

@@ -69,6 +69,8 @@ pub(super) enum Taken<'a> {
 pub(super) struct Frame<'a> {
     pub kind: PacketKind,
     pub is_sync: bool,
+    /// A decoder can start here, perhaps with damage at first.
+    pub is_start: bool,
     /// No other frame refers to it.
     pub is_disposable: bool,
     /// By how many milliseconds it is shown after it is decoded.
@@ -111,6 +113,7 @@ fn take_video<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusabl
     Ok(Taken::Frame(Frame {
         kind: PacketKind::Video,
         is_sync: header.is_key_frame(),
+        is_start: header.is_key_frame(),
         is_disposable: false,
         composition_ms,
         coded,
@@ -135,6 +138,7 @@ fn take_audio<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusabl
     Ok(Taken::Frame(Frame {
         kind,
         is_sync: true,
+        is_start: true,
         is_disposable: false,
         composition_ms: 0,
         coded: Cow::Borrowed(coded),

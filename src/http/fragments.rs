@@ -254,6 +254,10 @@ impl Sink for Fragmented {
         false
     }
 
+    fn starts_anywhere(&self) {
+        self.work.lock().muxer.start_anywhere();
+    }
+
     fn ended(&self, _: u32) {
         self.over();
     }

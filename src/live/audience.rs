@@ -163,7 +163,8 @@ mod tests {
     use crate::media::{Packet, PacketKind, Timestamp};
     use crate::stats::Counter;
 
-    const PATIENCE: Patience = Patience { queue_bytes: 1000, max_lag: Duration::from_millis(700) };
+    const PATIENCE: Patience =
+        Patience { queue_bytes: 1000, max_lag: Duration::from_millis(700), key_frame_wait: Duration::from_secs(5) };
 
     /// Notes how many messages came in each push.
     #[derive(Default)]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::kinds::Kinds;
 use super::message::LiveMessage;
 use crate::flv::Metadata;
 use crate::fmp4::{AudioFormat, Formats, VideoFormat};
@@ -21,6 +22,8 @@ pub(super) struct Cache {
     /// Everything since the last key frame, it included; empty before the first.
     pictures: Vec<Arc<LiveMessage>>,
     bytes: usize,
+    /// The last GOP of which the end has been seen, or the one that goes on, is more than may be kept.
+    is_outgrown: bool,
     formats: Formats,
     /// How often they have changed.
     format_changes: u64,
@@ -28,6 +31,7 @@ pub(super) struct Cache {
     size: (u16, u16),
     /// Sound since the last picture; as good as endless before the first.
     audio_since_video: usize,
+    kinds: Kinds,
 }
 
 impl Cache {
@@ -40,10 +44,12 @@ impl Cache {
             headers,
             pictures,
             bytes: 0,
+            is_outgrown: false,
             formats,
             format_changes: 0,
             size: (0, 0),
             audio_since_video,
+            kinds: Kinds::default(),
         }
     }
 
@@ -52,13 +58,14 @@ impl Cache {
         self.audio_since_video <= limits::AUDIO_ONLY_AFTER
     }
 
-    /// Whether there is sound and whether there are pictures; both as long as there is nothing.
+    /// Whether a GOP is more than may be kept, so that players to come have to wait for the next key frame.
+    pub fn is_outgrown(&self) -> bool {
+        self.is_outgrown
+    }
+
+    /// Whether it has audio and whether it has video, as far as is known; both as long as nothing is.
     pub fn kinds(&self) -> (bool, bool) {
-        let has = |kind| self.headers.values().chain(&self.pictures).any(|message| message.packet.kind == kind);
-        match (has(PacketKind::Audio), has(PacketKind::Video)) {
-            (false, false) => (true, true),
-            kinds => kinds,
-        }
+        self.kinds.known()
     }
 
     /// How its video is coded, as far as is known.
@@ -82,8 +89,9 @@ impl Cache {
 
     /// The publisher's metadata.
     pub fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
-        let told = metadata.as_ref().and_then(|message| Metadata::parse(&message.packet.payload)).unwrap_or_default();
-        let size = told.size();
+        let told = metadata.as_ref().and_then(|message| Metadata::parse(&message.packet.payload));
+        self.kinds.note_metadata(told.as_ref());
+        let size = told.unwrap_or_default().size();
         self.format_changes += u64::from(size != self.size && self.formats.video.is_some());
         self.size = size;
         self.metadata = metadata;
@@ -102,6 +110,7 @@ impl Cache {
     /// Any message but metadata, in order.
     pub fn add(&mut self, message: &Arc<LiveMessage>) {
         let packet = &message.packet;
+        self.kinds.note(message);
         if let Some(slot) = message.slot {
             self.add_header(slot, message);
             return;
@@ -115,6 +124,7 @@ impl Cache {
             self.note_format(packet);
         }
         if message.is_key_frame {
+            self.is_outgrown &= self.pictures.is_empty();
             self.forget_pictures();
         } else if self.pictures.is_empty() {
             return;
@@ -122,7 +132,10 @@ impl Cache {
         self.bytes += message.body().len();
         self.pictures.push(message.clone());
         let too_much = self.bytes > limits::GOP_CACHE_BYTES || self.pictures.len() > limits::GOP_CACHE_MESSAGES;
-        if too_much || !self.has_video() || !self.hold() {
+        if !self.has_video() {
+            self.forget_pictures();
+        } else if too_much || !self.hold() {
+            self.is_outgrown = true;
             self.forget_pictures();
         }
     }
@@ -157,9 +170,9 @@ impl Cache {
     /// The publisher is gone, and what it sent with it.
     pub fn clear(&mut self) {
         self.metadata = None;
-        (self.formats, self.size) = (Formats::default(), (0, 0));
+        (self.formats, self.size, self.kinds) = (Formats::default(), (0, 0), Kinds::default());
         self.headers.clear();
-        self.audio_since_video = usize::MAX;
+        (self.audio_since_video, self.is_outgrown) = (usize::MAX, false);
         self.forget_pictures();
     }
 

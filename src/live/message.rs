@@ -18,12 +18,14 @@ pub struct LiveMessage {
     pub packet: Packet,
     /// Of a stream of fragments: what goes out in the packet's place, which has no payload.
     pub piece: Option<Arc<Piece>>,
-    /// A decoder can start here.
+    /// A decoder can start here, though a recovery point shows damage at first.
     pub is_key_frame: bool,
     /// Players can't do without it: sequence headers and metadata.
     pub is_essential: bool,
     /// No other frame refers to it.
     pub is_disposable: bool,
+    /// There is a key frame to come for which players wait.
+    pub(super) is_key_frame_foreseen: bool,
     /// Which earlier sequence header this one replaces.
     pub(super) slot: Option<HeaderSlot>,
     headers: ChunkHeaders,
@@ -35,9 +37,10 @@ impl LiveMessage {
     pub fn new(packet: Packet) -> Self {
         let (headers, slot) = (media_headers(&packet, PLAYER_STREAM_ID), packet.header_slot());
         Self {
-            is_key_frame: packet.is_key_frame(),
+            is_key_frame: packet.is_starting_point(),
             is_essential: slot.is_some(),
             is_disposable: false,
+            is_key_frame_foreseen: false,
             slot,
             piece: None,
             headers,

@@ -8,6 +8,8 @@ mod audience;
 mod cache;
 mod changes;
 mod gather;
+mod key_frames;
+mod kinds;
 mod lane;
 mod message;
 mod metadata;
@@ -18,6 +20,7 @@ mod stream;
 mod subscriber;
 mod timeline;
 mod viewer;
+mod warnings;
 mod weakness;
 
 pub use changes::Changes;
@@ -29,6 +32,7 @@ pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamS
 pub use stream::{StartAt, Stream, Subscription};
 pub use subscriber::{Backlog, Patience, Sink, Skip, Wanted};
 pub use viewer::Viewer;
+pub use warnings::Warning;
 
 #[cfg(test)]
 mod tests;

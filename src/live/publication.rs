@@ -1,23 +1,26 @@
 //! The publisher's side of a live stream.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-use super::cache::Cache;
 use super::lane::Command;
 use super::message::LiveMessage;
 use super::metadata::DataMessage;
 use super::stream::{State, Stream};
-use super::timeline::Timeline;
+use super::warnings::Warning;
 use crate::fmp4::Piece;
+use crate::guard::Complaints;
 use crate::limits;
 use crate::media::{Packet, PacketKind, References};
 use crate::stats::Traffic;
 
 /// What a message takes besides its payload, in bytes, so that a flood of empty ones counts as well.
 const MESSAGE_OVERHEAD: usize = 256;
+
+/// What is said of all publishers together.
+static WARNINGS: LazyLock<Complaints> = LazyLock::new(Complaints::default);
 
 /// Another publisher has taken the name over.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,9 +81,8 @@ impl Publication {
         let bytes = packet.payload.len();
         let stream = self.stream.clone();
         let mut state = stream.state.lock();
-        let State { publisher, timeline, cache, .. } = &mut *state;
-        let formats_before = cache.format_changes();
-        match publisher {
+        let (formats_before, was_outgrown) = (state.cache.format_changes(), state.cache.is_outgrown());
+        match &mut state.publisher {
             Some(publisher) if publisher.id == self.id => publisher.last_media = now,
             _ => return Err(PublisherGone),
         }
@@ -89,9 +91,15 @@ impl Publication {
         if packet.kind == PacketKind::Video {
             stream.counters.pictures_in.add(1);
         }
-        let Some(message) = prepare(packet, timeline, cache, &mut self.references) else { return Ok(()) };
-        let has_new_formats = cache.format_changes() != formats_before;
-        let may_wait = message.rides(cache.has_video());
+        let Some(message) = prepare(packet, &mut state, &mut self.references, now) else { return Ok(()) };
+        let mut has_changed = state.cache.format_changes() != formats_before;
+        let is_outgrown = state.cache.is_outgrown();
+        // With a key frame it shows whether they come at intervals.
+        if is_outgrown != was_outgrown || (is_outgrown && message.is_key_frame && message.is_key_frame_foreseen) {
+            self.look_at_key_frames(&mut state, now);
+            has_changed = true;
+        }
+        let may_wait = message.rides(state.cache.has_video());
         state.held.push(message);
         let due = *state.held_since.get_or_insert(now) + limits::AUDIO_RIDES;
         self.sound_due = (may_wait && now < due).then_some(due);
@@ -101,7 +109,7 @@ impl Publication {
         self.under_way += bytes + MESSAGE_OVERHEAD;
         let last = self.mark_if_due(&state);
         drop(state);
-        if has_new_formats {
+        if has_changed {
             stream.changes.note();
         }
         if let Some(last) = last {
@@ -126,7 +134,7 @@ impl Publication {
         let are_behind = self.mark.as_ref().is_some_and(|mark| mark.try_recv() == Err(TryRecvError::Empty));
         let is_too_much = are_behind && self.under_way > limits::LANE_CREDIT_BYTES;
         for piece in pieces {
-            let message = Arc::new(LiveMessage::piece(piece));
+            let message = LiveMessage::piece(piece);
             self.is_skipping = is_too_much || (self.is_skipping && !message.is_key_frame);
             if self.is_skipping && !message.is_essential {
                 stream.counters.dropped.add(1);
@@ -134,7 +142,7 @@ impl Publication {
             }
             let bytes = message.body().len();
             self.under_way += bytes + MESSAGE_OVERHEAD;
-            state.cache.add(&message);
+            let message = state.add(message, now);
             state.held.push(message);
         }
         stream.release(&mut state, now);
@@ -142,6 +150,23 @@ impl Publication {
             self.mark_if_due(&state);
         }
         Ok(())
+    }
+
+    /// Whether key frames come as players to come need them has changed.
+    fn look_at_key_frames(&self, state: &mut State, now: Instant) {
+        if state.cache.is_outgrown() {
+            self.warn(state, Warning::key_frames_rare(&state.key_frames, now));
+        } else {
+            state.warnings.clear(Warning::KEY_FRAMES_RARE);
+        }
+    }
+
+    fn warn(&self, state: &mut State, warning: Warning) {
+        let text = warning.text.clone();
+        if state.warnings.raise(warning) {
+            let client = self.stream.last_publisher().map_or_else(String::new, |(_, client)| client);
+            WARNINGS.warn(format_args!("{client} {}: {text}", self.stream.name().escape_debug()));
+        }
     }
 
     /// Asks the lanes to say when they have come this far; returns what they were asked before.
@@ -159,25 +184,25 @@ impl Publication {
 /// Gives a message its time in the stream and its place in the cache. `None` for what players don't get.
 fn prepare(
     mut packet: Packet,
-    timeline: &mut Timeline,
-    cache: &mut Cache,
+    state: &mut State,
     references: &mut References,
+    now: Instant,
 ) -> Option<Arc<LiveMessage>> {
     let timestamp = packet.timestamp;
     if packet.kind == PacketKind::Data {
         return match DataMessage::new(packet) {
             DataMessage::Metadata(packet) => {
                 let message = Arc::new(LiveMessage::metadata(packet));
-                cache.set_metadata(Some(message.clone()));
+                state.cache.set_metadata(Some(message.clone()));
                 Some(message)
             }
             DataMessage::ClearMetadata => {
-                cache.set_metadata(None);
+                state.cache.set_metadata(None);
                 None
             }
             DataMessage::Other(mut packet) => {
-                packet.timestamp = timeline.header(timestamp);
-                Some(wrap(packet, cache, false))
+                packet.timestamp = state.timeline.header(timestamp);
+                Some(state.add(LiveMessage::new(packet), now))
             }
             DataMessage::Nameless => None,
         };
@@ -186,19 +211,13 @@ fn prepare(
         return None;
     }
     packet.timestamp = match packet.is_sequence_header() {
-        true => timeline.header(timestamp),
-        false => timeline.frame(packet.kind, timestamp),
+        true => state.timeline.header(timestamp),
+        false => state.timeline.frame(packet.kind, timestamp),
     };
     let is_disposable = references.is_disposable(&packet);
-    Some(wrap(packet, cache, is_disposable))
-}
-
-fn wrap(packet: Packet, cache: &mut Cache, is_disposable: bool) -> Arc<LiveMessage> {
     let mut message = LiveMessage::new(packet);
     message.is_disposable = is_disposable;
-    let message = Arc::new(message);
-    cache.add(&message);
-    message
+    Some(state.add(message, now))
 }
 
 impl Drop for Publication {

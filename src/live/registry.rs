@@ -10,6 +10,7 @@ use super::changes::Changes;
 use super::publication::Publication;
 use super::stream::Stream;
 use super::subscriber::Patience;
+use super::warnings::Warning;
 use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::guard::Budget;
 use crate::limits;
@@ -57,7 +58,7 @@ impl Default for Settings {
         Self {
             replace: ReplacePublisher::default(),
             grace: Duration::from_secs(10),
-            patience: Patience { queue_bytes: limits::PLAYER_QUEUE_BYTES, max_lag: limits::MAX_LAG },
+            patience: Patience::default(),
             publishers: limits::PUBLISHERS,
             cache: limits::CACHE_BYTES_OF_ALL,
         }
@@ -97,6 +98,8 @@ pub struct StreamStatus {
     pub pictures_per_second: f64,
     /// What comes from its publisher, of the last few seconds.
     pub bits_per_second: f64,
+    /// What its publisher should do otherwise.
+    pub warnings: Vec<Warning>,
 }
 
 impl Registry {

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::cache::Cache;
 use super::changes::Changes;
+use super::key_frames::KeyFrames;
 use super::lane::{Command, Lane};
 use super::message::LiveMessage;
 use super::publication::Publication;
@@ -18,7 +19,9 @@ use super::registry::StreamStatus;
 use super::subscriber::{Patience, Sink, Subscriber, Wanted};
 use super::timeline::Timeline;
 use super::viewer::Viewer;
+use super::warnings::Warnings;
 use crate::guard::Share;
+use crate::media::PacketKind;
 use crate::stats::{Counter, StreamCounters};
 
 /// A publisher serves so many players of a lane itself rather than to wake the lane for them.
@@ -52,6 +55,8 @@ pub(super) struct State {
     pub left: Option<Instant>,
     pub timeline: Timeline,
     pub cache: Cache,
+    pub key_frames: KeyFrames,
+    pub warnings: Warnings,
     players: HashMap<u64, Lane>,
     /// The lanes of the players, each once, with how many are on it.
     lanes: Vec<(Lane, usize)>,
@@ -102,6 +107,8 @@ impl Stream {
             left: None,
             timeline: Timeline::default(),
             cache: Cache::new(cache),
+            key_frames: KeyFrames::default(),
+            warnings: Warnings::default(),
             players: HashMap::new(),
             lanes: Vec::new(),
             held: Vec::new(),
@@ -147,6 +154,7 @@ impl Stream {
             audio: state.cache.audio(),
             pictures_per_second: state.rates.pictures_per_second(),
             bits_per_second: state.rates.bits_per_second(),
+            warnings: state.warnings.current().to_vec(),
         }
     }
 
@@ -208,6 +216,7 @@ impl Stream {
         self.release(&mut state, now);
         state.cache.clear();
         state.rates = Rates::default();
+        (state.key_frames, state.warnings) = (KeyFrames::default(), Warnings::default());
         if state.players.is_empty() {
             // Nobody remembers the old time.
             state.timeline = Timeline::default();
@@ -307,6 +316,19 @@ impl Stream {
 }
 
 impl State {
+    /// Gives a message its place in the cache.
+    pub fn add(&mut self, mut message: LiveMessage, now: Instant) -> Arc<LiveMessage> {
+        if message.packet.kind == PacketKind::Video {
+            if message.is_key_frame {
+                self.key_frames.note(now);
+            }
+            message.is_key_frame_foreseen = self.key_frames.foreseen(now).is_some();
+        }
+        let message = Arc::new(message);
+        self.cache.add(&message);
+        message
+    }
+
     fn end(&mut self, id: u64) {
         self.tell_lanes(|| Command::End(id));
         self.players.clear();

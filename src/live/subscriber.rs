@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::message::LiveMessage;
 use super::weakness::Weakness;
@@ -36,6 +36,9 @@ pub trait Sink: Send + Sync {
 
     /// The player was too slow for so many messages, which are left out, and goes on elsewhere if it has `skipped`.
     fn missed(&self, _messages: u64, _skipped: bool) {}
+
+    /// The player has waited for a key frame for too long: the next video frame is its first, whatever it is.
+    fn starts_anywhere(&self) {}
 
     /// The live stream has ended for good.
     fn ended(&self, stream_id: u32);
@@ -106,6 +109,18 @@ pub struct Patience {
     pub queue_bytes: usize,
     /// How long the oldest may have waited when a key frame comes, at which the player could go on.
     pub max_lag: Duration,
+    /// How long a player goes without video until a key frame comes; then it gets what comes.
+    pub key_frame_wait: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            queue_bytes: limits::PLAYER_QUEUE_BYTES,
+            max_lag: limits::MAX_LAG,
+            key_frame_wait: limits::KEY_FRAME_WAIT,
+        }
+    }
 }
 
 /// What of the stream reaches the player.
@@ -130,6 +145,8 @@ pub(super) struct Subscriber {
     patience: Patience,
     /// What it started with.
     start_bytes: usize,
+    /// Since when it has gone without video for want of a key frame.
+    without_video: Option<Instant>,
     /// What waited when it was given something last.
     backlog: Backlog,
     weakness: Weakness,
@@ -182,7 +199,20 @@ impl Subscriber {
         dropped: Arc<Counter>,
     ) -> Self {
         let (flow, backlog, weakness) = (Flow::AwaitingKeyFrame, Backlog::default(), Weakness::default());
-        Self { id, sink, stream_id, wanted, flow, patience, start_bytes: 0, backlog, weakness, counters, dropped }
+        Self {
+            id,
+            sink,
+            stream_id,
+            wanted,
+            flow,
+            patience,
+            start_bytes: 0,
+            without_video: None,
+            backlog,
+            weakness,
+            counters,
+            dropped,
+        }
     }
 
     /// The counters of its stream.
@@ -201,6 +231,7 @@ impl Subscriber {
         if self.flow == Flow::Flowing {
             self.flow = Flow::AwaitingKeyFrame;
         }
+        self.without_video = None;
     }
 
     /// Changes which kinds the player gets. Pictures that it did without are missing from the next ones.
@@ -279,10 +310,10 @@ impl Subscriber {
         // Who takes nothing at all would only have to skip again.
         let is_stuck =
             matches!(self.flow, Flow::SkippingVideo | Flow::SkippingAll) && self.backlog.age > limits::PLAYER_QUEUE_AGE;
-        if message.is_key_frame && self.wanted.video && !is_stuck {
-            self.flow = Flow::Flowing;
-        }
         let is_video = message.packet.kind == PacketKind::Video;
+        if (is_video || message.is_key_frame) && self.wanted.video && self.flow != Flow::Flowing && !is_stuck {
+            self.start_if_possible(message);
+        }
         let (flows, is_missed) = match self.flow {
             // Not long before a skip, what no other frame needs is left out.
             Flow::Flowing => {
@@ -297,6 +328,21 @@ impl Subscriber {
             self.miss(1, false);
         }
         flows && self.wanted.includes(message.packet.kind)
+    }
+
+    /// Video goes on with a key frame. Where none is to be expected, it goes on as well when the player has gone without for
+    /// long enough.
+    fn start_if_possible(&mut self, message: &LiveMessage) {
+        let now = Instant::now();
+        let since = *self.without_video.get_or_insert(now);
+        let has_waited = now.saturating_duration_since(since) >= self.patience.key_frame_wait;
+        let gives_up = has_waited && !message.is_key_frame_foreseen && self.backlog.age <= self.patience.max_lag;
+        if gives_up && !message.is_key_frame {
+            self.sink.starts_anywhere();
+        }
+        if gives_up || message.is_key_frame {
+            (self.flow, self.without_video) = (Flow::Flowing, None);
+        }
     }
 
     fn skip(&mut self, what: Skip) {

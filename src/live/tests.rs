@@ -455,3 +455,92 @@ fn publishers_at_the_limit_and_one_past() {
     drop(_successor);
     assert!(publish("live/3").is_ok());
 }
+
+/// A house whose players wait that long for key frames.
+fn house_that_waits(key_frame_wait: Duration) -> House {
+    let patience = Patience { key_frame_wait, ..Patience::default() };
+    let registry = Registry::new(Settings { patience, ..Settings::default() });
+    House { registry, lanes: LanePool::start(2, Gather::Auto).unwrap() }
+}
+
+/// A video frame of so many bytes.
+fn large(first: [u8; 2], bytes: usize) -> Packet {
+    let mut payload = vec![0; bytes];
+    payload[..2].copy_from_slice(&first);
+    Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: payload.into() }
+}
+
+/// More video since the key frame than is kept for players to come.
+fn outgrow(publication: &mut Publication, now: Instant) {
+    publication.send(large(KEY, limits::MESSAGE_BYTES), now).unwrap();
+    for _ in 0..limits::GOP_CACHE_BYTES / limits::MESSAGE_BYTES {
+        publication.send(large(INTER, limits::MESSAGE_BYTES), now).unwrap();
+    }
+}
+
+fn warnings(house: &House) -> Vec<&'static str> {
+    house.registry.status()[0].warnings.iter().map(|warning| warning.code).collect()
+}
+
+#[test]
+fn where_no_key_frame_comes_any_more_players_get_what_comes_after_a_while() {
+    let wait = Duration::from_millis(100);
+    let house = house_that_waits(wait);
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, HEADER)]);
+    outgrow(&mut publication, Instant::now());
+    assert_eq!(warnings(&house), [Warning::KEY_FRAMES_RARE]);
+    let player = house.player(StartAt::LastKeyFrame);
+    send(&mut publication, &[(40, INTER), (60, AAC), (80, INTER)]);
+    assert_eq!(player.take(2), [(0, HEADER), (60, AAC)].map(message), "it waits");
+    player.assert_nothing_more();
+    std::thread::sleep(wait);
+    send(&mut publication, &[(120, INTER), (160, INTER)]);
+    assert_eq!(player.take(2), [(120, INTER), (160, INTER)].map(message));
+    // One that comes when a key frame does starts with that.
+    send(&mut publication, &[(200, KEY)]);
+    assert_eq!(warnings(&house), [Warning::KEY_FRAMES_RARE], "the last GOP was too much");
+    assert_eq!(house.player(StartAt::LastKeyFrame).take(2), [(200, HEADER), (200, KEY)].map(message));
+    send(&mut publication, &[(240, INTER), (280, KEY)]);
+    assert!(warnings(&house).is_empty(), "key frames come in time");
+}
+
+#[test]
+fn where_key_frames_come_regularly_players_wait_for_the_next() {
+    let house = house_that_waits(Duration::ZERO);
+    let mut publication = house.publish();
+    let now = Instant::now();
+    outgrow(&mut publication, now);
+    outgrow(&mut publication, now + Duration::from_secs(10));
+    let texts = house.registry.status().remove(0).warnings;
+    assert!(texts.len() == 1 && texts[0].text.contains("10 s apart"), "{texts:?}");
+    let player = house.player(StartAt::LastKeyFrame);
+    let at = |seconds| now + Duration::from_secs(seconds);
+    publication.send(large(INTER, 9), at(19)).unwrap();
+    player.assert_nothing_more();
+    publication.send(large(KEY, 9), at(20)).unwrap();
+    assert_eq!(player.next(), message((0, KEY)));
+    let player = house.player(StartAt::NextKeyFrame);
+    publication.send(large(INTER, 9), at(29)).unwrap();
+    player.assert_nothing_more();
+    publication.send(large(INTER, 9), at(34)).unwrap();
+    assert_eq!(player.next(), message((0, INTER)), "the key frame is too late to be waited for");
+}
+
+#[test]
+fn players_start_at_a_recovery_point() {
+    let house = default_house();
+    let mut publication = house.publish();
+    let frame = |time, units: &[u8]| {
+        let payload = [&INTER[..], &[0, 0, 0], units].concat();
+        Packet { kind: PacketKind::Video, timestamp: Timestamp::new(time), payload: payload.into() }
+    };
+    let recovery = frame(80, &[0, 0, 0, 4, 6, 6, 1, 0xc4, 0, 0, 0, 2, 0x41, 0x9a]);
+    send(&mut publication, &[(0, HEADER), (0, KEY), (40, INTER)]);
+    let waiting = house.player(StartAt::NextKeyFrame);
+    publication.send(recovery, Instant::now()).unwrap();
+    publication.send(frame(120, &[0, 0, 0, 2, 0x41, 0x9a]), Instant::now()).unwrap();
+    assert_eq!(waiting.take(3), [(40, HEADER), (80, INTER), (120, INTER)].map(message));
+    let late = house.player(StartAt::LastKeyFrame);
+    assert_eq!(late.take(3), [(80, HEADER), (80, INTER), (120, INTER)].map(message));
+}

@@ -1,6 +1,7 @@
 //! One message of sound, picture or data, and what its first bytes say about it.
 
 pub mod codec;
+mod nal_units;
 mod packet;
 mod references;
 pub mod tag_header;

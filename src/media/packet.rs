@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Timestamp;
+use super::nal_units::NalCodec;
 use super::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 
 /// What a [`Packet`] carries. The numbers are the message types of RTMP (1.0 §6.1) and the tag types
@@ -63,6 +64,27 @@ impl Packet {
         self.video_header().is_some_and(|header| header.is_key_frame())
     }
 
+    /// Whether it is a picture that refers to no other, a key frame or what the codec calls so though FLV doesn't: CRA and BLA
+    /// pictures of H.265.
+    pub fn is_random_access(&self) -> bool {
+        self.is_key_frame() || self.has(NalCodec::is_random_access)
+    }
+
+    /// Whether a decoder can start at this picture, perhaps with damage at first: a key frame, or a recovery point (SEI) of
+    /// H.264 or H.265, as encoders mark them that refresh pictures little by little.
+    pub fn is_starting_point(&self) -> bool {
+        self.is_random_access() || self.has(NalCodec::has_recovery_point)
+    }
+
+    /// Whether that holds for the coded picture of the first track.
+    fn has(&self, property: impl FnOnce(NalCodec, &[u8]) -> bool) -> bool {
+        let header = self.video_header().filter(|header| header.content == Content::Frame && header.track == 0);
+        header.is_some_and(|header| {
+            let (codec, coded) = (NalCodec::of(header.codec), header.coded(&self.payload));
+            codec.zip(coded).is_some_and(|(codec, (_, coded))| property(codec, coded))
+        })
+    }
+
     /// Whether this configures a decoder instead of being sound or picture itself.
     pub fn is_sequence_header(&self) -> bool {
         self.header_slot().is_some()
@@ -102,4 +124,33 @@ pub struct HeaderSlot {
 impl HeaderSlot {
     /// Of what configures all tracks at once: the initialisation segment of fragmented MP4.
     pub const INIT: Self = Self { kind: PacketKind::Data, content: Content::SequenceHeader, track: 0 };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn video(payload: &[u8]) -> Packet {
+        Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() }
+    }
+
+    /// Random access, starting point.
+    fn starts(payload: &[u8]) -> (bool, bool) {
+        let packet = video(payload);
+        (packet.is_random_access(), packet.is_starting_point())
+    }
+
+    #[test]
+    fn decoders_start_at_key_frames_and_recovery_points() {
+        const RECOVERY: &[u8] = b"\0\0\0\x04\x06\x06\x01\xc4\0\0\0\x02\x41\x9a";
+        assert_eq!(starts(b"\x17\x01\0\0\0"), (true, true));
+        assert_eq!(starts(b"\x27\x01\0\0\0\0\0\0\x02\x41\x9a"), (false, false));
+        assert_eq!(starts(&[b"\x27\x01\0\0\0", RECOVERY].concat()), (false, true));
+        assert_eq!(starts(&[b"\xa1avc1\0\0\0", RECOVERY].concat()), (false, true));
+        assert_eq!(starts(&[b"\x27\x00\0\0\0", RECOVERY].concat()), (false, false), "a configuration");
+        assert_eq!(starts(&[b"\xa6\x01avc1\x01\0\0\0", RECOVERY].concat()), (false, false), "a second track");
+        assert_eq!(starts(b"\xa3hvc1\0\0\0\x02\x2a\x01"), (true, true), "CRA");
+        assert_eq!(starts(b"\xa3hvc1\0\0\0\x02\x02\x01"), (false, false));
+        assert_eq!(starts(b"\xa3av01\0\0\0\x02\x2a\x01"), (false, false));
+    }
 }

@@ -1,10 +1,8 @@
 //! Which video frames others refer to.
 
+use super::nal_units::NalCodec;
 use super::tag_header::{Content, VideoTagHeader};
-use super::{Codec, Packet, PacketKind};
-
-/// Bytes of a NAL unit's length. Others than four are hardly ever used, and read as four make no sense.
-const LENGTH_BYTES: usize = 4;
+use super::{Packet, PacketKind};
 
 /// Finds frames that no other needs, which can be left out where not all of them can be sent: those of which FLV says so
 /// (frame type 3), and those whose first slice is not for reference: `nal_ref_idc` 0 (ITU-T H.264 §7.4.1), or a sub-layer
@@ -29,37 +27,17 @@ impl References {
             return true;
         }
         let Some((_, coded)) = header.coded(&packet.payload) else { return false };
-        match header.codec {
-            Codec::Legacy(7) | Codec::FourCc([b'a', b'v', b'c', b'1']) => {
-                let slice = first_unit(coded, |unit| (1..=5).contains(&(unit[0] & 0x1f)));
-                slice.is_some_and(|unit| unit[0] & 0xe0 == 0)
-            }
-            Codec::Legacy(12) | Codec::FourCc([b'h', b'v', b'c', b'1']) => {
-                let slice = first_unit(coded, |unit| unit[0] >> 1 < 32);
-                slice.is_some_and(|unit| self.is_disposable_hevc(unit[0] >> 1, unit[1] & 7))
-            }
-            _ => false,
+        let Some(codec) = NalCodec::of(header.codec) else { return false };
+        let Some(slice) = codec.first_slice(coded) else { return false };
+        match codec {
+            NalCodec::H264 => slice[0] & 0xe0 == 0,
+            NalCodec::H265 => self.is_disposable_hevc(slice[0] >> 1, slice[1] & 7),
         }
     }
 
     fn is_disposable_hevc(&mut self, nal_type: u8, layer: u8) -> bool {
         self.highest_layer = self.highest_layer.max(layer);
         nal_type < 16 && nal_type.is_multiple_of(2) && layer == self.highest_layer
-    }
-}
-
-/// The first NAL unit of that kind, of two bytes at least. Those before it are whole, and their forbidden bits are 0.
-fn first_unit(mut coded: &[u8], is_meant: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
-    loop {
-        let (length, behind) = coded.split_first_chunk::<LENGTH_BYTES>()?;
-        let (unit, rest) = behind.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        if unit.len() < 2 || unit[0] & 0x80 != 0 {
-            return None;
-        }
-        if is_meant(unit) {
-            return Some(unit);
-        }
-        coded = rest;
     }
 }
 

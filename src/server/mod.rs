@@ -142,7 +142,11 @@ impl Server {
             registry: Registry::new(live::Settings {
                 replace: config.replace_publisher,
                 grace: config.republish_grace,
-                patience: live::Patience { queue_bytes: config.player_queue, max_lag: config.max_lag },
+                patience: live::Patience {
+                    queue_bytes: config.player_queue,
+                    max_lag: config.max_lag,
+                    ..live::Patience::default()
+                },
                 publishers: config.max_publishers,
                 ..live::Settings::default()
             }),

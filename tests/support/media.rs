@@ -23,6 +23,7 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("h264-b-frames-aac", "-c:v libx264 -profile:v main -bf 2", "-c:a aac"),
     ("h264-mp3", "-c:v libx264 -bf 0", "-c:a libmp3lame"),
     ("audio-only", "-vn", "-c:a aac"),
+    ("mp3-only", "-vn", "-c:a libmp3lame"),
     ("video-only", "-c:v libx264 -bf 0", "-an"),
     ("sorenson-mp3", "-c:v flv1", "-c:a libmp3lame"),
     ("hevc-aac", "-c:v libx265 -x265-params log-level=error:bframes=2:keyint=20:scenecut=0", "-c:a aac"),

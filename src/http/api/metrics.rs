@@ -190,6 +190,7 @@ mod tests {
             audio: None,
             pictures_per_second: 0.0,
             bits_per_second: 0.0,
+            warnings: Vec::new(),
         };
         let streams: Vec<_> = (0..limits::METRICS_STREAMS + 2).map(stream).collect();
         let mut out = Text(String::new());

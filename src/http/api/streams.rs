@@ -101,6 +101,14 @@ struct Stream {
     messages_dropped: u64,
     skips: u64,
     messages_ignored: u64,
+    /// What the encoder should do otherwise.
+    warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Serialize)]
+struct Warning {
+    code: &'static str,
+    text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -156,6 +164,11 @@ impl Stream {
             messages_dropped: status.traffic.dropped,
             skips: status.traffic.skips,
             messages_ignored: status.traffic.ignored,
+            warnings: status
+                .warnings
+                .into_iter()
+                .map(|warning| Warning { code: warning.code, text: warning.text })
+                .collect(),
             name: status.name,
         }
     }
