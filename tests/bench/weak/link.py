@@ -3,7 +3,8 @@
 
 Puts a TUN device with its address into each and carries packets from one to the other: later, some not at all, no
 more than so many bits a second, and none for a while, as Wi-Fi and mobile networks do. Order is kept, as they keep it.
-Says "ready", works until its standard input ends, and takes the devices with it. Root, iproute2 and Python are all it
+Says "ready", works until its standard input ends, and takes the devices with it. A line there such as "rate 20" sets
+an option anew. Root, iproute2 and Python are all it
 needs: the kernel's own emulator (netem) is missing on many machines that run tests.
 """
 
@@ -90,7 +91,7 @@ class Direction:
         return self.under_way[0][0] if self.under_way else float("inf")
 
 
-def carry(devices, directions):
+def carry(devices, directions, options):
     """Carries packets until the standard input ends."""
     start = time.monotonic()
     while True:
@@ -101,7 +102,11 @@ def carry(devices, directions):
         readable, _, _ = select.select([*devices, sys.stdin], [], [], min(max(wait, 0.0), 1.0))
         for source in readable:
             if source is sys.stdin:
-                return
+                words = sys.stdin.readline().split()
+                if not words:
+                    return
+                setattr(options, words[0], float(words[1]))
+                continue
             for _ in range(64):
                 try:
                     packet = os.read(source, MTU + 100)
@@ -136,7 +141,7 @@ def main():
     except OSError:
         pass
     print("ready", flush=True)
-    carry(devices, dict(zip(devices, (there, back))))
+    carry(devices, dict(zip(devices, (there, back))), options)
     for direction, what in ((there, "there"), (back, "back")):
         counts = f"{direction.taken} packets, {direction.lost} lost, {direction.dropped} over the queue"
         print(f"{what}: {counts}", file=sys.stderr)
