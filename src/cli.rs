@@ -11,7 +11,8 @@ use getopts::{Matches, Options};
 use log::LevelFilter;
 
 use crate::config::{
-    AccessConfig, Config, Congestion, Gather, HttpConfig, Permission, ReplacePublisher, RuleKind, Secret, TlsConfig,
+    AccessConfig, Config, Congestion, Gather, HttpConfig, Permission, ReplacePublisher, RuleKind, Secret, Times,
+    TlsConfig,
 };
 use crate::error::{Error, Result};
 use crate::guard;
@@ -41,6 +42,7 @@ Usage: gortmp [OPTIONS]        (* may be repeated; defaults in brackets)
     --max-lag MS               further behind, players skip to the key frame
                                that comes [700]
     --congestion NAME|system   how TCP adapts to links [bbr if there is one]
+    --times publisher|arrival|auto     whose times players of live get [auto]
     --lanes N                  threads that send to players [one per core]
 Access: open to all without these; SIGHUP reads the files again
     --publish-key KEY          publishing needs ?key=KEY behind the name
@@ -121,6 +123,7 @@ fn options() -> Options {
         "player-queue",
         "max-lag",
         "congestion",
+        "times",
         "lanes",
         "publish-key",
         "publish-key-file",
@@ -223,6 +226,14 @@ fn config(matches: &Matches) -> Result<Config> {
             "auto" => Congestion::Auto,
             "system" => Congestion::System,
             _ => Congestion::Named(name),
+        };
+    }
+    if let Some(choice) = matches.opt_str("times") {
+        config.times = match choice.as_str() {
+            "publisher" => Times::Publisher,
+            "arrival" => Times::Arrival,
+            "auto" => Times::Auto,
+            _ => return Err(bad("times", &choice, "publisher, arrival or auto")),
         };
     }
     config.lanes = number(matches, "lanes", "a number of threads")?;
@@ -381,6 +392,8 @@ mod tests {
             "500",
             "--congestion",
             "cubic",
+            "--times",
+            "arrival",
             "--lanes",
             "3",
             "--publish-key=s3cret",
@@ -428,6 +441,7 @@ mod tests {
             player_queue: 1024 * 1024,
             max_lag: Duration::from_millis(500),
             congestion: Congestion::Named("cubic".to_owned()),
+            times: Times::Arrival,
             lanes: Some(3),
             access,
             http: Some(HttpConfig {
@@ -463,6 +477,7 @@ mod tests {
             (&["--player-queue", "1"], "64 to 32768 KiB"),
             (&["--max-lag", "1s"], "a number of milliseconds"),
             (&["--max-lag", "10"], "100 to 8000 ms"),
+            (&["--times", "now"], "publisher, arrival or auto"),
             (&["--lanes", "0"], "1 to 256"),
             (&["--vod-app", "live"], "--live-app or --vod-app"),
             (&["--tls-cert", "x"], "--tls-listen"),

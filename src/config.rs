@@ -7,7 +7,7 @@ use std::time::Duration;
 pub use crate::access::{AccessConfig, Permission, Rule, RuleKind, Secret};
 use crate::error::{Error, Result};
 use crate::limits;
-pub use crate::live::{Gather, ReplacePublisher};
+pub use crate::live::{Gather, ReplacePublisher, Times};
 
 /// The port that RTMP has been given.
 pub const DEFAULT_PORT: u16 = 1935;
@@ -48,6 +48,8 @@ pub struct Config {
     pub max_lag: Duration,
     /// How connections adapt to what their links carry. Default: [`Congestion::Auto`].
     pub congestion: Congestion,
+    /// Which times messages of live streams get. Default: [`Times::Auto`].
+    pub times: Times,
     /// Threads that send to players. Default: none, which means one for each core.
     pub lanes: Option<usize>,
     /// Who may publish and play. Default: everybody.
@@ -122,6 +124,7 @@ impl Default for Config {
             player_queue: limits::PLAYER_QUEUE_BYTES,
             max_lag: limits::MAX_LAG,
             congestion: Congestion::Auto,
+            times: Times::default(),
             lanes: None,
             access: AccessConfig::default(),
             http: Some(HttpConfig::default()),

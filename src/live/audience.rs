@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use super::gather::Gather;
 use super::message::LiveMessage;
-use super::subscriber::{Delivered, Subscriber, Wanted};
+use super::sink::Wanted;
+use super::subscriber::{Delivered, Subscriber};
 use crate::guard::survive;
 use crate::stats::StreamCounters;
 
@@ -158,7 +159,7 @@ mod tests {
 
     use parking_lot::Mutex;
 
-    use super::super::subscriber::{Backlog, Patience, Sink, Skip};
+    use super::super::sink::{Backlog, Patience, Sink, Skip};
     use super::*;
     use crate::media::{Packet, PacketKind, Timestamp};
     use crate::stats::Counter;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::kinds::Kinds;
 use super::message::LiveMessage;
@@ -165,6 +166,16 @@ impl Cache {
         self.bytes = 0;
         // It only gives back, which needs no room.
         let _ = self.hold();
+    }
+
+    /// The frames' times made no sense: from here on they have times by arrival, up to `until`, which is now.
+    pub fn put_by_arrival(&mut self, until: Timestamp, now: Instant) {
+        for message in &mut self.pictures {
+            let age = message.arrived.map_or(Duration::ZERO, |arrived| now.saturating_duration_since(arrived));
+            // A clock that stood still has not come that far.
+            let age_ms = u32::try_from(age.as_millis()).unwrap_or(u32::MAX).min(until.milliseconds());
+            *message = Arc::new(message.at(Timestamp::new(until.milliseconds() - age_ms)));
+        }
     }
 
     /// The publisher is gone, and what it sent with it.

@@ -28,7 +28,8 @@ use parking_lot::Mutex;
 use super::audience::Audience;
 use super::gather::Gather;
 use super::message::LiveMessage;
-use super::subscriber::{Sink, Subscriber, Wanted};
+use super::sink::{Sink, Wanted};
+use super::subscriber::Subscriber;
 use crate::error::{Error, Result};
 use crate::guard::survive;
 use crate::limits;
@@ -310,7 +311,7 @@ impl Work {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use super::super::subscriber::{Backlog, Skip};
+    use super::super::sink::{Backlog, Skip};
     use super::*;
 
     /// Counts tries; takes a byte at the last.

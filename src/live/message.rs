@@ -1,6 +1,7 @@
 //! One message of a live stream, shared by everyone who gets it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::fmp4::Piece;
 use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
@@ -24,6 +25,8 @@ pub struct LiveMessage {
     pub is_essential: bool,
     /// No other frame refers to it.
     pub is_disposable: bool,
+    /// When it came from the publisher; of headers at another time, when the first did.
+    pub(super) arrived: Option<Instant>,
     /// There is a key frame to come for which players wait.
     pub(super) is_key_frame_foreseen: bool,
     /// Which earlier sequence header this one replaces.
@@ -40,6 +43,7 @@ impl LiveMessage {
             is_key_frame: packet.is_starting_point(),
             is_essential: slot.is_some(),
             is_disposable: false,
+            arrived: None,
             is_key_frame_foreseen: false,
             slot,
             piece: None,

@@ -4,9 +4,11 @@
 //! lanes that have players of its stream; a lane is a thread that hands what it finds in its channel to
 //! its players' sinks, none of which ever makes it wait. Sound waits at its publisher for the next picture.
 
+mod arrivals;
 mod audience;
 mod cache;
 mod changes;
+mod clock_watch;
 mod gather;
 mod key_frames;
 mod kinds;
@@ -16,6 +18,8 @@ mod metadata;
 mod publication;
 mod rates;
 mod registry;
+mod sink;
+mod state;
 mod stream;
 mod subscriber;
 mod timeline;
@@ -24,13 +28,14 @@ mod warnings;
 mod weakness;
 
 pub use changes::Changes;
+pub use clock_watch::Times;
 pub use gather::Gather;
 pub use lane::{Lane, LanePool};
 pub use message::{LiveMessage, PLAYER_STREAM_ID};
 pub use publication::{Publication, PublisherGone};
 pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamStatus};
+pub use sink::{Backlog, Patience, Sink, Skip, Wanted};
 pub use stream::{StartAt, Stream, Subscription};
-pub use subscriber::{Backlog, Patience, Sink, Skip, Wanted};
 pub use viewer::Viewer;
 pub use warnings::Warning;
 

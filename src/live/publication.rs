@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
+use super::clock_watch::WrongPace;
 use super::lane::Command;
 use super::message::LiveMessage;
 use super::metadata::DataMessage;
-use super::stream::{State, Stream};
+use super::state::State;
+use super::stream::Stream;
 use super::warnings::Warning;
 use crate::fmp4::Piece;
 use crate::guard::Complaints;
@@ -91,8 +93,12 @@ impl Publication {
         if packet.kind == PacketKind::Video {
             stream.counters.pictures_in.add(1);
         }
-        let Some(message) = prepare(packet, &mut state, &mut self.references, now) else { return Ok(()) };
+        let Some((message, wrong)) = prepare(packet, &mut state, &mut self.references, now) else { return Ok(()) };
         let mut has_changed = state.cache.format_changes() != formats_before;
+        if let Some(pace) = wrong {
+            self.warn(&mut state, Warning::wrong_clock(pace));
+            has_changed = true;
+        }
         let is_outgrown = state.cache.is_outgrown();
         // With a key frame it shows whether they come at intervals.
         if is_outgrown != was_outgrown || (is_outgrown && message.is_key_frame && message.is_key_frame_foreseen) {
@@ -181,28 +187,29 @@ impl Publication {
     }
 }
 
-/// Gives a message its time in the stream and its place in the cache. `None` for what players don't get.
+/// Gives a message its time in the stream and its place in the cache, and says how wrong the publisher's clock is when that
+/// shows. `None` for what players don't get.
 fn prepare(
     mut packet: Packet,
     state: &mut State,
     references: &mut References,
     now: Instant,
-) -> Option<Arc<LiveMessage>> {
+) -> Option<(Arc<LiveMessage>, Option<WrongPace>)> {
     let timestamp = packet.timestamp;
     if packet.kind == PacketKind::Data {
         return match DataMessage::new(packet) {
             DataMessage::Metadata(packet) => {
                 let message = Arc::new(LiveMessage::metadata(packet));
                 state.cache.set_metadata(Some(message.clone()));
-                Some(message)
+                Some((message, None))
             }
             DataMessage::ClearMetadata => {
                 state.cache.set_metadata(None);
                 None
             }
             DataMessage::Other(mut packet) => {
-                packet.timestamp = state.timeline.header(timestamp);
-                Some(state.add(LiveMessage::new(packet), now))
+                packet.timestamp = state.header_time(timestamp);
+                Some((state.add(LiveMessage::new(packet), now), None))
             }
             DataMessage::Nameless => None,
         };
@@ -210,14 +217,15 @@ fn prepare(
     if packet.payload.is_empty() {
         return None;
     }
-    packet.timestamp = match packet.is_sequence_header() {
-        true => state.timeline.header(timestamp),
-        false => state.timeline.frame(packet.kind, timestamp),
+    let wrong;
+    (packet.timestamp, wrong) = match packet.is_sequence_header() {
+        true => (state.header_time(timestamp), None),
+        false => state.time(packet.kind, timestamp, now),
     };
     let is_disposable = references.is_disposable(&packet);
     let mut message = LiveMessage::new(packet);
     message.is_disposable = is_disposable;
-    Some(state.add(message, now))
+    Some((state.add(message, now), wrong))
 }
 
 impl Drop for Publication {

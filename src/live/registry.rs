@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::changes::Changes;
+use super::clock_watch::Times;
 use super::publication::Publication;
+use super::sink::Patience;
 use super::stream::Stream;
-use super::subscriber::Patience;
 use super::warnings::Warning;
 use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::guard::Budget;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How much may wait for each player.
     pub patience: Patience,
+    /// Which times messages get.
+    pub times: Times,
     /// Streams that are published at once.
     pub publishers: usize,
     /// Bytes of all that is remembered of all streams for players to come.
@@ -59,6 +62,7 @@ impl Default for Settings {
             replace: ReplacePublisher::default(),
             grace: Duration::from_secs(10),
             patience: Patience::default(),
+            times: Times::default(),
             publishers: limits::PUBLISHERS,
             cache: limits::CACHE_BYTES_OF_ALL,
         }
@@ -174,7 +178,7 @@ impl Registry {
     }
 
     fn new_stream(&self, name: &str) -> Arc<Stream> {
-        Arc::new(Stream::new(name, self.settings.patience, self.cache.share(), self.changes.clone()))
+        Arc::new(Stream::new(name, &self.settings, self.cache.share(), self.changes.clone()))
     }
 
     /// Ends streams whose grace is over and forgets those nobody needs. To be called about every half second.

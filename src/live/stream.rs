@@ -1,6 +1,5 @@
 //! One live stream: at most one publisher, any number of players, and what lies between.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,20 +7,16 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::cache::Cache;
 use super::changes::Changes;
-use super::key_frames::KeyFrames;
+use super::clock_watch::Times;
 use super::lane::{Command, Lane};
-use super::message::LiveMessage;
 use super::publication::Publication;
-use super::rates::Rates;
-use super::registry::StreamStatus;
-use super::subscriber::{Patience, Sink, Subscriber, Wanted};
-use super::timeline::Timeline;
+use super::registry::{Settings, StreamStatus};
+use super::sink::{Patience, Sink, Wanted};
+use super::state::{Publisher, State};
+use super::subscriber::Subscriber;
 use super::viewer::Viewer;
-use super::warnings::Warnings;
 use crate::guard::Share;
-use crate::media::PacketKind;
 use crate::stats::{Counter, StreamCounters};
 
 /// A publisher serves so many players of a lane itself rather than to wake the lane for them.
@@ -49,34 +44,6 @@ pub struct Stream {
     last_publisher: Mutex<Option<(u64, String)>>,
 }
 
-pub(super) struct State {
-    pub publisher: Option<Publisher>,
-    /// When the last publisher left, until another comes.
-    pub left: Option<Instant>,
-    pub timeline: Timeline,
-    pub cache: Cache,
-    pub key_frames: KeyFrames,
-    pub warnings: Warnings,
-    players: HashMap<u64, Lane>,
-    /// The lanes of the players, each once, with how many are on it.
-    lanes: Vec<(Lane, usize)>,
-    /// Sound that waits for the next picture, and since when.
-    pub held: Vec<Arc<LiveMessage>>,
-    pub held_since: Option<Instant>,
-    /// What came lately.
-    rates: Rates,
-}
-
-pub(super) struct Publisher {
-    pub id: u64,
-    since: Instant,
-    pub last_media: Instant,
-    /// One of the places for publishers that there are.
-    place: Option<Share>,
-    /// Ends the publisher's connection, for that reason.
-    evict: Box<dyn Fn(&str) + Send>,
-}
-
 /// Where a player begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
@@ -87,34 +54,23 @@ pub enum StartAt {
 }
 
 impl Stream {
-    pub(super) fn new(name: &str, patience: Patience, cache: Share, changes: Arc<Changes>) -> Self {
-        Self::with_counters(name, patience, cache, Arc::default(), changes)
+    pub(super) fn new(name: &str, settings: &Settings, cache: Share, changes: Arc<Changes>) -> Self {
+        let state = State::new(cache, settings.times);
+        Self::with_state(name, settings.patience, state, Arc::default(), changes)
     }
 
     pub(super) fn derived(from: &Self, patience: Patience, cache: Share) -> Self {
-        Self::with_counters(&from.name, patience, cache, from.counters.clone(), from.changes.clone())
+        let state = State::new(cache, Times::Publisher);
+        Self::with_state(&from.name, patience, state, from.counters.clone(), from.changes.clone())
     }
 
-    fn with_counters(
+    fn with_state(
         name: &str,
         patience: Patience,
-        cache: Share,
+        state: State,
         counters: Arc<StreamCounters>,
         changes: Arc<Changes>,
     ) -> Self {
-        let state = State {
-            publisher: None,
-            left: None,
-            timeline: Timeline::default(),
-            cache: Cache::new(cache),
-            key_frames: KeyFrames::default(),
-            warnings: Warnings::default(),
-            players: HashMap::new(),
-            lanes: Vec::new(),
-            held: Vec::new(),
-            held_since: None,
-            rates: Rates::default(),
-        };
         Self {
             id: next_id(),
             name: name.to_owned(),
@@ -212,16 +168,8 @@ impl Stream {
         let place = place.or_else(|| replaced.as_mut().and_then(|replaced| replaced.place.take()));
         state.publisher = Some(Publisher { id, since: now, last_media: now, place, evict });
         *self.last_publisher.lock() = Some((id, client.to_owned()));
-        state.left = None;
         self.release(&mut state, now);
-        state.cache.clear();
-        state.rates = Rates::default();
-        (state.key_frames, state.warnings) = (KeyFrames::default(), Warnings::default());
-        if state.players.is_empty() {
-            // Nobody remembers the old time.
-            state.timeline = Timeline::default();
-        }
-        state.timeline.restart();
+        state.begin();
         state.tell_lanes(|| Command::Restart(self.id));
         drop(state);
         self.changes.note();
@@ -312,31 +260,6 @@ impl Stream {
             state.end(self.id);
         }
         state.publisher.is_some() || state.left.is_some() || !state.players.is_empty()
-    }
-}
-
-impl State {
-    /// Gives a message its place in the cache.
-    pub fn add(&mut self, mut message: LiveMessage, now: Instant) -> Arc<LiveMessage> {
-        if message.packet.kind == PacketKind::Video {
-            if message.is_key_frame {
-                self.key_frames.note(now);
-            }
-            message.is_key_frame_foreseen = self.key_frames.foreseen(now).is_some();
-        }
-        let message = Arc::new(message);
-        self.cache.add(&message);
-        message
-    }
-
-    fn end(&mut self, id: u64) {
-        self.tell_lanes(|| Command::End(id));
-        self.players.clear();
-        self.lanes.clear();
-    }
-
-    pub fn tell_lanes(&self, command: impl Fn() -> Command) {
-        self.lanes.iter().for_each(|(lane, _)| lane.send(command()));
     }
 }
 

@@ -459,7 +459,8 @@ fn publishers_at_the_limit_and_one_past() {
 /// A house whose players wait that long for key frames.
 fn house_that_waits(key_frame_wait: Duration) -> House {
     let patience = Patience { key_frame_wait, ..Patience::default() };
-    let registry = Registry::new(Settings { patience, ..Settings::default() });
+    // All frames have one time here.
+    let registry = Registry::new(Settings { patience, times: Times::Publisher, ..Settings::default() });
     House { registry, lanes: LanePool::start(2, Gather::Auto).unwrap() }
 }
 
@@ -543,4 +544,34 @@ fn players_start_at_a_recovery_point() {
     assert_eq!(waiting.take(3), [(40, HEADER), (80, INTER), (120, INTER)].map(message));
     let late = house.player(StartAt::LastKeyFrame);
     assert_eq!(late.take(3), [(80, HEADER), (80, INTER), (120, INTER)].map(message));
+}
+
+#[test]
+fn who_comes_when_a_clock_was_found_wrong_starts_with_times_by_arrival() {
+    let house = default_house();
+    let early = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    let start = Instant::now();
+    let mut send_by = |number: u32| {
+        let payload = [&if number == 0 { KEY } else { INTER }[..], &[0, 0, 0, 9]].concat();
+        // Ticks of 90 kHz, 25 frames a second.
+        let timestamp = Timestamp::new(number * 3_600);
+        let packet = Packet { kind: PacketKind::Video, timestamp, payload: payload.into() };
+        publication.send(packet, start + Duration::from_millis(40) * number).unwrap();
+    };
+    (0..60).for_each(&mut send_by);
+    assert_eq!(warnings(&house), [Warning::WRONG_CLOCK]);
+    let late = house.player(StartAt::LastKeyFrame);
+    send_by(60);
+    let times = |player: &Player, count| {
+        let time = |got| if let Got::Message(time, _) = got { time } else { panic!() };
+        player.take(count).into_iter().map(time).collect::<Vec<_>>()
+    };
+    // What was sent before the judgement can't be taken back.
+    let (early, late) = (times(&early, 61), times(&late, 61));
+    assert!(early[..50].iter().enumerate().all(|(number, time)| *time == number as u32 * 3_600));
+    for (name, times) in [("early", &early[50..]), ("late", &late[..])] {
+        assert!(times.windows(2).all(|pair| (20..=60).contains(&(pair[1] - pair[0]))), "{name}: {times:?}");
+    }
+    assert_eq!(early[50..], late[50..]);
 }

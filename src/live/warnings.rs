@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::clock_watch::WrongPace;
 use super::key_frames::KeyFrames;
 use crate::limits;
 
@@ -17,6 +18,9 @@ pub struct Warning {
 impl Warning {
     /// The code where key frames are too far apart.
     pub const KEY_FRAMES_RARE: &'static str = "key-frames-rare";
+
+    /// The code where timestamps tell no time.
+    pub const WRONG_CLOCK: &'static str = "clock-wrong";
 
     /// There is more video since the last key frame than is kept for players to come.
     pub(super) fn key_frames_rare(key_frames: &KeyFrames, now: Instant) -> Self {
@@ -38,6 +42,23 @@ impl Warning {
             }
         };
         Self { code: Self::KEY_FRAMES_RARE, text }
+    }
+
+    /// The timestamps run at that pace, and arrival counts.
+    pub(super) fn wrong_clock(WrongPace(pace): WrongPace) -> Self {
+        let is_near = |unit: f64| (unit * 0.8..unit * 1.25).contains(&pace);
+        let how = match pace {
+            0.0 => "stand still".to_owned(),
+            _ if is_near(90.0) => "run 90 times too fast, like 90 kHz ticks in place of milliseconds".to_owned(),
+            _ if is_near(1000.0) => "run 1000 times too fast, like microseconds in place of milliseconds".to_owned(),
+            pace if pace < 0.01 => "hardly move, like seconds in place of milliseconds".to_owned(),
+            pace => format!("run at {pace:.2} times the pace of time"),
+        };
+        let text = format!(
+            "the publisher's timestamps {how}: players get the times of arrival in their place; set the encoder to send \
+             milliseconds (--times changes what players get)"
+        );
+        Self { code: Self::WRONG_CLOCK, text }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use super::subscriber::Backlog;
+use super::sink::Backlog;
 use crate::guard::Complaints;
 
 /// Without a message missed for so long, a spell of weakness is over.

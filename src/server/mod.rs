@@ -147,6 +147,7 @@ impl Server {
                     max_lag: config.max_lag,
                     ..live::Patience::default()
                 },
+                times: config.times,
                 publishers: config.max_publishers,
                 ..live::Settings::default()
             }),

@@ -1,6 +1,7 @@
 //! What reaches a player through a link that carries less than its stream, in simulated time.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
