@@ -3,7 +3,7 @@
 
 Plays a stream of 4 Mbit/s with a clock in the picture, through a link of 3 Mbit/s for 30 s and of 20 Mbit/s for 60 s
 more, with each of the players below, on a screen of its own (Xvfb), and reads the clock from that screen. Prints a
-table. GORTMP is the server's program. Takes root, ffmpeg, Xvfb, and of the players those that are asked for.
+table. GORTMP is the server's program; NAME@20 begins with 20 Mbit/s, too, for comparison. Takes root, ffmpeg, Xvfb, and of the players those that are asked for.
 """
 
 import os
@@ -17,12 +17,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MODULES = HERE.parent.parent / "browser/node_modules"
-SERVER, PLAYER = "gortmp-players-server", "gortmp-players-player"
+SERVER, PLAYER = f"gortmp-{os.getpid()}-server", f"gortmp-{os.getpid()}-player"
 NEAR, FAR = "10.99.10.1", "10.99.11.1"
 RTMP, HTTP = f"rtmp://{FAR}/live/cam", f"http://{FAR}:8080/live/cam"
 WIDTH, HEIGHT, BITS, BLOCK, RATE = 640, 360, 32, 20, 25
 WEAK, GOOD = 30, 60
-SCREEN = ":77"
+WEAK_RATE, GOOD_RATE = 3, 20
 
 VLC = "cvlc -q --no-video-title-show --fullscreen --vout=xcb_x11 --no-xlib --aout=adummy"
 MPV = "mpv --really-quiet --vo=x11 --ao=null --fullscreen --osc=no --osd-level=0"
@@ -117,7 +117,7 @@ def camera():
 
 def read_screen(seconds):
     """When a clock was seen on the screen, and how old it was, in milliseconds."""
-    grab = f"ffmpeg -v error -f x11grab -framerate 10 -draw_mouse 0 -video_size {WIDTH}x60 -i {SCREEN} -pix_fmt gray"
+    grab = f"ffmpeg -v error -f x11grab -framerate 10 -draw_mouse 0 -video_size {WIDTH}x60 -i {os.environ['DISPLAY']} -pix_fmt gray"
     process = subprocess.Popen([*grab.split(), "-f", "rawvideo", "-"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     begun, seen = time.time(), []
     while time.time() < begun + seconds:
@@ -137,7 +137,7 @@ def end_plain(process):
 
 
 def start(command, folder):
-    environment = {**os.environ, "DISPLAY": SCREEN, "SDL_AUDIODRIVER": "dummy", "HOME": folder}
+    environment = {**os.environ, "SDL_AUDIODRIVER": "dummy", "HOME": folder}
     if command.startswith("page "):
         _, library, options = command.split(" ", 2)
         script = SCRIPTS[library].replace("HTTP", HTTP).replace("OPTIONS", options)
@@ -155,11 +155,12 @@ def start(command, folder):
     return inside(PLAYER, command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def measure(name, gortmp):
+def measure(asked, gortmp):
+    name, _, rate = asked.partition("@")
     set_up()
     ends = [SERVER, FAR, PLAYER, FAR[:-1] + "2"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    link = subprocess.Popen([HERE / "link.py", "--rate=3", *ends], text=True, **pipes)
+    link = subprocess.Popen([HERE / "link.py", f"--rate={rate or WEAK_RATE}", *ends], text=True, **pipes)
     link.stdout.readline()
     with tempfile.TemporaryDirectory() as folder:
         listen = f"-q -l 0.0.0.0:1935 --http 0.0.0.0:8080 --cors * -d {folder}"
@@ -169,7 +170,7 @@ def measure(name, gortmp):
         time.sleep(3)
         player = start(PLAYERS[name], folder)
         seen = read_screen(WEAK)
-        link.stdin.write("rate 20\n")
+        link.stdin.write(f"rate {GOOD_RATE}\n")
         link.stdin.flush()
         seen += [(WEAK + at, age) for at, age in read_screen(GOOD)]
         for process in (player, encoder, server):
@@ -183,13 +184,14 @@ def measure(name, gortmp):
         ages = [age for at, age in seen if time - 5 <= at < time]
         return f"{statistics.median(ages) / 1000:.1f}" if ages else "nothing"
 
-    print(f"| {name} | {around(WEAK)} | {around(WEAK + 10)} | {around(WEAK + GOOD)} |", flush=True)
+    print(f"| {asked} | {around(WEAK)} | {around(WEAK + 10)} | {around(WEAK + GOOD)} |", flush=True)
 
 
 def main():
     gortmp, *names = sys.argv[1:]
-    screen = subprocess.Popen(["Xvfb", SCREEN, "-ac", "-screen", "0", f"{WIDTH}x{HEIGHT}x24"], stderr=subprocess.DEVNULL)
-    time.sleep(1)
+    xvfb = ["Xvfb", "-displayfd", "1", "-ac", "-screen", "0", f"{WIDTH}x{HEIGHT}x24"]
+    screen = subprocess.Popen(xvfb, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    os.environ["DISPLAY"] = ":" + screen.stdout.readline().strip()
     try:
         print("| player | late at the end of the weak link, s | 10 s later | a minute later |\n|---|---|---|---|", flush=True)
         for name in names or PLAYERS:
