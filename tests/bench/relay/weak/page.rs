@@ -24,10 +24,10 @@ pub fn watch(http: SocketAddr, rtmp: SocketAddr, kbits: u64, seconds: u64) -> Pa
         folder.join("node_modules").exists(),
         "the browser is driven by modules: run scripts/install-test-tools.sh"
     );
-    // A browser is not to share the priority that the benchmark may have been given.
+    // A browser gets a priority of its own, but none that keeps everything else from running.
     let mut command = Command::new("chrt");
     command
-        .args(["--other", "0", "node"])
+        .args(["--other", "0", "nice", "-n", "-15", "node"])
         .arg(folder.join("weak.mjs"))
         .arg(format!("http://{http}"))
         .arg(format!("rtmp://{rtmp}/live/weak"));
