@@ -196,11 +196,8 @@ impl Subscriber {
         if message.is_essential {
             return true;
         }
-        // Who takes nothing at all would only have to skip again.
-        let is_stuck =
-            matches!(self.flow, Flow::SkippingVideo | Flow::SkippingAll) && self.backlog.age > limits::PLAYER_QUEUE_AGE;
         let is_video = message.packet.kind == PacketKind::Video;
-        if (is_video || message.is_key_frame) && self.wanted.video && self.flow != Flow::Flowing && !is_stuck {
+        if (is_video || message.is_key_frame) && self.wanted.video && self.flow != Flow::Flowing {
             self.start_if_possible(message);
         }
         let (flows, is_missed) = match self.flow {
@@ -224,6 +221,11 @@ impl Subscriber {
     fn start_if_possible(&mut self, message: &LiveMessage) {
         let now = Instant::now();
         let since = *self.without_video.get_or_insert(now);
+        // Who takes nothing at all would only have to skip again.
+        let skips = matches!(self.flow, Flow::SkippingVideo | Flow::SkippingAll);
+        if skips && self.backlog.age > limits::PLAYER_QUEUE_AGE {
+            return;
+        }
         let has_waited = now.saturating_duration_since(since) >= self.patience.key_frame_wait;
         let gives_up = has_waited && !message.is_key_frame_foreseen && self.backlog.age <= self.patience.max_lag;
         if gives_up && !message.is_key_frame {

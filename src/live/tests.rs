@@ -575,3 +575,32 @@ fn who_comes_when_a_clock_was_found_wrong_starts_with_times_by_arrival() {
     }
     assert_eq!(early[50..], late[50..]);
 }
+
+#[test]
+fn a_player_that_was_too_slow_goes_on_without_a_key_frame_where_none_comes() {
+    let wait = Duration::from_millis(100);
+    let house = house_that_waits(wait);
+    let player = house.player(StartAt::LastKeyFrame);
+    let mut publication = house.publish();
+    send(&mut publication, &[(0, KEY), (40, INTER)]);
+    player.take(2);
+    *player.sink.backlog.lock() = Backlog { bytes: 100, age: limits::PLAYER_QUEUE_AGE + Duration::from_millis(1) };
+    send(&mut publication, &[(80, INTER), (120, INTER)]);
+    assert_eq!(player.next(), message((80, INTER)));
+    wait_until(|| player.sink.skipped.load(Ordering::Relaxed));
+    std::thread::sleep(wait);
+    // As long as something old waits it would only have to skip again.
+    send(&mut publication, &[(160, INTER)]);
+    player.assert_nothing_more();
+    *player.sink.backlog.lock() = Backlog::default();
+    send(&mut publication, &[(200, INTER), (240, INTER)]);
+    assert_eq!(player.take(2), [(200, INTER), (240, INTER)].map(message));
+}
+
+fn wait_until(mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(5);
+    while !holds() {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
