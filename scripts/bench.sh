@@ -34,10 +34,10 @@ misses a message or the server keeps anything (fractions of a minute will do).
 idle: fails if an idle connection takes more memory than that.
 cameras: how late network cameras are through push-ip-camera.sh and the server,
 watched for so long each; fails if that is more than its goal.
-weak: how late video is for a viewer at the far end of a weak link, beside nginx,
-and what gets there; with --disposable of a stream of which every other frame can
-be left out. Takes root (two network namespaces and two TUN devices), Python,
-and for the page Node and Chromium; about seventeen minutes, --quick six.
+weak: how late video is for a viewer at the far end of a weak link, beside
+nginx, and what gets there; with --disposable of a stream of which every other
+frame can be left out. Takes root (two network namespaces and two TUN devices),
+Python, and for the page Node and Chromium; seventeen minutes, --quick six.
 micro: what each step in the life of a message costs alone.
 OUT
     exit 0
