@@ -10,10 +10,13 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use faults::push_without_end;
+use gortmp::media::{PacketKind, Timestamp};
 use support::{Running, Server, tool};
 use tempfile::TempDir;
 
@@ -150,6 +153,20 @@ fn what_a_browser_cannot_play_is_called_by_its_name() {
 }
 
 #[test]
+fn audio_goes_on_while_a_telephone_sends_no_video() {
+    let site = Site::start();
+    let telephone = Telephone::start(&site.server, "cam");
+    let mut script = Script::start(site.script("telephone", &[]));
+    script.waits_for("playing");
+    telephone.hides(true);
+    script.go_on();
+    script.waits_for("heard");
+    telephone.hides(false);
+    script.go_on();
+    script.ends_well();
+}
+
+#[test]
 fn a_camera_that_returns_is_seen_again_without_reload() {
     let site = Site::start();
     let mut camera = site.camera("cam");
@@ -236,6 +253,58 @@ fn every_script_is_run_by_a_test() {
         // The others are for pictures of the page and for the benchmark of weak links.
         let is_known = ["common", "screenshots", "weak"].contains(&&name[..]) || this.contains(&format!("\"{name}\""));
         assert!(is_known, "{name}.mjs");
+    }
+}
+
+/// A telephone that streams a sample for ever, and while its program is in the background only the audio of it.
+struct Telephone {
+    is_hidden: Arc<AtomicBool>,
+    stops: Arc<AtomicBool>,
+    publishing: Option<JoinHandle<()>>,
+}
+
+impl Telephone {
+    fn start(server: &Server, name: &str) -> Self {
+        let (is_hidden, stops) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (mut client, hidden, stopped) = (support::publisher(server, name), is_hidden.clone(), stops.clone());
+        let packets = media::packets(&media::sample("h264-aac"));
+        let length = packets.iter().map(|packet| packet.timestamp.milliseconds()).max().unwrap() + 50;
+        let publish = move || {
+            let (began, mut sends_video) = (Instant::now(), true);
+            for (packet, round) in (0..).flat_map(|round| packets.iter().map(move |packet| (packet, round))) {
+                let mut packet = packet.clone();
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                if packet.kind == PacketKind::Data || (round > 0 && packet.is_sequence_header()) {
+                    continue;
+                }
+                let time = packet.timestamp.milliseconds() + round * length;
+                let due = began + Duration::from_millis(time.into());
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                if packet.kind == PacketKind::Video {
+                    // It comes back with a key frame.
+                    sends_video = !hidden.load(Ordering::Relaxed) && (sends_video || packet.is_key_frame());
+                    if !sends_video {
+                        continue;
+                    }
+                }
+                packet.timestamp = Timestamp::new(time);
+                client.send(packet).unwrap();
+            }
+        };
+        Self { is_hidden, stops, publishing: Some(std::thread::spawn(publish)) }
+    }
+
+    fn hides(&self, is_hidden: bool) {
+        self.is_hidden.store(is_hidden, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Telephone {
+    fn drop(&mut self) {
+        self.stops.store(true, Ordering::Relaxed);
+        let _ = self.publishing.take().map(JoinHandle::join);
     }
 }
 

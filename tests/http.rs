@@ -180,10 +180,39 @@ fn a_file_comes_whole_or_in_parts_and_the_connection_stays() {
     assert_eq!(ask("GET", &format!("Range: bytes=5-8\r\nIf-Range: {tag}\r\n")).status, 206);
     let same = ask("GET", &format!("If-None-Match: \"x\", W/{tag}\r\n"));
     assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, Some(tag)));
+    let changed = whole.header("last-modified").unwrap();
+    let unchanged = ask("GET", &format!("If-Modified-Since: {changed}\r\n"));
+    assert_eq!((unchanged.status, unchanged.body.len(), unchanged.header("last-modified")), (304, 0, Some(changed)));
+    assert_eq!(ask("GET", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n").status, 200);
+    let other = ask("GET", &format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {changed}\r\n"));
+    assert_eq!(other.status, 200, "tags come before dates");
     for name in ["date", "last-modified"] {
         assert!(whole.header(name).is_some_and(|date| date.ends_with(" GMT") && date.len() == 29), "{name}");
     }
     assert_eq!(ask("DELETE", "").status, 405);
+}
+
+#[test]
+fn what_a_browser_has_of_the_page_is_not_sent_again() {
+    let (_dir, server) = server(&[]);
+    let mut tags = Vec::new();
+    for path in ["/", "/page/style.css", "/page/wall.js", "/page/live.js", "/page/icon.svg"] {
+        let mut http = Http::open(&server);
+        let mut ask = |fields: &str| {
+            http.request("GET", path, fields);
+            http.answer()
+        };
+        let whole = ask("");
+        let tag = whole.header("etag").unwrap().to_owned();
+        let same = ask(&format!("If-None-Match: {tag}\r\n"));
+        assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, Some(&tag[..])), "{path}");
+        assert_eq!(same.header("cache-control"), whole.header("cache-control"), "{path}");
+        assert_eq!(ask("If-None-Match: \"x\"\r\n").body, whole.body, "{path}");
+        tags.push(tag);
+    }
+    tags.sort();
+    tags.dedup();
+    assert_eq!(tags.len(), 5, "each has its own");
 }
 
 /// A file of some tags.

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::body::{Body, Length};
+use super::condition::is_unchanged;
 use super::range::{self, Wanted};
 use super::response::{self, Response};
 use super::{Connection, Method, Next, Request, not_found};
@@ -23,8 +24,11 @@ impl Connection {
         let status = video.status()?;
         let (length, changed) = (status.len(), status.modified().unwrap_or(UNIX_EPOCH));
         let tag = entity_tag(length, changed);
-        if request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|one| is_that(one.trim(), &tag))) {
-            return self.respond(Some(request), Response::empty(304).with("etag", tag));
+        // Files from the future are told to have been changed now.
+        let told = changed.min(SystemTime::now());
+        if is_unchanged(request, &tag, Some(told)) {
+            let response = Response::empty(304).with("etag", tag).with("last-modified", response::date(told));
+            return self.respond(Some(request), response);
         }
         // Who has a part of another file wants all of this one.
         let field = request.header("range").filter(|_| request.header("if-range").is_none_or(|had| had == tag));
@@ -40,7 +44,7 @@ impl Connection {
             ("content-type", "video/x-flv".into()),
             ("accept-ranges", "bytes".into()),
             ("etag", tag.into()),
-            ("last-modified", response::date(changed.min(SystemTime::now())).into()),
+            ("last-modified", response::date(told).into()),
         ];
         if status == 206 {
             headers.push(("content-range", format!("bytes {}-{}/{length}", part.start, part.end - 1).into()));
@@ -132,9 +136,4 @@ impl Connection {
 fn entity_tag(length: u64, changed: SystemTime) -> String {
     let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("\"{length:x}-{:x}\"", changed.as_nanos())
-}
-
-/// Whether a condition's tag means that one; whoever only has to know whether it is the same may do so weakly.
-fn is_that(given: &str, tag: &str) -> bool {
-    given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod body;
+mod condition;
 mod files;
 mod fragments;
 mod guest;
@@ -226,7 +227,7 @@ impl Connection {
                 let reason = "only GET and HEAD are known here";
                 self.respond(Some(request), Response::error(405, reason).with("allow", "GET, HEAD"))
             }
-            Target::Page(file) => self.respond(Some(request), page::response(file)),
+            Target::Page(file) => self.respond(Some(request), page::response(file, request)),
             Target::Media(path, form) => self.media(request, path, &form, reader),
             Target::Api | Target::Nothing => Err(not_found("there is nothing here")),
         }

@@ -1,6 +1,7 @@
 //! The page for browsers, which is part of the program.
 
-use super::Response;
+use super::condition::is_unchanged;
+use super::{Request, Response};
 
 /// A file of the page: its path, media type and content.
 pub(super) type File = (&'static str, &'static str, &'static [u8]);
@@ -21,6 +22,9 @@ const FILES: &[File] = &[
     ("/page/file.js", SCRIPT, include_bytes!("page/file.js")),
     ("/page/feed.js", SCRIPT, include_bytes!("page/feed.js")),
     ("/page/aim.js", SCRIPT, include_bytes!("page/aim.js")),
+    ("/page/pace.js", SCRIPT, include_bytes!("page/pace.js")),
+    ("/page/presence.js", SCRIPT, include_bytes!("page/presence.js")),
+    ("/page/edge.js", SCRIPT, include_bytes!("page/edge.js")),
     ("/page/tracks.js", SCRIPT, include_bytes!("page/tracks.js")),
     ("/page/mp4.js", SCRIPT, include_bytes!("page/mp4.js")),
     ("/page/push.js", SCRIPT, include_bytes!("page/push.js")),
@@ -38,12 +42,26 @@ pub(super) fn file(path: &str) -> Option<&'static File> {
     FILES.iter().find(|(known, ..)| *known == path)
 }
 
-/// A file as an answer.
-pub(super) fn response((_, media_type, content): &File) -> Response {
-    Response::ok(*media_type, *content)
+/// A file as an answer; without its content for those who have it already.
+pub(super) fn response((_, media_type, content): &File, request: &Request) -> Response {
+    let tag = entity_tag(content);
+    let response = match is_unchanged(request, &tag, None) {
+        true => Response::empty(304),
+        false => Response::ok(*media_type, *content),
+    };
+    response
+        .with("etag", tag)
         .with("cache-control", "no-cache")
         .with("content-security-policy", POLICY)
         .with("referrer-policy", "no-referrer")
+}
+
+/// What tells a content from those of other versions of the program: FNV-1a, of 64 bits.
+fn entity_tag(content: &[u8]) -> String {
+    let hash = content
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("\"{hash:016x}\"")
 }
 
 #[cfg(test)]

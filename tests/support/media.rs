@@ -87,9 +87,15 @@ pub fn with_gops_of(seconds: u32, dir: &TempDir) -> PathBuf {
     path
 }
 
-/// Sound and pictures of an FLV file, sequence headers left out. Read here and not with the library's
-/// own reader, which is one of those under test.
+/// Sound and pictures of an FLV file, sequence headers left out.
 pub fn frames(path: &Path) -> Vec<Packet> {
+    let mut frames = packets(path);
+    frames.retain(is_frame);
+    frames
+}
+
+/// All messages of an FLV file. Read here and not with the library's own reader, which is one of those under test.
+pub fn packets(path: &Path) -> Vec<Packet> {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(bytes.starts_with(b"FLV\x01"), "{} is no FLV file", path.display());
     let mut rest = &bytes[13..];
@@ -102,7 +108,6 @@ pub fn frames(path: &Path) -> Vec<Packet> {
         frames.push(Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec().into() });
         rest = rest.get(11 + length + 4..).unwrap_or_default();
     }
-    frames.retain(is_frame);
     frames
 }
 

@@ -1,9 +1,15 @@
 // How far behind the newest a live stream is played: as near as what arrives allows. All times are in seconds, those of the
 // stream and those of this machine's clock.
 
-/** What shall be left of each track before more of it comes, at the least, and of the longest frame's length. */
-const SPARE = 0.05;
-const SPARE_OF_FRAME = 0.25;
+/**
+ * What shall be left of a track before more comes. Of video one frame, since decoders that work on two at once give the first
+ * when they have the second; of long frames a part. Of audio a tenth of a second, which browsers hold on its way to the ear,
+ * and a part of a frame.
+ */
+const SPARE = {
+  video: (length) => 0.03 + Math.min(length, 0.09 + length / 2),
+  audio: (length) => 0.1 + 0.6 * length,
+};
 
 /** Frames longer than this are gaps. */
 const LONGEST = 1;
@@ -13,6 +19,9 @@ const FRESH = 5;
 const FADING = 0.05;
 const KEPT = 25;
 
+/** How much of its usual length a frame is taken to have when it is shorter. */
+const SHORTER = 0.9;
+
 /** What is later than the usual by more than this is no jitter, and nobody wants to be that far behind all the time. */
 const MOST_JITTER = 0.8;
 
@@ -20,77 +29,89 @@ const MOST_JITTER = 0.8;
 const NOTED_TOGETHER = 0.25;
 
 /**
- * Follows what arrives. Before each arrival of a track so much of it is there: its newest end. As the stream's time and the
+ * Follows what arrives of a track. Before each arrival so much of it is there: its newest end. As the stream's time and the
  * clock run alike, the difference of both is the same for all arrivals on an even link; who plays the stream as far behind
  * the clock as the least of these differences runs dry at the moment when more comes.
  */
-export class Aim {
-  #tracks = new Map();
+class Track {
+  #kind;
+  #end;
+  #came;
+  #left;
+  /** Its last frame, and the longest that is usual now, in seconds. */
+  #length;
+  longest;
+  #catchesUp = true;
   #notes = [];
 
-  /**
-   * A frame of a track has come, which lasts for `duration`; up to `end` all has come with it. Says whether it is late by more
-   * than one would wait for.
-   */
-  arrived(track, end, duration, now) {
-    const length = Math.min(LONGEST, duration);
-    const known = this.#tracks.get(track);
-    if (!known) {
-      this.#tracks.set(track, { end, length, left: undefined, catchesUp: true, came: now });
-      return false;
-    }
-    const left = known.end - now;
+  constructor(kind, end, length, now) {
+    [this.#kind, this.#end, this.#length, this.longest, this.#came] = [kind, end, length, length, now];
+  }
+
+  /** A frame has come; says whether it is later than the usual by more than `most`. */
+  arrived(end, length, most, now) {
+    const left = this.#end - now;
     // What waited somewhere comes faster than it lasts: how late it is tells nothing of what comes behind it.
-    const rises = known.left !== undefined && left - known.left > length / 2;
-    if (known.left !== undefined) known.catchesUp &&= rises;
-    const isLate = this.#isOutage(left);
-    known.catchesUp ||= isLate;
-    if (!known.catchesUp) this.#note(left, length, now);
-    Object.assign(known, { left, length, end: Math.max(known.end, end), came: now });
+    const rises = this.#left === undefined || left - this.#left > length / 2;
+    const isLate = this.#notes.length > 0 && this.#most - left > most;
+    this.#catchesUp = isLate || (this.#catchesUp && rises);
+    if (!this.#catchesUp) this.#note(left, now);
+    // One that is longer counts at once.
+    this.longest = Math.max(length, this.longest * SHORTER + length * (1 - SHORTER));
+    [this.#left, this.#length, this.#end, this.#came] = [left, length, Math.max(this.#end, end), now];
     return isLate;
   }
 
+  get #most() {
+    return Math.max(...this.#notes.map(({ most }) => most));
+  }
+
+  #note(left, now) {
+    this.#notes = this.#notes.filter(({ at }) => now - at < KEPT);
+    const last = this.#notes.at(-1);
+    if (last && now - last.at < NOTED_TOGETHER) [last.left, last.most] = [Math.min(last.left, left), Math.max(last.most, left)];
+    else this.#notes.push({ at: now, left, most: left });
+  }
+
+  /** What of it to play now, at most so much later than the earliest. */
+  target(most, now) {
+    // Of a new track nothing is known but how long its last frame lasts.
+    const lefts = this.#notes.map(({ at, left }) => left + FADING * Math.max(0, now - at - FRESH));
+    // Of a link that gets slower and slower the server leaves something out.
+    const least = lefts.length ? Math.max(Math.min(...lefts), this.#most - most) : this.#end - this.#length - this.#came;
+    return now + least - SPARE[this.#kind](this.longest);
+  }
+}
+
+/** Follows the tracks of a stream. */
+export class Aim {
+  #tracks = new Map();
+
+  /**
+   * A frame of the track of that kind, `video` or `audio`, has come, which lasts for `duration`; up to `end` all has come with
+   * it. Says whether it is late by more than one would wait for.
+   */
+  arrived(kind, end, duration, now) {
+    const length = Math.min(LONGEST, Math.max(0, duration));
+    const track = this.#tracks.get(kind);
+    if (track) return track.arrived(end, length, this.#mostJitter, now);
+    this.#tracks.set(kind, new Track(kind, end, length, now));
+    return false;
+  }
+
+  /** Cameras may send what belongs to one frame of video at once. */
+  get #mostJitter() {
+    return MOST_JITTER + Math.max(...[...this.#tracks.values()].map(({ longest }) => longest));
+  }
+
   /** Forgets a track that has stopped. */
-  stopped(track) {
-    this.#tracks.delete(track);
+  stopped(kind) {
+    this.#tracks.delete(kind);
   }
 
   /** The stream's time to be played now, or undefined before anything came. */
   target(now) {
-    const least = this.#least(now);
-    return least === undefined ? undefined : now + least - SPARE - SPARE_OF_FRAME * this.longest;
-  }
-
-  /** The length of the longest frame that is usual now. */
-  get longest() {
-    const lengths = [...this.#tracks.values()].map(({ length }) => length);
-    return Math.max(0, ...lengths, ...this.#notes.slice(-4).map(({ length }) => length));
-  }
-
-  #isOutage(left) {
-    return this.#notes.length > 0 && Math.max(...this.#notes.map((note) => note.most)) - left > MOST_JITTER + this.longest;
-  }
-
-  #note(left, length, now) {
-    this.#notes = this.#notes.filter(({ at }) => now - at < KEPT);
-    const last = this.#notes.at(-1);
-    if (last && now - last.at < NOTED_TOGETHER) {
-      last.left = Math.min(last.left, left);
-      last.most = Math.max(last.most, left);
-      last.length = Math.max(last.length, length);
-    } else {
-      this.#notes.push({ at: now, left, most: left, length });
-    }
-  }
-
-  #least(now) {
     if (!this.#tracks.size) return undefined;
-    // Nothing is known of what comes but how long the last frame lasts.
-    const expected = [...this.#tracks.values()].map(({ end, length, came }) => end - length - came);
-    if (!this.#notes.length) return Math.min(...expected);
-    const most = Math.max(...this.#notes.map((note) => note.most));
-    const lefts = this.#notes.map(({ at, left }) => left + FADING * Math.max(0, now - at - FRESH));
-    // Of a link that gets slower and slower the server leaves something out.
-    return Math.max(Math.min(...lefts), most - MOST_JITTER - this.longest);
+    return Math.min(...[...this.#tracks.values()].map((track) => track.target(this.#mostJitter, now)));
   }
 }

@@ -9,6 +9,7 @@ export class Feed {
   #listener;
   #socket;
   #stopped = false;
+  #isRestarted = false;
   #wake = () => {};
 
   /**
@@ -31,10 +32,10 @@ export class Feed {
     this.#wake();
   }
 
-  /** Begins anew, with what the server keeps for those who come. */
+  /** Begins anew, with what the server keeps for those who come; the listener hears of no end. */
   restart() {
+    this.#isRestarted = true;
     this.#socket?.close();
-    this.hurry();
   }
 
   async #run() {
@@ -43,8 +44,12 @@ export class Feed {
       const began = performance.now();
       await this.#playOnce();
       if (this.#stopped) return;
+      const isGood = performance.now() - began > 5000;
+      const isRestarted = this.#isRestarted && isGood;
+      this.#isRestarted = false;
+      if (isRestarted) continue;
       this.#listener.ended();
-      delay = performance.now() - began > 5000 ? 500 : Math.min(delay * 1.6, 5000);
+      delay = isGood ? 500 : Math.min(delay * 1.6, 5000);
       await Promise.race([pause(delay), new Promise((resolve) => { this.#wake = resolve; })]);
     }
   }

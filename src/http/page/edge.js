@@ -1,0 +1,119 @@
+// Where a live stream is played: close to where its aim is, from the beginning on and behind whatever happens.
+
+import { Pace } from "./pace.js";
+import { rangeEnd } from "./tracks.js";
+
+/** Farther behind its aim than this, in seconds, it jumps; below, it plays a little faster. */
+const JUMP = 1;
+
+/** For so long from its beginning it is in a hurry: nobody has got used to it yet. */
+const SETTLING = 1.5;
+
+/** How far before its aim it begins, in seconds, and how far off that it may be to begin all the same. */
+const LEAD = 0.06;
+const TOO_FAR = 0.4;
+
+/** How long it may stand still before it is helped, and how often it is, in seconds. */
+const DRY = 0.1;
+const HELP_EVERY = 1;
+
+const seconds = () => performance.now() / 1000;
+
+export class Edge {
+  #video;
+  #pace;
+  #onPlaying;
+  #began;
+  #lateSince;
+  #dryFrom;
+  #helped = 0;
+
+  /** `onPlaying` is called when the video plays. */
+  constructor(video, onPlaying) {
+    this.#video = video;
+    this.#pace = new Pace(video);
+    this.#onPlaying = onPlaying;
+  }
+
+  /** Forgets what was played: something else is now. */
+  reset() {
+    this.#pace.reset();
+    [this.#began, this.#lateSince, this.#dryFrom] = [undefined, undefined, undefined];
+  }
+
+  /** For how many seconds it has played. */
+  get age() {
+    return this.#began === undefined ? 0 : seconds() - this.#began;
+  }
+
+  /** Seconds between what is shown and the newest that has come, or undefined. */
+  get behind() {
+    const end = rangeEnd(this.#video.buffered, this.#video.currentTime);
+    return end === undefined ? undefined : end - this.#video.currentTime;
+  }
+
+  /** Goes to where the stream should be played now, or towards it. To be called whenever something came, and now and then. */
+  follow(target, hasAudio) {
+    if (this.#video.seeking || !this.#video.buffered.length || target === undefined) return;
+    if (this.#video.paused) this.#begin(target);
+    else this.#stayClose(target, hasAudio);
+  }
+
+  /** Starts at the newest and not where the last key frame was. */
+  #begin(target) {
+    const video = this.#video;
+    const { buffered } = video;
+    if (video.readyState < HTMLMediaElement.HAVE_METADATA) return;
+    const [start, end] = [buffered.start(buffered.length - 1), buffered.end(buffered.length - 1)];
+    // To get there takes a while, and what is shown then waits until its time has come.
+    const place = Math.min(Math.max(start, target + LEAD), end - 0.01);
+    if (place > video.currentTime + TOO_FAR || video.currentTime < start) {
+      video.currentTime = place;
+      return;
+    }
+    if (target + LEAD / 2 < video.currentTime) return;
+    this.#began = seconds();
+    video.play().then(this.#onPlaying, (error) => {
+      // Sound needs a click before; video doesn't. Others are none of this: there is another source, or none.
+      if (error.name !== "NotAllowedError" || video.muted) return;
+      video.muted = true;
+      video.play().then(this.#onPlaying, () => {});
+    });
+  }
+
+  #stayClose(target, hasAudio) {
+    const video = this.#video;
+    const { buffered } = video;
+    const [now, end] = [seconds(), buffered.end(buffered.length - 1)];
+    const excess = target - video.currentTime;
+    if (excess > JUMP) {
+      this.#jump(Math.min(target, end - 0.02), excess - JUMP > end - video.currentTime);
+    } else if (this.behind === undefined && end > video.currentTime) {
+      // Nothing there, but behind it: what could not be bridged.
+      this.#jump(Math.max(buffered.start(buffered.length - 1), end - 0.1), false);
+    } else if (hasAudio && this.#isDry(now) && end > target) {
+      // The more often it ran dry the more audio browsers want before they go on; not behind a jump.
+      this.#helped = now;
+      this.#jump(Math.max(target, video.currentTime + 0.001), false);
+    } else {
+      this.#lateSince = undefined;
+      this.#pace.adjust(excess, this.age < SETTLING, hasAudio);
+    }
+  }
+
+  /** Whether it stands still for want of something to play. */
+  #isDry(now) {
+    if (this.#video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) this.#dryFrom = undefined;
+    else this.#dryFrom ??= now;
+    return now - this.#dryFrom > DRY && now - this.#helped > HELP_EVERY;
+  }
+
+  /** Goes to a time; if more is on its way, a moment later. */
+  #jump(time, more) {
+    this.#lateSince ??= seconds();
+    if ((more && seconds() - this.#lateSince < 0.3) || time <= this.#video.currentTime) return;
+    [this.#lateSince, this.#dryFrom] = [undefined, undefined];
+    this.#video.currentTime = time;
+    this.#pace.reset();
+  }
+}
