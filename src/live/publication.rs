@@ -99,11 +99,9 @@ impl Publication {
             self.warn(&mut state, Warning::wrong_clock(pace));
             has_changed = true;
         }
-        let is_outgrown = state.cache.is_outgrown();
-        // With a key frame it shows whether they come at intervals.
-        if is_outgrown != was_outgrown || (is_outgrown && message.is_key_frame && message.is_key_frame_foreseen) {
-            self.look_at_key_frames(&mut state, now);
-            has_changed = true;
+        let is_key_frame = message.is_key_frame && message.packet.kind == PacketKind::Video;
+        if is_key_frame || state.cache.is_outgrown() != was_outgrown {
+            has_changed |= self.look_at_key_frames(&mut state, is_key_frame, now);
         }
         let may_wait = message.rides(state.cache.has_video());
         state.held.push(message);
@@ -158,13 +156,24 @@ impl Publication {
         Ok(())
     }
 
-    /// Whether key frames come as players to come need them has changed.
-    fn look_at_key_frames(&self, state: &mut State, now: Instant) {
-        if state.cache.is_outgrown() {
-            self.warn(state, Warning::key_frames_rare(&state.key_frames, now));
-        } else {
-            state.warnings.clear(Warning::KEY_FRAMES_RARE);
+    /// Warns if key frames don't come as players need them. To be called at each, and when the cache has outgrown its limit.
+    /// Says whether the warnings have changed.
+    fn look_at_key_frames(&self, state: &mut State, is_key_frame: bool, now: Instant) -> bool {
+        let before = state.warnings.current().to_vec();
+        let is_foreseen = state.key_frames.foreseen(now).is_some();
+        match state.cache.is_outgrown() {
+            // With a key frame nothing shows but whether they come at intervals.
+            true if is_foreseen || !is_key_frame => {
+                self.warn(state, Warning::key_frames_rare(&state.key_frames, now));
+            }
+            true => {}
+            false => state.warnings.clear(Warning::KEY_FRAMES_RARE),
         }
+        match state.key_frames.are_recovery_points() {
+            true => self.warn(state, Warning::recovery_points_only()),
+            false => state.warnings.clear(Warning::RECOVERY_POINTS_ONLY),
+        }
+        state.warnings.current() != before
     }
 
     fn warn(&self, state: &mut State, warning: Warning) {

@@ -19,6 +19,9 @@ impl Warning {
     /// The code where key frames are too far apart.
     pub const KEY_FRAMES_RARE: &'static str = "key-frames-rare";
 
+    /// The code where there are recovery points in the place of key frames.
+    pub const RECOVERY_POINTS_ONLY: &'static str = "recovery-points-only";
+
     /// The code where timestamps tell no time.
     pub const WRONG_CLOCK: &'static str = "clock-wrong";
 
@@ -42,6 +45,13 @@ impl Warning {
             }
         };
         Self { code: Self::KEY_FRAMES_RARE, text }
+    }
+
+    /// Players start at recovery points, but not all do.
+    pub(super) fn recovery_points_only() -> Self {
+        let text = "recovery points come in the place of key frames: players start there, but browsers show no video of it; for \
+                    those set a key frame every 2 s in the encoder";
+        Self { code: Self::RECOVERY_POINTS_ONLY, text: text.to_owned() }
     }
 
     /// The timestamps run at that pace, and arrival counts.
@@ -78,8 +88,10 @@ impl Warnings {
     /// From here on this holds. Says whether the log shall be told, as it is once for each code.
     pub fn raise(&mut self, warning: Warning) -> bool {
         let code = warning.code;
-        self.clear(code);
-        self.current.push(warning);
+        match self.current.iter_mut().find(|known| known.code == code) {
+            Some(known) => *known = warning,
+            None => self.current.push(warning),
+        }
         let is_news = !self.told.contains(&code);
         if is_news {
             self.told.push(code);
@@ -104,7 +116,7 @@ mod tests {
         assert!(warnings.raise(warning("a", "one")));
         assert!(warnings.raise(warning("b", "two")));
         assert!(!warnings.raise(warning("a", "three")));
-        assert_eq!(warnings.current(), [warning("b", "two"), warning("a", "three")]);
+        assert_eq!(warnings.current(), [warning("a", "three"), warning("b", "two")]);
         warnings.clear("b");
         assert_eq!(warnings.current(), [warning("a", "three")]);
         assert!(!warnings.raise(warning("b", "two")));

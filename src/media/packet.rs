@@ -76,6 +76,11 @@ impl Packet {
         self.is_random_access() || self.has(NalCodec::has_recovery_point)
     }
 
+    /// Whether it is a recovery point and refers to others, FLV may call it a key frame or not: browsers start at none.
+    pub fn is_mere_recovery_point(&self) -> bool {
+        self.has(NalCodec::has_recovery_point) && !self.has(NalCodec::is_random_access)
+    }
+
     /// Whether that holds for the coded picture of the first track.
     fn has(&self, property: impl FnOnce(NalCodec, &[u8]) -> bool) -> bool {
         let header = self.video_header().filter(|header| header.content == Content::Frame && header.track == 0);
@@ -146,6 +151,8 @@ mod tests {
         assert_eq!(starts(b"\x17\x01\0\0\0"), (true, true));
         assert_eq!(starts(b"\x27\x01\0\0\0\0\0\0\x02\x41\x9a"), (false, false));
         assert_eq!(starts(&[b"\x27\x01\0\0\0", RECOVERY].concat()), (false, true));
+        assert!(video(&[b"\x17\x01\0\0\0", RECOVERY].concat()).is_mere_recovery_point());
+        assert!(!video(b"\x17\x01\0\0\0\0\0\0\x04\x06\x06\x01\xc4\0\0\0\x02\x65\x9a").is_mere_recovery_point());
         assert_eq!(starts(&[b"\xa1avc1\0\0\0", RECOVERY].concat()), (false, true));
         assert_eq!(starts(&[b"\x27\x00\0\0\0", RECOVERY].concat()), (false, false), "a configuration");
         assert_eq!(starts(&[b"\xa6\x01avc1\x01\0\0\0", RECOVERY].concat()), (false, false), "a second track");
