@@ -5,7 +5,7 @@ import { LivePlayer } from "./live.js";
 import { $, part, say, socketUrl, state, url } from "./site.js";
 import { attend, tiles } from "./tiles.js";
 import { canPlay } from "./tracks.js";
-import { FILE_SCRIPT, LIVE_SCRIPT, fileFacts, kinds, soundOnly, streamFacts, unplayable } from "./words.js";
+import { FILE_SCRIPT, LIVE_SCRIPT, fileFacts, kinds, soundOnly, streamFacts, unplayable, warning } from "./words.js";
 
 export const large = {
   player: undefined,
@@ -84,7 +84,7 @@ export const large = {
     const lacking = canPlay ? unplayable(thing, this.isFile ? FILE_SCRIPT : LIVE_SCRIPT) : "";
     const nothingPlays = lacking && !kinds(thing, true).length;
     this.showIn("large-note", nothingPlays ? lacking : this.words || soundOnly(thing));
-    this.showIn("large-hint", nothingPlays ? "" : this.hint || lacking);
+    this.showIn("large-hint", nothingPlays ? "" : this.hint || lacking || warning(thing));
   },
 
   showIn(id, words) {

@@ -5,7 +5,7 @@ import { Load } from "./load.js";
 import { $, part, socketUrl, state, url } from "./site.js";
 import { StillPlayer } from "./still.js";
 import { canPlay } from "./tracks.js";
-import { FILE_SCRIPT, LIVE_SCRIPT, fileFacts, joined, kinds, seconds, soundOnly, streamFacts, unplayable } from "./words.js";
+import { FILE_SCRIPT, LIVE_SCRIPT, fileFacts, joined, kinds, seconds, soundOnly, streamFacts, unplayable, warning } from "./words.js";
 
 /** How long a tab may be hidden before its tiles stop. */
 const HIDDEN_MS = 10_000;
@@ -83,7 +83,7 @@ export class LiveTile extends Tile {
     const isDark = !this.hasVideo;
     const words = (!isDark && this.words) || soundOnly(this.stream);
     const hint = this.isStill ? SLOW : this.playerHint;
-    this.show(isDark ? lacking : words, (isDark ? "" : hint || lacking) ?? "");
+    this.show(isDark ? lacking : words, (isDark ? "" : hint || lacking || warning(this.stream)) ?? "");
   }
 
   play(isStill) {

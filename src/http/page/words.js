@@ -56,6 +56,12 @@ export function unplayable(thing, script) {
   return `${names} can't be played by this browser: ${script} --transcode makes ${wanted} of it`;
 }
 
+/** What is the matter with a stream, and what to set in its encoder; nothing if all is well. */
+export function warning(stream) {
+  const text = stream?.warnings?.[0]?.text ?? "";
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
 /** The script that pushes live streams that are no files. */
 export const LIVE_SCRIPT = "push-ip-camera.sh";
 
