@@ -27,6 +27,7 @@ const FILES: &[File] = &[
     ("/page/edge.js", SCRIPT, include_bytes!("page/edge.js")),
     ("/page/tracks.js", SCRIPT, include_bytes!("page/tracks.js")),
     ("/page/mp4.js", SCRIPT, include_bytes!("page/mp4.js")),
+    ("/page/viewers.js", SCRIPT, include_bytes!("page/viewers.js")),
     ("/page/push.js", SCRIPT, include_bytes!("page/push.js")),
     ("/page/icon.svg", "image/svg+xml", include_bytes!("page/icon.svg")),
     // Browsers ask for this whatever the page says.

@@ -59,6 +59,8 @@ run(async (base) => {
   const large = await plays(page, "#large-video");
   check(large.sound > 0, "there is sound in the large player");
   await until("the latency", async () => /^\d+ ms behind/.test(await page.textContent("#latency")));
+  await page.click("#viewers summary");
+  await until("itself among the viewers", async () => /^127\.0\.0\.1:\d+\s·\sHTTP\s·\sMozilla/.test(await page.textContent("#viewers-list li")));
   await isAccessible(page, "the large player");
   check((await page.evaluate(() => location.hash)) === "#live/cam", "it has an address of its own");
   await page.keyboard.press("Escape");

@@ -117,7 +117,7 @@ fn try_answer(site: &Site, request: &Request, ip: IpAddr) -> Result<Response> {
             Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics::text(site).into_bytes())
         }
         "/api/v1/openapi.json" => Response::ok("application/json", OPENAPI.as_bytes()),
-        "/api/v1/server" => as_json(&server(site)),
+        "/api/v1/server" => as_json(&server(site, site.admin.may_look(request, ip).is_ok())),
         "/api/v1/streams" => json(&streams::Snapshot::take(site).text(site, request, ip)),
         "/api/v1/videos" => json(&videos::text(site, request, ip)),
         "/api/v1/connections" => {
@@ -147,7 +147,7 @@ fn json_text(value: &impl Serialize) -> Arc<str> {
     serde_json::to_string(value).unwrap_or_default().into()
 }
 
-fn server(site: &Site) -> serde_json::Value {
+fn server(site: &Site, may_look: bool) -> serde_json::Value {
     let (service, facts) = (&site.service, &site.facts);
     let streams = service.registry.status();
     json!({
@@ -159,6 +159,7 @@ fn server(site: &Site) -> serde_json::Value {
         "rtmps_port": facts.rtmps_port,
         "publish_restricted": facts.publish_restricted,
         "play_restricted": facts.play_restricted,
+        "may_see_connections": may_look,
         "limits": {
             "connections": facts.max_connections,
             "connections_per_address": facts.max_per_ip,

@@ -5,6 +5,7 @@ import { LivePlayer } from "./live.js";
 import { $, part, say, socketUrl, state, url } from "./site.js";
 import { attend, tiles } from "./tiles.js";
 import { canPlay } from "./tracks.js";
+import { viewers } from "./viewers.js";
 import { FILE_SCRIPT, LIVE_SCRIPT, fileFacts, kinds, soundOnly, streamFacts, unplayable, warning } from "./words.js";
 
 export const large = {
@@ -42,6 +43,7 @@ export const large = {
     } else {
       this.player = new LivePlayer(video, socketUrl(`/${part(name)}.mp4`), { keep: 20, onState, onHint });
       this.timer = setInterval(() => this.showLatency(), 250);
+      viewers.open(name);
     }
     this.showSound();
     this.update();
@@ -65,6 +67,7 @@ export const large = {
 
   shut() {
     clearInterval(this.timer);
+    viewers.shut();
     this.player?.stop();
     this.player = undefined;
     state.isLarge = false;

@@ -24,6 +24,11 @@ export function url(path, parameters = {}) {
   return text ? `${path}?${text}` : path;
 }
 
+const admin = new URLSearchParams(location.search).get("admin_key");
+
+/** A path with the admin key, if the page's address has one. */
+export const adminUrl = (path) => (admin ? `${path}?admin_key=${encodeURIComponent(admin)}` : path);
+
 export const socketUrl = (path) => `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${url(path)}`;
 
 const { compare } = new Intl.Collator(undefined, { numeric: true });

@@ -2,7 +2,7 @@
 
 import { follow, large } from "./large.js";
 import { show as showWays, ways } from "./push.js";
-import { $, byName, say, state, url } from "./site.js";
+import { $, adminUrl, byName, say, state, url } from "./site.js";
 import { FileTile, LiveTile, attend, lay, tiles } from "./tiles.js";
 import { ago } from "./words.js";
 
@@ -68,7 +68,7 @@ function listen() {
 
 async function greet() {
   try {
-    state.server = await (await fetch("/api/v1/server", { cache: "no-store" })).json();
+    state.server = await (await fetch(adminUrl("/api/v1/server"), { cache: "no-store" })).json();
   } catch {
     return false;
   }
