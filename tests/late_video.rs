@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gortmp::flv::Reader;
-use gortmp::media::Packet;
+use gortmp::media::{Packet, PacketKind};
 use support::http::get;
 use support::{Running, Server, wait_for};
 use tempfile::TempDir;
@@ -168,5 +168,40 @@ fn without_recovery_points_players_get_what_comes() {
     });
     for (name, got) in got {
         assert!(got.len() == FRAMES, "{name}: {} frames", got.len());
+    }
+}
+
+/// The video frames of H.265 as x265 makes them with such options.
+fn hevc(dir: &TempDir, options: &str) -> Vec<Packet> {
+    let path = dir.path().join("hevc.flv");
+    let mut make = media::recent_ffmpeg();
+    make.args(
+        "-f lavfi -i testsrc2=size=320x240:rate=25 -t 8 -c:v libx265 -preset ultrafast -pix_fmt yuv420p".split(' '),
+    );
+    make.args(["-x265-params", &format!("log-level=error:keyint=50:{options}"), "-f", "flv"]).arg(&path);
+    assert!(make.status().expect("ffmpeg runs").success());
+    let mut reader = Reader::new(File::open(path).unwrap()).unwrap();
+    let packets = std::iter::from_fn(|| reader.next_packet().unwrap());
+    let is_frame = |packet: &Packet| packet.kind == PacketKind::Video && !packet.is_sequence_header();
+    packets.filter(is_frame).collect()
+}
+
+/// The same as if FLV did not say which are key frames.
+fn unmarked(packet: &Packet) -> Packet {
+    let mut payload = packet.payload.to_vec();
+    payload[0] = payload[0] & 0x8f | 0x20;
+    Packet { payload: payload.into(), ..packet.clone() }
+}
+
+#[test]
+fn h265_tells_where_players_can_start() {
+    let dir = TempDir::new().unwrap();
+    // IDR pictures or CRA pictures, all of them key frames.
+    for options in ["open-gop=0:scenecut=0", "open-gop=1:scenecut=0"] {
+        let frames = hevc(&dir, options);
+        let marked: Vec<_> = frames.iter().map(Packet::is_key_frame).collect();
+        assert_eq!(marked.iter().filter(|is_key| **is_key).count(), 4, "{options}");
+        let found: Vec<_> = frames.iter().map(|frame| unmarked(frame).is_random_access()).collect();
+        assert!(found == marked && frames.iter().all(|frame| !unmarked(frame).is_key_frame()), "{options}");
     }
 }
