@@ -167,6 +167,13 @@ fn audio_goes_on_while_a_telephone_sends_no_video() {
 }
 
 #[test]
+fn audio_goes_on_through_holes_in_the_video() {
+    let site = Site::start();
+    let _telephone = Telephone::start(&site.server, "cam");
+    site.run("holes", &[]);
+}
+
+#[test]
 fn a_camera_that_returns_is_seen_again_without_reload() {
     let site = Site::start();
     let mut camera = site.camera("cam");

@@ -112,3 +112,11 @@ test("a track that has stopped is waited for no more", () => {
   aim.stopped("video");
   assert.ok(8 - aim.target(8) < 0.3);
 });
+
+test("holes in the video are no reason to be late with the audio", () => {
+  // Every 2 s the server leaves out 0.7 s.
+  const rows = even(25, 1024 / 48, 20).filter(([at, kind]) => kind === "audio" || at < 4000 || at % 2000 > 700);
+  const { behind } = play(rows);
+  const audio = 1024 / 48;
+  assert.ok(ninth(behind.filter(({ now }) => now % 2000 > 800)) <= wanted(40, audio) + 0.01);
+});

@@ -25,6 +25,10 @@ const SHORTER = 0.9;
 /** What is later than the usual by more than this is no jitter, and nobody wants to be that far behind all the time. */
 const MOST_JITTER = 0.8;
 
+/** Who catches up has done so when this near to the usual again, or when it gets no nearer for so long. */
+const BACK = 0.1;
+const CAUGHT_UP = 0.3;
+
 /** Arrivals are noted together by so much of the clock. */
 const NOTED_TOGETHER = 0.25;
 
@@ -37,29 +41,41 @@ class Track {
   #kind;
   #end;
   #came;
-  #left;
   /** Its last frame, and the longest that is usual now, in seconds. */
   #length;
   longest;
   #catchesUp = true;
+  #best = -Infinity;
+  #bestAt;
   #notes = [];
 
   constructor(kind, end, length, now) {
     [this.#kind, this.#end, this.#length, this.longest, this.#came] = [kind, end, length, length, now];
   }
 
-  /** A frame has come; says whether it is later than the usual by more than `most`. */
-  arrived(end, length, most, now) {
-    const left = this.#end - now;
-    // What waited somewhere comes faster than it lasts: how late it is tells nothing of what comes behind it.
-    const rises = this.#left === undefined || left - this.#left > length / 2;
+  /** A frame has come, of a track that is or isn't `alone`; says whether it is later than the usual by more than `most`. */
+  arrived(end, length, isAlone, most, now) {
+    // What was left out before it was not late, where something else goes on.
+    const isHole = !isAlone && end - length > this.#end + length / 2;
+    const left = (isHole ? end - length : this.#end) - now;
     const isLate = this.#notes.length > 0 && this.#most - left > most;
-    this.#catchesUp = isLate || (this.#catchesUp && rises);
+    if (isLate && !this.#catchesUp) [this.#catchesUp, this.#best] = [true, -Infinity];
+    if (this.#catchesUp) this.#catchUp(left, length, now);
     if (!this.#catchesUp) this.#note(left, now);
     // One that is longer counts at once.
     this.longest = Math.max(length, this.longest * SHORTER + length * (1 - SHORTER));
-    [this.#left, this.#length, this.#end, this.#came] = [left, length, Math.max(this.#end, end), now];
+    [this.#length, this.#end, this.#came] = [length, Math.max(this.#end, end), now];
     return isLate;
+  }
+
+  /**
+   * What waited somewhere comes faster than it lasts. How late it is tells nothing of what comes behind it, until it is as early
+   * as the others, or gets no earlier.
+   */
+  #catchUp(left, length, now) {
+    if (left > this.#best + length / 2) [this.#best, this.#bestAt] = [left, now];
+    const isBack = this.#notes.length > 0 && this.#most - left < BACK + this.longest;
+    this.#catchesUp = !isBack && now - this.#bestAt < CAUGHT_UP;
   }
 
   get #most() {
@@ -94,7 +110,7 @@ export class Aim {
   arrived(kind, end, duration, now) {
     const length = Math.min(LONGEST, Math.max(0, duration));
     const track = this.#tracks.get(kind);
-    if (track) return track.arrived(end, length, this.#mostJitter, now);
+    if (track) return track.arrived(end, length, this.#tracks.size === 1, this.#mostJitter, now);
     this.#tracks.set(kind, new Track(kind, end, length, now));
     return false;
   }

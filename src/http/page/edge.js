@@ -6,6 +6,9 @@ import { rangeEnd } from "./tracks.js";
 /** Farther behind its aim than this, in seconds, it jumps; below, it plays a little faster. */
 const JUMP = 1;
 
+/** How long it waits before it jumps to less than that, in seconds. */
+const PATIENCE = 1.5;
+
 /** For so long from its beginning it is in a hurry: nobody has got used to it yet. */
 const SETTLING = 1.5;
 
@@ -86,17 +89,19 @@ export class Edge {
     const { buffered } = video;
     const [now, end] = [seconds(), buffered.end(buffered.length - 1)];
     const excess = target - video.currentTime;
-    if (excess > JUMP) {
-      this.#jump(Math.min(target, end - 0.02), excess - JUMP > end - video.currentTime);
-    } else if (this.behind === undefined && end > video.currentTime) {
+    if (excess > JUMP) this.#lateSince ??= now;
+    else if (excess < JUMP / 4) this.#lateSince = undefined;
+    if (this.behind === undefined && end > video.currentTime) {
       // Nothing there, but behind it: what could not be bridged.
-      this.#jump(Math.max(buffered.start(buffered.length - 1), end - 0.1), false);
+      this.#jump(Math.max(buffered.start(buffered.length - 1), end - 0.1));
+    } else if (this.#lateSince !== undefined && (end > target || (now - this.#lateSince > PATIENCE && end > video.currentTime + JUMP))) {
+      // What waited comes little by little: to where it ends, or to where it has got to.
+      this.#jump(Math.min(target, end - 0.02));
     } else if (hasAudio && this.#isDry(now) && end > target) {
       // The more often it ran dry the more audio browsers want before they go on; not behind a jump.
       this.#helped = now;
-      this.#jump(Math.max(target, video.currentTime + 0.001), false);
+      this.#jump(Math.max(target, video.currentTime + 0.001));
     } else {
-      this.#lateSince = undefined;
       this.#pace.adjust(excess, this.age < SETTLING, hasAudio);
     }
   }
@@ -108,10 +113,8 @@ export class Edge {
     return now - this.#dryFrom > DRY && now - this.#helped > HELP_EVERY;
   }
 
-  /** Goes to a time; if more is on its way, a moment later. */
-  #jump(time, more) {
-    this.#lateSince ??= seconds();
-    if ((more && seconds() - this.#lateSince < 0.3) || time <= this.#video.currentTime) return;
+  #jump(time) {
+    if (time <= this.#video.currentTime) return;
     [this.#lateSince, this.#dryFrom] = [undefined, undefined];
     this.#video.currentTime = time;
     this.#pace.reset();
