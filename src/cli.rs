@@ -42,7 +42,7 @@ Usage: gortmp [OPTIONS]        (* may be repeated; defaults in brackets)
     --max-lag MS               further behind, players skip to the key frame
                                that comes [700]
     --congestion NAME|system   how TCP adapts to links [bbr if there is one]
-    --times publisher|arrival|auto     whose times players of live get [auto]
+    --times publisher|arrival|auto     times that live streams have [auto]
     --lanes N                  threads that send to players [one per core]
 Access: open to all without these; SIGHUP reads the files again
     --publish-key KEY          publishing needs ?key=KEY behind the name
