@@ -40,7 +40,7 @@ Usage: gortmp [OPTIONS]        (* may be repeated; defaults in brackets)
     --gather MS|auto           messages wait to reach players together [auto]
     --player-queue KIB         what may wait for a slow player [4096]
     --max-lag MS               further behind, players skip to the key frame
-                               that comes [700]
+                               that comes [600]
     --congestion NAME|system   how TCP adapts to links [bbr if there is one]
     --times publisher|arrival|auto     times that live streams have [auto]
     --lanes N                  threads that send to players [one per core]

@@ -143,7 +143,7 @@ pub const PLAYER_QUEUE_CAP_BYTES: usize = 64 * 1024 * 1024;
 pub const PLAYER_QUEUE_AGE: Duration = Duration::from_secs(8);
 
 /// How far a player may be behind when a key frame comes, unless `--max-lag` says otherwise: if more, it goes on from there.
-pub const MAX_LAG: Duration = Duration::from_millis(700);
+pub const MAX_LAG: Duration = Duration::from_millis(600);
 
 /// The same, as `--max-lag` may set it.
 pub const MAX_LAG_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=PLAYER_QUEUE_AGE;

@@ -203,7 +203,7 @@ impl Subscriber {
         let (flows, is_missed) = match self.flow {
             // Not long before a skip, what no other frame needs is left out.
             Flow::Flowing => {
-                let is_left_out = message.is_disposable && self.backlog.age > self.patience.max_lag * 3 / 4;
+                let is_left_out = message.is_disposable && self.backlog.age > self.patience.max_lag * 7 / 8;
                 (!is_left_out, is_left_out)
             }
             Flow::AwaitingKeyFrame => (!is_video, false),

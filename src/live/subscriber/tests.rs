@@ -248,7 +248,7 @@ fn disposable_frames_go_before_all_others() {
 #[test]
 fn a_link_a_little_too_slow_skips_once_in_a_while() {
     let link = play(&usual(98));
-    // It falls behind by 20 ms each second, and goes on from the present at 0.7 s.
+    // It falls behind by 20 ms each second, and goes on from the present at 0.6 s.
     assert!((1..=3).contains(&link.skips), "{}", link.skips);
 }
 
