@@ -16,6 +16,8 @@ const WEAK_AFTER = 3;
 /** How many seconds have to go well before a connection that was weak is so no more. */
 const WELL = 10;
 
+const NO_VIDEO = "No video from the camera";
+
 const seconds = () => performance.now() / 1000;
 
 export class LivePlayer {
@@ -196,10 +198,14 @@ export class LivePlayer {
   }
 
   #tick() {
-    if (!this.#media) return;
-    this.#lookForStops();
-    this.#appended();
-    this.#tell(this.#words());
+    if (this.#media) {
+      this.#lookForStops();
+      this.#appended();
+    }
+    const words = this.#words();
+    // There is nothing to wait for.
+    if (words === NO_VIDEO && !this.#media && !this.#opening) this.#onState("waiting", "");
+    this.#tell(words);
   }
 
   #lookForStops() {
@@ -216,8 +222,11 @@ export class LivePlayer {
 
   #words() {
     const video = this.#tracks.find(({ kind }) => kind === "video");
-    const hasStopped = () => this.#presence.stopped(this.#tracks, seconds(), STOPPED_FOR_LONG) === video;
-    if (video && this.#isPlayed(video) && ((this.#media && !this.#media.has(video)) || hasStopped())) return "No video from the camera";
+    const isMissing = () => {
+      if (this.#media) return !this.#media.has(video) || this.#presence.stopped(this.#tracks, seconds(), STOPPED_FOR_LONG) === video;
+      return this.#presence.age(seconds()) > STOPPED && !this.#presence.has(video);
+    };
+    if (video && this.#isPlayed(video) && isMissing()) return NO_VIDEO;
     return seconds() < this.#weakUntil ? "Weak connection" : "";
   }
 

@@ -17,10 +17,17 @@ export function goesOn({ id }, frames) {
 
 export class Presence {
   #heard = new Map();
+  #since;
 
   /** Something of a track has come. */
   note({ track, start, end }, now) {
+    this.#since ??= now;
     this.#heard.set(track.id, { came: now, start, end });
+  }
+
+  /** For how many seconds something has come. */
+  age(now) {
+    return this.#since === undefined ? 0 : now - this.#since;
   }
 
   /** Whether anything of a track has come. */
@@ -40,6 +47,7 @@ export class Presence {
 
   clear() {
     this.#heard.clear();
+    this.#since = undefined;
   }
 }
 
