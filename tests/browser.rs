@@ -153,6 +153,22 @@ fn what_a_browser_cannot_play_is_called_by_its_name() {
 }
 
 #[test]
+fn mp3_is_heard_in_step_with_the_video() {
+    let site = Site::start();
+    let film = site.dir.path().join("mp3.flv");
+    let mut make = media::ffmpeg();
+    make.args(
+        "-f lavfi -i testsrc2=size=320x240:rate=25 -f lavfi -i sine -t 60 -c:v libx264 -preset ultrafast".split(' '),
+    );
+    make.args("-bf 0 -pix_fmt yuv420p -g 50 -c:a libmp3lame".split(' ')).arg(&film);
+    assert!(make.status().unwrap().success());
+    let command = push_without_end(media::ffmpeg(), &film, &site.server.url("live/mp3"));
+    let _camera = Running::start(command, site.dir.path().join("camera.log"));
+    site.server.wait_for_log("publishes live/mp3");
+    site.run("mp3", &[]);
+}
+
+#[test]
 fn audio_goes_on_while_a_telephone_sends_no_video() {
     let site = Site::start();
     let telephone = Telephone::start(&site.server, "cam");

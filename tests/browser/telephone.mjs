@@ -52,6 +52,9 @@ run(async (base) => {
   console.error(`who came meanwhile heard it after ${Math.round(took)} ms`);
   check(took < 2000, `it took ${Math.round(took)} ms`);
   await until("it to say so as well", async () => (await other.textContent("#large-hint")) === NO_VIDEO);
+  await other.goto(base);
+  await until("its tile to say so", async () => (await other.textContent("#live .hint")) === NO_VIDEO);
+  check((await other.textContent("#live .note")) === "", "and nothing else");
   await other.close();
 
   console.log("heard");

@@ -20,6 +20,9 @@ const TOO_FAR = 0.4;
 const DRY = 0.1;
 const HELP_EVERY = 1;
 
+/** For how long it does not move when it stands still, in seconds. */
+const STILL = 0.5;
+
 const seconds = () => performance.now() / 1000;
 
 export class Edge {
@@ -30,6 +33,8 @@ export class Edge {
   #lateSince;
   #dryFrom;
   #helped = 0;
+  #time;
+  #movedAt = 0;
 
   /** `onPlaying` is called when the video plays. */
   constructor(video, onPlaying) {
@@ -55,8 +60,19 @@ export class Edge {
     return end === undefined ? undefined : end - this.#video.currentTime;
   }
 
+  /** Whether it has stood still for a moment. */
+  get isStill() {
+    return seconds() - this.#movedAt > STILL;
+  }
+
+  #look() {
+    const { currentTime } = this.#video;
+    if (currentTime !== this.#time) [this.#time, this.#movedAt] = [currentTime, seconds()];
+  }
+
   /** Goes to where the stream should be played now, or towards it. To be called whenever something came, and now and then. */
   follow(target, hasAudio) {
+    this.#look();
     if (this.#video.seeking || !this.#video.buffered.length || target === undefined) return;
     if (this.#video.paused) this.#begin(target);
     else this.#stayClose(target, hasAudio);

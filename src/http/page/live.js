@@ -3,7 +3,7 @@
 import { Aim } from "./aim.js";
 import { Edge } from "./edge.js";
 import { Feed } from "./feed.js";
-import { Presence, STOPPED, freeze, goesOn, thaw } from "./presence.js";
+import { Presence, STOPPED, STOPPED_FOR_LONG, freeze, goesOn, thaw } from "./presence.js";
 import { Media, canPlayCodec } from "./tracks.js";
 
 /** What comes at the beginning is looked at for so long, in milliseconds, if all tracks have come, and if not. */
@@ -15,6 +15,8 @@ const WEAK_AFTER = 3;
 
 /** How many seconds have to go well before a connection that was weak is so no more. */
 const WELL = 10;
+
+const NO_VIDEO = "No video from the camera";
 
 const seconds = () => performance.now() / 1000;
 
@@ -196,14 +198,19 @@ export class LivePlayer {
   }
 
   #tick() {
-    if (!this.#media) return;
-    this.#lookForStops();
-    this.#appended();
-    this.#tell(this.#words());
+    if (this.#media) {
+      this.#lookForStops();
+      this.#appended();
+    }
+    const words = this.#words();
+    // There is nothing to wait for.
+    if (words === NO_VIDEO && !this.#media && !this.#opening) this.#onState("waiting", "");
+    this.#tell(words);
   }
 
   #lookForStops() {
-    const track = this.#presence.stopped(this.#tracks, seconds());
+    const patience = this.#edge.isStill ? STOPPED : STOPPED_FOR_LONG;
+    const track = this.#presence.stopped(this.#tracks, seconds(), patience);
     if (!track || !this.#media.has(track) || this.#kinds.length === 1) return;
     if (track.kind === "audio") {
       this.#restart();
@@ -215,8 +222,11 @@ export class LivePlayer {
 
   #words() {
     const video = this.#tracks.find(({ kind }) => kind === "video");
-    const hasStopped = video && this.#presence.stopped(this.#tracks, seconds()) === video;
-    if (video && this.#isPlayed(video) && (hasStopped || !this.#presence.has(video))) return "No video from the camera";
+    const isMissing = () => {
+      if (this.#media) return !this.#media.has(video) || this.#presence.stopped(this.#tracks, seconds(), STOPPED_FOR_LONG) === video;
+      return this.#presence.age(seconds()) > STOPPED && !this.#presence.has(video);
+    };
+    if (video && this.#isPlayed(video) && isMissing()) return NO_VIDEO;
     return seconds() < this.#weakUntil ? "Weak connection" : "";
   }
 

@@ -43,6 +43,9 @@ const OFF = 0.06;
 /** Decoding times go this many durations further at once, at most: see `Lane.#step`. */
 const STEP = 2;
 
+/** Frames are missing where the next decoding time is so many durations behind the last: one that is left out is no hole. */
+const HOLE = 3;
+
 /** One track on its way into its source buffer. */
 class Lane {
   #media;
@@ -94,7 +97,7 @@ class Lane {
     let { decodes } = frame;
     if (last && decodes > last.decodes) {
       decodes = Math.min(decodes, last.decodes + STEP * last.duration);
-      if (frame.decodes > last.due + STEP * last.duration) this.#media.hasHole();
+      if (frame.decodes > last.due + HOLE * last.duration) this.#media.hasHole();
       if (decodes !== frame.decodes) frame.decodeAt(decodes);
     }
     this.#last = { decodes, due: frame.decodes, duration: frame.duration };
