@@ -153,6 +153,31 @@ fn what_a_browser_cannot_play_is_called_by_its_name() {
 }
 
 #[test]
+fn cameras_of_any_frame_rate_play_without_running_dry() {
+    let site = Site::start();
+    let cameras =
+        [("timelapse", 1, 48_000), ("night", 5, 0), ("porch", 10, 8_000), ("door", 15, 16_000), ("stage", 60, 48_000)];
+    let push = |(name, fps, rate): &(&str, u32, u32)| {
+        let path = site.dir.path().join(format!("{name}.flv"));
+        let mut make = media::ffmpeg();
+        make.args(["-f", "lavfi", "-i", &format!("testsrc2=size=320x240:rate={fps}")]);
+        if *rate > 0 {
+            make.args("-f lavfi -i sine -c:a aac -ar".split(' ')).arg(rate.to_string());
+        }
+        make.args("-t 120 -c:v libx264 -preset ultrafast -bf 0 -pix_fmt yuv420p -g".split(' '))
+            .arg((fps * 2).to_string());
+        assert!(make.arg(&path).status().unwrap().success());
+        let command = push_without_end(media::ffmpeg(), &path, &site.server.url(&format!("live/{name}")));
+        let running = Running::start(command, site.dir.path().join("camera.log"));
+        site.server.wait_for_log(&format!("publishes live/{name}"));
+        running
+    };
+    let _cameras: Vec<_> = cameras.iter().map(push).collect();
+    let told = cameras.map(|(name, fps, rate)| format!("{name}:{fps}:{rate}"));
+    site.run("rates", &told.each_ref().map(|camera| &camera[..]));
+}
+
+#[test]
 fn mp3_is_heard_in_step_with_the_video() {
     let site = Site::start();
     let film = site.dir.path().join("mp3.flv");

@@ -6,6 +6,8 @@ mod media;
 mod support;
 
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use gortmp::media::{Packet, Timestamp};
 use gortmp::{Client, flv};
@@ -112,6 +114,41 @@ fn each_tag_is_a_message_of_a_web_socket() {
     other.close(None).unwrap();
     while other.read().is_ok() {}
     server.wait_for_log("stopped playing live/cam over a WebSocket");
+}
+
+#[test]
+fn nothing_follows_the_end_of_a_web_socket() {
+    let (_dir, server) = server(&[]);
+    let mut publisher = publisher(&server, "cam");
+    send(&mut publisher, &start());
+    let address = server.http.unwrap();
+    let stops = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for time in 0.. {
+                if stops.load(Ordering::Relaxed) {
+                    return;
+                }
+                publisher.send(video(1000 + time, INTER)).unwrap();
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let end = |_| {
+            let socket = TcpStream::connect(address).unwrap();
+            let mut viewer = tungstenite::client(format!("ws://{address}/live/cam.flv"), socket).unwrap().0;
+            for _ in 0..10 {
+                viewer.read().unwrap();
+            }
+            viewer.close(None).unwrap();
+            read_to_end(viewer.get_ref())
+        };
+        let ends: Vec<_> = (0..20).map(end).collect();
+        stops.store(true, Ordering::Relaxed);
+        for rest in ends {
+            // An end without a reason, as the client's had none (RFC 6455 §5.5.1).
+            assert!(rest.ends_with(&[0x88, 0]), "{:x?}", &rest[rest.len().saturating_sub(40)..]);
+        }
+    });
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl Connection {
         };
         let how = if is_web_socket { "a WebSocket" } else { "HTTP" };
         log::info!("{} plays {path} over {how}", self.guest);
-        let result = if is_web_socket { web_socket::wait(reader) } else { wait(reader) };
+        let result = if is_web_socket { web_socket::wait(reader) } else { wait(reader).map(|()| None) };
         let (seconds, kib, dropped) = (began.elapsed().as_secs_f32(), self.guest.sent() / 1024, subscription.dropped());
         drop(subscription);
         let why = self.guest.closed_because().unwrap_or_else(|| "it left".to_owned());
@@ -122,7 +122,10 @@ impl Connection {
             "{} stopped playing {path} over {how}: {seconds:.1} s, {kib} KiB, {dropped} messages dropped ({why})",
             self.guest
         );
-        result.map(|()| Next::End)
+        if let Some(close) = result? {
+            self.guest.queue(close);
+        }
+        Ok(Next::End)
     }
 }
 

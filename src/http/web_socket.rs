@@ -1,5 +1,7 @@
 //! Live streams over WebSockets (RFC 6455), for players in browsers that know no other way.
 
+use std::io::{self, Read, Write};
+
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 
@@ -50,13 +52,44 @@ pub(super) fn text(content: &str) -> Vec<u8> {
     message
 }
 
-/// Answers pings until the client hangs up.
-pub(super) fn wait(reader: &mut Reader<'_>) -> Result<()> {
+/// Answers pings until the client hangs up. Returns the answer to its end, for which the time has come when nothing else is
+/// sent any more (RFC 6455 §5.5.1).
+pub(super) fn wait(reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>> {
     let most = Some(limits::WEB_SOCKET_MESSAGE_BYTES);
     let config = WebSocketConfig::default().max_message_size(most).max_frame_size(most);
     let read_already = reader.buffer().to_vec();
-    let mut socket = WebSocket::from_partially_read(reader.get_mut(), read_already, Role::Server, Some(config));
+    let stream = HoldingClose { stream: reader.get_mut(), close: None };
+    let mut socket = WebSocket::from_partially_read(stream, read_already, Role::Server, Some(config));
     // An error is an end as well.
     while socket.read().is_ok() {}
-    Ok(())
+    Ok(socket.get_mut().close.take())
+}
+
+/// Where all frames go out but those of [`CLOSE`], which are kept.
+struct HoldingClose<'a, S> {
+    stream: &'a mut S,
+    close: Option<Vec<u8>>,
+}
+
+/// The first byte of a frame that ends a connection: the only one of its message, opcode 8 (RFC 6455 §5.2).
+const CLOSE: u8 = 0x88;
+
+impl<S: Read> Read for HoldingClose<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl<S: Write> Write for HoldingClose<'_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.first() != Some(&CLOSE) {
+            return self.stream.write(bytes);
+        }
+        self.close = Some(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }

@@ -8,7 +8,7 @@
  */
 const SPARE = {
   video: (length) => 0.03 + Math.min(length, 0.09 + length / 2),
-  audio: (length) => 0.1 + 0.6 * length,
+  audio: (length) => 0.09 + 0.75 * length,
 };
 
 /** Frames longer than this are gaps. */

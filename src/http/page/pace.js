@@ -50,7 +50,7 @@ export class Pace {
     const usual = sorted[Math.floor(sorted.length / 2)];
     const size = Math.abs(usual);
     if (size > (withAudio ? FAR_WITH_AUDIO : FAR)) {
-      const step = isHurry ? HURRY : STEP;
+      const step = isHurry && (!withAudio || size > 2 * FAR_WITH_AUDIO) ? HURRY : STEP;
       this.#video.playbackRate = usual > 0 ? 1 + step : 1 - STEP;
     } else if (size < (usual > 0 ? RIGHT : NEAR_ENOUGH) || performance.now() < this.#restsUntil) {
       this.#video.playbackRate = 1;
