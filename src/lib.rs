@@ -71,7 +71,17 @@
 //! A live stream that somebody wants as fragmented MP4 gets a second stream made of it: one player of the first
 //! ([`fmp4::Muxer`] in a lane) publishes the second, whose messages are the fragments. Its players are those who get
 //! it over HTTP or WebSockets, and the [`hls::Window`] that keeps the last segments. So what is there for players
-//! of RTMP, from the cached group of pictures to skipping for slow ones, is there for browsers as well.
+//! of RTMP, from the cached GOP to skipping for slow ones, is there for browsers as well.
+//!
+//! # Weak links
+//!
+//! What a socket doesn't take waits in the connection's queue, and the stream's subscriber (`live::subscriber`) knows how
+//! long the oldest of it has waited. Near [`limits::MAX_LAG`] it leaves out frames that no other refers to
+//! ([`media::References`]); when a key frame comes and more than that has waited, it takes the video out of the queue and
+//! goes on from there. Audio and what is essential stay. For that to be of use little may lie in the system's own queue
+//! (`TCP_NOTSENT_LOWAT`), where nothing can be taken out any more. On the publisher's side of a stream, `live::clock_watch`
+//! gives times by arrival where a publisher's tell no time, and `live::key_frames` knows whether a key frame is to be
+//! expected, or players start without one.
 //!
 //! # What the log levels mean
 //!

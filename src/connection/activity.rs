@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::file_play::FilePlay;
 use super::low_water::LowWater;
-use super::peer::Phase;
+use super::phase::Phase;
 use super::playing::LivePlay;
 use super::{Connection, Peer, Watched};
 use crate::access::{Admission, Verb};

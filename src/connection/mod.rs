@@ -7,6 +7,7 @@ mod framing;
 mod low_water;
 mod outgoing;
 mod peer;
+mod phase;
 mod playing;
 mod queue;
 mod reading;
@@ -26,7 +27,7 @@ pub use client::{Client, ClientEvent};
 pub use framing::{Framing, HTTP_STREAM_ID, Wrapping, web_socket_header};
 pub use outgoing::Outgoing;
 pub use peer::Peer;
-use peer::Phase;
+use phase::Phase;
 use reading::{Outlook, Reading, WaitingAudio};
 pub use transport::Transport;
 

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::framing::Framing;
 use super::outgoing::Outgoing;
+use super::phase::Phase;
 use super::transport::Transport;
 use super::{Description, Watched};
 use crate::error::Result;
@@ -21,33 +22,6 @@ use crate::rtmp::message::Message;
 use crate::rtmp::user_control::UserControl;
 use crate::session::{Reply, playing};
 use crate::stats::Missed;
-
-/// What a client is doing, for the deadlines that hold meanwhile; of several things, the last of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    /// It has not finished the handshake: [`limits::HANDSHAKE_DEADLINE`].
-    Handshake,
-    /// It neither publishes nor plays: [`limits::IDLE_DEADLINE`].
-    Idle,
-    /// It has paused what it plays: [`limits::PAUSE`].
-    Paused,
-    /// It plays: [`limits::PING_TIMEOUT`].
-    Playing,
-    /// It publishes: [`limits::PUBLISHER_SILENCE`].
-    Publishing,
-}
-
-impl Phase {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Handshake => "handshake",
-            Self::Idle => "idle",
-            Self::Paused => "paused",
-            Self::Playing => "playing",
-            Self::Publishing => "publishing",
-        }
-    }
-}
 
 /// A connected client.
 pub struct Peer {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::activity::Activity;
 use super::file_play::FilePlay;
-use super::peer::Phase;
+use super::phase::Phase;
 use super::{Connection, Peer};
 use crate::access::Verb;
 use crate::error::{Error, Result};
