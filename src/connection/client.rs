@@ -165,22 +165,20 @@ impl Client {
     }
 
     /// A server that has gone takes no answers, but what it said before is still to be read, and then its end.
-    fn answer(&mut self, message: &Message) {
-        if let Err(error) = self.message(0, message) {
-            log::debug!("answering: {error}");
-        }
+    fn answer(&mut self, message: &Message) -> Result<()> {
+        self.message(0, message).or_else(|error| if error.is_disconnect() { Ok(()) } else { Err(error) })
     }
 
     fn read_event(&mut self) -> Result<ClientEvent> {
         loop {
             let raw = self.chunks.read_message()?;
             if let Some(bytes) = self.chunks.acknowledgement_due() {
-                self.answer(&Message::Acknowledgement(bytes));
+                self.answer(&Message::Acknowledgement(bytes))?;
             }
             match Message::decode(raw)? {
                 Message::Media(packet) => return Ok(ClientEvent::Media(packet)),
                 Message::UserControl(UserControl::PingRequest(time)) => {
-                    self.answer(&Message::UserControl(UserControl::PingResponse(time)));
+                    self.answer(&Message::UserControl(UserControl::PingResponse(time)))?;
                 }
                 Message::UserControl(event) => return Ok(ClientEvent::Event(event)),
                 Message::Command(command) if command.name == "onStatus" => {
