@@ -25,7 +25,7 @@
 //!
 //! | level | module | job |
 //! |---|---|---|
-//! | 0 | [`error`], [`limits`], [`stats`], then [`guard`] | one error enum; every cap with its unit and reason; counters; what many may take together |
+//! | 0 | [`error`], [`limits`], `numbers`, [`stats`], then [`guard`] | one error enum; every cap with its unit and reason; names of numbers on the wire; counters; what many may take together |
 //! | 1 | [`amf`], [`media`], [`tls`] | values on the wire; one media message, its time, what its first bytes say; the certificate |
 //! | 2 | [`rtmp`], [`flv`], [`fmp4`] | the wire formats, over `Read` and `Write`; none knows the others |
 //! | 3 | [`session`] | the protocol's state machine: a message in, actions out; no socket, thread or clock |
@@ -105,6 +105,7 @@ pub mod http;
 pub mod limits;
 pub mod live;
 pub mod media;
+mod numbers;
 pub mod rtmp;
 pub mod server;
 pub mod session;
