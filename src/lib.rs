@@ -25,7 +25,7 @@
 //!
 //! | level | module | job |
 //! |---|---|---|
-//! | 0 | [`error`], [`limits`], [`stats`], then [`guard`] | one error enum; every limit with its unit and reason; counters; budgets, rates, the rate-limited client log |
+//! | 0 | [`error`], [`limits`], `numbers`, [`stats`], then [`guard`] | one error enum; every limit with its unit and reason; names of numbers on the wire; counters; budgets, rates, the rate-limited client log |
 //! | 1 | [`amf`], [`media`], [`tls`] | values on the wire; one media message, its timestamp, what its first bytes say; the certificate |
 //! | 2 | [`rtmp`], [`flv`], [`fmp4`] | the wire formats, over `Read` and `Write`; none knows the others |
 //! | 3 | [`session`] | the state machine of RTMP: a message in, actions out; no socket, thread or clock |
@@ -163,6 +163,7 @@ pub mod http;
 pub mod limits;
 pub mod live;
 pub mod media;
+mod numbers;
 pub mod rtmp;
 pub mod rtmp_connection;
 pub mod server;

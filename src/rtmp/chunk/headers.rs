@@ -1,6 +1,6 @@
 //! What stands between the payload's slices on the wire.
 
-use super::{ChunkSize, ChunkStreamId, EXTENDED};
+use super::{ChunkSize, ChunkStreamId, EXTENDED, HeaderFormat};
 use crate::media::Timestamp;
 
 /// The headers of one message's chunks: a type 0 chunk, then as many of type 3 as it takes.
@@ -23,7 +23,7 @@ impl ChunkHeaders {
     /// The headers for a payload of `length` bytes, of which 2²⁴ − 1 are the most that there can be.
     pub fn new(id: ChunkStreamId, timestamp: Timestamp, type_id: u8, stream_id: u32, length: usize) -> Self {
         let milliseconds = timestamp.milliseconds();
-        let (mut first, mut next) = (Header::new(0, id), Header::new(3, id));
+        let (mut first, mut next) = (Header::new(HeaderFormat::Full, id), Header::new(HeaderFormat::Continuation, id));
         first.push(&milliseconds.min(EXTENDED).to_be_bytes()[1..]);
         first.push(&(length.min(EXTENDED as usize) as u32).to_be_bytes()[1..]);
         first.push(&[type_id]);
@@ -56,9 +56,9 @@ impl ChunkHeaders {
 
 impl<const MOST: usize> Header<MOST> {
     /// Begins with the basic header.
-    fn new(format: u8, id: ChunkStreamId) -> Self {
+    fn new(format: HeaderFormat, id: ChunkStreamId) -> Self {
         let mut header = Self { bytes: [0; MOST], length: 0 };
-        let format = format << 6;
+        let format = format.number() << 6;
         match id.get() {
             id @ 0..=63 => header.push(&[format | id as u8]),
             id @ 64..=319 => header.push(&[format, (id - 64) as u8]),
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn basic_header_forms() {
-        let head = |id| Header::<3>::new(0, ChunkStreamId::new(id).unwrap()).get().to_vec();
+        let head = |id| Header::<3>::new(HeaderFormat::Full, ChunkStreamId::new(id).unwrap()).get().to_vec();
         assert_eq!(head(2), [0x02]);
         assert_eq!(head(63), [0x3f]);
         assert_eq!(head(64), [0x00, 0x00]);
