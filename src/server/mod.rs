@@ -1,10 +1,10 @@
 //! The whole server: listeners, connections, deadlines, the end.
 
+mod banner;
 mod congestion;
 mod connections;
 mod listener;
 pub(crate) mod logging;
-mod welcome;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -206,7 +206,7 @@ impl Server {
     /// # Errors
     /// [`Error::Io`] when there are no threads to be had.
     pub fn run(self) -> Result<()> {
-        welcome::log(&self);
+        banner::log(&self);
         let most = self.config.max_connections.unwrap_or_else(connections_that_fit);
         let site = Arc::new(Site::new(self.service.clone(), self.facts(most)));
         let connections = Arc::new(Connections::new(self.service.clone(), site.clone(), most, self.config.max_per_ip));
