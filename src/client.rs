@@ -19,7 +19,7 @@ use crate::rtmp::user_control::UserControl;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// Sound, picture or data of the stream that is played.
+    /// Audio, video or data of the stream that is played.
     Media(Packet),
     /// `onStatus`: what the info object says.
     Status {
@@ -101,7 +101,7 @@ impl Client {
         self.wait_for_status("NetStream.Play.Start")
     }
 
-    /// Sends sound, picture or data of the stream that is published.
+    /// Sends audio, video frame or data of the stream that is published.
     ///
     /// # Errors
     /// [`Error::Io`] when the connection is gone.

@@ -353,7 +353,7 @@ fn refused_plays_win_no_time_and_not_many_are_had() {
     let began = std::time::Instant::now();
     let patient = support::wire::Wire::open(server.address, "live");
     let greedy = support::wire::Wire::open(server.address, "live");
-    for guess in 0..gortmp::limits::REFUSALS {
+    for guess in 0..gortmp::limits::CONSECUTIVE_REFUSALS {
         greedy.send(&support::wire::play_command(&format!("cam?key={guess}")));
     }
     support::read_to_end(&greedy.socket);
