@@ -11,7 +11,7 @@ use getopts::{Matches, Options};
 use log::LevelFilter;
 
 use crate::config::{
-    AccessConfig, Config, Congestion, Gather, HttpConfig, Permission, ReplacePublisher, RuleKind, Secret, Times,
+    AccessConfig, Config, Congestion, HttpConfig, MergeWindow, Permission, ReplacePublisher, RuleKind, Secret, Times,
     TlsConfig,
 };
 use crate::error::{Error, Result};
@@ -208,9 +208,9 @@ fn config(matches: &Matches) -> Result<Config> {
     }
     if let Some(window) = matches.opt_str("gather") {
         config.gather = match window.as_str() {
-            "auto" => Gather::Auto,
+            "auto" => MergeWindow::Auto,
             ms => match ms.parse::<u32>() {
-                Ok(ms) => Gather::Window(Duration::from_millis(ms.into())),
+                Ok(ms) => MergeWindow::Window(Duration::from_millis(ms.into())),
                 Err(_) => return Err(bad("gather", ms, "a number of milliseconds or auto")),
             },
         };
@@ -437,7 +437,7 @@ mod tests {
             gop_cache: false,
             replace_publisher: ReplacePublisher::Always,
             republish_grace: Duration::ZERO,
-            gather: Gather::Window(Duration::from_millis(350)),
+            gather: MergeWindow::Window(Duration::from_millis(350)),
             player_queue: 1024 * 1024,
             max_lag: Duration::from_millis(500),
             congestion: Congestion::Named("cubic".to_owned()),

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 
 /// Modules of a level may import from those above them in this table, and from their own module.
 const LEVELS: &[&[&str]] = &[
-    &["error", "limits", "stats"],
+    &["error", "limits", "numbers", "stats"],
     &["guard"],
     &["amf", "media", "tls"],
     &["rtmp", "flv", "fmp4"],
     &["session"],
     &["access", "live", "vod"],
     &["hls"],
-    &["connection"],
+    &["client", "service", "transport"],
+    &["forms"],
+    &["rtmp_connection"],
     &["http"],
     &["config"],
     &["server"],

@@ -20,25 +20,8 @@
 use std::ops::Range;
 
 use super::cursor::Cursor;
-use super::{Object, Value, amf3};
+use super::{Marker, Object, Value, amf3};
 use crate::error::Result;
-
-const NUMBER: u8 = 0x00;
-const BOOLEAN: u8 = 0x01;
-const STRING: u8 = 0x02;
-const OBJECT: u8 = 0x03;
-const NULL: u8 = 0x05;
-const UNDEFINED: u8 = 0x06;
-const REFERENCE: u8 = 0x07;
-const ECMA_ARRAY: u8 = 0x08;
-const OBJECT_END: u8 = 0x09;
-const STRICT_ARRAY: u8 = 0x0a;
-const DATE: u8 = 0x0b;
-const LONG_STRING: u8 = 0x0c;
-const UNSUPPORTED: u8 = 0x0d;
-const XML: u8 = 0x0f;
-const TYPED_OBJECT: u8 = 0x10;
-const AMF3: u8 = 0x11;
 
 /// Reads the values of one message, one after the other; ends behind the last or the first error.
 #[derive(Debug)]
@@ -66,25 +49,27 @@ impl<'a> Decoder<'a> {
     fn value(&mut self) -> Result<Value> {
         self.cursor.spend_values(1)?;
         let start = self.cursor.position();
-        match self.cursor.u8()? {
-            marker @ (OBJECT | ECMA_ARRAY | STRICT_ARRAY | TYPED_OBJECT) => self.complex(start, marker),
-            REFERENCE => self.reference(start),
-            AMF3 => amf3::read_value(&mut self.cursor),
+        match Marker::from(self.cursor.u8()?) {
+            marker @ (Marker::Object | Marker::EcmaArray | Marker::StrictArray | Marker::TypedObject) => {
+                self.complex(start, marker)
+            }
+            Marker::Reference => self.reference(start),
+            Marker::Amf3 => amf3::read_value(&mut self.cursor),
             marker => self.plain(marker),
         }
     }
 
     /// Reads an object or array that began at `start`: a level down, and known to references.
-    fn complex(&mut self, start: usize, marker: u8) -> Result<Value> {
+    fn complex(&mut self, start: usize, marker: Marker) -> Result<Value> {
         let index = self.complex.len();
         if !self.repeating {
             self.complex.push(start..usize::MAX);
         }
         self.cursor.enter()?;
         let value = match marker {
-            STRICT_ARRAY => Value::StrictArray(self.items()?),
-            OBJECT => Value::Object(self.members(false)?),
-            ECMA_ARRAY => {
+            Marker::StrictArray => Value::StrictArray(self.items()?),
+            Marker::Object => Value::Object(self.members(false)?),
+            Marker::EcmaArray => {
                 // Many encoders write a wrong count; the end marker is what holds.
                 self.cursor.u32()?;
                 Value::EcmaArray(self.members(true)?)
@@ -98,19 +83,19 @@ impl<'a> Decoder<'a> {
         Ok(value)
     }
 
-    fn plain(&mut self, marker: u8) -> Result<Value> {
+    fn plain(&mut self, marker: Marker) -> Result<Value> {
         let cursor = &mut self.cursor;
         Ok(match marker {
-            NUMBER => Value::Number(cursor.f64()?),
-            BOOLEAN => Value::Boolean(cursor.u8()? != 0),
-            STRING => Value::String(self.short_text()?),
-            NULL => Value::Null,
-            UNDEFINED => Value::Undefined,
-            UNSUPPORTED => Value::Unsupported,
-            DATE => Value::Date { unix_ms: cursor.f64()?, time_zone: i16::from_be_bytes(cursor.array()?) },
-            LONG_STRING => Value::String(self.long_text()?),
-            XML => Value::Xml(self.long_text()?),
-            marker => return Err(cursor.error(format!("marker {marker:#04x} is no AMF0 value"))),
+            Marker::Number => Value::Number(cursor.f64()?),
+            Marker::Boolean => Value::Boolean(cursor.u8()? != 0),
+            Marker::String => Value::String(self.short_text()?),
+            Marker::Null => Value::Null,
+            Marker::Undefined => Value::Undefined,
+            Marker::Unsupported => Value::Unsupported,
+            Marker::Date => Value::Date { unix_ms: cursor.f64()?, time_zone: i16::from_be_bytes(cursor.array()?) },
+            Marker::LongString => Value::String(self.long_text()?),
+            Marker::XmlDocument => Value::Xml(self.long_text()?),
+            marker => return Err(cursor.error(format!("marker {:#04x} is no AMF0 value", marker.number()))),
         })
     }
 
@@ -128,7 +113,7 @@ impl<'a> Decoder<'a> {
         let mut object = Object::new();
         while !(may_lack_end && self.cursor.is_at_end()) {
             let key = self.short_text()?;
-            if key.is_empty() && self.cursor.skip_if(OBJECT_END) {
+            if key.is_empty() && self.cursor.skip_if(Marker::ObjectEnd.number()) {
                 break;
             }
             object.push(key, self.value()?);
@@ -193,46 +178,46 @@ pub fn encode(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Number(number) => encode_number(*number, out),
         Value::Integer(integer) => encode_number(f64::from(*integer), out),
-        Value::Boolean(truth) => out.extend_from_slice(&[BOOLEAN, u8::from(*truth)]),
+        Value::Boolean(truth) => out.extend_from_slice(&[Marker::Boolean.number(), u8::from(*truth)]),
         Value::String(text) => match u16::try_from(text.len()) {
             Ok(_) => {
-                out.push(STRING);
+                out.push(Marker::String.number());
                 encode_short_text(text, out);
             }
-            Err(_) => encode_long_text(LONG_STRING, text, out),
+            Err(_) => encode_long_text(Marker::LongString, text, out),
         },
         Value::Object(object) => {
-            out.push(OBJECT);
+            out.push(Marker::Object.number());
             encode_members(object, out);
         }
         Value::TypedObject { class, object } => {
-            out.push(TYPED_OBJECT);
+            out.push(Marker::TypedObject.number());
             encode_short_text(class, out);
             encode_members(object, out);
         }
         Value::EcmaArray(object) => {
-            out.push(ECMA_ARRAY);
+            out.push(Marker::EcmaArray.number());
             out.extend_from_slice(&(object.len() as u32).to_be_bytes());
             encode_members(object, out);
         }
         Value::StrictArray(items) => {
-            out.push(STRICT_ARRAY);
+            out.push(Marker::StrictArray.number());
             out.extend_from_slice(&(items.len() as u32).to_be_bytes());
             items.iter().for_each(|item| encode(item, out));
         }
         Value::Date { unix_ms, time_zone } => {
-            out.push(DATE);
+            out.push(Marker::Date.number());
             out.extend_from_slice(&unix_ms.to_be_bytes());
             out.extend_from_slice(&time_zone.to_be_bytes());
         }
-        Value::Xml(text) => encode_long_text(XML, text, out),
+        Value::Xml(text) => encode_long_text(Marker::XmlDocument, text, out),
         Value::ByteArray(_) => {
-            out.push(AMF3);
+            out.push(Marker::Amf3.number());
             amf3::encode(value, out);
         }
-        Value::Null => out.push(NULL),
-        Value::Undefined => out.push(UNDEFINED),
-        Value::Unsupported => out.push(UNSUPPORTED),
+        Value::Null => out.push(Marker::Null.number()),
+        Value::Undefined => out.push(Marker::Undefined.number()),
+        Value::Unsupported => out.push(Marker::Unsupported.number()),
     }
 }
 
@@ -244,7 +229,7 @@ pub fn encode_all(values: &[Value]) -> Vec<u8> {
 }
 
 fn encode_number(number: f64, out: &mut Vec<u8>) {
-    out.push(NUMBER);
+    out.push(Marker::Number.number());
     out.extend_from_slice(&number.to_be_bytes());
 }
 
@@ -258,8 +243,8 @@ fn encode_short_text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(&text.as_bytes()[..end]);
 }
 
-fn encode_long_text(marker: u8, text: &str, out: &mut Vec<u8>) {
-    out.push(marker);
+fn encode_long_text(marker: Marker, text: &str, out: &mut Vec<u8>) {
+    out.push(marker.number());
     out.extend_from_slice(&(text.len() as u32).to_be_bytes());
     out.extend_from_slice(text.as_bytes());
 }
@@ -269,7 +254,7 @@ fn encode_members(object: &Object, out: &mut Vec<u8>) {
         encode_short_text(key, out);
         encode(value, out);
     }
-    out.extend_from_slice(&[0, 0, OBJECT_END]);
+    out.extend_from_slice(&[0, 0, Marker::ObjectEnd.number()]);
 }
 
 #[cfg(test)]
@@ -308,10 +293,10 @@ mod tests {
 
     #[test]
     fn text_over_16_bits_is_a_long_string() {
-        for (length, marker) in [(65_535, STRING), (65_536, LONG_STRING)] {
+        for (length, marker) in [(65_535, Marker::String), (65_536, Marker::LongString)] {
             let value = Value::String("x".repeat(length));
             let bytes = encode_all(std::slice::from_ref(&value));
-            assert_eq!(bytes[0], marker);
+            assert_eq!(Marker::from(bytes[0]), marker);
             assert_eq!(decode_all(&bytes).unwrap(), [value]);
         }
         let key = "é".repeat(40_000);
@@ -355,7 +340,7 @@ mod tests {
         let mut bytes = b"\x0a\0\0\0\x01\x05".to_vec();
         for index in 0..20u16 {
             bytes.extend(b"\x0a\0\0\0\x0a");
-            let reference = [&[REFERENCE][..], &index.to_be_bytes()].concat();
+            let reference = [&[Marker::Reference.number()][..], &index.to_be_bytes()].concat();
             bytes.extend(reference.repeat(10));
         }
         assert!(matches!(decode_all(&bytes), Err(Error::Limit { .. })));
@@ -363,25 +348,25 @@ mod tests {
 
     #[test]
     fn depth_at_the_limit_and_one_past() {
-        let nested = |depth: usize| [&b"\x0a\0\0\0\x01".repeat(depth)[..], &[NULL]].concat();
+        let nested = |depth: usize| [&b"\x0a\0\0\0\x01".repeat(depth)[..], &[Marker::Null.number()]].concat();
         assert!(decode_all(&nested(limits::AMF_DEPTH)).is_ok());
         assert!(matches!(decode_all(&nested(limits::AMF_DEPTH + 1)), Err(Error::Limit { .. })));
-        let across = [&b"\x0a\0\0\0\x01".repeat(limits::AMF_DEPTH)[..], &[AMF3, 9, 1, 1]].concat();
+        let across = [&b"\x0a\0\0\0\x01".repeat(limits::AMF_DEPTH)[..], &[Marker::Amf3.number(), 9, 1, 1]].concat();
         assert!(matches!(decode_all(&across), Err(Error::Limit { .. })), "into AMF3 as well");
     }
 
     #[test]
     fn the_deepest_values_fit_half_a_threads_stack() {
         let depth = limits::AMF_DEPTH;
-        let object = [&b"\x03\0\x01a".repeat(depth)[..], &[NULL], &b"\0\0\x09".repeat(depth)].concat();
-        let array = [&b"\x0a\0\0\0\x01".repeat(depth)[..], &[NULL]].concat();
+        let object = [&b"\x03\0\x01a".repeat(depth)[..], &[Marker::Null.number()], &b"\0\0\x09".repeat(depth)].concat();
+        let array = [&b"\x0a\0\0\0\x01".repeat(depth)[..], &[Marker::Null.number()]].concat();
         // Each array holds a reference to the one before it, so reading it again goes as deep as may be.
         let mut references = b"\x0a\0\0\0\x01\x05".to_vec();
         for index in 0..depth as u16 / 2 - 1 {
             references.extend(b"\x0a\0\0\0\x01\x07");
             references.extend(index.to_be_bytes());
         }
-        let amf3 = [&[AMF3][..], &[9, 3, 1].repeat(depth - 1), &[9, 1, 1]].concat();
+        let amf3 = [&[Marker::Amf3.number()][..], &[9, 3, 1].repeat(depth - 1), &[9, 1, 1]].concat();
         let decode = move || [object, array, references, amf3].map(|bytes| decode_all(&bytes).is_ok());
         let thread = std::thread::Builder::new().stack_size(limits::THREAD_STACK_BYTES / 2).spawn(decode);
         assert_eq!(thread.unwrap().join().unwrap(), [true; 4]);
@@ -400,8 +385,11 @@ mod tests {
 
     #[test]
     fn the_number_of_values_at_the_limit_and_one_past() {
-        assert!(decode_all(&[NULL].repeat(limits::AMF_VALUES)).is_ok());
-        assert!(matches!(decode_all(&[NULL].repeat(limits::AMF_VALUES + 1)), Err(Error::Limit { .. })));
+        assert!(decode_all(&[Marker::Null.number()].repeat(limits::AMF_VALUES)).is_ok());
+        assert!(matches!(
+            decode_all(&[Marker::Null.number()].repeat(limits::AMF_VALUES + 1)),
+            Err(Error::Limit { .. })
+        ));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 pub mod amf0;
 pub mod amf3;
 mod cursor;
+mod marker;
 mod value;
 
+pub use marker::Marker;
 pub use value::{Object, Value};

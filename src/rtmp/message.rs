@@ -7,84 +7,8 @@ use crate::limits;
 use crate::media::{Packet, PacketKind, Timestamp};
 use crate::rtmp::chunk::{ChunkHeaders, ChunkSize, ChunkStreamId, RawMessage};
 use crate::rtmp::command::Command;
+use crate::rtmp::numbers::{BandwidthLimit, MessageType};
 use crate::rtmp::user_control::UserControl;
-
-/// The message types by their standard names and numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum MessageType {
-    /// How many bytes of a message a chunk carries from now on.
-    SetChunkSize = 1,
-    /// Forget the unfinished message of a chunk stream.
-    Abort = 2,
-    /// So many bytes were received.
-    Acknowledgement = 3,
-    /// An event, see [`UserControl`].
-    UserControl = 4,
-    /// How many bytes the peer may send before it waits for an acknowledgement.
-    WindowAckSize = 5,
-    /// How many unacknowledged bytes the peer shall send at most.
-    SetPeerBandwidth = 6,
-    /// Sound.
-    Audio = 8,
-    /// Picture.
-    Video = 9,
-    /// Data in AMF3 form.
-    DataAmf3 = 15,
-    /// Shared object in AMF3 form.
-    SharedObjectAmf3 = 16,
-    /// Command in AMF3 form.
-    CommandAmf3 = 17,
-    /// Data in AMF0.
-    DataAmf0 = 18,
-    /// Shared object in AMF0.
-    SharedObjectAmf0 = 19,
-    /// Command in AMF0.
-    CommandAmf0 = 20,
-    /// Several messages in one.
-    Aggregate = 22,
-}
-
-impl MessageType {
-    /// The type with that number.
-    pub fn from_id(id: u8) -> Option<Self> {
-        Some(match id {
-            1 => Self::SetChunkSize,
-            2 => Self::Abort,
-            3 => Self::Acknowledgement,
-            4 => Self::UserControl,
-            5 => Self::WindowAckSize,
-            6 => Self::SetPeerBandwidth,
-            8 => Self::Audio,
-            9 => Self::Video,
-            15 => Self::DataAmf3,
-            16 => Self::SharedObjectAmf3,
-            17 => Self::CommandAmf3,
-            18 => Self::DataAmf0,
-            19 => Self::SharedObjectAmf0,
-            20 => Self::CommandAmf0,
-            22 => Self::Aggregate,
-            _ => return None,
-        })
-    }
-
-    /// The number.
-    pub fn id(self) -> u8 {
-        self as u8
-    }
-}
-
-/// How a Set Peer Bandwidth message is meant (RTMP 1.0 §5.4.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum BandwidthLimit {
-    /// Limit the output to the size.
-    Hard = 0,
-    /// The smaller of the size and the limit in force.
-    Soft = 1,
-    /// As hard if the last one was hard, else to be ignored.
-    Dynamic = 2,
-}
 
 /// A message with its payload taken apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,14 +47,11 @@ impl Message {
     /// # Errors
     /// [`Error::Message`] and [`Error::Amf`] when it isn't what the type promises.
     pub fn decode(raw: RawMessage) -> Result<Self> {
-        let Some(message_type) = MessageType::from_id(raw.type_id) else {
-            return Ok(Self::Other(raw.type_id));
-        };
         let number = |name: &'static str| {
             let bytes = raw.payload.first_chunk().ok_or_else(|| Error::message(name, "shorter than 4 bytes"))?;
             Ok::<u32, Error>(u32::from_be_bytes(*bytes))
         };
-        Ok(match message_type {
+        Ok(match MessageType::from(raw.type_id) {
             MessageType::SetChunkSize => Self::SetChunkSize(ChunkSize::new(number("Set Chunk Size")?)?),
             MessageType::Abort => Self::Abort(number("Abort")?),
             MessageType::Acknowledgement => Self::Acknowledgement(number("Acknowledgement")?),
@@ -138,11 +59,7 @@ impl Message {
             MessageType::WindowAckSize => Self::WindowAckSize(number("Window Acknowledgement Size")?),
             MessageType::SetPeerBandwidth => Self::SetPeerBandwidth {
                 size: number("Set Peer Bandwidth")?,
-                limit: match raw.payload.get(4) {
-                    Some(0) => BandwidthLimit::Hard,
-                    Some(1) => BandwidthLimit::Soft,
-                    _ => BandwidthLimit::Dynamic,
-                },
+                limit: raw.payload.get(4).map_or(BandwidthLimit::Dynamic, |limit| BandwidthLimit::from(*limit)),
             },
             MessageType::Audio => Self::media(PacketKind::Audio, raw.timestamp, raw.payload),
             MessageType::Video => Self::media(PacketKind::Video, raw.timestamp, raw.payload),
@@ -153,7 +70,9 @@ impl Message {
             MessageType::CommandAmf0 => Self::Command(Command::decode(&raw.payload)?),
             MessageType::CommandAmf3 => Self::Command(Command::decode(without_selector(&raw.payload))?),
             MessageType::Aggregate => Self::Aggregate(split_aggregate(raw.timestamp, &raw.payload)?),
-            MessageType::SharedObjectAmf0 | MessageType::SharedObjectAmf3 => Self::Other(raw.type_id),
+            MessageType::SharedObjectAmf0 | MessageType::SharedObjectAmf3 | MessageType::Other(_) => {
+                Self::Other(raw.type_id)
+            }
         })
     }
 
@@ -171,7 +90,7 @@ impl Message {
             Self::UserControl(event) => (MessageType::UserControl, event.encode()),
             Self::WindowAckSize(bytes) => (MessageType::WindowAckSize, bytes.to_be_bytes().to_vec()),
             Self::SetPeerBandwidth { size, limit } => {
-                (MessageType::SetPeerBandwidth, [&size.to_be_bytes()[..], &[*limit as u8]].concat())
+                (MessageType::SetPeerBandwidth, [&size.to_be_bytes()[..], &[limit.number()]].concat())
             }
             Self::Command(command) => (MessageType::CommandAmf0, command.encode()),
             Self::Media(packet) => return Some(media_message(packet.clone(), stream_id)),
@@ -182,7 +101,7 @@ impl Message {
             (MessageType::CommandAmf0, _) => (ChunkStreamId::STREAM, stream_id),
             _ => (ChunkStreamId::CONTROL, 0),
         };
-        let type_id = message_type.id();
+        let type_id = message_type.number();
         Some(RawMessage { chunk_stream_id, timestamp: Timestamp::ZERO, type_id, stream_id, payload: payload.into() })
     }
 }

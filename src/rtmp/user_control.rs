@@ -5,6 +5,7 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::rtmp::numbers::EventType;
 
 /// One event. Stream ids are message stream ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub enum UserControl {
     BufferEmpty(u32),
     /// 0x20: the server's buffer for the stream is filled.
     BufferReady(u32),
-    /// Anything else, to be passed over.
+    /// Anything else, to be ignored.
     Unknown {
         /// The event type.
         event: u16,
@@ -57,41 +58,60 @@ impl UserControl {
             let bytes = data.get(at..).and_then(|rest| rest.first_chunk());
             bytes.map(|bytes| u32::from_be_bytes(*bytes)).ok_or_else(|| too_short(payload))
         };
-        Ok(match u16::from_be_bytes(*event) {
-            0 => Self::StreamBegin(number(0)?),
-            1 => Self::StreamEof(number(0)?),
-            2 => Self::StreamDry(number(0)?),
-            3 => Self::SetBufferLength { stream_id: number(0)?, buffer_ms: number(4)? },
-            4 => Self::StreamIsRecorded(number(0)?),
-            6 => Self::PingRequest(number(0)?),
-            7 => Self::PingResponse(number(0)?),
-            0x1a => Self::VerifyRequest,
-            0x1b => Self::VerifyResponse(data.to_vec()),
-            0x1f => Self::BufferEmpty(number(0)?),
-            0x20 => Self::BufferReady(number(0)?),
-            event => Self::Unknown { event, data: data.to_vec() },
+        Ok(match EventType::from(u16::from_be_bytes(*event)) {
+            EventType::StreamBegin => Self::StreamBegin(number(0)?),
+            EventType::StreamEof => Self::StreamEof(number(0)?),
+            EventType::StreamDry => Self::StreamDry(number(0)?),
+            EventType::SetBufferLength => Self::SetBufferLength { stream_id: number(0)?, buffer_ms: number(4)? },
+            EventType::StreamIsRecorded => Self::StreamIsRecorded(number(0)?),
+            EventType::PingRequest => Self::PingRequest(number(0)?),
+            EventType::PingResponse => Self::PingResponse(number(0)?),
+            EventType::VerifyRequest => Self::VerifyRequest,
+            EventType::VerifyResponse => Self::VerifyResponse(data.to_vec()),
+            EventType::BufferEmpty => Self::BufferEmpty(number(0)?),
+            EventType::BufferReady => Self::BufferReady(number(0)?),
+            EventType::Other(event) => Self::Unknown { event, data: data.to_vec() },
         })
+    }
+
+    /// Which event it is.
+    pub fn event_type(&self) -> EventType {
+        match self {
+            Self::StreamBegin(_) => EventType::StreamBegin,
+            Self::StreamEof(_) => EventType::StreamEof,
+            Self::StreamDry(_) => EventType::StreamDry,
+            Self::SetBufferLength { .. } => EventType::SetBufferLength,
+            Self::StreamIsRecorded(_) => EventType::StreamIsRecorded,
+            Self::PingRequest(_) => EventType::PingRequest,
+            Self::PingResponse(_) => EventType::PingResponse,
+            Self::VerifyRequest => EventType::VerifyRequest,
+            Self::VerifyResponse(_) => EventType::VerifyResponse,
+            Self::BufferEmpty(_) => EventType::BufferEmpty,
+            Self::BufferReady(_) => EventType::BufferReady,
+            Self::Unknown { event, .. } => EventType::from(*event),
+        }
     }
 
     /// The payload that [`decode`](Self::decode) reads.
     pub fn encode(&self) -> Vec<u8> {
-        let (event, data) = match self {
-            Self::StreamBegin(id) => (0, id.to_be_bytes().to_vec()),
-            Self::StreamEof(id) => (1, id.to_be_bytes().to_vec()),
-            Self::StreamDry(id) => (2, id.to_be_bytes().to_vec()),
+        let mut payload = self.event_type().number().to_be_bytes().to_vec();
+        match self {
+            Self::StreamBegin(number)
+            | Self::StreamEof(number)
+            | Self::StreamDry(number)
+            | Self::StreamIsRecorded(number)
+            | Self::PingRequest(number)
+            | Self::PingResponse(number)
+            | Self::BufferEmpty(number)
+            | Self::BufferReady(number) => payload.extend_from_slice(&number.to_be_bytes()),
             Self::SetBufferLength { stream_id, buffer_ms } => {
-                (3, [stream_id.to_be_bytes(), buffer_ms.to_be_bytes()].concat())
+                payload.extend_from_slice(&stream_id.to_be_bytes());
+                payload.extend_from_slice(&buffer_ms.to_be_bytes());
             }
-            Self::StreamIsRecorded(id) => (4, id.to_be_bytes().to_vec()),
-            Self::PingRequest(time) => (6, time.to_be_bytes().to_vec()),
-            Self::PingResponse(time) => (7, time.to_be_bytes().to_vec()),
-            Self::VerifyRequest => (0x1a, vec![1]),
-            Self::VerifyResponse(proof) => (0x1b, proof.clone()),
-            Self::BufferEmpty(id) => (0x1f, id.to_be_bytes().to_vec()),
-            Self::BufferReady(id) => (0x20, id.to_be_bytes().to_vec()),
-            Self::Unknown { event, data } => (*event, data.clone()),
-        };
-        [&u16::to_be_bytes(event)[..], &data].concat()
+            Self::VerifyRequest => payload.push(1),
+            Self::VerifyResponse(data) | Self::Unknown { data, .. } => payload.extend_from_slice(data),
+        }
+        payload
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Listener, Protocol, Server, congestion};
-use crate::access::Verb;
+use crate::access::Operation;
 use crate::config::Config;
 
 /// Files that are named; of more, only the number is told.
@@ -53,8 +53,8 @@ pub(super) fn log(server: &Server) {
 /// Who may do what, in a line.
 fn access(config: &Config) -> String {
     let who = |verb| if config.access.is_restricted(verb) { "restricted" } else { "open to everyone" };
-    match (who(Verb::Publish), who(Verb::Play)) {
-        (one, other) if one == other && !config.access.is_restricted(Verb::Play) => {
+    match (who(Operation::Publish), who(Operation::Play)) {
+        (one, other) if one == other && !config.access.is_restricted(Operation::Play) => {
             "publishing and playing are open to everyone who can reach this machine: --publish-key and --allow-publish \
              and their like change that"
                 .to_owned()

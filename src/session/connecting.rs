@@ -7,8 +7,8 @@ use crate::amf::{Object, Value};
 use crate::limits;
 use crate::rtmp::chunk::ChunkSize;
 use crate::rtmp::command::Command;
-use crate::rtmp::message::{BandwidthLimit, Message};
 use crate::rtmp::status::StatusCode;
+use crate::rtmp::{BandwidthLimit, Message};
 
 /// What a client said of itself.
 #[derive(Clone, PartialEq)]

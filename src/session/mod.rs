@@ -32,9 +32,9 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::media::{Packet, PacketKind};
 use crate::rtmp::command::Command;
-use crate::rtmp::message::{BandwidthLimit, Message};
 use crate::rtmp::status::StatusCode;
 use crate::rtmp::user_control::UserControl;
+use crate::rtmp::{BandwidthLimit, Message};
 
 #[derive(Debug, Default)]
 struct MessageStream {
@@ -119,8 +119,8 @@ impl Session {
         let window = match limit {
             BandwidthLimit::Hard => size,
             BandwidthLimit::Soft => size.min(self.window),
-            BandwidthLimit::Dynamic if self.bandwidth_is_hard => size,
-            BandwidthLimit::Dynamic => return None,
+            BandwidthLimit::Dynamic | BandwidthLimit::Other(_) if self.bandwidth_is_hard => size,
+            _ => return None,
         };
         self.bandwidth_is_hard = limit != BandwidthLimit::Soft;
         if window == 0 || std::mem::replace(&mut self.window, window) == window {

@@ -301,9 +301,10 @@ fn pings_and_bandwidth_are_answered() {
             _ => None,
         }
     };
-    use BandwidthLimit::{Dynamic, Hard, Soft};
+    use BandwidthLimit::{Dynamic, Hard, Other, Soft};
     assert_eq!(answer(limits::ACKNOWLEDGEMENT_WINDOW, Hard), None, "only when it changes");
     assert_eq!(answer(9_000, Dynamic), Some(9_000), "as hard behind a hard one");
+    assert_eq!(answer(9_500, Other(9)), Some(9_500), "what nobody knows is as dynamic");
     assert_eq!(answer(10_000, Soft), None, "soft only lowers it");
     assert_eq!(answer(5_000, Soft), Some(5_000));
     assert_eq!(answer(9_000, Dynamic), None, "nothing behind a soft one");

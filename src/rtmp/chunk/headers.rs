@@ -1,12 +1,12 @@
-//! What stands between the payload's pieces on the wire.
+//! What stands between the payload's slices on the wire.
 
-use super::{ChunkSize, ChunkStreamId, EXTENDED};
+use super::{ChunkSize, ChunkStreamId, EXTENDED, HeaderFormat};
 use crate::media::Timestamp;
 
 /// The headers of one message's chunks: a type 0 chunk, then as many of type 3 as it takes.
 ///
 /// Absolute timestamps need no state, so the same headers serve every player, and all known clients read
-/// them. With [`pieces`](Self::pieces) the payload goes out as it is, without a copy.
+/// them. With [`slices`](Self::slices) the payload goes out as it is, without a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkHeaders {
     first: Header<18>,
@@ -23,7 +23,7 @@ impl ChunkHeaders {
     /// The headers for a payload of `length` bytes, of which 2²⁴ − 1 are the most that there can be.
     pub fn new(id: ChunkStreamId, timestamp: Timestamp, type_id: u8, stream_id: u32, length: usize) -> Self {
         let milliseconds = timestamp.milliseconds();
-        let (mut first, mut next) = (Header::new(0, id), Header::new(3, id));
+        let (mut first, mut next) = (Header::new(HeaderFormat::Full, id), Header::new(HeaderFormat::Continuation, id));
         first.push(&milliseconds.min(EXTENDED).to_be_bytes()[1..]);
         first.push(&(length.min(EXTENDED as usize) as u32).to_be_bytes()[1..]);
         first.push(&[type_id]);
@@ -36,9 +36,9 @@ impl ChunkHeaders {
         Self { first, next }
     }
 
-    /// Headers and pieces of the payload, in their order on the wire. What is beyond 2²⁴ − 1 bytes, for which the
+    /// Headers and slices of the payload, in their order on the wire. What is beyond 2²⁴ − 1 bytes, for which the
     /// length field has no room, is left out.
-    pub fn pieces<'a>(&'a self, chunk_size: ChunkSize, payload: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    pub fn slices<'a>(&'a self, chunk_size: ChunkSize, payload: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let chunk_size = chunk_size.get() as usize;
         let payload = &payload[..payload.len().min(EXTENDED as usize)];
         let (data, rest) = payload.split_at(payload.len().min(chunk_size));
@@ -46,7 +46,7 @@ impl ChunkHeaders {
         [self.first.get(), data].into_iter().chain(rest)
     }
 
-    /// Bytes of all pieces together.
+    /// Bytes of all slices together.
     pub fn wire_length(&self, chunk_size: ChunkSize, payload: &[u8]) -> usize {
         let length = payload.len().min(EXTENDED as usize);
         let more_chunks = length.div_ceil(chunk_size.get() as usize).saturating_sub(1);
@@ -56,9 +56,9 @@ impl ChunkHeaders {
 
 impl<const MOST: usize> Header<MOST> {
     /// Begins with the basic header.
-    fn new(format: u8, id: ChunkStreamId) -> Self {
+    fn new(format: HeaderFormat, id: ChunkStreamId) -> Self {
         let mut header = Self { bytes: [0; MOST], length: 0 };
-        let format = format << 6;
+        let format = format.number() << 6;
         match id.get() {
             id @ 0..=63 => header.push(&[format | id as u8]),
             id @ 64..=319 => header.push(&[format, (id - 64) as u8]),
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn basic_header_forms() {
-        let head = |id| Header::<3>::new(0, ChunkStreamId::new(id).unwrap()).get().to_vec();
+        let head = |id| Header::<3>::new(HeaderFormat::Full, ChunkStreamId::new(id).unwrap()).get().to_vec();
         assert_eq!(head(2), [0x02]);
         assert_eq!(head(63), [0x3f]);
         assert_eq!(head(64), [0x00, 0x00]);
@@ -105,8 +105,8 @@ mod tests {
             let payload = vec![7; length];
             let id = ChunkStreamId::new(id).unwrap();
             let headers = ChunkHeaders::new(id, Timestamp::new(time), 9, 1, length);
-            let pieces: usize = headers.pieces(size, &payload).map(<[u8]>::len).sum();
-            assert_eq!(headers.wire_length(size, &payload), pieces, "{id:?} {length}");
+            let slices: usize = headers.slices(size, &payload).map(<[u8]>::len).sum();
+            assert_eq!(headers.wire_length(size, &payload), slices, "{id:?} {length}");
         }
     }
 }

@@ -9,11 +9,13 @@
 //! type 3 = nothing: the message goes on, or a new one repeats everything
 //! ```
 
+mod format;
 mod headers;
 mod reader;
 mod source;
 mod writer;
 
+pub use format::HeaderFormat;
 pub use headers::ChunkHeaders;
 pub use reader::ChunkReader;
 pub use writer::{ChunkWriter, encode_message};
@@ -43,6 +45,13 @@ pub struct RawMessage {
 
 /// Number of a chunk stream: 2 to 65,599 (RTMP 1.0 §5.3.1.1).
 ///
+/// ```
+/// use gortmp::rtmp::chunk::ChunkStreamId;
+///
+/// assert_eq!(ChunkStreamId::new(3), Some(ChunkStreamId::COMMAND));
+/// assert_eq!(u32::from(ChunkStreamId::CONTROL), 2);
+/// ```
+///
 /// | id | bytes on the wire |
 /// |---|---|
 /// | 2–63 | `ff iiiiii`: format and id |
@@ -56,11 +65,11 @@ impl ChunkStreamId {
     pub const CONTROL: Self = Self(2);
     /// Commands about the connection.
     pub const COMMAND: Self = Self(3);
-    /// Sound.
+    /// Audio.
     pub const AUDIO: Self = Self(4);
     /// Statuses and data of a message stream.
     pub const STREAM: Self = Self(5);
-    /// Picture.
+    /// Video.
     pub const VIDEO: Self = Self(6);
 
     /// The id with that number, if there can be one.
@@ -71,6 +80,22 @@ impl ChunkStreamId {
     /// The number.
     pub fn get(self) -> u32 {
         self.0
+    }
+}
+
+impl From<ChunkStreamId> for u32 {
+    fn from(id: ChunkStreamId) -> Self {
+        id.get()
+    }
+}
+
+impl TryFrom<u32> for ChunkStreamId {
+    type Error = Error;
+
+    /// The id with that number.
+    fn try_from(id: u32) -> Result<Self> {
+        let refused = || Error::Chunk { chunk_stream_id: id, position: 0, reason: "no such chunk stream".into() };
+        Self::new(id).ok_or_else(refused)
     }
 }
 

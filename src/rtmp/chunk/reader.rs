@@ -7,12 +7,12 @@ use std::sync::atomic::AtomicUsize;
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use super::source::{Source, cut_off};
-use super::{ChunkSize, ChunkStreamId, EXTENDED, RawMessage};
+use super::{ChunkSize, ChunkStreamId, EXTENDED, HeaderFormat, RawMessage};
 use crate::error::{Error, Result};
 use crate::guard::Share;
 use crate::limits;
 use crate::media::Timestamp;
-use crate::rtmp::message::MessageType;
+use crate::rtmp::numbers::MessageType;
 
 /// The most that a message's buffer starts with; beyond it grows as bytes really come.
 const FIRST_RESERVE: usize = 128 * 1024;
@@ -131,7 +131,7 @@ impl<R: BufRead> ChunkReader<R> {
         self.payload(index)
     }
 
-    fn basic_header(&mut self) -> Result<(u8, ChunkStreamId)> {
+    fn basic_header(&mut self) -> Result<(HeaderFormat, ChunkStreamId)> {
         let first = self.first_byte()?;
         let id = match first & 0x3f {
             0 => {
@@ -147,7 +147,7 @@ impl<R: BufRead> ChunkReader<R> {
             id => u32::from(id),
         };
         let id = ChunkStreamId::new(id).ok_or_else(|| self.error(id, "no such chunk stream"))?;
-        Ok((first >> 6, id))
+        Ok((HeaderFormat::of(first), id))
     }
 
     /// Between two chunks, and nowhere else, a peer may leave.
@@ -159,12 +159,12 @@ impl<R: BufRead> ChunkReader<R> {
         }
     }
 
-    fn stream_index(&mut self, id: ChunkStreamId, format: u8) -> Result<usize> {
+    fn stream_index(&mut self, id: ChunkStreamId, format: HeaderFormat) -> Result<usize> {
         if let Some(index) = self.streams.iter().position(|stream| stream.id == id) {
             return Ok(index);
         }
         // librtmp's ping response is a type 1 chunk on a fresh chunk stream; types 2 and 3 have no length there.
-        if format > 1 {
+        if matches!(format, HeaderFormat::SameLengthAndStream | HeaderFormat::Continuation) {
             return Err(self.error(id.get(), "begins with a chunk that repeats a header which never came"));
         }
         if self.streams.len() == limits::CHUNK_STREAMS {
@@ -178,13 +178,13 @@ impl<R: BufRead> ChunkReader<R> {
         Ok(self.streams.len() - 1)
     }
 
-    fn message_header(&mut self, index: usize, format: u8) -> Result<()> {
+    fn message_header(&mut self, index: usize, format: HeaderFormat) -> Result<()> {
         let mut bytes = [0; 11];
-        let bytes = &mut bytes[..[11, 7, 3, 0][usize::from(format & 3)]];
+        let bytes = &mut bytes[..format.header_length()];
         self.source.fill(bytes)?;
         let stream = &self.streams[index];
         let (id, resumed) = (stream.id.get(), stream.in_progress);
-        let field = if format < 3 { Some(BigEndian::read_u24(bytes)) } else { None };
+        let field = if format == HeaderFormat::Continuation { None } else { Some(BigEndian::read_u24(bytes)) };
         let extended = match field {
             Some(EXTENDED) => {
                 let mut wide = [0; 4];
@@ -196,7 +196,7 @@ impl<R: BufRead> ChunkReader<R> {
         };
         let stream = &self.streams[index];
         let (length, type_id) = match format {
-            0 | 1 => (BigEndian::read_u24(&bytes[3..6]) as usize, bytes[6]),
+            HeaderFormat::Full | HeaderFormat::SameStream => (BigEndian::read_u24(&bytes[3..6]) as usize, bytes[6]),
             _ => (stream.length, stream.type_id),
         };
         if resumed {
@@ -212,7 +212,7 @@ impl<R: BufRead> ChunkReader<R> {
             return Err(Error::Limit { what: "a message's length", value: length as u64, limit: limit as u64 });
         }
         let stream = &mut self.streams[index];
-        if format == 0 {
+        if format == HeaderFormat::Full {
             stream.stream_id = LittleEndian::read_u32(&bytes[7..11]);
         }
         stream.begin(format, extended.or(field), extended, length, type_id);
@@ -273,9 +273,9 @@ impl<R: BufRead> ChunkReader<R> {
         let Some(argument) = message.payload.first_chunk().map(|bytes| u32::from_be_bytes(*bytes)) else {
             return Ok(());
         };
-        match MessageType::from_id(message.type_id) {
-            Some(MessageType::SetChunkSize) => self.chunk_size = ChunkSize::new(argument)?.get() as usize,
-            Some(MessageType::Abort) => {
+        match MessageType::from(message.type_id) {
+            MessageType::SetChunkSize => self.chunk_size = ChunkSize::new(argument)?.get() as usize,
+            MessageType::Abort => {
                 if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id.get() == argument) {
                     self.partial_bytes -= stream.payload.len();
                     hold(&mut self.share, self.partial_bytes)?;
@@ -283,7 +283,7 @@ impl<R: BufRead> ChunkReader<R> {
                     stream.in_progress = false;
                 }
             }
-            Some(MessageType::WindowAckSize) => {
+            MessageType::WindowAckSize => {
                 self.window = if argument == 0 { limits::ACKNOWLEDGEMENT_WINDOW } else { argument.max(LEAST_WINDOW) };
             }
             _ => {}
@@ -313,14 +313,14 @@ impl ChunkStream {
     }
 
     /// Starts a message; `time` is the absolute time of a type 0 chunk, the delta of types 1 and 2.
-    fn begin(&mut self, format: u8, time: Option<u32>, extended: Option<u32>, length: usize, type_id: u8) {
+    fn begin(&mut self, format: HeaderFormat, time: Option<u32>, extended: Option<u32>, length: usize, type_id: u8) {
         match (format, time) {
-            (0, Some(time)) => {
+            (HeaderFormat::Full, Some(time)) => {
                 self.timestamp = Timestamp::new(time);
                 self.delta = time;
                 self.delta_is_absolute = true;
             }
-            (1 | 2, Some(delta)) => {
+            (HeaderFormat::SameStream | HeaderFormat::SameLengthAndStream, Some(delta)) => {
                 self.delta = delta;
                 self.delta_is_absolute = false;
                 self.timestamp = self.timestamp + delta;
@@ -355,10 +355,10 @@ fn hold(share: &mut Option<Share>, bytes: usize) -> Result<()> {
     Err(Error::Limit { what: "what this adds to the unfinished messages of all clients", value, limit })
 }
 
-/// Sound and picture may be long; nothing else needs to be.
+/// Audio and video may be long; nothing else needs to be.
 fn limit_for(type_id: u8) -> usize {
-    match MessageType::from_id(type_id) {
-        Some(MessageType::Audio | MessageType::Video | MessageType::Aggregate) => limits::MESSAGE_BYTES,
+    match MessageType::from(type_id) {
+        MessageType::Audio | MessageType::Video | MessageType::Aggregate => limits::MESSAGE_BYTES,
         _ => limits::COMMAND_BYTES,
     }
 }
@@ -676,13 +676,13 @@ mod tests {
         assert_eq!(reader.acknowledgement_due(), None);
     }
 
-    /// Gives its bytes in pieces of the lengths that are asked for.
-    struct Pieces<'a> {
+    /// Gives its bytes in slices of the lengths that are asked for.
+    struct Slices<'a> {
         bytes: &'a [u8],
         lengths: std::iter::Cycle<std::vec::IntoIter<usize>>,
     }
 
-    impl Read for Pieces<'_> {
+    impl Read for Slices<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             let length = self.lengths.next().unwrap().min(buffer.len()).min(self.bytes.len());
             let (now, later) = self.bytes.split_at(length);
@@ -717,8 +717,8 @@ mod tests {
             for message in &sent {
                 writer.write(message, &mut bytes);
             }
-            let pieces = Pieces { bytes: &bytes, lengths: lengths.into_iter().cycle() };
-            let mut reader = ChunkReader::new(BufReader::new(pieces));
+            let slices = Slices { bytes: &bytes, lengths: lengths.into_iter().cycle() };
+            let mut reader = ChunkReader::new(BufReader::new(slices));
             for message in sent {
                 prop_assert_eq!(reader.read_message().unwrap(), message);
             }

@@ -2,7 +2,7 @@
 
 use super::{ChunkHeaders, ChunkSize, ChunkStreamId, RawMessage};
 use crate::media::Timestamp;
-use crate::rtmp::message::MessageType;
+use crate::rtmp::numbers::MessageType;
 
 /// Cuts messages into chunks of the size announced last.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl ChunkWriter {
             &message.payload,
             out,
         );
-        if message.type_id == MessageType::SetChunkSize.id() {
+        if MessageType::from(message.type_id) == MessageType::SetChunkSize {
             let announced = message.payload.first_chunk().map(|bytes| ChunkSize::new(u32::from_be_bytes(*bytes)));
             if let Some(Ok(size)) = announced {
                 self.chunk_size = size;
@@ -57,7 +57,7 @@ pub fn encode_message(
 ) {
     let headers = ChunkHeaders::new(chunk_stream_id, timestamp, type_id, stream_id, payload.len());
     out.reserve(headers.wire_length(chunk_size, payload));
-    headers.pieces(chunk_size, payload).for_each(|piece| out.extend_from_slice(piece));
+    headers.slices(chunk_size, payload).for_each(|slice| out.extend_from_slice(slice));
 }
 
 #[cfg(test)]

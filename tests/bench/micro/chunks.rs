@@ -5,8 +5,9 @@ use std::io::BufReader;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use gortmp::media::{Packet, Timestamp};
+use gortmp::rtmp::MessageType;
 use gortmp::rtmp::chunk::{ChunkReader, ChunkStreamId, ChunkWriter, RawMessage};
-use gortmp::rtmp::message::{MessageType, media_message};
+use gortmp::rtmp::message::media_message;
 
 use super::content;
 
@@ -48,7 +49,7 @@ fn messages(chunk_size: u32, packets: &[Packet]) -> Vec<RawMessage> {
     let announcement = RawMessage {
         chunk_stream_id: ChunkStreamId::CONTROL,
         timestamp: Timestamp::ZERO,
-        type_id: MessageType::SetChunkSize.id(),
+        type_id: MessageType::SetChunkSize.number(),
         stream_id: 0,
         payload: chunk_size.to_be_bytes().to_vec().into(),
     };
