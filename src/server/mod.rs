@@ -1,10 +1,10 @@
 //! The whole server: listeners, connections, deadlines, the end.
 
 mod acceptor;
+mod banner;
 mod congestion;
 mod listener;
 pub(crate) mod logging;
-mod welcome;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -201,7 +201,7 @@ impl Server {
     /// # Errors
     /// [`Error::Io`] when there are no threads to be had.
     pub fn run(self) -> Result<()> {
-        welcome::log(&self);
+        banner::log(&self);
         let max_connections = self.config.max_connections.unwrap_or_else(connections_that_fit);
         let connections = Arc::new(ConnectionTable::new(max_connections, self.config.max_per_ip));
         let http = Arc::new(HttpService::new(self.service.clone(), connections.clone(), self.http_settings()));

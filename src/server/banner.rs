@@ -1,4 +1,4 @@
-//! The first lines in the log: what is served, with URLs to copy.
+//! The startup banner: the first lines of the log, which say what is served, with URLs to copy.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,7 +6,7 @@ use super::{Listener, Protocol, Server, congestion};
 use crate::access::Operation;
 use crate::config::Config;
 
-/// Files that are named; of more, only the number is told.
+/// Files that are named; of more, only the number is logged.
 const FILES: usize = 20;
 
 pub(super) fn log(server: &Server) {
@@ -27,13 +27,13 @@ pub(super) fn log(server: &Server) {
     };
     let urls = |protocol| server.listeners.iter().filter(move |one| one.protocol == protocol).flat_map(url);
     for page in urls(Protocol::Http) {
-        log::info!("look at them in a browser  {page}/");
+        log::info!("Web page          {page}/");
     }
     let urls: Vec<_> = urls(Protocol::Rtmp).collect();
     for url in &urls {
         for app in &config.live_apps {
             log::info!(
-                "push to and play  {url}/{app}/livestream  (any name will do; OBS: server {url}/{app}, stream key livestream)"
+                "Publish and play  {url}/{app}/livestream  (or any other name; in OBS: server {url}/{app}, stream key livestream)"
             );
         }
     }
@@ -41,7 +41,7 @@ pub(super) fn log(server: &Server) {
     let videos = server.service.library.list();
     for video in videos.iter().take(FILES) {
         let name = video.name.strip_suffix(".flv").unwrap_or(&video.name);
-        log::info!("play on demand    {url}/{}/{}", config.vod_app, name.escape_debug());
+        log::info!("Play on demand    {url}/{}/{}", config.vod_app, name.escape_debug());
     }
     match videos.len() {
         0 => log::info!("no files to play on demand: put FLV files into {}", config.video_dir.display()),
@@ -50,13 +50,13 @@ pub(super) fn log(server: &Server) {
     }
 }
 
-/// Who may do what, in a line.
+/// The access control in a line.
 fn access(config: &Config) -> String {
     let who = |verb| if config.access.is_restricted(verb) { "restricted" } else { "open to everyone" };
     match (who(Operation::Publish), who(Operation::Play)) {
         (one, other) if one == other && !config.access.is_restricted(Operation::Play) => {
-            "publishing and playing are open to everyone who can reach this machine: --publish-key and --allow-publish \
-             and their like change that"
+            "publishing and playing are open to everyone who can reach this machine: --publish-key, --allow-publish and \
+             similar options restrict them"
                 .to_owned()
         }
         (publishing, playing) => format!("publishing is {publishing}, playing is {playing}"),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_is_said_plainly() {
+    fn access_control_is_stated_plainly() {
         let mut config = Config::default();
         assert!(access(&config).contains("open to everyone who can reach this machine"));
         config.access.publish.key = Some(crate::config::Secret::new("s3cret"));
