@@ -13,8 +13,7 @@
 //! ```no_run
 //! use gortmp::media::{Packet, PacketKind, Timestamp};
 //!
-//! let mut camera = gortmp::Client::connect("127.0.0.1:1935", "live")?;
-//! camera.publish("livestream")?;
+//! let mut camera = gortmp::Client::publisher("rtmp://127.0.0.1/live/livestream")?;
 //! camera.send(Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1, 0x21].into() })?;
 //! # Ok::<(), gortmp::Error>(())
 //! ```
@@ -29,8 +28,9 @@
 //! | 1 | [`amf`], [`media`], [`tls`] | values on the wire; one media message, its time, what its first bytes say; the certificate |
 //! | 2 | [`rtmp`], [`flv`], [`fmp4`] | the wire formats, over `Read` and `Write`; none knows the others |
 //! | 3 | [`session`] | the protocol's state machine: a message in, actions out; no socket, thread or clock |
+//! | 3 | [`Client`] | the other end of a connection, with a socket of its own |
 //! | 4 | [`access`], [`live`], [`vod`], then [`hls`] | who may; who gets which message when; which file a name means, and what of it is due; playlists |
-//! | 5 | [`connection`] | the only place where a socket meets the layers below |
+//! | 5 | [`connection`] | where a server's socket meets the layers below |
 //! | 6 | [`http`] | the same for browsers: the page, streams and files over HTTP, the API |
 //! | 7 | [`config`], then [`server`] | checked settings; accept loop, deadlines, shutdown |
 //! | 8 | [`cli`] | options in, an exit code back |
@@ -94,6 +94,7 @@
 pub mod access;
 pub mod amf;
 pub mod cli;
+mod client;
 pub mod config;
 pub mod connection;
 pub mod error;
@@ -113,7 +114,7 @@ pub mod stats;
 pub mod tls;
 pub mod vod;
 
+pub use client::{Client, ClientConfig, ClientEvent, StreamUrl, Trust};
 pub use config::Config;
-pub use connection::{Client, ClientEvent};
 pub use error::{Error, Result};
 pub use server::{Handle, Server, serve};

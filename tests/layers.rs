@@ -10,7 +10,7 @@ const LEVELS: &[&[&str]] = &[
     &["guard"],
     &["amf", "media", "tls"],
     &["rtmp", "flv", "fmp4"],
-    &["session"],
+    &["client", "session"],
     &["access", "live", "vod"],
     &["hls"],
     &["connection"],

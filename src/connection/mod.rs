@@ -1,7 +1,6 @@
 //! Where a client's socket meets the layers below: one thread reads, decides with the session, and acts.
 
 mod activity;
-mod client;
 mod file_play;
 mod framing;
 mod low_water;
@@ -23,7 +22,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use activity::Activity;
-pub use client::{Client, ClientEvent};
 pub use framing::{Framing, HTTP_STREAM_ID, Wrapping, web_socket_header};
 pub use outgoing::Outgoing;
 pub use peer::Peer;
