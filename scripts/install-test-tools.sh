@@ -5,7 +5,7 @@ set -eu
 packages="ffmpeg rtmpdump gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gir1.2-gst-rtsp-server-1.0
 python3-gi vlc-bin vlc-plugin-base libnginx-mod-rtmp prometheus shellcheck python3-venv util-linux mount e2fsprogs
-iproute2 nftables libfaketime openssl chromium"
+iproute2 nftables libfaketime openssl chromium groff-base mandoc zsh fish"
 
 if [ $# -gt 0 ]; then
     case $1 in
@@ -17,15 +17,16 @@ if [ $# -gt 0 ]; then
     esac
     cat <<'EOF'
 Usage: install-test-tools.sh
-Installs, on Debian and its relatives, the players and publishers that the tests
-hold the server against, and shellcheck: ffmpeg, rtmpdump, GStreamer (with its
-RTSP server, for network cameras), VLC and nginx with its RTMP module (whose
-service is neither started nor enabled), and what they break networks, disks and
-clocks with. Needs root or sudo unless all are there already. Also puts a recent
-ffmpeg, which knows Enhanced RTMP, at target/tools/ffmpeg-recent, from the
-Python package imageio-ffmpeg, cargo-deny, which looks at the dependencies, from
-crates.io, and into tests/browser what drives Chromium, from npm.
-What is there already is left as it is.
+Installs, on Debian and its relatives, what the tests need: the players and
+publishers that the server is tested with (ffmpeg, rtmpdump, GStreamer and its
+RTSP server, VLC, nginx with its RTMP module, whose service is neither started
+nor enabled, Chromium), tools to break networks, disks and clocks, shells and
+formatters for the completions and the manual page, and shellcheck. Needs root
+or sudo unless all are installed already. Also installs a recent ffmpeg, which
+knows Enhanced RTMP, as target/tools/ffmpeg-recent (from the Python package
+imageio-ffmpeg), cargo-deny, which checks the dependencies (from crates.io), and
+into tests/browser what drives Chromium (from npm).
+What is installed already stays as it is.
 
   -h, --help         print this
 EOF

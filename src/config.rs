@@ -7,7 +7,7 @@ use std::time::Duration;
 pub use crate::access::{AccessConfig, Permission, Rule, RuleKind, Secret};
 use crate::error::{Error, Result};
 use crate::limits;
-pub use crate::live::{Gather, ReplacePublisher, Times};
+pub use crate::live::{MergeWindow, ReplacePublisher, Times};
 
 /// The port that RTMP has been given.
 pub const DEFAULT_PORT: u16 = 1935;
@@ -39,8 +39,8 @@ pub struct Config {
     pub replace_publisher: ReplacePublisher,
     /// How long players are kept when their publisher goes. Default: 10 s.
     pub republish_grace: Duration,
-    /// How long messages may wait for others, to reach players in one send. Default: [`Gather::Auto`].
-    pub gather: Gather,
+    /// How long messages may wait for others, to reach players in one send. Default: [`MergeWindow::Auto`].
+    pub gather: MergeWindow,
     /// Bytes that may wait for a player that reads too slowly, before it skips to the next key frame. Default:
     /// [`limits::PLAYER_QUEUE_BYTES`].
     pub player_queue: usize,
@@ -120,7 +120,7 @@ impl Default for Config {
             gop_cache: true,
             replace_publisher: ReplacePublisher::default(),
             republish_grace: Duration::from_secs(10),
-            gather: Gather::default(),
+            gather: MergeWindow::default(),
             player_queue: limits::PLAYER_QUEUE_BYTES,
             max_lag: limits::MAX_LAG,
             congestion: Congestion::Auto,
@@ -159,8 +159,8 @@ impl Config {
                 format!("\"{}\" can't be for live streams and for files: {hint}", self.vod_app).into(),
             ));
         }
-        if matches!(self.gather, Gather::Window(window) if window > limits::GATHER_LIMIT) {
-            let limit = limits::GATHER_LIMIT.as_millis();
+        if matches!(self.gather, MergeWindow::Window(window) if window > limits::MERGE_WINDOW_MAX) {
+            let limit = limits::MERGE_WINDOW_MAX.as_millis();
             return Err(Error::Config(format!("messages may gather for {limit} ms at most: shorten --gather").into()));
         }
         let queues = limits::PLAYER_QUEUE_LEAST_BYTES..=limits::PLAYER_QUEUE_CAP_BYTES / 2;
@@ -213,7 +213,10 @@ mod tests {
             Config { vod_app: "a/b".into(), ..Config::default() },
             Config { live_apps: vec!["a b".into()], ..Config::default() },
             Config { live_apps: Vec::new(), ..Config::default() },
-            Config { gather: Gather::Window(limits::GATHER_LIMIT + Duration::from_millis(1)), ..Config::default() },
+            Config {
+                gather: MergeWindow::Window(limits::MERGE_WINDOW_MAX + Duration::from_millis(1)),
+                ..Config::default()
+            },
             Config { player_queue: limits::PLAYER_QUEUE_LEAST_BYTES - 1, ..Config::default() },
             Config { player_queue: limits::PLAYER_QUEUE_CAP_BYTES, ..Config::default() },
             Config { lanes: Some(0), ..Config::default() },

@@ -99,23 +99,23 @@ pub const SEQUENCE_HEADERS_BYTES: usize = 128 * 1024;
 
 /// How long sound may wait for a picture that it goes out with. Players need both anyway, and each send to
 /// each of them costs far more than the few bytes in it.
-pub const AUDIO_RIDES: Duration = Duration::from_millis(40);
+pub const AUDIO_COALESCING_WINDOW: Duration = Duration::from_millis(40);
 
 /// Publishers from which on each is woken up for whole video frames only. What lies unread that long is acknowledged late,
 /// for which few would gain nothing.
 pub const LOW_WATER_FROM_PUBLISHERS: usize = 16;
 
 /// Players of one lane to which every picture goes out at once, unless `--gather` says otherwise.
-pub const GATHER_FROM_PLAYERS: usize = 600;
+pub const MERGE_WINDOW_FROM_PLAYERS: usize = 600;
 
 /// By how much each further player makes the window longer in which messages gather.
-pub const GATHER_PER_PLAYER: Duration = Duration::from_micros(100);
+pub const MERGE_WINDOW_PER_PLAYER: Duration = Duration::from_micros(100);
 
 /// The longest such window that a lane chooses by itself.
-pub const GATHER_MOST: Duration = Duration::from_millis(350);
+pub const MERGE_WINDOW_AUTO_MAX: Duration = Duration::from_millis(350);
 
 /// The longest window that may be asked for with `--gather`.
-pub const GATHER_LIMIT: Duration = Duration::from_secs(5);
+pub const MERGE_WINDOW_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes that may wait for a player that reads too slowly, beyond the group of pictures it started
 /// with. Messages are shared between players, so this is not memory for each of them.
@@ -184,7 +184,7 @@ pub const CONNECTIONS_PER_IP: usize = 1024;
 pub const PUBLISHERS: usize = 1024;
 
 /// Plays and publications of one connection that are logged as news. What it begins after that is for the debug log.
-pub const NEWS: u32 = 20;
+pub const INFO_EVENTS_PER_CONNECTION: u32 = 20;
 
 /// Warnings about clients in one go.
 pub const WARNINGS: u32 = 8;
@@ -282,7 +282,7 @@ pub const VOD_BYTES_AT_ONCE: usize = 256 * 1024;
 
 /// How long due tags gather before a file player wakes up for them. Players get a second more than they buffer,
 /// so none of them is the poorer for it.
-pub const VOD_GATHER: Duration = Duration::from_millis(700);
+pub const VOD_MERGE_WINDOW: Duration = Duration::from_millis(700);
 
 /// Shortest buffer, in milliseconds, that a file player fills, whatever the client asked for: less would
 /// not start at once.
@@ -343,7 +343,7 @@ pub const FRAGMENTS_HELD_BYTES: usize = 4 * 1024 * 1024;
 pub const METRICS_STREAMS: usize = 1000;
 
 /// Bytes of lists that one who hears of changes gets in a millisecond, when there are many changes.
-pub const NEWS_BYTES_PER_MILLISECOND: u64 = 256;
+pub const EVENT_BYTES_PER_MILLISECOND: u64 = 256;
 
 /// Wrong admin keys in one go, of all clients together.
 pub const WRONG_KEYS: u32 = 10;

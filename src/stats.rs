@@ -62,14 +62,14 @@ impl Gauge {
 
 /// What of live streams a player was too slow for.
 #[derive(Debug, Default)]
-pub struct Missed {
+pub struct DropCounters {
     /// Messages.
     pub messages: Counter,
     /// How often what waited was skipped.
     pub skips: Counter,
 }
 
-impl Missed {
+impl DropCounters {
     /// Takes note of messages that were left out, and whether it went on elsewhere.
     pub fn note(&self, messages: u64, skipped: bool) {
         self.messages.add(messages);

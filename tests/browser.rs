@@ -30,13 +30,13 @@ const SOON_WITH_HLS_MS: &str = "4000";
 /// One browser at a time: several want more than two cores, and it is latencies that are measured here.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-struct Site {
+struct HttpService {
     server: Server,
     dir: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
 
-impl Site {
+impl HttpService {
     fn start() -> Self {
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let dir = TempDir::new().unwrap();
@@ -102,7 +102,7 @@ impl Site {
 
 #[test]
 fn the_wall_shows_what_there_is_to_all() {
-    let site = Site::start();
+    let site = HttpService::start();
     for film in ["film 10.flv", "film 2.flv"] {
         std::fs::copy(media::sample("h264-aac"), site.dir.path().join(film)).unwrap();
     }
@@ -113,21 +113,21 @@ fn the_wall_shows_what_there_is_to_all() {
 
 #[test]
 fn a_wall_of_sixteen_cameras_plays() {
-    let site = Site::start();
+    let site = HttpService::start();
     let _cameras = site.sixteen_cameras();
     site.run("sixteen", &[]);
 }
 
 #[test]
 fn a_device_that_drops_frames_shows_key_frames_of_some() {
-    let site = Site::start();
+    let site = HttpService::start();
     let _cameras = site.sixteen_cameras();
     site.run("weak_device", &[]);
 }
 
 #[test]
 fn what_a_browser_cannot_play_is_called_by_its_name() {
-    let site = Site::start();
+    let site = HttpService::start();
     let make = |name: &str, codecs: &str| {
         let path = site.dir.path().join(format!("{name}.flv"));
         let mut make = media::ffmpeg();
@@ -154,7 +154,7 @@ fn what_a_browser_cannot_play_is_called_by_its_name() {
 
 #[test]
 fn cameras_of_any_frame_rate_play_without_running_dry() {
-    let site = Site::start();
+    let site = HttpService::start();
     let cameras =
         [("timelapse", 1, 48_000), ("night", 5, 0), ("porch", 10, 8_000), ("door", 15, 16_000), ("stage", 60, 48_000)];
     let push = |(name, fps, rate): &(&str, u32, u32)| {
@@ -179,7 +179,7 @@ fn cameras_of_any_frame_rate_play_without_running_dry() {
 
 #[test]
 fn mp3_is_heard_in_step_with_the_video() {
-    let site = Site::start();
+    let site = HttpService::start();
     let film = site.dir.path().join("mp3.flv");
     let mut make = media::ffmpeg();
     make.args(
@@ -195,7 +195,7 @@ fn mp3_is_heard_in_step_with_the_video() {
 
 #[test]
 fn audio_goes_on_while_a_telephone_sends_no_video() {
-    let site = Site::start();
+    let site = HttpService::start();
     let telephone = Telephone::start(&site.server, "cam");
     let mut script = Script::start(site.script("telephone", &[]));
     script.waits_for("playing");
@@ -209,14 +209,14 @@ fn audio_goes_on_while_a_telephone_sends_no_video() {
 
 #[test]
 fn audio_goes_on_through_holes_in_the_video() {
-    let site = Site::start();
+    let site = HttpService::start();
     let _telephone = Telephone::start(&site.server, "cam");
     site.run("holes", &[]);
 }
 
 #[test]
 fn a_camera_that_returns_is_seen_again_without_reload() {
-    let site = Site::start();
+    let site = HttpService::start();
     let mut camera = site.camera("cam");
     let mut script = Script::start(site.script("returns", &[]));
     script.waits_for("playing");
@@ -229,7 +229,7 @@ fn a_camera_that_returns_is_seen_again_without_reload() {
 
 #[test]
 fn a_server_that_returns_is_found_without_reload() {
-    let mut site = Site::start();
+    let mut site = HttpService::start();
     let camera = site.camera("cam");
     let mut script = Script::start(site.script("restart", &[]));
     script.waits_for("playing");
@@ -245,19 +245,19 @@ fn a_server_that_returns_is_found_without_reload() {
 
 #[test]
 fn pictures_are_shown_soon_after_they_were_made() {
-    let site = Site::start();
+    let site = HttpService::start();
     site.run("latency", &[&site.server.url("live/clock"), IN_PAGE_MS]);
 }
 
 #[test]
 fn hls_js_plays_close_to_the_edge() {
-    let site = Site::start();
+    let site = HttpService::start();
     site.run("hls", &[&site.server.url("live/clock"), WITH_HLS_MS]);
 }
 
 #[test]
 fn hls_js_shows_a_frame_soon_in_a_long_gop() {
-    let site = Site::start();
+    let site = HttpService::start();
     let file = media::with_gops_of(10, &site.dir);
     let mut script = Script::start(site.script("start", &["/live/cam/index.m3u8", SOON_WITH_HLS_MS]));
     script.waits_for("ready");
@@ -271,14 +271,14 @@ fn hls_js_shows_a_frame_soon_in_a_long_gop() {
 
 #[test]
 fn mpegts_js_plays_flv_over_http_and_web_sockets() {
-    let site = Site::start();
+    let site = HttpService::start();
     let _camera = site.camera("cam");
     site.run("mpegts", &["/live/cam.flv"]);
 }
 
 #[test]
 fn a_recording_is_played_and_sought_in() {
-    let site = Site::start();
+    let site = HttpService::start();
     let mut make = media::ffmpeg();
     make.args(
         "-f lavfi -i testsrc=size=320x240:rate=25 -f lavfi -i sine -t 60 -c:v libx264 -preset ultrafast".split(' '),

@@ -39,7 +39,7 @@ fn watch_film(server: &Server, seconds: u32) -> std::thread::JoinHandle<Client> 
     })
 }
 
-fn complaints(server: &Server) -> usize {
+fn client_log(server: &Server) -> usize {
     server.log().iter().filter(|line| line.contains("WARN")).count()
 }
 
@@ -60,7 +60,7 @@ fn crowd(server: &Server, witness: &Witness) -> Vec<std::net::TcpStream> {
         assert!(began.elapsed() < PATIENCE, "there is no end to what it takes");
         connections.extend((0..8).map(|_| wire::dial(server.address)));
         std::thread::sleep(Duration::from_millis(20));
-        if before == 0 && complaints(server) > 0 {
+        if before == 0 && client_log(server) > 0 {
             before = connections.len();
         }
     }
@@ -70,7 +70,7 @@ fn crowd(server: &Server, witness: &Witness) -> Vec<std::net::TcpStream> {
     }
     witness.goes_on();
     let allowed = limits::WARNINGS as usize + 2 + 2 * began.elapsed().as_secs() as usize;
-    assert!(complaints(server) <= allowed, "{} lines of complaint in {:?}", complaints(server), began.elapsed());
+    assert!(client_log(server) <= allowed, "{} lines of complaint in {:?}", client_log(server), began.elapsed());
     connections
 }
 

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use gortmp::flv::Reader;
-use gortmp::fmp4::{Fragment, Init, Muxer, Piece};
+use gortmp::fmp4::{Fragment, Init, Muxer, MuxerOutput};
 use gortmp::media::{Packet, PacketKind};
 use gortmp::vod::{Fragments, Library};
 use tempfile::TempDir;
@@ -22,38 +22,38 @@ fn packets(flv: &Path) -> Vec<Packet> {
     std::iter::from_fn(|| reader.next_packet().unwrap()).collect()
 }
 
-fn pieces(packets: &[Packet]) -> Vec<Piece> {
+fn pieces(packets: &[Packet]) -> Vec<MuxerOutput> {
     let (mut muxer, mut pieces) = (Muxer::new(), Vec::new());
     packets.iter().for_each(|packet| muxer.push(packet, &mut pieces));
     muxer.finish(&mut pieces);
     pieces
 }
 
-fn init(pieces: &[Piece]) -> &Init {
+fn init(pieces: &[MuxerOutput]) -> &Init {
     let mut inits = pieces.iter().filter_map(|piece| match piece {
-        Piece::Init(init) => Some(init),
-        Piece::Fragment(_) => None,
+        MuxerOutput::Init(init) => Some(init),
+        MuxerOutput::Fragment(_) => None,
     });
     let first = inits.next().expect("an initialisation segment");
     assert_eq!(inits.next(), None, "the tracks change on the way");
-    assert!(matches!(pieces.first(), Some(Piece::Init(_))), "fragments come before it");
+    assert!(matches!(pieces.first(), Some(MuxerOutput::Init(_))), "fragments come before it");
     first
 }
 
-fn fragments(pieces: &[Piece]) -> impl Iterator<Item = &Fragment> {
+fn fragments(pieces: &[MuxerOutput]) -> impl Iterator<Item = &Fragment> {
     pieces.iter().filter_map(|piece| match piece {
-        Piece::Fragment(fragment) => Some(fragment),
-        Piece::Init(_) => None,
+        MuxerOutput::Fragment(fragment) => Some(fragment),
+        MuxerOutput::Init(_) => None,
     })
 }
 
 /// A file of these pieces.
-fn mp4(pieces: &[Piece], dir: &TempDir) -> PathBuf {
+fn mp4(pieces: &[MuxerOutput], dir: &TempDir) -> PathBuf {
     let bytes: Vec<u8> = pieces
         .iter()
         .flat_map(|piece| match piece {
-            Piece::Init(init) => init.bytes.clone(),
-            Piece::Fragment(fragment) => fragment.bytes.clone(),
+            MuxerOutput::Init(init) => init.bytes.clone(),
+            MuxerOutput::Fragment(fragment) => fragment.bytes.clone(),
         })
         .collect();
     let path = dir.path().join("a.mp4");
@@ -231,7 +231,7 @@ fn a_gap_in_opus() {
 }
 
 /// What lies in the `mdat` of each fragment.
-fn coded(pieces: &[Piece]) -> Vec<Vec<u8>> {
+fn coded(pieces: &[MuxerOutput]) -> Vec<Vec<u8>> {
     let data = |fragment: &Fragment| {
         let moof = u32::from_be_bytes(*fragment.bytes.first_chunk().unwrap()) as usize;
         fragment.bytes[moof + 8..].to_vec()
@@ -255,7 +255,11 @@ fn messages_that_are_no_frames_become_no_samples() {
         muxer.finish(&mut got);
         let ignored = muxer.take_ignored();
         let (name, expected) = (case.what, coded(&pieces(&packets)));
-        assert_eq!(got.iter().filter(|piece| matches!(piece, Piece::Init(_))).count(), 1, "{name}: the tracks change");
+        assert_eq!(
+            got.iter().filter(|piece| matches!(piece, MuxerOutput::Init(_))).count(),
+            1,
+            "{name}: the tracks change"
+        );
         let (samples, count) = match case.comes_to {
             junk::ComesTo::Ignored => (vec![], 1),
             junk::ComesTo::Nothing => (vec![], 0),
@@ -308,7 +312,7 @@ fn parameter_sets_that_say_something_new_make_a_new_configuration() {
     let all: Vec<_> = small.iter().cloned().chain([alone(last)]).chain(later).collect();
     let inits: Vec<_> = pieces(&all)
         .iter()
-        .filter_map(|piece| if let Piece::Init(init) = piece { Some(init.codecs.clone()) } else { None })
+        .filter_map(|piece| if let MuxerOutput::Init(init) = piece { Some(init.codecs.clone()) } else { None })
         .collect();
     assert_eq!(inits, ["avc1.42c00c,mp4a.40.2", "avc1.4d400c,mp4a.40.2"]);
 }

@@ -47,14 +47,14 @@ fn vlc(url: &str, dir: &TempDir) -> (Command, &'static str) {
     (command, "Received first picture")
 }
 
-struct Site {
+struct HttpService {
     server: Server,
     dir: TempDir,
     began: Instant,
     _camera: Running,
 }
 
-impl Site {
+impl HttpService {
     /// A server that a camera with long GOPs has just begun to publish to.
     fn start() -> Self {
         let dir = TempDir::new().unwrap();
@@ -86,7 +86,7 @@ impl Site {
 
 /// The first player comes that many seconds after the first key frame, another to the same GOP, and one to a later GOP.
 fn begins_soon(player: Player, comes: f32) {
-    let site = Site::start();
+    let site = HttpService::start();
     site.waits_until(comes);
     let _first = site.plays(player, "first");
     let _second = site.plays(player, "second");
@@ -121,7 +121,7 @@ fn vlc_that_comes_within_a_gop() {
 
 #[test]
 fn playlists_name_files_that_are_there() {
-    let site = Site::start();
+    let site = HttpService::start();
     site.waits_until(2.7);
     // Of the first player and another, which get lists of their own.
     for _ in 0..2 {

@@ -40,7 +40,7 @@ fn with_junk(name: &str) -> (Vec<Packet>, u64) {
 }
 
 /// What ffmpeg has to say about a file, decoding all of it.
-fn complaints(path: &Path) -> String {
+fn client_log(path: &Path) -> String {
     let mut command = media::recent_ffmpeg();
     command.arg("-i").arg(path).args(["-f", "null", "-"]);
     let output = command.output().unwrap();
@@ -105,8 +105,8 @@ fn plays_without_junk(name: &str) {
         // MP4 in chunks, by whatever server, ffmpeg 9 says the last of these.
         let usual = ["Found duplicated MOOV Atom. Skipped it", "Last message repeated", "demuxing: Input/output error"];
         let text = client.text();
-        let complaints: Vec<_> = text.lines().filter(|line| !usual.iter().any(|usual| line.contains(usual))).collect();
-        assert!(complaints.is_empty(), "{complaints:#?}");
+        let client_log: Vec<_> = text.lines().filter(|line| !usual.iter().any(|usual| line.contains(usual))).collect();
+        assert!(client_log.is_empty(), "{client_log:#?}");
     }
     let log: Vec<_> = server.log().into_iter().filter(|line| line.contains("ignored in MP4 and HLS")).collect();
     assert_eq!(log.len(), 1, "told once: {log:#?}");
@@ -116,7 +116,7 @@ fn plays_without_junk(name: &str) {
     for file in ["mp4.flv", "hls.flv"] {
         let (path, expect) =
             (dir.path().join(file), media::Expect { missing_first: 120, missing_last: 0, rounding: 1 });
-        assert_eq!(complaints(&path), "", "{file}");
+        assert_eq!(client_log(&path), "", "{file}");
         media::assert_same(&media::frames(&path), &frames, expect);
     }
     let sent: Vec<_> = sent.into_iter().map(|packet| packet.payload.clone()).collect();

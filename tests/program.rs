@@ -384,8 +384,8 @@ fn a_server_out_of_descriptors_goes_on_when_there_are_some_again() {
         player.play("scarce", None).ok().map(|()| player)
     });
     assert_eq!(next_media(&mut player).payload, KEY);
-    let complaints = server.log().iter().filter(|line| line.contains("WARN")).count();
-    assert!(complaints < 10, "{complaints} lines of complaint");
+    let client_log = server.log().iter().filter(|line| line.contains("WARN")).count();
+    assert!(client_log < 10, "{client_log} lines of complaint");
 }
 
 #[test]

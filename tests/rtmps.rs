@@ -21,7 +21,7 @@ use support::{
 use tempfile::TempDir;
 
 /// A server for both, its address for RTMPS, and the folder of its certificate and files.
-struct Secured {
+struct TlsStream {
     server: Server,
     address: SocketAddr,
     dir: TempDir,
@@ -34,7 +34,7 @@ fn make_certificate(dir: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-impl Secured {
+impl TlsStream {
     fn start(options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         make_certificate(dir.path());
@@ -70,7 +70,7 @@ impl Secured {
 
 #[test]
 fn ffmpeg_pushes_and_plays_over_tls_byte_for_byte() {
-    let secured = Secured::start(&[]);
+    let secured = TlsStream::start(&[]);
     let (mut playing, file) = secured.record("live/cam", &[]);
     secured.server.wait_for_log("plays live/cam");
     let mut command = ffmpeg();
@@ -83,7 +83,7 @@ fn ffmpeg_pushes_and_plays_over_tls_byte_for_byte() {
 
 #[test]
 fn browsers_and_players_get_it_over_https() {
-    let secured = Secured::start(&["--https", "127.0.0.1:0"]);
+    let secured = TlsStream::start(&["--https", "127.0.0.1:0"]);
     let line = secured.server.wait_for_log("listening on https://");
     let site = line.split_once("on ").unwrap().1.trim();
     let url = format!("{site}/live/cam.flv");
@@ -110,7 +110,7 @@ fn browsers_and_players_get_it_over_https() {
 
 #[test]
 fn one_side_may_go_without() {
-    let secured = Secured::start(&[]);
+    let secured = TlsStream::start(&[]);
     let (mut playing, file) = secured.record("live/mixed", &[]);
     secured.server.wait_for_log("plays live/mixed");
     let mut pushing = push(&secured.server, "h264-aac", "live/mixed", &secured.dir);
@@ -121,7 +121,7 @@ fn one_side_may_go_without() {
 
 #[test]
 fn a_file_comes_over_tls_as_fast_as_it_is_taken() {
-    let secured = Secured::start(&[]);
+    let secured = TlsStream::start(&[]);
     std::fs::copy(sample("h264-aac"), secured.dir.path().join("film.flv")).unwrap();
     let (mut playing, file) = secured.record("gortmp/film", &["-rtmp_buffer", "36000000"]);
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
@@ -130,7 +130,7 @@ fn a_file_comes_over_tls_as_fast_as_it_is_taken() {
 
 #[test]
 fn a_large_file_comes_whole_to_a_client_that_takes_its_time() {
-    let secured = Secured::start(&[]);
+    let secured = TlsStream::start(&[]);
     let dir = secured.dir.path();
     // 40 MB of pictures that are noise, far more than all buffers on the way hold.
     let mut make = ffmpeg();
@@ -145,12 +145,12 @@ fn a_large_file_comes_whole_to_a_client_that_takes_its_time() {
 
 #[test]
 fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
-    let secured = Secured::start(&[]);
+    let secured = TlsStream::start(&[]);
     let certificate = secured.dir.path().join("cert.pem");
     let trusted = ["-CAfile", certificate.to_str().unwrap(), "-verify_return_error", "-verify_hostname", "localhost"];
     for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
-        let said = secured.openssl(&[&trusted[..], &[version]].concat());
-        assert!(said.contains("Verify return code: 0 (ok)") && said.contains(name), "{said}");
+        let announced = secured.openssl(&[&trusted[..], &[version]].concat());
+        assert!(announced.contains("Verify return code: 0 (ok)") && announced.contains(name), "{announced}");
     }
     assert!(secured.openssl(&["-tls1_1"]).contains("no peer certificate available"), "too old");
 
@@ -177,7 +177,7 @@ fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
 
 #[test]
 fn the_wrong_protocol_at_either_door_is_named() {
-    let secured = Secured::start(&[]);
+    let secured = TlsStream::start(&[]);
     let plain = wire::dial(secured.address);
     std::io::Write::write_all(&mut &plain, &wire::c0_c1()).unwrap();
     support::read_to_end(&plain);
@@ -190,7 +190,7 @@ fn the_wrong_protocol_at_either_door_is_named() {
 
 #[test]
 fn who_says_nothing_on_it_is_closed_like_all_others() {
-    let secured = Secured::start(&[]);
+    let secured = TlsStream::start(&[]);
     let began = Instant::now();
     let silent = wire::dial(secured.address);
     silent.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -227,7 +227,7 @@ fn through(bridge: &tls::Bridge) -> Client {
 
 #[test]
 fn held_audio_does_not_wait_for_the_rest_of_a_record() {
-    let secured = Secured::start(&[]);
+    let secured = TlsStream::start(&[]);
     let bridge = tls::Bridge::start(secured.address);
     let mut camera = through(&bridge);
     camera.publish("cam").unwrap();
@@ -253,7 +253,7 @@ fn held_audio_does_not_wait_for_the_rest_of_a_record() {
 
 #[test]
 fn records_without_anything_in_them_hold_nobody_up() {
-    let secured = Secured::start(&["--lanes", "1"]);
+    let secured = TlsStream::start(&["--lanes", "1"]);
     let bridge = tls::Bridge::start(secured.address);
     let mut camera = publisher(&secured.server, "cam");
     let (mut flooding, mut watching) = (through(&bridge), player(&secured.server, "live", "cam"));

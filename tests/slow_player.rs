@@ -119,9 +119,9 @@ fn a_player_that_takes_nothing_for_twenty_seconds_is_closed() {
         std::thread::sleep(Duration::from_millis(33));
     }
     assert!(began.elapsed() > limits::WRITE_STALL, "after {:?}", began.elapsed());
-    let complaints = server.log().iter().filter(|line| line.contains("is too slow")).count();
+    let client_log = server.log().iter().filter(|line| line.contains("is too slow")).count();
     let seconds = began.elapsed().as_secs() as usize;
-    assert!((1..=seconds).contains(&complaints), "{complaints} lines in the log about one player in {seconds} s");
+    assert!((1..=seconds).contains(&client_log), "{client_log} lines in the log about one player in {seconds} s");
 }
 
 /// Publishes `count` pictures; returns the most memory that the server held meanwhile.

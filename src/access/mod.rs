@@ -28,7 +28,7 @@ use crate::session::StreamPath;
 
 /// What may be done with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub enum Operation {
     /// Send it.
     Publish,
     /// Get it.
@@ -60,15 +60,15 @@ pub struct AccessConfig {
 }
 
 impl AccessConfig {
-    fn permission(&self, verb: Verb) -> &Permission {
+    fn permission(&self, verb: Operation) -> &Permission {
         match verb {
-            Verb::Publish => &self.publish,
-            Verb::Play => &self.play,
+            Operation::Publish => &self.publish,
+            Operation::Play => &self.play,
         }
     }
 
     /// Whether anybody is kept from doing this.
-    pub fn is_restricted(&self, verb: Verb) -> bool {
+    pub fn is_restricted(&self, verb: Operation) -> bool {
         let permission = self.permission(verb);
         permission.key.is_some() || permission.key_file.is_some() || !permission.rules.is_empty()
     }
@@ -80,10 +80,10 @@ pub struct Denied(pub String);
 
 /// Keys of which a client has shown at `connect` that it knows them.
 #[derive(Clone, Default)]
-pub struct Proven(Vec<Digest>);
+pub struct VerifiedKeys(Vec<Digest>);
 
 /// Without the keys, whose digests somebody could try keys against.
-impl std::fmt::Debug for Proven {
+impl std::fmt::Debug for VerifiedKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Proven").finish_non_exhaustive()
     }
@@ -93,11 +93,11 @@ impl std::fmt::Debug for Proven {
 #[derive(Debug)]
 pub enum Admission {
     /// It may come in. What it may do is asked later.
-    Welcome(Proven),
+    Granted(VerifiedKeys),
     /// Refuse it with this description, upon which it comes back with an answer.
-    Ask(String),
+    Challenge(String),
     /// Refuse it with this description: its answer was wrong.
-    Wrong(String),
+    Rejected(String),
 }
 
 /// The rules in force.
@@ -142,38 +142,40 @@ impl Access {
 
     /// How to answer a `connect` for this path, in which the name is missing, by a program of that name.
     pub fn admit(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
-        if self.config.ask_password { self.ask(path, program, ip) } else { Admission::Welcome(Proven::default()) }
+        if self.config.ask_password { self.ask(path, program, ip) } else { Admission::Granted(VerifiedKeys::default()) }
     }
 
     // Apart, since a stack keeps the pages that it has touched, and this needs more of it than all else at `connect`.
     #[inline(never)]
     fn ask(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
         // What it has come for it only says later. Those that publish have called themselves this since Flash.
-        let verb = if program.starts_with("FMLE/") { Verb::Publish } else { Verb::Play };
+        let verb = if program.starts_with("FMLE/") { Operation::Publish } else { Operation::Play };
         let permission = self.config.permission(verb);
         let needs_key = permission.key.is_some() || permission.key_file.is_some();
         let brings_key = path.query_value("key").is_some() || link::Link::of(path).is_some();
         let answer = Answer::new(path);
         if brings_key || (answer.is_none() && !needs_key) {
-            return Admission::Welcome(Proven::default());
+            return Admission::Granted(VerifiedKeys::default());
         }
         let now = SystemTime::now();
         match answer {
-            None => Admission::Ask(challenge::NEEDED.to_owned()),
-            Some(answer) if answer.response.is_empty() => Admission::Ask(self.challenge.ask(&answer.user, ip, now)),
+            None => Admission::Challenge(challenge::NEEDED.to_owned()),
+            Some(answer) if answer.response.is_empty() => {
+                Admission::Challenge(self.challenge.ask(&answer.user, ip, now))
+            }
             Some(answer) => {
                 // A stale answer costs no key's hashes.
                 if !self.challenge.is_ours(&answer, ip, now) {
-                    return Admission::Wrong(challenge::FAILED.to_owned());
+                    return Admission::Rejected(challenge::FAILED.to_owned());
                 }
                 let loaded = self.keys.read().clone();
                 let keys = loaded.publish.all().chain(loaded.play.all());
                 let known = keys.filter(|key| self.challenge.is_answered_with(&answer, key));
-                let proven: Vec<_> = known.map(Secret::digest).collect();
-                if proven.is_empty() {
-                    Admission::Wrong(challenge::FAILED.to_owned())
+                let verified: Vec<_> = known.map(Secret::digest).collect();
+                if verified.is_empty() {
+                    Admission::Rejected(challenge::FAILED.to_owned())
                 } else {
-                    Admission::Welcome(Proven(proven))
+                    Admission::Granted(VerifiedKeys(verified))
                 }
             }
         }
@@ -183,18 +185,18 @@ impl Access {
     ///
     /// # Errors
     /// [`Denied`] with the reason.
-    pub fn check(&self, verb: Verb, path: &StreamPath, ip: IpAddr, proven: &Proven) -> Result<(), Denied> {
+    pub fn check(&self, verb: Operation, path: &StreamPath, ip: IpAddr, verified: &VerifiedKeys) -> Result<(), Denied> {
         let doing = match verb {
-            Verb::Publish => "publishing",
-            Verb::Play => "playing",
+            Operation::Publish => "publishing",
+            Operation::Play => "playing",
         };
         if !rules::allow(&self.config.permission(verb).rules, ip) {
             return Err(Denied(format!("{doing} is not allowed from {}", ip.to_canonical())));
         }
         let loaded = self.keys.read().clone();
         let keys = match verb {
-            Verb::Publish => &loaded.publish,
-            Verb::Play => &loaded.play,
+            Operation::Publish => &loaded.publish,
+            Operation::Play => &loaded.play,
         };
         if !keys.are_needed() {
             return Ok(());
@@ -202,12 +204,12 @@ impl Access {
         let name = format!("{}/{}", path.app, path.live_name());
         let fitting = keys.of(&name);
         // Most have shown nothing, and digests of all keys are not for nothing.
-        if !proven.0.is_empty() && fitting.clone().any(|key| proven.0.contains(&key.digest())) {
+        if !verified.0.is_empty() && fitting.clone().any(|key| verified.0.contains(&key.digest())) {
             return Ok(());
         }
         // ffmpeg takes what stands behind a slash in a key for the stream's name.
         let encode = if keys.have_cut() { format!("; {}", keys::ENCODE) } else { String::new() };
-        let link = link::Link::of(path).filter(|_| verb == Verb::Play);
+        let link = link::Link::of(path).filter(|_| verb == Operation::Play);
         match (path.query_value("key"), link) {
             (Some(key), _) => {
                 if keys::is_among(&key, fitting) {
@@ -242,15 +244,15 @@ mod tests {
         Permission { key: Some(Secret::new(key)), ..Permission::default() }
     }
 
-    fn may(access: &Access, verb: Verb, app: &str, name: &str) -> bool {
-        access.check(verb, &path(app, name), HERE, &Proven::default()).is_ok()
+    fn may(access: &Access, verb: Operation, app: &str, name: &str) -> bool {
+        access.check(verb, &path(app, name), HERE, &VerifiedKeys::default()).is_ok()
     }
 
     #[test]
     fn without_settings_everybody_may() {
         let open = access(Permission::default(), Permission::default());
-        assert!(may(&open, Verb::Publish, "live", "cam") && may(&open, Verb::Play, "live", "cam?key=x"));
-        assert!(!AccessConfig::default().is_restricted(Verb::Play));
+        assert!(may(&open, Operation::Publish, "live", "cam") && may(&open, Operation::Play, "live", "cam?key=x"));
+        assert!(!AccessConfig::default().is_restricted(Operation::Play));
     }
 
     #[test]
@@ -265,16 +267,17 @@ mod tests {
             ("live", "cam?key=", false),
             ("live", "cam", false),
         ] {
-            assert_eq!(may(&access, Verb::Publish, app, name), expected, "{app} + {name}");
+            assert_eq!(may(&access, Operation::Publish, app, name), expected, "{app} + {name}");
         }
-        assert!(may(&access, Verb::Play, "live", "cam"));
+        assert!(may(&access, Operation::Play, "live", "cam"));
     }
 
     #[test]
     fn refusals_say_what_is_missing_and_show_no_key() {
         let access = access(with_key("s3cret"), Permission::default());
         for (name, expected) in [("cam?key=guess", "needs another key"), ("cam", "?key=KEY")] {
-            let denied = access.check(Verb::Publish, &path("live", name), HERE, &Proven::default()).unwrap_err().0;
+            let denied =
+                access.check(Operation::Publish, &path("live", name), HERE, &VerifiedKeys::default()).unwrap_err().0;
             assert!(denied.contains(expected) && !denied.contains("guess"), "{denied}");
         }
         assert!(!format!("{access:?}").contains("s3cret"), "not even in a dump");
@@ -284,7 +287,7 @@ mod tests {
     fn addresses_come_before_keys() {
         let rules = vec![RuleKind::Deny.rule("192.0.2.0/24").unwrap()];
         let access = access(Permission { rules, ..with_key("k") }, Permission::default());
-        let denied = access.check(Verb::Publish, &path("live", "cam?key=k"), HERE, &Proven::default());
+        let denied = access.check(Operation::Publish, &path("live", "cam?key=k"), HERE, &VerifiedKeys::default());
         assert_eq!(denied, Err(Denied("publishing is not allowed from 192.0.2.7".to_owned())));
     }
 
@@ -296,12 +299,12 @@ mod tests {
         let access =
             access(Permission { key_file: Some(file.clone()), ..Permission::default() }, Permission::default());
         std::fs::write(&file, "live/cam two\n").unwrap();
-        assert!(may(&access, Verb::Publish, "live", "cam?key=one"), "not read yet");
+        assert!(may(&access, Operation::Publish, "live", "cam?key=one"), "not read yet");
         access.reload().unwrap();
-        assert!(may(&access, Verb::Publish, "live", "cam?key=two"));
+        assert!(may(&access, Operation::Publish, "live", "cam?key=two"));
         std::fs::write(&file, "nonsense\n").unwrap();
         assert!(access.reload().is_err());
-        assert!(may(&access, Verb::Publish, "live", "cam?key=two"));
+        assert!(may(&access, Operation::Publish, "live", "cam?key=two"));
     }
 
     #[test]
@@ -311,11 +314,11 @@ mod tests {
         let signed = |name: &str, expires: u64| {
             format!("{name}?expires={expires}&sign={}", link::sign(&Secret::new("s3cret"), "live/cam", expires))
         };
-        assert!(may(&access, Verb::Play, "live", &signed("cam", now + 60)));
-        assert!(may(&access, Verb::Play, "live", &signed("cam.flv", now + 60)), "another spelling of the same");
-        assert!(!may(&access, Verb::Play, "live", &signed("cam", now - 1)));
-        assert!(!may(&access, Verb::Play, "live", &signed("other", now + 60)));
-        assert!(!may(&access, Verb::Publish, "live", &signed("cam", now + 60)), "links are for playing");
+        assert!(may(&access, Operation::Play, "live", &signed("cam", now + 60)));
+        assert!(may(&access, Operation::Play, "live", &signed("cam.flv", now + 60)), "another spelling of the same");
+        assert!(!may(&access, Operation::Play, "live", &signed("cam", now - 1)));
+        assert!(!may(&access, Operation::Play, "live", &signed("other", now + 60)));
+        assert!(!may(&access, Operation::Publish, "live", &signed("cam", now + 60)), "links are for playing");
     }
 
     #[test]
@@ -323,30 +326,30 @@ mod tests {
         let config = AccessConfig { publish: with_key("pass"), ask_password: true, ..AccessConfig::default() };
         let access = Access::new(config).unwrap();
         let admit = |app: &str, ip| access.admit(&path(app, ""), "FMLE/3.0 (compatible)", ip);
-        assert!(matches!(admit("live?key=pass", HERE), Admission::Welcome(_)));
-        assert!(matches!(admit("live?expires=1&sign=2", HERE), Admission::Welcome(_)), "a link is looked at later");
+        assert!(matches!(admit("live?key=pass", HERE), Admission::Granted(_)));
+        assert!(matches!(admit("live?expires=1&sign=2", HERE), Admission::Granted(_)), "a link is looked at later");
         let player = access.admit(&path("live", ""), "LNX 9,0,124,2", HERE);
-        assert!(matches!(player, Admission::Welcome(_)), "playing needs no key");
-        let Admission::Ask(first) = admit("live", HERE) else { panic!() };
+        assert!(matches!(player, Admission::Granted(_)), "playing needs no key");
+        let Admission::Challenge(first) = admit("live", HERE) else { panic!() };
         assert!(first.contains("code=403 need auth; authmod=adobe"), "{first}");
-        let Admission::Ask(second) = admit("live?authmod=adobe&user=eve", HERE) else { panic!() };
+        let Admission::Challenge(second) = admit("live?authmod=adobe&user=eve", HERE) else { panic!() };
         for (password, welcome) in [("pass", true), ("other", false)] {
             let query = challenge::tests::answer(&second, "eve", password);
             let admission = admit(&format!("live?{query}"), HERE);
-            let Admission::Welcome(proven) = admission else {
-                assert!(!welcome && matches!(admission, Admission::Wrong(_)));
+            let Admission::Granted(verified) = admission else {
+                assert!(!welcome && matches!(admission, Admission::Rejected(_)));
                 continue;
             };
             assert!(welcome);
-            assert!(access.check(Verb::Publish, &path("live", "cam"), HERE, &proven).is_ok());
+            assert!(access.check(Operation::Publish, &path("live", "cam"), HERE, &verified).is_ok());
             let long = "x".repeat(crate::limits::CHALLENGE_BYTES + 1);
-            assert!(matches!(admit(&format!("live?{query}&x={long}"), HERE), Admission::Welcome(_)));
+            assert!(matches!(admit(&format!("live?{query}&x={long}"), HERE), Admission::Granted(_)));
             let long = query.replace("user=eve", &format!("user={long}"));
-            assert!(matches!(admit(&format!("live?{long}"), HERE), Admission::Wrong(_)), "nobody is called that");
-            assert_eq!(format!("{proven:?}"), "Proven { .. }", "not even in a dump");
+            assert!(matches!(admit(&format!("live?{long}"), HERE), Admission::Rejected(_)), "nobody is called that");
+            assert_eq!(format!("{verified:?}"), "Proven { .. }", "not even in a dump");
             let elsewhere = IpAddr::from([192, 0, 2, 8]);
             assert!(
-                matches!(admit(&format!("live?{query}"), elsewhere), Admission::Wrong(_)),
+                matches!(admit(&format!("live?{query}"), elsewhere), Admission::Rejected(_)),
                 "an answer is of use to who was asked"
             );
         }

@@ -8,7 +8,7 @@ use byteorder::{BigEndian, ByteOrder};
 
 use super::keyframe_index::{KeyFrame, is_at};
 use super::tag::{PREVIOUS_TAG_SIZE_BYTES, TAG_HEADER_BYTES, TagHeader};
-use super::{Head, Reader};
+use super::{Preamble, Reader};
 use crate::media::Timestamp;
 use crate::{Error, Result};
 
@@ -58,7 +58,7 @@ impl Extent {
     /// tail of zeros or garbage, or a writer of its own mind, tags are read forward from the last listed key frame, from the
     /// nearest place before the end where several tags follow each other, or from the first frame. Moves the source. Fails
     /// with [`Error::Io`].
-    pub fn find<S: Read + Seek>(source: &mut S, head: &Head, key_frames: &[(f64, f64)]) -> Result<Self> {
+    pub fn find<S: Read + Seek>(source: &mut S, head: &Preamble, key_frames: &[(f64, f64)]) -> Result<Self> {
         let file_bytes = seek(source, SeekFrom::End(0))?;
         let mut from = step_back(source, file_bytes, head.first_frame)?;
         if from.is_none() {
@@ -85,7 +85,7 @@ impl Extent {
     }
 
     /// Reads tags from there to the end.
-    fn read_on<S: Read + Seek>(source: &mut S, file_bytes: u64, head: &Head, from: u64) -> Result<Self> {
+    fn read_on<S: Read + Seek>(source: &mut S, file_bytes: u64, head: &Preamble, from: u64) -> Result<Self> {
         let mut reader = reader(source)?;
         reader.seek_to(from)?;
         let mut extent = Self { end: from, last_frame_ms: None, damage: None };
@@ -168,7 +168,7 @@ fn read_at<S: Read + Seek>(source: &mut S, place: u64, buffer: &mut [u8]) -> Res
 fn last_listed<S: Read + Seek>(
     source: &mut S,
     file_bytes: u64,
-    head: &Head,
+    head: &Preamble,
     key_frames: &[(f64, f64)],
 ) -> Result<Option<u64>> {
     let is_within = |(_, position): &&(f64, f64)| (head.first_frame as f64..file_bytes as f64).contains(position);
@@ -211,7 +211,7 @@ mod tests {
 
     fn find_in<S: Read + Seek>(source: &mut S) -> Extent {
         source.seek(SeekFrom::Start(0)).unwrap();
-        let head = Head::read(&mut Reader::new(&mut *source).unwrap()).unwrap();
+        let head = Preamble::read(&mut Reader::new(&mut *source).unwrap()).unwrap();
         let metadata = head.metadata.as_ref().and_then(|packet| Metadata::parse(&packet.payload)).unwrap_or_default();
         Extent::find(source, &head, &metadata.key_frames).unwrap()
     }

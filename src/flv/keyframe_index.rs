@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use super::{Head, Metadata, Reader, SequenceHeaders, TagStart, TimeBase};
+use super::{Metadata, Preamble, Reader, SequenceHeaders, TagStart, TimeBase};
 use crate::media::tag_header::{Content, VideoTagHeader};
 use crate::media::{Packet, PacketKind, Timestamp};
 use crate::{Error, Result, limits};
@@ -73,12 +73,12 @@ struct Entry {
 
 impl KeyframeIndex {
     /// How far from each other sound alone is remembered, in milliseconds.
-    const SOUND_EVERY_MS: u32 = 1000;
+    const AUDIO_ENTRY_EVERY_MS: u32 = 1000;
     /// How far a list's time may be from the tag's, in milliseconds: some count from another frame.
     const LISTED_WITHIN_MS: u32 = 1000;
 
     /// The index of a file of `file_bytes` with that head and what its metadata says.
-    pub fn new(head: &Head, metadata: &Metadata, file_bytes: u64) -> Self {
+    pub fn new(head: &Preamble, metadata: &Metadata, file_bytes: u64) -> Self {
         let mut index = Self::without_list(head.time_base, head.first_frame, head.sequence_headers.clone());
         index.listed = index.check_list(&metadata.key_frames, file_bytes).unwrap_or_default();
         index
@@ -185,7 +185,7 @@ impl KeyframeIndex {
             start.is_key_frame()
         } else {
             let since_last = |last: &Entry| time_ms.saturating_sub(last.key_frame.time_ms);
-            !self.seen_video && self.entries.last().is_none_or(|last| since_last(last) >= Self::SOUND_EVERY_MS)
+            !self.seen_video && self.entries.last().is_none_or(|last| since_last(last) >= Self::AUDIO_ENTRY_EVERY_MS)
         };
         if !self.seen_video || start.header.kind() == Some(PacketKind::Video) {
             self.scanned_ms = self.scanned_ms.max(Some(time_ms));
@@ -279,7 +279,7 @@ mod tests {
             let source = Counting::new(bytes.to_vec());
             let bytes_read = source.bytes_read.clone();
             let mut reader = Reader::with_buffer(1024, source).unwrap();
-            let head = Head::read(&mut reader).unwrap();
+            let head = Preamble::read(&mut reader).unwrap();
             let metadata = head.metadata.as_ref().and_then(|packet| Metadata::parse(&packet.payload));
             let index = KeyframeIndex::new(&head, &metadata.unwrap_or_default(), bytes.len() as u64);
             bytes_read.set(0);

@@ -9,9 +9,9 @@
 //! [`Packet`](crate::media::Packet).
 
 mod extent;
-mod head;
 mod keyframe_index;
 mod metadata;
+mod preamble;
 mod reader;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -22,9 +22,9 @@ mod time_base;
 mod writer;
 
 pub use extent::{Damage, Extent};
-pub use head::Head;
 pub use keyframe_index::{KeyFrame, KeyframeIndex, Search};
 pub use metadata::Metadata;
+pub use preamble::Preamble;
 pub use reader::{Reader, TagStart};
 pub use sequence_headers::SequenceHeaders;
 pub use tag::TagHeader;

@@ -10,11 +10,11 @@ const DRIFT_MS: u64 = 10;
 
 /// Unwraps timestamps of 32 bits.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(super) struct Unwrapper {
     last: Option<(Timestamp, u64)>,
 }
 
-impl Clock {
+impl Unwrapper {
     /// Milliseconds since the timestamp 0 before the first.
     pub fn time_ms(&mut self, timestamp: Timestamp) -> u64 {
         let (last, time) = self.last.unwrap_or((timestamp, timestamp.milliseconds().into()));
@@ -32,14 +32,14 @@ impl Clock {
 
 /// Decoding times of sound, in samples.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct AudioClock {
     /// When the last frame begins, and the next if it comes right behind.
     last: Option<(u64, u64)>,
 }
 
-impl Pace {
+impl AudioClock {
     /// From here on time is counted in other units: so many a second in place of so many.
-    pub fn recount(&mut self, from: u32, to: u32) {
+    pub fn convert(&mut self, from: u32, to: u32) {
         let counted = |time: u64| (u128::from(time) * u128::from(to)).div_ceil(u128::from(from.max(1)));
         let counted = |time| u64::try_from(counted(time)).unwrap_or(u64::MAX / 2);
         self.last = self.last.map(|(last, next)| (counted(last), counted(next)));
@@ -48,7 +48,7 @@ impl Pace {
     /// A frame with that timestamp and so many samples: when it begins, and how long it lasts. Frames follow each other
     /// without gaps. Since no two clocks run alike, they are said to last a millisecond more or less when sound is
     /// [`DRIFT_MS`] off; when it is [`TOLERANCE_MS`] behind its timestamps, it jumps.
-    pub fn sound(&mut self, time_ms: u64, rate: u32, samples: u32) -> (u64, u32) {
+    pub fn place(&mut self, time_ms: u64, rate: u32, samples: u32) -> (u64, u32) {
         let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
         let stamped = in_samples(time_ms);
         let begins = match self.last {
@@ -85,7 +85,7 @@ impl Pace {
 
 /// When a picture is decoded, how long it lasts, and how much later than it is decoded its own time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FrameTiming {
     pub begins: u64,
     pub duration: u32,
     pub late: i32,
@@ -93,12 +93,12 @@ pub(super) struct Place {
 
 /// Decoding times of pictures, in milliseconds.
 #[derive(Debug, Default)]
-pub(super) struct Pictures {
+pub(super) struct VideoClock {
     /// The last picture's own time, and its place.
-    last: Option<(u64, Place)>,
+    last: Option<(u64, FrameTiming)>,
 }
 
-impl Pictures {
+impl VideoClock {
     const LONGEST_MS: u64 = 10_000;
 
     /// A picture with that timestamp. It lasts as long as the one before, as the next is not there yet; `usual` stands in
@@ -107,7 +107,7 @@ impl Pictures {
     /// Browsers take a decoding time more than two durations behind the last for a new beginning, and drop all pictures up
     /// to the next key frame (Media Source Extensions §3.5.8). So decoding times go no further at once; when a picture is
     /// shown does not depend on them.
-    pub fn place(&mut self, time_ms: u64, usual: u32) -> Place {
+    pub fn place(&mut self, time_ms: u64, usual: u32) -> FrameTiming {
         let (begins, duration) = match self.last {
             None => (time_ms, u64::from(usual)),
             Some((last_ms, last)) => {
@@ -117,7 +117,7 @@ impl Pictures {
             }
         };
         let late = i32::try_from(i128::from(time_ms) - i128::from(begins)).unwrap_or(0);
-        let place = Place { begins, duration: duration.clamp(1, Self::LONGEST_MS) as u32, late };
+        let place = FrameTiming { begins, duration: duration.clamp(1, Self::LONGEST_MS) as u32, late };
         self.last = Some((time_ms, place));
         place
     }
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn time_goes_on_behind_32_bits() {
-        let mut clock = Clock::default();
+        let mut clock = Unwrapper::default();
         let times = [u32::MAX - 20, u32::MAX - 40, 19, u32::MAX, 39].map(|time| clock.time_ms(Timestamp::new(time)));
         let start = u64::from(u32::MAX);
         assert_eq!(times, [start - 20, start - 40, start + 20, start, start + 40]);
@@ -138,19 +138,19 @@ mod tests {
 
     #[test]
     fn sound_has_no_gaps_from_rounding_and_follows_a_jump() {
-        let mut pace = Pace::default();
-        let begins = [0, 23, 46, 70, 93, 500].map(|time| pace.sound(time, 44_100, 1024).0);
+        let mut pace = AudioClock::default();
+        let begins = [0, 23, 46, 70, 93, 500].map(|time| pace.place(time, 44_100, 1024).0);
         assert_eq!(begins, [0, 1024, 2048, 3072, 4096, 22_050]);
-        assert_eq!(pace.sound(400, 44_100, 1024), (23_074, 1024 - 44), "it never goes back");
+        assert_eq!(pace.place(400, 44_100, 1024), (23_074, 1024 - 44), "it never goes back");
     }
 
     #[test]
     fn clocks_that_drift_are_followed_without_gaps() {
         // Frames of 21.33 ms that come every 21 or 22: far worse than any clock.
         for every_ms in [21, 22] {
-            let (mut pace, mut next) = (Pace::default(), 0);
+            let (mut pace, mut next) = (AudioClock::default(), 0);
             for frame in 0..100_000u64 {
-                let (begins, duration) = pace.sound(frame * every_ms, 48_000, 1024);
+                let (begins, duration) = pace.place(frame * every_ms, 48_000, 1024);
                 assert_eq!(begins, next, "no gap and no overlap");
                 assert!(begins.abs_diff(frame * every_ms * 48) <= 20 * 48, "frame {frame}");
                 next = begins + u64::from(duration);
@@ -159,9 +159,9 @@ mod tests {
     }
 
     fn places(times: &[u64]) -> Vec<(u64, u32, i32)> {
-        let mut pictures = Pictures::default();
-        let place = |time: &u64| pictures.place(*time, 33);
-        times.iter().map(place).map(|Place { begins, duration, late }| (begins, duration, late)).collect()
+        let mut video_entries = VideoClock::default();
+        let place = |time: &u64| video_entries.place(*time, 33);
+        times.iter().map(place).map(|FrameTiming { begins, duration, late }| (begins, duration, late)).collect()
     }
 
     #[test]
@@ -185,10 +185,10 @@ mod tests {
 
     #[test]
     fn sound_that_is_missing_is_counted_in_frames() {
-        let mut pace = Pace::default();
+        let mut pace = AudioClock::default();
         assert_eq!(pace.missing(500, 500, 44_100, 1024), 0);
         assert_eq!(pace.missing(500, 0, 44_100, 1024), 21);
-        pace.sound(0, 44_100, 1024);
+        pace.place(0, 44_100, 1024);
         assert_eq!(pace.missing(60, 0, 44_100, 1024), 0, "within the tolerance");
         assert_eq!(pace.missing(500, 0, 44_100, 1024), 20);
         assert_eq!(pace.next(0, 44_100, 1024), 1024);
@@ -197,12 +197,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_time_overflows(times in proptest::collection::vec(any::<u32>(), 0..100), rate in 1u32.., samples: u32) {
-            let (mut clock, mut sound, mut picture) = (Clock::default(), Pace::default(), Pictures::default());
+            let (mut clock, mut audio, mut picture) = (Unwrapper::default(), AudioClock::default(), VideoClock::default());
             for time in times {
                 let time = clock.time_ms(Timestamp::new(time));
-                sound.sound(time, rate, samples);
+                audio.place(time, rate, samples);
                 picture.place(time, 33);
-                sound.missing(time, 0, rate, samples);
+                audio.missing(time, 0, rate, samples);
             }
         }
     }

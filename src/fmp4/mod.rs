@@ -2,18 +2,18 @@
 //! segment and fragments out.
 
 mod access_unit;
+mod announced;
+mod audio_entries;
 mod boxes;
 mod clock;
 mod formats;
 mod muxer;
-mod pictures;
-mod piece;
-mod said;
+mod output;
 mod sample;
-mod sound;
 mod track;
+mod video_entries;
 
 pub use formats::{AudioFormat, Formats, VideoFormat};
 pub use muxer::Muxer;
-pub use piece::{Fragment, Init, Piece};
+pub use output::{Fragment, Init, MuxerOutput};
 pub use sample::{Ignored, Unusable};

@@ -1,12 +1,12 @@
 //! Packets in, pieces out: each frame a fragment of its own, as soon as it comes.
 
+use super::announced::AnnouncedTracks;
+use super::audio_entries::opus_samples;
 use super::boxes::{self, Sample};
-use super::clock::{Clock, Pace, Pictures};
-use super::said::Said;
+use super::clock::{AudioClock, Unwrapper, VideoClock};
 use super::sample::{self, Frame, Ignored, Taken};
-use super::sound::opus_samples;
 use super::track::Track;
-use super::{Fragment, Init, Piece};
+use super::{Fragment, Init, MuxerOutput};
 use crate::limits;
 use crate::media::{Packet, PacketKind, References, Timestamp};
 
@@ -14,7 +14,7 @@ use crate::media::{Packet, PacketKind, References, Timestamp};
 const USUAL_MS: u32 = 33;
 
 /// Sound that is this far behind the pictures is missing, in milliseconds.
-const SOUND_LATE_MS: u64 = 1_000;
+const AUDIO_LATE_MS: u64 = 1_000;
 
 /// How much stream time frames wait for a track that may still come.
 const WAIT_MS: u64 = 500;
@@ -22,15 +22,15 @@ const WAIT_MS: u64 = 500;
 /// Makes fragmented MP4 of a stream.
 #[derive(Debug, Default)]
 pub struct Muxer {
-    said: Said,
+    announced: AnnouncedTracks,
     video: Option<Track>,
     audio: Option<Track>,
-    clock: Clock,
+    clock: Unwrapper,
     references: References,
-    pictures: Pictures,
-    sound: Pace,
+    video_clock: VideoClock,
+    audio_clock: AudioClock,
     /// When the first picture is shown, of those that belong together.
-    first_picture_ms: Option<u64>,
+    first_video_ms: Option<u64>,
     /// The tracks have changed since the last initialisation segment.
     has_new_tracks: bool,
     /// Pictures up to the next key frame can't be shown.
@@ -78,11 +78,11 @@ impl Muxer {
     }
 
     /// Takes the stream's next packet and adds what it makes to `out`.
-    pub fn push(&mut self, packet: &Packet, out: &mut Vec<Piece>) {
+    pub fn push(&mut self, packet: &Packet, out: &mut Vec<MuxerOutput>) {
         match packet.kind {
-            PacketKind::Data => return self.said.read(packet),
+            PacketKind::Data => return self.announced.read(packet),
             PacketKind::Video => {
-                if let Some(track) = Track::of_video(packet).map(|track| track.or_size(self.said.size)) {
+                if let Some(track) = Track::of_video(packet).map(|track| track.or_size(self.announced.size)) {
                     self.set_video(track);
                     return;
                 }
@@ -96,7 +96,7 @@ impl Muxer {
                 let track = Track::of_audio(packet).filter(is_meant);
                 if let Some(track) = track.filter(|track| Some(track) != self.audio.as_ref()) {
                     let before = self.audio.as_ref().map_or(track.timescale, |track| track.timescale);
-                    self.sound.recount(before, track.timescale);
+                    self.audio_clock.convert(before, track.timescale);
                     (self.audio, self.has_new_tracks) = (Some(track), true);
                 }
             }
@@ -113,7 +113,7 @@ impl Muxer {
             }
             Ok(Taken::Parameters(sets)) => {
                 if let Some(track) = track.with_parameter_sets(&sets) {
-                    self.set_video(track.or_size(self.said.size));
+                    self.set_video(track.or_size(self.announced.size));
                 }
             }
             Ok(Taken::Nothing) => {}
@@ -128,11 +128,11 @@ impl Muxer {
     }
 
     /// Adds what waits for tracks that don't come any more.
-    pub fn finish(&mut self, out: &mut Vec<Piece>) {
+    pub fn finish(&mut self, out: &mut Vec<MuxerOutput>) {
         self.release(out);
     }
 
-    fn frame(&mut self, timestamp: Timestamp, frame: Frame<'_>, out: &mut Vec<Piece>) {
+    fn frame(&mut self, timestamp: Timestamp, frame: Frame<'_>, out: &mut Vec<MuxerOutput>) {
         if self.has_new_tracks {
             let time_ms = u64::from(timestamp.milliseconds());
             let since = *self.held_since.get_or_insert(time_ms);
@@ -148,11 +148,11 @@ impl Muxer {
     }
 
     fn has_all_tracks(&self) -> bool {
-        let (audio, video) = self.said.kinds.unwrap_or((true, true));
+        let (audio, video) = self.announced.kinds.unwrap_or((true, true));
         self.audio.is_some() >= audio && self.video.is_some() >= video
     }
 
-    fn release(&mut self, out: &mut Vec<Piece>) {
+    fn release(&mut self, out: &mut Vec<MuxerOutput>) {
         if self.has_new_tracks {
             let init = self.init();
             // What can't be written has no fragments either.
@@ -163,29 +163,29 @@ impl Muxer {
         }
         (self.has_new_tracks, self.held_since, self.held_bytes) = (false, None, 0);
         // Sound and pictures may come from another camera now, and begin together.
-        self.first_picture_ms = None;
+        self.first_video_ms = None;
         for (timestamp, frame) in std::mem::take(&mut self.held) {
             self.emit(timestamp, &frame, out);
         }
     }
 
-    fn init(&self) -> Option<Piece> {
+    fn init(&self) -> Option<MuxerOutput> {
         let video = self.video.as_ref().map(|track| (PacketKind::Video, track));
         let audio = self.audio.as_ref().map(|track| (PacketKind::Audio, track));
         let tracks: Vec<_> = video.into_iter().chain(audio).collect();
         let bytes = boxes::init(&tracks, self.duration_ms)?;
         let codecs = tracks.iter().map(|(_, track)| &track.codec[..]).collect::<Vec<_>>().join(",");
         let size = video.map_or((0, 0), |(_, track)| (track.width, track.height));
-        Some(Piece::Init(Init { bytes, codecs, has_video: video.is_some(), size }))
+        Some(MuxerOutput::Init(Init { bytes, codecs, has_video: video.is_some(), size }))
     }
 
-    fn emit(&mut self, timestamp: Timestamp, frame: &Frame<'_>, out: &mut Vec<Piece>) {
+    fn emit(&mut self, timestamp: Timestamp, frame: &Frame<'_>, out: &mut Vec<MuxerOutput>) {
         let time_ms = self.clock.time_ms(timestamp);
         if frame.kind == PacketKind::Video {
             out.extend(self.video_frame(frame, time_ms));
             // Audio may come later than video that belongs with it, but not as late as this.
-            if let Some(first_ms) = self.first_picture_ms {
-                self.fill_silence(time_ms.saturating_sub(SOUND_LATE_MS), first_ms, out);
+            if let Some(first_ms) = self.first_video_ms {
+                self.fill_silence(time_ms.saturating_sub(AUDIO_LATE_MS), first_ms, out);
             }
         } else {
             self.fill_silence(time_ms, time_ms, out);
@@ -193,15 +193,15 @@ impl Muxer {
         }
     }
 
-    fn video_frame(&mut self, frame: &Frame<'_>, time_ms: u64) -> Option<Piece> {
+    fn video_frame(&mut self, frame: &Frame<'_>, time_ms: u64) -> Option<MuxerOutput> {
         self.video.as_ref()?;
         let is_start = std::mem::take(&mut self.starts_anywhere) || frame.is_start;
         self.awaits_key_frame &= !is_start;
         if self.awaits_key_frame {
             return None;
         }
-        self.first_picture_ms.get_or_insert(time_ms);
-        let place = self.pictures.place(time_ms, self.said.picture_ms.unwrap_or(USUAL_MS));
+        self.first_video_ms.get_or_insert(time_ms);
+        let place = self.video_clock.place(time_ms, self.announced.frame_ms.unwrap_or(USUAL_MS));
         let composition_offset = place.late.saturating_add(frame.composition_ms);
         let sample = Sample {
             kind: PacketKind::Video,
@@ -215,14 +215,14 @@ impl Muxer {
         self.fragment(&sample, place.begins, place.duration, is_start)
     }
 
-    fn audio_frame(&mut self, coded: &[u8], time_ms: u64) -> Option<Piece> {
+    fn audio_frame(&mut self, coded: &[u8], time_ms: u64) -> Option<MuxerOutput> {
         let track = self.audio.as_ref()?;
         let samples = if track.frame_samples > 0 { track.frame_samples } else { opus_samples(coded)? };
-        let (begins, duration) = self.sound.sound(time_ms, track.timescale, samples);
-        self.sound_at(begins, duration, coded)
+        let (begins, duration) = self.audio_clock.place(time_ms, track.timescale, samples);
+        self.audio_at(begins, duration, coded)
     }
 
-    fn sound_at(&mut self, begins: u64, duration: u32, coded: &[u8]) -> Option<Piece> {
+    fn audio_at(&mut self, begins: u64, duration: u32, coded: &[u8]) -> Option<MuxerOutput> {
         let timescale = u64::from(self.audio.as_ref()?.timescale);
         let to_ms = |time: u64| time.saturating_mul(1000) / timescale;
         let sample = Sample {
@@ -239,7 +239,7 @@ impl Muxer {
 
     /// Puts silence where sound is missing before a time: a browser stops where one of the tracks has a gap. `start_ms`
     /// is where sound should have begun.
-    fn fill_silence(&mut self, time_ms: u64, start_ms: u64, out: &mut Vec<Piece>) {
+    fn fill_silence(&mut self, time_ms: u64, start_ms: u64, out: &mut Vec<MuxerOutput>) {
         let Some((silence, rate, samples)) = self.audio.as_ref().and_then(|track| {
             let silence = track.silence?;
             let samples = if track.frame_samples > 0 { track.frame_samples } else { opus_samples(silence)? };
@@ -247,25 +247,25 @@ impl Muxer {
         }) else {
             return;
         };
-        let missing = self.sound.missing(time_ms, start_ms, rate, samples);
+        let missing = self.audio_clock.missing(time_ms, start_ms, rate, samples);
         // After a longer break there is another beginning.
         if missing.saturating_mul(samples.into()) > limits::FMP4_SILENCE.as_secs() * u64::from(rate) {
             return;
         }
         for _ in 0..missing {
-            let begins = self.sound.next(start_ms, rate, samples);
-            out.extend(self.sound_at(begins, samples, silence));
+            let begins = self.audio_clock.next(start_ms, rate, samples);
+            out.extend(self.audio_at(begins, samples, silence));
         }
     }
 
     /// A sample as a fragment of its own, at which players can start or not.
-    fn fragment(&mut self, sample: &Sample<'_>, time_ms: u64, duration_ms: u32, is_start: bool) -> Option<Piece> {
+    fn fragment(&mut self, sample: &Sample<'_>, time_ms: u64, duration_ms: u32, is_start: bool) -> Option<MuxerOutput> {
         self.sequence_number = self.sequence_number.wrapping_add(1);
         let (length, bytes) = match self.leaves_out_bytes {
             true => (boxes::fragment_length(sample)?, Vec::new()),
             false => boxes::fragment(self.sequence_number, sample).map(|bytes| (bytes.len(), bytes))?,
         };
-        Some(Piece::Fragment(Fragment {
+        Some(MuxerOutput::Fragment(Fragment {
             kind: sample.kind,
             time_ms,
             duration_ms: duration_ms.max(1),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::access_unit::AccessUnit;
-use super::sound::{mp3, opus_samples, without_adts};
+use super::audio_entries::{mp3, opus_samples, without_adts};
 use super::track::Track;
 use crate::media::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 use crate::media::{Codec, Packet, PacketKind};

@@ -4,8 +4,8 @@ use shiguredo_mp4::boxes::SampleEntry;
 use shiguredo_mp4::codec_string;
 
 use super::access_unit::NalCodec;
-use super::pictures::{av1, avc, avc_with, hevc, hevc_with, vp9};
-use super::sound::{aac, mp3, opus};
+use super::audio_entries::{aac, mp3, opus};
+use super::video_entries::{av1, avc, avc_with, hevc, hevc_with, vp9};
 use crate::media::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 use crate::media::{Codec, Packet, PacketKind};
 

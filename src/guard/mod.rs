@@ -2,13 +2,13 @@
 //! second, lines in the log.
 
 mod budget;
-mod complaints;
+mod client_log;
 mod panics;
 mod rate;
 mod small_file;
 
 pub use budget::{Budget, Share};
-pub use complaints::Complaints;
-pub use panics::{log_panics, survive};
+pub use client_log::ClientLog;
+pub use panics::{catch_panic, log_panics};
 pub use rate::Bucket;
 pub(crate) use small_file::read_small_file;

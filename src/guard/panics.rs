@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Does something; `None` when it panicked. What it was changing may be half changed: close it.
 ///
 /// The panic itself is reported by the process's panic hook, which knows the place.
-pub fn survive<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 

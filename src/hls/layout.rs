@@ -7,9 +7,9 @@
 
 use std::time::SystemTime;
 
-use super::cutter::{Cutter, WHOLE_LEAST};
-use super::rhythm::{GOP_SECONDS, SEGMENT_SECONDS, longest_ms, target_seconds};
 use super::segment::{Part, Segment};
+use super::segment_timing::{GOP_SECONDS, SEGMENT_SECONDS, longest_ms, target_seconds};
+use super::segmenter::{Segmenter, WHOLE_LEAST};
 
 /// Players that know no parts begin no earlier than so many milliseconds before the last whole segment.
 const BEGINS_BEFORE_LAST_MS: u64 = 15_000;
@@ -64,14 +64,14 @@ impl<'a> Listed<'a> {
 
 impl Layout {
     /// The segments as they are listed.
-    pub(super) fn listed(self, cutter: &Cutter) -> Vec<Listed<'_>> {
-        let segments = cutter.store().segments();
+    pub(super) fn listed(self, segmenter: &Segmenter) -> Vec<Listed<'_>> {
+        let segments = segmenter.store().segments();
         match self {
             Self::Plain => segments.iter().map(Listed::of).collect(),
             Self::Gops => {
                 let mut listed = gops(segments.iter(), |_, gop| gop);
                 if let Some(last) = listed.last_mut() {
-                    last.is_complete &= !cutter.gop_goes_on();
+                    last.is_complete &= !segmenter.gop_goes_on();
                 }
                 listed
             }
@@ -88,12 +88,12 @@ impl Layout {
     }
 
     /// Which part comes next, as the segments are listed: of which segment, and its number in that.
-    pub(super) fn next_of(self, listed: &[Listed<'_>], cutter: &Cutter) -> (u64, u64) {
+    pub(super) fn next_of(self, listed: &[Listed<'_>], segmenter: &Segmenter) -> (u64, u64) {
         match listed.last() {
             Some(last) if last.is_complete => (last.number.saturating_add(1), 0),
             Some(last) => (last.number, last.part_count()),
-            None if self == Self::Gops => (cutter.store().next_gop(), 0),
-            None => cutter.store().hint(),
+            None if self == Self::Gops => (segmenter.store().next_gop(), 0),
+            None => segmenter.store().hint(),
         }
     }
 
@@ -108,14 +108,14 @@ impl Layout {
 
     /// Sees to it that playlists can list so; says no as long as more has to come for that, and `None` to what nobody can
     /// have been told.
-    pub(super) fn prepare(self, cutter: &mut Cutter, now: SystemTime) -> Option<bool> {
-        let is_started = cutter.start(now);
+    pub(super) fn prepare(self, segmenter: &mut Segmenter, now: SystemTime) -> Option<bool> {
+        let is_started = segmenter.start(now);
         let Self::From(first, seconds) = self else { return Some(is_started) };
-        let (next, parts) = cutter.store().hint();
+        let (next, parts) = segmenter.store().hint();
         if first > next.saturating_add(1) || !(SEGMENT_SECONDS..=GOP_SECONDS).contains(&seconds) {
             return None;
         }
-        let listed = self.listed(cutter);
+        let listed = self.listed(segmenter);
         let (mut before, after): (Vec<_>, Vec<_>) = listed.into_iter().partition(|listed| listed.number < first);
         // Frames that come as nobody could foresee, or a name that nobody was told.
         if before.iter().any(|listed| target_seconds(listed.duration_ms()) > seconds) {
@@ -123,14 +123,14 @@ impl Layout {
         }
         before.retain(|listed| listed.is_complete);
         let begins_with_key = before.len() >= WHOLE_LEAST && after.first().is_some_and(Listed::is_independent);
-        if first < next || cutter.is_over() || (first == next && begins_with_key) {
+        if first < next || segmenter.is_over() || (first == next && begins_with_key) {
             return Some(is_started);
         }
         // That segment has to be there, and no more than a part of it, if that can be.
         if parts > 0 || first == next {
-            cutter.make_way(now);
+            segmenter.make_way(now);
         }
-        Some(is_started && cutter.store().hint().0 > first)
+        Some(is_started && segmenter.store().hint().0 > first)
     }
 
     /// What its playlists are called.
@@ -143,21 +143,21 @@ impl Layout {
     }
 
     /// One with which a player can begin that asks for it at once.
-    pub(super) fn for_newcomer(cutter: &Cutter) -> Self {
-        let plain = Self::Plain.listed(cutter);
-        if cutter.target_seconds().is_none() || suits(&plain) {
+    pub(super) fn for_newcomer(segmenter: &Segmenter) -> Self {
+        let plain = Self::Plain.listed(segmenter);
+        if segmenter.target_seconds().is_none() || suits(&plain) {
             return Self::Plain;
         }
-        let gops = Self::Gops.listed(cutter);
+        let gops = Self::Gops.listed(segmenter);
         let longest = gops.iter().map(Listed::duration_ms).max().unwrap_or(0);
         if longest > longest_ms(SEGMENT_SECONDS) && suits(&gops) {
             return Self::Gops;
         }
-        let (next, _) = cutter.store().hint();
+        let (next, _) = segmenter.store().hint();
         let growing = plain.last().filter(|last| !last.is_complete);
         let has_whole = gops.iter().filter(|gop| gop.is_complete).count() >= WHOLE_LEAST;
         let first = if has_whole && growing.is_some_and(Listed::is_independent) { next } else { next + 1 };
-        Self::From(first, target_seconds(longest.max(cutter.gop_most_ms())))
+        Self::From(first, target_seconds(longest.max(segmenter.gop_most_ms())))
     }
 }
 
@@ -191,9 +191,9 @@ fn suits(listed: &[Listed<'_>]) -> bool {
     let mut behind_ms = 0;
     let mut near: Vec<_> = whole
         .take_while(|listed| {
-            let is_near = behind_ms < BEGINS_BEFORE_LAST_MS;
+            let is_local_address = behind_ms < BEGINS_BEFORE_LAST_MS;
             behind_ms += listed.duration_ms();
-            is_near
+            is_local_address
         })
         .collect();
     let is_there = near.len() + 1 >= WHOLE_LEAST;

@@ -4,19 +4,19 @@ use std::mem;
 use std::sync::Arc;
 
 use super::segment::weight;
-use crate::fmp4::{Init, Piece};
+use crate::fmp4::{Init, MuxerOutput};
 use crate::media::PacketKind;
 
 /// The last initialisation segment and what followed.
 #[derive(Debug, Default)]
 pub(super) struct Opening {
-    pieces: Vec<Arc<Piece>>,
+    pieces: Vec<Arc<MuxerOutput>>,
     bytes: usize,
 }
 
 impl Opening {
-    pub fn push(&mut self, piece: &Arc<Piece>) {
-        if let Piece::Init(_) = **piece {
+    pub fn push(&mut self, piece: &Arc<MuxerOutput>) {
+        if let MuxerOutput::Init(_) = **piece {
             self.take();
         }
         self.bytes += weight(piece);
@@ -31,8 +31,8 @@ impl Opening {
     /// The initialisation segment.
     pub fn init(&self) -> Option<&Init> {
         self.pieces.iter().find_map(|piece| match &**piece {
-            Piece::Init(init) => Some(init),
-            Piece::Fragment(_) => None,
+            MuxerOutput::Init(init) => Some(init),
+            MuxerOutput::Fragment(_) => None,
         })
     }
 
@@ -41,7 +41,7 @@ impl Opening {
     pub fn frames(&self) -> Vec<u64> {
         let has_video = self.init().is_some_and(|init| init.has_video);
         let frames = self.pieces.iter().filter_map(|piece| match &**piece {
-            Piece::Fragment(one) if (one.kind == PacketKind::Video) == has_video => {
+            MuxerOutput::Fragment(one) if (one.kind == PacketKind::Video) == has_video => {
                 Some((one.time_ms, one.is_key_frame))
             }
             _ => None,
@@ -51,12 +51,12 @@ impl Opening {
 
     /// Keeps the initialisation segment only.
     pub fn forget_frames(&mut self) {
-        self.pieces.retain(|piece| matches!(**piece, Piece::Init(_)));
+        self.pieces.retain(|piece| matches!(**piece, MuxerOutput::Init(_)));
         self.bytes = self.pieces.iter().map(|piece| weight(piece)).sum();
     }
 
     /// Gives away all that it has.
-    pub fn take(&mut self) -> Vec<Arc<Piece>> {
+    pub fn take(&mut self) -> Vec<Arc<MuxerOutput>> {
         mem::take(self).pieces
     }
 }

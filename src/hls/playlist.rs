@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use super::cutter::Cutter;
 use super::layout::{Layout, Listed};
-use super::rhythm::{ENOUGH_MS, Rhythm, SEGMENT_LEAST_MS};
-use crate::fmp4::{Init, Piece};
+use super::segment_timing::{ENOUGH_MS, SEGMENT_LEAST_MS, SegmentTiming};
+use super::segmenter::Segmenter;
+use crate::fmp4::{Init, MuxerOutput};
 
 /// So many target durations are in a playlist, which is more than players are behind (RFC 8216 §6.3.3).
 const LISTED_TARGETS: u64 = 7;
@@ -41,29 +41,29 @@ pub(super) fn index(init: &Init, bits_per_second: u64, more: &str, file: &str, q
 }
 
 /// The same of a live stream, once it is known how it comes.
-pub(super) fn index_of(cutter: &Cutter, query: &str) -> Option<String> {
-    let segments = cutter.store().segments();
+pub(super) fn index_of(segmenter: &Segmenter, query: &str) -> Option<String> {
+    let segments = segmenter.store().segments();
     if segments.iter().all(|segment| segment.parts.is_empty()) {
-        return opening_index_of(cutter, query);
+        return opening_index_of(segmenter, query);
     }
-    let Piece::Init(init) = &*cutter.store().inits().back()?.1 else { return None };
+    let MuxerOutput::Init(init) = &*segmenter.store().inits().back()?.1 else { return None };
     let segments = || segments.iter().map(|segment| (segment.bytes() as u64 * 8000, segment.duration_ms()));
     let (bits, ms) = segments().fold((0, 0), |(bits, ms), segment| (bits + segment.0, ms + segment.1));
     let average = bits.checked_div(ms)?;
     // What is too short says little about a second.
     let long = segments().filter(|(_, ms)| *ms >= SEGMENT_LEAST_MS).map(|(bits, ms)| bits / ms);
     let peak = long.max().unwrap_or(average).max(average);
-    let rates = (peak, average, cutter.rhythm()?.frames_per_second);
-    Some(index_with(init, rates, Layout::for_newcomer(cutter), query))
+    let rates = (peak, average, segmenter.timing()?.frames_per_second);
+    Some(index_with(init, rates, Layout::for_newcomer(segmenter), query))
 }
 
 /// The same before there is enough for the first part: players need a moment from this playlist to the next.
-fn opening_index_of(cutter: &Cutter, query: &str) -> Option<String> {
-    let opening = cutter.opening();
+fn opening_index_of(segmenter: &Segmenter, query: &str) -> Option<String> {
+    let opening = segmenter.opening();
     let frames = opening.frames();
     let length = frames.last()?.saturating_sub(*frames.first()?);
     let average = (opening.bytes() as u64 * 8000).checked_div(length).filter(|_| length >= ENOUGH_MS / 2)?;
-    let rates = (average, average, Rhythm::of(&frames, true)?.frames_per_second);
+    let rates = (average, average, SegmentTiming::of(&frames, true)?.frames_per_second);
     Some(index_with(opening.init()?, rates, Layout::Plain, query))
 }
 
@@ -78,10 +78,10 @@ fn index_with(init: &Init, (peak, average, frames): (u64, u64, f64), layout: Lay
 }
 
 /// The media playlist of a stream that has been listed before, or is prepared for it.
-pub(super) fn media(cutter: &Cutter, layout: Layout, skip: bool, query: &str) -> Option<String> {
-    let (rhythm, target) = (cutter.rhythm()?, layout.target_seconds(cutter.target_seconds()?));
-    let (target_ms, part_target) = (target * 1000, seconds(rhythm.part_ms));
-    let all = layout.listed(cutter);
+pub(super) fn media(segmenter: &Segmenter, layout: Layout, skip: bool, query: &str) -> Option<String> {
+    let (timing, target) = (segmenter.timing()?, layout.target_seconds(segmenter.target_seconds()?));
+    let (target_ms, part_target) = (target * 1000, seconds(timing.part_ms));
+    let all = layout.listed(segmenter);
     // How much of the stream is left behind the end of each segment.
     let mut left_ms: u64 = all.iter().map(Listed::duration_ms).sum();
     let with_left = all.iter().map(|one| {
@@ -90,7 +90,7 @@ pub(super) fn media(cutter: &Cutter, layout: Layout, skip: bool, query: &str) ->
     });
     let listed: Vec<_> = with_left.skip_while(|(_, left_ms)| *left_ms >= LISTED_TARGETS * target_ms).collect();
     let first = listed.first().and_then(|(one, _)| one.segments.first());
-    let kept = cutter.store().segments().iter();
+    let kept = segmenter.store().segments().iter();
     let gone = kept.take_while(|segment| first.is_some_and(|first| segment.number < first.number));
     let discontinuities = gone.filter(|segment| segment.is_discontinuous).count() as u64;
     let mut out = format!(
@@ -98,10 +98,10 @@ pub(super) fn media(cutter: &Cutter, layout: Layout, skip: bool, query: &str) ->
          #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={},CAN-SKIP-UNTIL={}\n\
          #EXT-X-PART-INF:PART-TARGET={part_target}\n\
          #EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-DISCONTINUITY-SEQUENCE:{}\n",
-        seconds(rhythm.part_ms * 3),
+        seconds(timing.part_ms * 3),
         seconds(SKIPPED_TARGETS * target_ms),
         listed.first().map_or(0, |(one, _)| one.number),
-        cutter.store().discontinuities() + discontinuities,
+        segmenter.store().discontinuities() + discontinuities,
     );
     if listed.iter().all(|(one, _)| one.is_independent()) {
         out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
@@ -136,10 +136,10 @@ pub(super) fn media(cutter: &Cutter, layout: Layout, skip: bool, query: &str) ->
             let _ = writeln!(out, "#EXTINF:{},\n{}", seconds(one.duration_ms()), uri(&name, query));
         }
     }
-    if cutter.is_over() {
+    if segmenter.is_over() {
         out.push_str("#EXT-X-ENDLIST\n");
     } else {
-        let (segment, part) = cutter.store().hint();
+        let (segment, part) = segmenter.store().hint();
         let name = uri(&format!("part-{segment}-{part}.m4s"), query);
         let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{name}\"");
     }

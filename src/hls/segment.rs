@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::fmp4::Piece;
+use crate::fmp4::MuxerOutput;
 
 /// Some frames in a row: the least that a client gets at once.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    pub pieces: Vec<Arc<Piece>>,
+    pub pieces: Vec<Arc<MuxerOutput>>,
     /// In milliseconds.
     pub duration_ms: u64,
     /// A player can start with it.
@@ -49,12 +49,12 @@ impl Segment {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
-    pub fn pieces(&self) -> impl Iterator<Item = Arc<Piece>> {
+    pub fn pieces(&self) -> impl Iterator<Item = Arc<MuxerOutput>> {
         self.parts.iter().flat_map(|part| part.pieces.iter().cloned())
     }
 }
 
 /// What a piece takes of memory, in bytes.
-pub(super) fn weight(piece: &Piece) -> usize {
-    piece.bytes().len() + size_of::<Piece>()
+pub(super) fn weight(piece: &MuxerOutput) -> usize {
+    piece.bytes().len() + size_of::<MuxerOutput>()
 }

@@ -2,10 +2,10 @@
 
 use std::io::IoSlice;
 
-use super::guest::Guest;
-use super::{Connection, Headers, Method, Next, Request};
+use super::{Headers, HttpConnection, Method, Next, Request};
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::transport::ManagedConnection;
 
 /// Bytes sent at once.
 const SEND_BYTES: usize = 128 * 1024;
@@ -24,7 +24,7 @@ pub(super) enum Length {
 /// An answer on its way. Dropped without [`end`](Self::end) it is not complete, and the client notices: bytes or the last
 /// chunk are missing, or the connection is reset.
 pub(super) struct Body<'a> {
-    guest: &'a Guest,
+    client: &'a ManagedConnection,
     length: Length,
     /// The head, until it has gone out.
     head: Vec<u8>,
@@ -37,7 +37,7 @@ pub(super) struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// An answer of status 200 to that request; `None` for a length that can't be known before it ends.
-    pub fn new(connection: &'a Connection, request: &Request, headers: Headers, length: Option<u64>) -> Self {
+    pub fn new(connection: &'a HttpConnection, request: &Request, headers: Headers, length: Option<u64>) -> Self {
         let length = match length {
             Some(length) => Length::Known(length),
             None if request.knows_chunks => Length::Chunked,
@@ -45,8 +45,8 @@ impl<'a> Body<'a> {
         };
         let head = connection.head(Some(request), 200, headers, length);
         let is_head_only = request.method == Method::Head;
-        let guest = &connection.guest;
-        Self { guest, length, head, waiting: Vec::new(), sent: 0, is_head_only, has_ended: false }
+        let client = &connection.client;
+        Self { client, length, head, waiting: Vec::new(), sent: 0, is_head_only, has_ended: false }
     }
 
     /// Whether the client wants more than the head.
@@ -59,7 +59,7 @@ impl<'a> Body<'a> {
     /// # Errors
     /// [`Error::Io`], and [`Error::Disconnected`] when the client is to leave.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.guest.is_asked_to_leave() {
+        if self.client.should_stop() {
             return Err(Error::Disconnected);
         }
         self.waiting.extend(bytes);
@@ -95,7 +95,7 @@ impl<'a> Body<'a> {
             _ => b"",
         };
         let slices = [&head, size.as_bytes(), &bytes, behind].map(IoSlice::new);
-        let result = self.guest.send(&mut slices.clone(), limits::HTTP_FILE_STALL);
+        let result = self.client.send(&mut slices.clone(), limits::HTTP_FILE_STALL);
         // The next bytes get the same room.
         self.waiting = bytes;
         self.waiting.clear();
@@ -106,7 +106,7 @@ impl<'a> Body<'a> {
 impl Drop for Body<'_> {
     fn drop(&mut self) {
         if !self.has_ended && self.length == Length::Unknown {
-            self.guest.transport().break_off();
+            self.client.socket().abort();
         }
     }
 }

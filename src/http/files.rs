@@ -7,9 +7,9 @@ use super::body::{Body, Length};
 use super::condition::is_unchanged;
 use super::range::{self, Wanted};
 use super::response::{self, Response};
-use super::{Connection, Method, Next, Request, not_found};
+use super::{HttpConnection, Method, Next, Request, not_found};
 use crate::error::{Error, Result};
-use crate::fmp4::Piece;
+use crate::fmp4::MuxerOutput;
 use crate::limits;
 use crate::session::StreamPath;
 use crate::vod::{Fragments, Video};
@@ -17,7 +17,7 @@ use crate::vod::{Fragments, Video};
 /// Bytes of a file sent at once.
 const PIECE: usize = 128 * 1024;
 
-impl Connection {
+impl HttpConnection {
     /// The file as it is, or a part of it.
     pub(super) fn file_flv(&self, request: &Request, path: &StreamPath) -> Result<Next> {
         let video = self.open(path)?;
@@ -50,18 +50,18 @@ impl Connection {
             headers.push(("content-range", format!("bytes {}-{}/{length}", part.start, part.end - 1).into()));
         }
         let head = self.head(Some(request), status, headers, Length::Known(part.end - part.start));
-        self.guest.send(&mut [IoSlice::new(&head)], limits::WRITE_STALL)?;
+        self.client.send(&mut [IoSlice::new(&head)], limits::WRITE_STALL)?;
         if request.method == Method::Head {
             return Ok(Next::Request);
         }
         let level = if part.start == 0 { log::Level::Info } else { log::Level::Debug };
-        log::log!(level, "{} gets {path}.flv from byte {}", self.guest, part.start);
+        log::log!(level, "{} gets {path}.flv from byte {}", self.client, part.start);
         for place in part.clone().step_by(PIECE) {
-            if self.guest.is_asked_to_leave() {
+            if self.client.should_stop() {
                 break;
             }
             let count = (part.end - place).min(PIECE as u64) as usize;
-            self.guest.transport().send_file(video.file(), place, count, limits::HTTP_FILE_STALL)?;
+            self.client.socket().send_file(video.file(), place, count, limits::HTTP_FILE_STALL)?;
         }
         Ok(Next::Request)
     }
@@ -85,7 +85,7 @@ impl Connection {
         };
         let mut fragments = self.fragments_of(path, (1000.0 * start) as u32)?;
         let first = fragments.next().transpose().map_err(|error| self.unreadable(path, error))?;
-        let Some(Piece::Init(init)) = first else { return Err(nothing()) };
+        let Some(MuxerOutput::Init(init)) = first else { return Err(nothing()) };
         let headers = vec![
             ("content-type", format!("video/mp4; codecs=\"{}\"", init.codecs).into()),
             ("cache-control", "no-store".into()),
@@ -94,23 +94,23 @@ impl Connection {
         if !body.is_wanted() {
             return body.end();
         }
-        self.guest.plays(path.to_string());
-        log::info!("{} plays {path} over HTTP from {start:.1} s", self.guest);
+        self.client.set_activities(Vec::new(), vec![path.to_string()]);
+        log::info!("{} plays {path} over HTTP from {start:.1} s", self.client);
         body.write(&init.bytes)?;
         for fragment in fragments {
             match fragment? {
                 // The rest has other tracks, for which the client has to ask anew.
-                Piece::Init(_) => break,
-                Piece::Fragment(fragment) => body.write(&fragment.bytes)?,
+                MuxerOutput::Init(_) => break,
+                MuxerOutput::Fragment(fragment) => body.write(&fragment.bytes)?,
             }
         }
         let next = body.end();
-        log::info!("{} stopped playing {path} over HTTP", self.guest);
+        log::info!("{} stopped playing {path} over HTTP", self.client);
         next
     }
 
     pub(super) fn open(&self, path: &StreamPath) -> Result<Box<Video>> {
-        self.site.service.library.open(&path.name).map_err(|error| self.unreadable(path, error))
+        self.http.service.library.open(&path.name).map_err(|error| self.unreadable(path, error))
     }
 
     /// The fragments of a file from a time on, in milliseconds.
@@ -124,7 +124,7 @@ impl Connection {
             Error::Refused { description, .. } => not_found(description),
             error @ (Error::Flv { .. } | Error::Limit { .. }) => not_found(error.to_string()),
             error @ Error::Io { .. } => {
-                self.site.service.complaints.warn(format_args!("{} can't get {path}: {error}", self.guest));
+                self.http.service.client_log.warn(format_args!("{} can't get {path}: {error}", self.client));
                 Error::Http { status: 500, reason: "the file can't be read".into() }
             }
             error => error,

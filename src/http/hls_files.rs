@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::body::{Body, Length};
 use super::live::{LOOK, full_name, nobody_publishes};
-use super::{Connection, Method, Next, Request, Response, not_found};
+use super::{HttpConnection, Method, Next, Request, Response, not_found};
 use crate::error::{Error, Result};
-use crate::fmp4::Piece;
+use crate::fmp4::MuxerOutput;
 use crate::hls::{Layout, Name, NotThere, vod};
 use crate::limits;
 use crate::session::StreamPath;
@@ -16,15 +16,16 @@ use crate::vod::{self as videos, Fragments};
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 
-impl Connection {
+impl HttpConnection {
     /// A file of a live stream.
     pub(super) fn live_hls(&self, request: &Request, path: &StreamPath, name: Name) -> Result<Next> {
         let full_name = full_name(path);
-        let window = self.site.fragments.window_of(&self.site.service, &full_name, &self.guest);
-        let (window, stream) = window.ok_or_else(|| nobody_publishes(&full_name))?;
+        let hls = self.http.forms.hls(&self.http.service, &full_name).ok_or_else(|| nobody_publishes(&full_name))?;
+        hls.record_viewer(self.client.ip(), &self.client.agent());
+        let (window, stream) = (hls.window(), hls.stream());
         let query = passed_on(request);
         let number = |key| request.query_value(key).map(|text| text.parse::<u64>()).transpose();
-        let pieces = match name {
+        let fragments = match name {
             Name::Index => {
                 let text = self.waiting(|until| window.index(&query, until))?;
                 return self.playlist(request, text);
@@ -46,12 +47,12 @@ impl Connection {
             Name::Span(first, last) => window.segments(first, last),
             Name::Part(number, part) => Some(self.waiting(|until| window.part(number, part, until))?),
         };
-        let pieces = pieces.ok_or_else(|| not_found("this segment is no more, or not yet"))?;
+        let fragments = fragments.ok_or_else(|| not_found("this segment is no more, or not yet"))?;
         if request.method == Method::Get {
-            stream.counters().messages_out.add(pieces.len() as u64);
-            stream.counters().bytes_out.add(pieces.iter().map(|piece| piece.bytes().len() as u64).sum());
+            stream.counters().messages_out.add(fragments.len() as u64);
+            stream.counters().bytes_out.add(fragments.iter().map(|fragment| fragment.bytes().len() as u64).sum());
         }
-        self.pieces(request, &pieces)
+        self.respond_with(request, &fragments)
     }
 
     /// A file of a recording.
@@ -63,7 +64,7 @@ impl Connection {
                 let video = self.open(path)?;
                 let (bytes, seconds) = (video.status()?.len(), video.duration().unwrap_or(0.0).max(1.0));
                 let first = self.fragments_of(path, 0)?.next().transpose().map_err(unreadable)?;
-                let Some(Piece::Init(init)) = first else { return Err(nothing()) };
+                let Some(MuxerOutput::Init(init)) = first else { return Err(nothing()) };
                 let rate = (bytes as f64 * 8.0 / seconds) as u64;
                 self.playlist(request, vod::index(&init.codecs, init.size, rate, &passed_on(request)))
             }
@@ -73,7 +74,7 @@ impl Connection {
                 self.playlist(request, vod::media(&cuts, end, &passed_on(request)))
             }
             Name::Init(start) => match self.fragments_from(path, start)?.next().transpose().map_err(unreadable)? {
-                Some(init @ Piece::Init(_)) => self.pieces(request, &[Arc::new(init)]),
+                Some(init @ MuxerOutput::Init(_)) => self.respond_with(request, &[Arc::new(init)]),
                 _ => Err(nothing()),
             },
             Name::Span(start, end) => {
@@ -103,7 +104,7 @@ impl Connection {
         let until = Instant::now() + limits::HLS_WAIT;
         loop {
             let result = ask(until.min(Instant::now() + LOOK));
-            let goes_on = Instant::now() < until && !self.guest.is_asked_to_leave();
+            let goes_on = Instant::now() < until && !self.client.should_stop();
             let (status, reason) = match result {
                 Ok(found) => return Ok(found),
                 Err(NotThere::Late) if goes_on => continue,
@@ -119,15 +120,15 @@ impl Connection {
         self.respond(Some(request), Response::ok(PLAYLIST, text.into_bytes()).with("cache-control", "no-cache"))
     }
 
-    /// Sends pieces as they lie in memory.
-    fn pieces(&self, request: &Request, pieces: &[Arc<Piece>]) -> Result<Next> {
-        let length = pieces.iter().map(|piece| piece.bytes().len() as u64).sum();
+    /// Sends fragments from where they are in memory.
+    fn respond_with(&self, request: &Request, fragments: &[Arc<MuxerOutput>]) -> Result<Next> {
+        let length = fragments.iter().map(|fragment| fragment.bytes().len() as u64).sum();
         let headers = vec![("content-type", "video/mp4".into()), ("cache-control", "max-age=60".into())];
         let head = self.head(Some(request), 200, headers, Length::Known(length));
-        let body = if request.method == Method::Head { &[] } else { pieces };
+        let body = if request.method == Method::Head { &[] } else { fragments };
         let mut all: Vec<_> = [IoSlice::new(&head)].into_iter().collect();
-        all.extend(body.iter().map(|piece| IoSlice::new(piece.bytes())));
-        self.guest.send(&mut all, limits::WRITE_STALL)?;
+        all.extend(body.iter().map(|fragment| IoSlice::new(fragment.bytes())));
+        self.client.send(&mut all, limits::WRITE_STALL)?;
         Ok(Next::Request)
     }
 }

@@ -12,8 +12,8 @@ const LOCAL_ENDS: [&str; 7] = [".local", ".lan", ".home", ".internal", ".home.ar
 
 /// Whether a client at that address, which reached the server at `own`, may call it so, as in a Host field; `known` are
 /// further names, of which `*` stands for all.
-pub(super) fn may_be_called(host: &str, client: IpAddr, own: IpAddr, known: &[String]) -> bool {
-    if !is_near(client.to_canonical(), own.to_canonical()) {
+pub(super) fn is_allowed_host(host: &str, client: IpAddr, own: IpAddr, known: &[String]) -> bool {
+    if !is_local_address(client.to_canonical(), own.to_canonical()) {
         return true;
     }
     let name = match host.strip_prefix('[') {
@@ -28,7 +28,7 @@ pub(super) fn may_be_called(host: &str, client: IpAddr, own: IpAddr, known: &[St
 }
 
 /// Whether an address is of this machine or its network.
-fn is_near(client: IpAddr, own: IpAddr) -> bool {
+fn is_local_address(client: IpAddr, own: IpAddr) -> bool {
     match (client, own) {
         (IpAddr::V6(client), IpAddr::V6(own)) if client.octets()[..8] == own.octets()[..8] => true,
         (IpAddr::V4(client), IpAddr::V4(own)) if client.octets()[..3] == own.octets()[..3] => true,
@@ -45,7 +45,7 @@ mod tests {
     fn names_of_other_networks_do_not_count_in_this_one() {
         let known = ["Cams.example.org".to_owned()];
         let own = "2001:db8:1::1".parse().unwrap();
-        let called = |host: &str, client: &str| may_be_called(host, client.parse().unwrap(), own, &known);
+        let called = |host: &str, client: &str| is_allowed_host(host, client.parse().unwrap(), own, &known);
         for host in ["192.168.1.5:8080", "127.0.0.1", "[::1]:8080", "[fd00::2]", "localhost:8080", "nas", "NAS.local."]
         {
             assert!(called(host, "192.168.1.7"), "{host}");
@@ -66,6 +66,6 @@ mod tests {
             assert!(called(host, "198.51.100.7") && called(host, "2001:db8::1"), "{host} by who is elsewhere");
         }
         assert!(called("cams.example.org:8080", "127.0.0.1"));
-        assert!(may_be_called("rebind.example.net", own, own, &["*".to_owned()]));
+        assert!(is_allowed_host("rebind.example.net", own, own, &["*".to_owned()]));
     }
 }

@@ -6,28 +6,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::body::Length;
-use super::fragments::Fragmented;
-use super::{Connection, Method, Next, Reader, Request, not_found, response, web_socket};
-use crate::connection::{Framing, HTTP_STREAM_ID, Wrapping};
+use super::{HttpConnection, Method, Next, Reader, Request, not_found, response, web_socket};
+
 use crate::error::{Error, Result};
 use crate::flv;
+use crate::forms::{Form, FragmentStream};
 use crate::limits;
-use crate::live::{Stream, Subscription, Wanted};
+use crate::live::{HTTP_STREAM_ID, Stream, Subscription, Wanted};
 use crate::session::StreamPath;
+use crate::transport::{Framing, Wrapping};
 
 /// How often who waits looks whether the server stops.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
 
-impl Connection {
+impl HttpConnection {
     /// A live stream as FLV without end, or each tag as a message of a WebSocket.
     pub(super) fn live_flv(&mut self, request: &Request, path: &StreamPath, reader: &mut Reader<'_>) -> Result<Next> {
         let name = full_name(path);
-        let kinds = self.site.service.registry.with_published(&name, |stream| stream.kinds());
+        let kinds = self.http.service.registry.with_published(&name, |stream| stream.kinds());
         let (has_audio, has_video) = kinds.ok_or_else(|| nobody_publishes(&name))?;
         let start = flv::tag::encode_file_header(has_audio, has_video);
-        let site = self.site.clone();
+        let http = self.http.clone();
         let subscribe = |connection: &Self| {
-            site.service.registry.with_published(&name, |stream| connection.subscribe(stream, path))
+            http.service.registry.with_published(&name, |stream| connection.subscribe(stream, path))
         };
         self.stream(request, path, reader, "video/x-flv".into(), &start, true, subscribe)
     }
@@ -38,13 +39,13 @@ impl Connection {
         let until = Instant::now() + limits::FRAGMENTS_WAIT;
         let codecs = loop {
             let found = fragments.codecs(until.min(Instant::now() + LOOK));
-            let goes_on = Instant::now() < until && !fragments.is_over() && !self.guest.is_asked_to_leave();
+            let goes_on = Instant::now() < until && !fragments.is_over() && !self.client.should_stop();
             if found.is_some() || !goes_on {
                 break found;
             }
         };
         let Some(codecs) = codecs else {
-            let reason = format!("{} has no sound or picture yet that MP4 could carry", full_name(path).escape_debug());
+            let reason = format!("{} has no audio or video yet that MP4 could carry", full_name(path).escape_debug());
             return Err(Error::Http { status: 503, reason: reason.into() });
         };
         let media_type = format!("video/mp4; codecs=\"{codecs}\"").into();
@@ -56,14 +57,14 @@ impl Connection {
     }
 
     /// A live stream as fragments.
-    pub(super) fn fragments(&self, path: &StreamPath) -> Result<Arc<Fragmented>> {
+    pub(super) fn fragments(&self, path: &StreamPath) -> Result<Arc<FragmentStream>> {
         let name = full_name(path);
-        self.site.fragments.of(&self.site.service, &name).ok_or_else(|| nobody_publishes(&name))
+        self.http.forms.fragments(&self.http.service, &name).ok_or_else(|| nobody_publishes(&name))
     }
 
     fn subscribe(&self, stream: &Arc<Stream>, path: &StreamPath) -> Subscription {
-        let start_at = self.site.service.start_at(path);
-        stream.subscribe(self.guest.clone(), HTTP_STREAM_ID, self.guest.lane(), start_at, Wanted::default())
+        let start_at = self.http.service.start_at(path);
+        stream.subscribe(self.client.clone(), HTTP_STREAM_ID, self.client.lane(), start_at, Wanted::default())
     }
 
     /// Lets the lanes send a stream, behind `start`, until it or the client has gone.
@@ -78,7 +79,7 @@ impl Connection {
         as_tags: bool,
         subscribe: impl FnOnce(&Self) -> Option<Subscription>,
     ) -> Result<Next> {
-        let accepted = web_socket::accept(request, self.site.facts.cors.as_deref())?;
+        let accepted = web_socket::accept(request, self.http.settings.cors.as_deref())?;
         let wrapping = match &accepted {
             Some(_) => Wrapping::WebSocket,
             None if request.knows_chunks => Wrapping::Chunk,
@@ -96,7 +97,7 @@ impl Connection {
             }
         };
         if request.method == Method::Head {
-            self.guest.send(&mut [std::io::IoSlice::new(&head)], limits::WRITE_STALL)?;
+            self.client.send(&mut [std::io::IoSlice::new(&head)], limits::WRITE_STALL)?;
             return Ok(Next::End);
         }
         head.extend(match wrapping {
@@ -105,25 +106,26 @@ impl Connection {
             _ => wrapping.wrap(start),
         });
         let is_web_socket = wrapping == Wrapping::WebSocket;
-        self.guest.streams(Framing::Http { as_tags, wrapping }, head);
-        self.guest.plays(full_name(path));
+        self.client.start_streaming(Framing::Http { as_tags, wrapping }, head);
+        self.client.set_activities(Vec::new(), vec![full_name(path)]);
         let began = Instant::now();
         let Some(subscription) = subscribe(self) else {
-            self.guest.end("its stream has ended");
+            self.client.end_streaming("its stream has ended");
             return Ok(Next::End);
         };
         let how = if is_web_socket { "a WebSocket" } else { "HTTP" };
-        log::info!("{} plays {path} over {how}", self.guest);
+        log::info!("{} plays {path} over {how}", self.client);
         let result = if is_web_socket { web_socket::wait(reader) } else { wait(reader).map(|()| None) };
-        let (seconds, kib, dropped) = (began.elapsed().as_secs_f32(), self.guest.sent() / 1024, subscription.dropped());
+        let (seconds, kib, dropped) =
+            (began.elapsed().as_secs_f32(), self.client.sent() / 1024, subscription.dropped());
         drop(subscription);
-        let why = self.guest.closed_because().unwrap_or_else(|| "it left".to_owned());
+        let why = self.client.close_reason().unwrap_or_else(|| "it left".to_owned());
         log::info!(
             "{} stopped playing {path} over {how}: {seconds:.1} s, {kib} KiB, {dropped} messages dropped ({why})",
-            self.guest
+            self.client
         );
         if let Some(close) = result? {
-            self.guest.queue(close);
+            self.client.enqueue(close);
         }
         Ok(Next::End)
     }

@@ -6,9 +6,9 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 
 use super::{Headers, Reader, Request};
-use crate::connection::web_socket_header;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::transport::web_socket_header;
 
 /// The fields that accept a request to switch; `None` when it is none.
 ///

@@ -27,7 +27,7 @@ pub(super) struct Cache {
     is_outgrown: bool,
     formats: Formats,
     /// How often they have changed.
-    format_changes: u64,
+    configuration_changes: u64,
     /// Width and height as the metadata tells them; zeros if it doesn't.
     size: (u16, u16),
     /// Sound since the last picture; as good as endless before the first.
@@ -47,7 +47,7 @@ impl Cache {
             bytes: 0,
             is_outgrown: false,
             formats,
-            format_changes: 0,
+            configuration_changes: 0,
             size: (0, 0),
             audio_since_video,
             kinds: Kinds::default(),
@@ -80,12 +80,12 @@ impl Cache {
     }
 
     /// How often something became known of that.
-    pub fn format_changes(&self) -> u64 {
-        self.format_changes
+    pub fn configuration_changes(&self) -> u64 {
+        self.configuration_changes
     }
 
-    fn note_format(&mut self, packet: &Packet) {
-        self.format_changes += u64::from(self.formats.note(packet));
+    fn note_configuration(&mut self, packet: &Packet) {
+        self.configuration_changes += u64::from(self.formats.note(packet));
     }
 
     /// The publisher's metadata.
@@ -93,7 +93,7 @@ impl Cache {
         let told = metadata.as_ref().and_then(|message| Metadata::parse(&message.packet.payload));
         self.kinds.note_metadata(told.as_ref());
         let size = told.unwrap_or_default().size();
-        self.format_changes += u64::from(size != self.size && self.formats.video.is_some());
+        self.configuration_changes += u64::from(size != self.size && self.formats.video.is_some());
         self.size = size;
         self.metadata = metadata;
         if !self.hold() {
@@ -122,11 +122,11 @@ impl Cache {
             PacketKind::Data => {}
         }
         if self.formats.is_open(packet.kind) {
-            self.note_format(packet);
+            self.note_configuration(packet);
         }
         if message.is_key_frame {
             self.is_outgrown &= self.pictures.is_empty();
-            self.forget_pictures();
+            self.drop_video_frames();
         } else if self.pictures.is_empty() {
             return;
         }
@@ -134,21 +134,21 @@ impl Cache {
         self.pictures.push(message.clone());
         let too_much = self.bytes > limits::GOP_CACHE_BYTES || self.pictures.len() > limits::GOP_CACHE_MESSAGES;
         if !self.has_video() {
-            self.forget_pictures();
+            self.drop_video_frames();
         } else if too_much || !self.hold() {
             self.is_outgrown = true;
-            self.forget_pictures();
+            self.drop_video_frames();
         }
     }
 
     fn add_header(&mut self, slot: HeaderSlot, message: &Arc<LiveMessage>) {
-        let is_empty = message.piece.is_none() && !message.packet.has_configuration();
+        let is_empty = message.muxer_output.is_none() && !message.packet.has_configuration();
         if is_empty || self.headers.get(&slot).is_some_and(|known| known.body() == message.body()) {
             return;
         }
-        self.note_format(&message.packet);
+        self.note_configuration(&message.packet);
         // The pictures so far need the old header. Those that need the new one start with a key frame.
-        self.forget_pictures();
+        self.drop_video_frames();
         self.headers.remove(&slot);
         let length = message.body().len();
         let others: usize = self.headers.values().map(|header| header.body().len()).sum();
@@ -161,7 +161,7 @@ impl Cache {
         }
     }
 
-    fn forget_pictures(&mut self) {
+    fn drop_video_frames(&mut self) {
         self.pictures.clear();
         self.bytes = 0;
         // It only gives back, which needs no room.
@@ -169,7 +169,7 @@ impl Cache {
     }
 
     /// The frames' times made no sense: from here on they have times by arrival, up to `until`, which is now.
-    pub fn put_by_arrival(&mut self, until: Timestamp, now: Instant) {
+    pub fn restamp_by_arrival(&mut self, until: Timestamp, now: Instant) {
         for message in &mut self.pictures {
             let age = message.arrived.map_or(Duration::ZERO, |arrived| now.saturating_duration_since(arrived));
             // A clock that stood still has not come that far.
@@ -184,15 +184,15 @@ impl Cache {
         (self.formats, self.size, self.kinds) = (Formats::default(), (0, 0), Kinds::default());
         self.headers.clear();
         (self.audio_since_video, self.is_outgrown) = (usize::MAX, false);
-        self.forget_pictures();
+        self.drop_video_frames();
     }
 
     /// What a new player gets first: metadata, sequence headers, and, if it wants them, the pictures.
     ///
     /// The headers' time is that of the first picture, or `now` without pictures, so that time does not
     /// jump behind them.
-    pub fn start(&self, with_pictures: bool, now: Timestamp) -> Vec<Arc<LiveMessage>> {
-        let pictures = if with_pictures { &self.pictures[..] } else { &[] };
+    pub fn start(&self, with_video: bool, now: Timestamp) -> Vec<Arc<LiveMessage>> {
+        let pictures = if with_video { &self.pictures[..] } else { &[] };
         let first = pictures.first().map_or(now, |message| message.packet.timestamp);
         let headers = self.headers.values().map(|header| Arc::new(header.at(first)));
         self.metadata.iter().cloned().chain(headers).chain(pictures.iter().cloned()).collect()
@@ -222,8 +222,8 @@ mod tests {
     const AAC_HEADER: &[u8] = &[0xaf, 0, 0x12, 0x10];
     const AAC: &[u8] = &[0xaf, 1, 0x21];
 
-    fn start(cache: &Cache, with_pictures: bool) -> Vec<(u32, Vec<u8>)> {
-        let start = cache.start(with_pictures, Timestamp::new(999));
+    fn start(cache: &Cache, with_video: bool) -> Vec<(u32, Vec<u8>)> {
+        let start = cache.start(with_video, Timestamp::new(999));
         start.iter().map(|m| (m.packet.timestamp.milliseconds(), m.packet.payload.to_vec())).collect()
     }
 
@@ -250,7 +250,7 @@ mod tests {
         let mut cache = cache();
         [video(0, AVC_HEADER), video(0x0100_0000, KEY)].iter().for_each(|frame| cache.add(frame));
         for message in cache.start(true, Timestamp::ZERO) {
-            let bytes: usize = message.pieces(message.headers()).map(<[u8]>::len).sum();
+            let bytes: usize = message.slices(message.headers()).map(<[u8]>::len).sum();
             assert_eq!(bytes, message.wire_length());
         }
     }

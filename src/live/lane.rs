@@ -25,13 +25,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use parking_lot::Mutex;
 
-use super::audience::Audience;
-use super::gather::Gather;
+use super::lane_subscribers::LaneSubscribers;
+use super::merge_window::MergeWindow;
 use super::message::LiveMessage;
 use super::sink::{Sink, Wanted};
 use super::subscriber::Subscriber;
 use crate::error::{Error, Result};
-use crate::guard::survive;
+use crate::guard::catch_panic;
 use crate::limits;
 
 /// How long what a socket did not take waits for the next try, which comes later each time that it takes nothing: a
@@ -76,21 +76,21 @@ pub(super) enum Command {
 pub struct Lane {
     /// Dropped before the bell, which then tells the lane.
     commands: Sender<Command>,
-    desk: Arc<Desk>,
-    bell: Bell,
+    inbox: Arc<LaneInbox>,
+    waker: Waker,
 }
 
 /// Where a lane's work is done: by its own thread, or by a publisher that has only a few players to serve.
 #[derive(Debug)]
-struct Desk {
+struct LaneInbox {
     commands: Receiver<Command>,
-    work: Mutex<Work>,
+    work: Mutex<LaneState>,
 }
 
 #[derive(Clone, Debug)]
-struct Bell(Thread);
+struct Waker(Thread);
 
-impl Drop for Bell {
+impl Drop for Waker {
     fn drop(&mut self) {
         self.0.unpark();
     }
@@ -100,7 +100,7 @@ impl Lane {
     /// Tells the lane something. A lane ends only with the server, so there is no error to handle.
     pub(super) fn send(&self, command: Command) {
         self.send_quietly(command);
-        self.bell.0.unpark();
+        self.waker.0.unpark();
     }
 
     /// The same, and does the work itself if nobody is at it: for a few players that costs less than to wake the lane.
@@ -108,19 +108,19 @@ impl Lane {
         self.send_quietly(command);
         for _ in 0..HELPS {
             // Who is at it looks again when it is done.
-            let Some(mut work) = self.desk.work.try_lock() else { return };
-            work.take_all(&self.desk.commands);
+            let Some(mut work) = self.inbox.work.try_lock() else { return };
+            work.take_all(&self.inbox.commands);
             let wake_at = work.deliver();
             let is_sooner = wake_at.is_some_and(|at| work.sleeps_until.is_none_or(|until| at < until));
             drop(work);
             if is_sooner {
-                self.bell.0.unpark();
+                self.waker.0.unpark();
             }
-            if self.desk.commands.is_empty() {
+            if self.inbox.commands.is_empty() {
                 return;
             }
         }
-        self.bell.0.unpark();
+        self.waker.0.unpark();
     }
 
     /// The same without waking the lane: something else follows at once.
@@ -147,7 +147,7 @@ impl Lane {
     }
 }
 
-impl std::fmt::Debug for Work {
+impl std::fmt::Debug for LaneState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Work").finish_non_exhaustive()
     }
@@ -165,18 +165,18 @@ impl LanePool {
     ///
     /// # Errors
     /// [`Error::Io`] when there is no thread to be had.
-    pub fn start(count: usize, gather: Gather) -> Result<Self> {
+    pub fn start(count: usize, gather: MergeWindow) -> Result<Self> {
         let start_one = |number: usize| {
             let (sender, commands) = crossbeam_channel::unbounded();
-            let work = Mutex::new(Work { audience: Audience::new(gather), ..Work::default() });
-            let desk = Arc::new(Desk { commands, work });
-            let thread_desk = desk.clone();
+            let work = Mutex::new(LaneState { subscribers: LaneSubscribers::new(gather), ..LaneState::default() });
+            let inbox = Arc::new(LaneInbox { commands, work });
+            let thread_desk = inbox.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("lane {number}"))
                 .stack_size(limits::THREAD_STACK_BYTES)
                 .spawn(move || run(&thread_desk))
                 .map_err(|error| Error::io("starting a relay lane", error))?;
-            Ok(Lane { commands: sender, desk, bell: Bell(thread.thread().clone()) })
+            Ok(Lane { commands: sender, inbox, waker: Waker(thread.thread().clone()) })
         };
         let lanes = (0..count.max(1)).map(start_one).collect::<Result<_>>()?;
         Ok(Self { lanes, next: AtomicUsize::new(0) })
@@ -191,8 +191,8 @@ impl LanePool {
 
 /// What a lane has to do.
 #[derive(Default)]
-struct Work {
-    audience: Audience,
+struct LaneState {
+    subscribers: LaneSubscribers,
     /// Sinks in which something waits.
     waiting: Vec<Waiting>,
     /// When they are tried again.
@@ -223,7 +223,7 @@ impl Waiting {
         if now < self.at {
             return true;
         }
-        let still_waits = survive(|| self.sink.flush()).unwrap_or_else(|| {
+        let still_waits = catch_panic(|| self.sink.flush()).unwrap_or_else(|| {
             self.sink.abandon("sending to it panicked");
             false
         });
@@ -239,11 +239,11 @@ impl Waiting {
     }
 }
 
-fn run(desk: &Desk) {
+fn run(inbox: &LaneInbox) {
     loop {
-        let mut work = desk.work.lock();
+        let mut work = inbox.work.lock();
         // Sinks are looked after one by one; whatever else might panic here, a lane without a thread would be worse.
-        let wake_at = match survive(|| work.take_all(&desk.commands).then(|| work.deliver())) {
+        let wake_at = match catch_panic(|| work.take_all(&inbox.commands).then(|| work.deliver())) {
             Some(None) => return,
             Some(Some(wake_at)) => wake_at,
             None => Some(Instant::now() + RETRY),
@@ -252,14 +252,14 @@ fn run(desk: &Desk) {
         drop(work);
         // A bell that rang since the channel was looked into makes this return at once.
         match wake_at {
-            _ if !desk.commands.is_empty() => {}
+            _ if !inbox.commands.is_empty() => {}
             None => std::thread::park(),
             Some(at) => std::thread::park_timeout(at.saturating_duration_since(Instant::now())),
         }
     }
 }
 
-impl Work {
+impl LaneState {
     /// Takes commands; says whether there can be more.
     fn take_all(&mut self, commands: &Receiver<Command>) -> bool {
         for _ in 0..COMMANDS_AT_ONCE {
@@ -274,10 +274,10 @@ impl Work {
 
     /// Hands over what is due and says when there is more to do.
     fn deliver(&mut self) -> Option<Instant> {
-        self.audience.deliver_urgent();
+        self.subscribers.deliver_urgent();
         let now = Instant::now();
         if self.due_at.is_none_or(|due_at| now >= due_at) {
-            self.due_at = self.audience.deliver_due(now);
+            self.due_at = self.subscribers.deliver_due(now);
         }
         // A busy lane comes by far more often than there is any use.
         if self.retry_at.is_none_or(|retry_at| now >= retry_at) {
@@ -290,13 +290,13 @@ impl Work {
     fn take(&mut self, command: Command) {
         match command {
             Command::Message { stream, message, arrived, has_video } => {
-                self.audience.message(stream, message, arrived, has_video);
+                self.subscribers.message(stream, message, arrived, has_video);
             }
-            Command::Join(stream, player, start) => self.audience.join(stream, *player, &start),
-            Command::Leave(stream, id) => self.audience.leave(stream, id),
-            Command::SetWanted(stream, id, wanted) => self.audience.set_wanted(stream, id, wanted),
-            Command::Restart(stream) => self.audience.restart(stream),
-            Command::End(stream) => self.audience.end(stream),
+            Command::Join(stream, player, start) => self.subscribers.join(stream, *player, &start),
+            Command::Leave(stream, id) => self.subscribers.leave(stream, id),
+            Command::SetWanted(stream, id, wanted) => self.subscribers.set_wanted(stream, id, wanted),
+            Command::Restart(stream) => self.subscribers.restart(stream),
+            Command::End(stream) => self.subscribers.end(stream),
             Command::Retry(sink) => {
                 let waiting = Waiting::new(sink);
                 self.retry_at = Some(self.retry_at.map_or(waiting.at, |at| at.min(waiting.at)));

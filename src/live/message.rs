@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::fmp4::Piece;
+use crate::fmp4::MuxerOutput;
 use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
 use crate::rtmp::chunk::{ChunkHeaders, ChunkSize};
 use crate::rtmp::message::media_headers;
 
 /// The message stream that nearly every player plays on: the first it creates.
 pub const PLAYER_STREAM_ID: u32 = 1;
+
+/// In place of a message stream over HTTP, where there are none.
+pub const HTTP_STREAM_ID: u32 = 0;
 
 /// A packet with its place in the stream's own time, and the headers of its chunks. Since timestamps are
 /// absolute and the chunk size is the same for all players, the headers are too.
@@ -18,7 +21,7 @@ pub struct LiveMessage {
     /// The message. Its timestamp is the stream's, not the publisher's.
     pub packet: Packet,
     /// Of a stream of fragments: what goes out in the packet's place, which has no payload.
-    pub piece: Option<Arc<Piece>>,
+    pub muxer_output: Option<Arc<MuxerOutput>>,
     /// A decoder can start here, though a recovery point shows damage at first.
     pub is_key_frame: bool,
     /// Players can't do without it: sequence headers and metadata.
@@ -46,7 +49,7 @@ impl LiveMessage {
             arrived: None,
             is_key_frame_foreseen: false,
             slot,
-            piece: None,
+            muxer_output: None,
             headers,
             wire_length: headers.wire_length(ChunkSize::LARGE, &packet.payload),
             packet,
@@ -58,12 +61,12 @@ impl LiveMessage {
         Self { is_essential: true, ..Self::new(packet) }
     }
 
-    /// Wraps a piece of fragmented MP4, for those who get the stream as that.
-    pub fn piece(piece: Piece) -> Self {
-        let (kind, timestamp, is_key_frame, is_disposable, slot) = match &piece {
-            Piece::Init(_) => (PacketKind::Data, Timestamp::ZERO, false, false, Some(HeaderSlot::INIT)),
+    /// Wraps an initialisation segment or a fragment, for those who get the stream as fragmented MP4.
+    pub fn from_muxer(output: MuxerOutput) -> Self {
+        let (kind, timestamp, is_key_frame, is_disposable, slot) = match &output {
+            MuxerOutput::Init(_) => (PacketKind::Data, Timestamp::ZERO, false, false, Some(HeaderSlot::INIT)),
             // Clocks of 32 bits are the wire's; the boxes have the whole time.
-            Piece::Fragment(fragment) => {
+            MuxerOutput::Fragment(fragment) => {
                 let time = Timestamp::new(fragment.time_ms as u32);
                 (fragment.kind, time, fragment.is_key_frame, fragment.is_disposable, None)
             }
@@ -74,7 +77,7 @@ impl LiveMessage {
             is_disposable,
             is_essential: slot.is_some(),
             slot,
-            piece: Some(Arc::new(piece)),
+            muxer_output: Some(Arc::new(output)),
             ..message
         }
     }
@@ -85,16 +88,16 @@ impl LiveMessage {
         let headers = media_headers(&packet, PLAYER_STREAM_ID);
         // A time of more than 24 bits has headers of its own.
         let wire_length = headers.wire_length(ChunkSize::LARGE, &packet.payload);
-        Self { packet, headers, wire_length, piece: self.piece.clone(), ..*self }
+        Self { packet, headers, wire_length, muxer_output: self.muxer_output.clone(), ..*self }
     }
 
     /// What goes out, without what the wire wants around it.
     pub fn body(&self) -> &[u8] {
-        self.piece.as_ref().map_or(&self.packet.payload, |piece| piece.bytes())
+        self.muxer_output.as_ref().map_or(&self.packet.payload, |output| output.bytes())
     }
 
     /// Whether it is sound that may wait for the next picture, of a stream that has pictures or hasn't.
-    pub(super) fn rides(&self, has_video: bool) -> bool {
+    pub(super) fn is_deferrable(&self, has_video: bool) -> bool {
         has_video && self.packet.kind == PacketKind::Audio && !self.is_essential
     }
 
@@ -108,12 +111,12 @@ impl LiveMessage {
         media_headers(&self.packet, stream_id)
     }
 
-    /// What goes over the wire behind such headers, piece by piece.
-    pub fn pieces<'a>(&'a self, headers: &'a ChunkHeaders) -> impl Iterator<Item = &'a [u8]> {
-        headers.pieces(ChunkSize::LARGE, &self.packet.payload)
+    /// What goes over the wire behind such headers, slice by slice.
+    pub fn slices<'a>(&'a self, headers: &'a ChunkHeaders) -> impl Iterator<Item = &'a [u8]> {
+        headers.slices(ChunkSize::LARGE, &self.packet.payload)
     }
 
-    /// Bytes of all pieces together.
+    /// Bytes of all slices together.
     pub fn wire_length(&self) -> usize {
         self.wire_length
     }

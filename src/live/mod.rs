@@ -5,14 +5,14 @@
 //! its players' sinks, none of which ever makes it wait. Sound waits at its publisher for the next picture.
 
 mod arrivals;
-mod audience;
 mod cache;
 mod changes;
 mod clock_watch;
-mod gather;
 mod key_frames;
 mod kinds;
 mod lane;
+mod lane_subscribers;
+mod merge_window;
 mod message;
 mod metadata;
 mod publication;
@@ -29,9 +29,9 @@ mod weakness;
 
 pub use changes::Changes;
 pub use clock_watch::Times;
-pub use gather::Gather;
 pub use lane::{Lane, LanePool};
-pub use message::{LiveMessage, PLAYER_STREAM_ID};
+pub use merge_window::MergeWindow;
+pub use message::{HTTP_STREAM_ID, LiveMessage, PLAYER_STREAM_ID};
 pub use publication::{Publication, PublisherGone};
 pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamStatus};
 pub use sink::{Backlog, Patience, Sink, Skip, Wanted};

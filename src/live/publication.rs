@@ -12,8 +12,8 @@ use super::metadata::DataMessage;
 use super::state::State;
 use super::stream::Stream;
 use super::warnings::Warning;
-use crate::fmp4::Piece;
-use crate::guard::Complaints;
+use crate::fmp4::MuxerOutput;
+use crate::guard::ClientLog;
 use crate::limits;
 use crate::media::{Packet, PacketKind, References};
 use crate::stats::Traffic;
@@ -22,7 +22,7 @@ use crate::stats::Traffic;
 const MESSAGE_OVERHEAD: usize = 256;
 
 /// What is said of all publishers together.
-static WARNINGS: LazyLock<Complaints> = LazyLock::new(Complaints::default);
+static WARNINGS: LazyLock<ClientLog> = LazyLock::new(ClientLog::default);
 
 /// Another publisher has taken the name over.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,13 +68,13 @@ impl Publication {
     }
 
     /// The stream, and when its sound that waits for a picture has waited long enough. Who publishes has to see to
-    /// [`Stream::release_sound`] then, unless it sends something before.
-    pub fn waiting_sound(&self) -> Option<(Instant, &Arc<Stream>)> {
+    /// [`Stream::flush_deferred_audio`] then, unless it sends something before.
+    pub fn deferred_audio(&self) -> Option<(Instant, &Arc<Stream>)> {
         self.sound_due.map(|due| (due, &self.stream))
     }
 
     /// Relays a message; sound that comes between pictures waits for the next, see
-    /// [`waiting_sound`](Self::waiting_sound). Never waits for a player; waits for the lanes only when they are behind by
+    /// [`deferred_audio`](Self::deferred_audio). Never waits for a player; waits for the lanes only when they are behind by
     /// [`limits::LANE_CREDIT_BYTES`].
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Publication {
         let bytes = packet.payload.len();
         let stream = self.stream.clone();
         let mut state = stream.state.lock();
-        let (formats_before, was_outgrown) = (state.cache.format_changes(), state.cache.is_outgrown());
+        let (formats_before, was_outgrown) = (state.cache.configuration_changes(), state.cache.is_outgrown());
         match &mut state.publisher {
             Some(publisher) if publisher.id == self.id => publisher.last_media = now,
             _ => return Err(PublisherGone),
@@ -94,7 +94,7 @@ impl Publication {
             stream.counters.pictures_in.add(1);
         }
         let Some((message, wrong)) = prepare(packet, &mut state, &mut self.references, now) else { return Ok(()) };
-        let mut has_changed = state.cache.format_changes() != formats_before;
+        let mut has_changed = state.cache.configuration_changes() != formats_before;
         if let Some(pace) = wrong {
             self.warn(&mut state, Warning::wrong_clock(pace));
             has_changed = true;
@@ -103,9 +103,9 @@ impl Publication {
         if is_key_frame || state.cache.is_outgrown() != was_outgrown {
             has_changed |= self.look_at_key_frames(&mut state, is_key_frame, now);
         }
-        let may_wait = message.rides(state.cache.has_video());
+        let may_wait = message.is_deferrable(state.cache.has_video());
         state.held.push(message);
-        let due = *state.held_since.get_or_insert(now) + limits::AUDIO_RIDES;
+        let due = *state.held_since.get_or_insert(now) + limits::AUDIO_COALESCING_WINDOW;
         self.sound_due = (may_wait && now < due).then_some(due);
         if self.sound_due.is_none() {
             stream.release(&mut state, now);
@@ -123,12 +123,16 @@ impl Publication {
         Ok(())
     }
 
-    /// Relays pieces of fragmented MP4, at once. Waits for nothing, since a lane does this: when the lanes are behind, it
-    /// drops pieces up to the next key frame.
+    /// Relays fragments of MP4, at once. Waits for nothing, since a lane does this: when the lanes are behind, it
+    /// drops fragments up to the next key frame.
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn send_pieces(&mut self, pieces: impl IntoIterator<Item = Piece>, now: Instant) -> Result<(), PublisherGone> {
+    pub fn send_fragments(
+        &mut self,
+        outputs: impl IntoIterator<Item = MuxerOutput>,
+        now: Instant,
+    ) -> Result<(), PublisherGone> {
         let stream = self.stream.clone();
         let mut state = stream.state.lock();
         match &mut state.publisher {
@@ -137,8 +141,8 @@ impl Publication {
         }
         let are_behind = self.mark.as_ref().is_some_and(|mark| mark.try_recv() == Err(TryRecvError::Empty));
         let is_too_much = are_behind && self.under_way > limits::LANE_CREDIT_BYTES;
-        for piece in pieces {
-            let message = LiveMessage::piece(piece);
+        for output in outputs {
+            let message = LiveMessage::from_muxer(output);
             self.is_skipping = is_too_much || (self.is_skipping && !message.is_key_frame);
             if self.is_skipping && !message.is_essential {
                 stream.counters.dropped.add(1);

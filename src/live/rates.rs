@@ -25,7 +25,7 @@ impl Rates {
     }
 
     /// Pictures in a second; 0 until that is known.
-    pub fn pictures_per_second(&self) -> f64 {
+    pub fn frames_per_second(&self) -> f64 {
         self.rate(|(.., pictures)| pictures)
     }
 
@@ -49,7 +49,7 @@ mod tests {
             let bytes = if half < 20 { half * 500 } else { 10_000 + (half - 20) * 1000 };
             rates.note(start + Duration::from_millis(half * 500), bytes, half * 12);
         }
-        assert_eq!((rates.bits_per_second(), rates.pictures_per_second()), (16_000.0, 24.0));
+        assert_eq!((rates.bits_per_second(), rates.frames_per_second()), (16_000.0, 24.0));
         assert!(rates.moments.len() < 10);
     }
 }

@@ -99,7 +99,7 @@ pub struct StreamStatus {
     /// Its sound, the same way.
     pub audio: Option<AudioFormat>,
     /// Pictures in a second, of the last few.
-    pub pictures_per_second: f64,
+    pub frames_per_second: f64,
     /// What comes from its publisher, of the last few seconds.
     pub bits_per_second: f64,
     /// What its publisher should do otherwise.

@@ -84,7 +84,7 @@ impl State {
     pub fn time(&mut self, kind: PacketKind, timestamp: Timestamp, now: Instant) -> (Timestamp, Option<WrongPace>) {
         let (timestamp, wrong) = self.clock.time(kind, timestamp, now);
         if wrong.is_some() {
-            self.cache.put_by_arrival(self.timeline.now(), now);
+            self.cache.restamp_by_arrival(self.timeline.now(), now);
             self.timeline.restart();
         }
         (self.timeline.frame(kind, timestamp), wrong)

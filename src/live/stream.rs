@@ -108,7 +108,7 @@ impl Stream {
             age: state.publisher.as_ref().map(|publisher| publisher.since.elapsed()),
             video: state.cache.video(),
             audio: state.cache.audio(),
-            pictures_per_second: state.rates.pictures_per_second(),
+            frames_per_second: state.rates.frames_per_second(),
             bits_per_second: state.rates.bits_per_second(),
             warnings: state.warnings.current().to_vec(),
         }
@@ -180,7 +180,7 @@ impl Stream {
     }
 
     /// Sends sound that waits for a picture on its way without one.
-    pub fn release_sound(&self, now: Instant) {
+    pub fn flush_deferred_audio(&self, now: Instant) {
         self.release(&mut self.state.lock(), now);
     }
 

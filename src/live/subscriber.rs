@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::message::LiveMessage;
 use super::sink::{Backlog, Patience, Sink, Skip, Wanted};
 use super::weakness::Weakness;
-use crate::guard::survive;
+use crate::guard::catch_panic;
 use crate::limits;
 use crate::media::PacketKind;
 use crate::stats::{Counter, StreamCounters};
@@ -143,7 +143,7 @@ impl Subscriber {
             let backlog = self.push(messages);
             (backlog, Delivered::new(messages, backlog))
         } else {
-            self.go_to_the_present(messages);
+            self.catch_up_if_late(messages);
             let mut passing = messages.to_vec();
             passing.retain(|message| self.passes(message));
             let backlog = self.push(&passing);
@@ -156,14 +156,14 @@ impl Subscriber {
 
     /// A defect met on the way to one player shall cost no other.
     fn push(&self, messages: &[Arc<LiveMessage>]) -> Backlog {
-        survive(|| self.sink.push(self.stream_id, messages)).unwrap_or_else(|| {
+        catch_panic(|| self.sink.push(self.stream_id, messages)).unwrap_or_else(|| {
             self.sink.abandon("sending to it panicked");
             Backlog::default()
         })
     }
 
     /// Leaves out the video that waits when it has waited for too long and a key frame comes, at which the player can go on.
-    fn go_to_the_present(&mut self, messages: &[Arc<LiveMessage>]) {
+    fn catch_up_if_late(&mut self, messages: &[Arc<LiveMessage>]) {
         let is_late = self.flow == Flow::Flowing && self.backlog.age > self.patience.max_lag;
         if is_late && self.wanted.video && messages.iter().any(|message| message.is_key_frame) {
             self.skip(Skip::Video);

@@ -80,7 +80,7 @@ impl House {
     fn new(replace: ReplacePublisher, grace: Duration) -> Self {
         Self {
             registry: Registry::new(Settings { replace, grace, ..Settings::default() }),
-            lanes: LanePool::start(2, Gather::Auto).unwrap(),
+            lanes: LanePool::start(2, MergeWindow::Auto).unwrap(),
         }
     }
 
@@ -135,8 +135,8 @@ fn send(publication: &mut Publication, frames: &[(u32, [u8; 2])]) {
             .send(Packet { kind, timestamp: Timestamp::new(*time), payload: payload.into() }, Instant::now())
             .unwrap();
     }
-    if let Some((_, stream)) = publication.waiting_sound() {
-        stream.release_sound(Instant::now());
+    if let Some((_, stream)) = publication.deferred_audio() {
+        stream.flush_deferred_audio(Instant::now());
     }
 }
 
@@ -393,19 +393,19 @@ fn sound_goes_out_with_the_next_picture_but_does_not_wait_too_long() {
         let kind = if first[0] == 0xaf { PacketKind::Audio } else { PacketKind::Video };
         let packet = Packet { kind, timestamp: Timestamp::new(after_ms as u32), payload: first.to_vec().into() };
         publication.send(packet, now + Duration::from_millis(after_ms)).unwrap();
-        publication.waiting_sound().map(|(due, _)| due)
+        publication.deferred_audio().map(|(due, _)| due)
     };
     assert_eq!(send_at(0, AAC), None, "there are no pictures yet");
     assert_eq!(send_at(10, KEY), None);
     assert_eq!(player.take(2), [(0, AAC), (10, KEY)].map(message));
-    let due = now + Duration::from_millis(20) + limits::AUDIO_RIDES;
+    let due = now + Duration::from_millis(20) + limits::AUDIO_COALESCING_WINDOW;
     assert_eq!(send_at(20, AAC), Some(due));
     assert_eq!(send_at(41, AAC), Some(due));
     player.assert_nothing_more();
     assert_eq!(send_at(50, INTER), None);
     assert_eq!(player.take(3), [(20, AAC), (41, AAC), (50, INTER)].map(message));
-    assert_eq!(send_at(60, AAC), Some(now + Duration::from_millis(60) + limits::AUDIO_RIDES));
-    assert_eq!(send_at(60 + limits::AUDIO_RIDES.as_millis() as u64, AAC), None);
+    assert_eq!(send_at(60, AAC), Some(now + Duration::from_millis(60) + limits::AUDIO_COALESCING_WINDOW));
+    assert_eq!(send_at(60 + limits::AUDIO_COALESCING_WINDOW.as_millis() as u64, AAC), None);
     assert_eq!(player.take(2), [(60, AAC), (100, AAC)].map(message));
     send_at(110, AAC);
     drop(publication);
@@ -461,7 +461,7 @@ fn house_that_waits(key_frame_wait: Duration) -> House {
     let patience = Patience { key_frame_wait, ..Patience::default() };
     // All frames have one time here.
     let registry = Registry::new(Settings { patience, times: Times::Publisher, ..Settings::default() });
-    House { registry, lanes: LanePool::start(2, Gather::Auto).unwrap() }
+    House { registry, lanes: LanePool::start(2, MergeWindow::Auto).unwrap() }
 }
 
 /// A video frame of so many bytes.

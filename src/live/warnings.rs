@@ -56,11 +56,15 @@ impl Warning {
 
     /// The timestamps run at that pace, and arrival counts.
     pub(super) fn wrong_clock(WrongPace(pace): WrongPace) -> Self {
-        let is_near = |unit: f64| (unit * 0.8..unit * 1.25).contains(&pace);
+        let is_local_address = |unit: f64| (unit * 0.8..unit * 1.25).contains(&pace);
         let how = match pace {
             0.0 => "stand still".to_owned(),
-            _ if is_near(90.0) => "run 90 times too fast, like 90 kHz ticks in place of milliseconds".to_owned(),
-            _ if is_near(1000.0) => "run 1000 times too fast, like microseconds in place of milliseconds".to_owned(),
+            _ if is_local_address(90.0) => {
+                "run 90 times too fast, like 90 kHz ticks in place of milliseconds".to_owned()
+            }
+            _ if is_local_address(1000.0) => {
+                "run 1000 times too fast, like microseconds in place of milliseconds".to_owned()
+            }
             pace if pace < 0.01 => "hardly move, like seconds in place of milliseconds".to_owned(),
             pace => format!("run at {pace:.2} times the pace of time"),
         };

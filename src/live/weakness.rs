@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::sink::Backlog;
-use crate::guard::Complaints;
+use crate::guard::ClientLog;
 
 /// Without a message missed for so long, a spell of weakness is over.
 const SPELL_ENDS: Duration = Duration::from_secs(10);
 
 /// What is said of all weak players together: one that comes anew all the time would have its own say each time.
-static WEAKNESS: LazyLock<Complaints> = LazyLock::new(Complaints::default);
+static WEAKNESS: LazyLock<ClientLog> = LazyLock::new(ClientLog::default);
 
 /// A player's spells of weakness, of each of which the log hears once.
 #[derive(Debug, Default)]

@@ -40,8 +40,8 @@ pub(super) fn choose(choice: &Congestion, listeners: &[Listener]) -> Result<()> 
 /// The choice in a line for the log, and what would be better.
 pub(super) fn describe(listener: &TcpListener) -> Option<String> {
     let name = sockopt::tcp_congestion(listener).ok()?;
-    let advice = if name == PREFERRED { "" } else { "; bbr does better on Wi-Fi: modprobe tcp_bbr and start anew" };
-    Some(format!("TCP adapts to links by {name}{advice}"))
+    let advice = if name == PREFERRED { "" } else { "; bbr does better on Wi-Fi: run modprobe tcp_bbr and restart" };
+    Some(format!("TCP congestion control: {name}{advice}"))
 }
 
 #[cfg(test)]

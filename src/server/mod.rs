@@ -1,28 +1,29 @@
 //! The whole server: listeners, connections, deadlines, the end.
 
+mod acceptor;
+mod banner;
 mod congestion;
-mod connections;
 mod listener;
 pub(crate) mod logging;
-mod welcome;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connections::Connections;
+use acceptor::Acceptor;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use crate::access::{Access, Verb};
+use crate::access::{Access, Operation};
 use crate::config::{Config, DEFAULT_HTTP_PORT, DEFAULT_PORT};
-use crate::connection::Service;
 use crate::error::{Error, Result};
-use crate::guard::{Budget, Complaints};
-use crate::http::{Facts, Site};
+use crate::guard::{Budget, ClientLog};
+use crate::http::{HttpService, HttpSettings};
 use crate::limits;
 use crate::live::{self, LanePool, Registry, StreamStatus};
+use crate::service::Service;
 use crate::stats::{Refusals, Traffic};
 use crate::tls::Certificate;
+use crate::transport::{ConnectionTable, Protocol};
 use crate::vod::Library;
 
 /// How often deadlines are held against the clock.
@@ -33,6 +34,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long the end waits after that for the threads of their connections.
 const STOP_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// What clients and the log are told then.
+const STOP_REASON: &str = "the server stops";
 
 /// A server that listens, and serves once it [`run`](Self::run)s.
 ///
@@ -62,13 +66,6 @@ struct Listener {
     address: SocketAddr,
     protocol: Protocol,
     is_tls: bool,
-}
-
-/// What is spoken on a listener, perhaps over TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
-    Rtmp,
-    Http,
 }
 
 impl Listener {
@@ -159,7 +156,7 @@ impl Server {
             gop_cache: config.gop_cache,
             publish_timeout: config.publish_timeout,
             partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
-            complaints: Complaints::default(),
+            client_log: ClientLog::default(),
             refusals: Refusals::default(),
         };
         Ok(Self { config, service: Arc::new(service), listeners, certificate, stop: crossbeam_channel::bounded(1) })
@@ -180,23 +177,21 @@ impl Server {
         Handle { stop: self.stop.0.clone(), service: self.service.clone(), certificate: self.certificate.clone() }
     }
 
-    /// What is told over HTTP, where so many may be connected.
-    fn facts(&self, max_connections: usize) -> Facts {
+    /// What is told over HTTP.
+    fn http_settings(&self) -> HttpSettings {
         let port = |is_tls| {
             let fits = |one: &&Listener| one.protocol == Protocol::Rtmp && one.is_tls == is_tls;
             self.listeners.iter().find(fits).map(|one| one.address.port())
         };
         let (config, http) = (&self.config, self.config.http.as_ref());
-        Facts {
+        HttpSettings {
             cors: http.and_then(|http| http.cors.clone()),
             hosts: http.map(|http| http.hosts.clone()).unwrap_or_default(),
             admin_key: http.and_then(|http| http.admin_key.clone()),
             rtmp_port: port(false),
             rtmps_port: port(true),
-            publish_restricted: config.access.is_restricted(Verb::Publish),
-            play_restricted: config.access.is_restricted(Verb::Play),
-            max_connections,
-            max_per_ip: config.max_per_ip,
+            publish_restricted: config.access.is_restricted(Operation::Publish),
+            play_restricted: config.access.is_restricted(Operation::Play),
             max_publishers: config.max_publishers,
         }
     }
@@ -206,29 +201,32 @@ impl Server {
     /// # Errors
     /// [`Error::Io`] when there are no threads to be had.
     pub fn run(self) -> Result<()> {
-        welcome::log(&self);
-        let most = self.config.max_connections.unwrap_or_else(connections_that_fit);
-        let site = Arc::new(Site::new(self.service.clone(), self.facts(most)));
-        let connections = Arc::new(Connections::new(self.service.clone(), site.clone(), most, self.config.max_per_ip));
+        banner::log(&self);
+        let max_connections = self.config.max_connections.unwrap_or_else(connections_that_fit);
+        let connections = Arc::new(ConnectionTable::new(max_connections, self.config.max_per_ip));
+        let http = Arc::new(HttpService::new(self.service.clone(), connections.clone(), self.http_settings()));
+        let acceptor = Arc::new(Acceptor::new(self.service.clone(), http.clone(), connections.clone()));
         let mut accepting = Vec::new();
         for listener in &self.listeners {
-            let (connections, socket) = (connections.clone(), listener.socket.try_clone());
+            let (acceptor, socket) = (acceptor.clone(), listener.socket.try_clone());
             let socket = socket.map_err(|error| Error::io("starting to listen", error))?;
             let (protocol, certificate) = (listener.protocol, self.certificate.clone().filter(|_| listener.is_tls));
             let thread = std::thread::Builder::new()
                 .name(format!("accept {}", listener.address))
-                .spawn(move || connections.accept_from(&socket, protocol, certificate.as_deref()))
+                .spawn(move || acceptor.accept_from(&socket, protocol, certificate.as_deref()))
                 .map_err(|error| Error::io("starting to listen", error))?;
             accepting.push(thread);
         }
         while self.stop.1.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
             let now = Instant::now();
             connections.check(now);
+            acceptor.tick(now);
+            self.service.client_log.tick(now);
             self.service.registry.tick(now);
-            site.tick(now);
+            http.tick(now);
         }
         log::info!("stopping");
-        connections.stop();
+        connections.start_draining(STOP_REASON);
         for listener in &self.listeners {
             // Wakes the thread that waits in accept.
             let _ = rustix::net::shutdown(&listener.socket, rustix::net::Shutdown::Both);
@@ -236,9 +234,9 @@ impl Server {
         for thread in accepting {
             let _ = thread.join();
         }
-        if !connections.wait_until_none(LEAVE_TIMEOUT) {
-            connections.close_all();
-            if !connections.wait_until_none(STOP_TIMEOUT) {
+        if !connections.wait_until_empty(LEAVE_TIMEOUT) {
+            connections.close_all(STOP_REASON);
+            if !connections.wait_until_empty(STOP_TIMEOUT) {
                 log::warn!("some connections did not end in time");
             }
         }

@@ -51,7 +51,7 @@ pub enum Control {
 /// the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Notice {
+pub enum PlaybackEvent {
     /// Playing starts; metadata, sequence headers and frames follow.
     Started,
     /// Nothing follows until something else is asked for.
@@ -89,12 +89,12 @@ pub trait Output {
     fn send(&mut self, batch: &[Packet], more: bool) -> Result<()>;
 
     /// Tells the viewer something, behind all packets sent so far. An error means that the viewer is gone.
-    fn notify(&mut self, notice: Notice) -> Result<()>;
+    fn notify(&mut self, notice: PlaybackEvent) -> Result<()>;
 }
 
 /// What a file player did in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Finished {
+pub struct PlaybackSummary {
     /// Packets sent.
     pub packets: u64,
     /// Bytes of their payloads.

@@ -6,15 +6,15 @@ use super::Video;
 use super::source::{Source, Step};
 use crate::Result;
 use crate::flv::KeyFrame;
-use crate::fmp4::{Fragment, Muxer, Piece};
+use crate::fmp4::{Fragment, Muxer, MuxerOutput};
 use crate::media::PacketKind;
 
 /// The pieces of a file from a place on. Times are the file's own, wherever it begins.
 pub struct Fragments {
     source: Source,
     muxer: Muxer,
-    made: Vec<Piece>,
-    ready: VecDeque<Piece>,
+    made: Vec<MuxerOutput>,
+    ready: VecDeque<MuxerOutput>,
     has_ended: bool,
 }
 
@@ -31,7 +31,7 @@ impl Fragments {
         if let Some(metadata) = source.video().metadata() {
             muxer.push(metadata, &mut made);
         }
-        source.go_to(place)?.iter().for_each(|header| muxer.push(header, &mut made));
+        source.seek_to_position(place)?.iter().for_each(|header| muxer.push(header, &mut made));
         Ok(Self { source, muxer, made, ready: VecDeque::new(), has_ended: false })
     }
 
@@ -39,16 +39,16 @@ impl Fragments {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn poster(video: Box<Video>) -> Result<Option<[Piece; 2]>> {
+    pub fn poster(video: Box<Video>) -> Result<Option<[MuxerOutput; 2]>> {
         let (mut pieces, mut init) = (Self::new(video, 0)?, None);
         // Where there are no video frames among the first frames there are none.
         for piece in pieces.by_ref().take(crate::limits::FLV_HEAD_TAGS) {
             match piece? {
-                piece @ Piece::Init(_) => init = Some(piece),
-                Piece::Fragment(fragment) if fragment.kind == PacketKind::Video && fragment.is_key_frame => {
-                    return Ok(init.map(|init| [init, Piece::Fragment(fragment)]));
+                piece @ MuxerOutput::Init(_) => init = Some(piece),
+                MuxerOutput::Fragment(fragment) if fragment.kind == PacketKind::Video && fragment.is_key_frame => {
+                    return Ok(init.map(|init| [init, MuxerOutput::Fragment(fragment)]));
                 }
-                Piece::Fragment(_) => {}
+                MuxerOutput::Fragment(_) => {}
             }
         }
         Ok(None)
@@ -57,8 +57,8 @@ impl Fragments {
     /// What lies before the key frame at that time, the initialisation segment left out.
     pub fn up_to(self, end_ms: u64) -> impl Iterator<Item = Result<Fragment>> {
         let fragments = self.filter_map(|piece| match piece {
-            Ok(Piece::Init(_)) => None,
-            Ok(Piece::Fragment(fragment)) => Some(Ok(fragment)),
+            Ok(MuxerOutput::Init(_)) => None,
+            Ok(MuxerOutput::Fragment(fragment)) => Some(Ok(fragment)),
             Err(error) => Some(Err(error)),
         });
         fragments.take_while(move |fragment| {
@@ -87,9 +87,9 @@ pub(super) fn find(source: &Source, target_ms: u32) -> Result<KeyFrame> {
 
 /// Damage goes to the log and is the end; trouble with reading is an error, and then the end.
 impl Iterator for Fragments {
-    type Item = Result<Piece>;
+    type Item = Result<MuxerOutput>;
 
-    fn next(&mut self) -> Option<Result<Piece>> {
+    fn next(&mut self) -> Option<Result<MuxerOutput>> {
         while self.ready.is_empty() && !self.has_ended {
             match self.source.step() {
                 Step::Packet(packet) => self.muxer.push(&packet, &mut self.made),
@@ -124,7 +124,7 @@ mod tests {
             let pieces = Fragments::new(library.open("a").unwrap(), start_ms).unwrap();
             let fragments = pieces.map(Result::unwrap);
             fragments
-                .filter_map(|piece| if let Piece::Fragment(one) = piece { Some(one.time_ms) } else { None })
+                .filter_map(|piece| if let MuxerOutput::Fragment(one) = piece { Some(one.time_ms) } else { None })
                 .collect()
         };
         let (whole, part) = (times(0), times(3_500));

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::open::open_below;
 use super::shared_file::{DamageLog, FileVersion, SharedFile};
 use super::{Video, name, not_found};
-use crate::flv::{Head, Metadata};
+use crate::flv::{Metadata, Preamble};
 use crate::{Error, Result, limits};
 
 /// A folder of FLV files, and what is known about where they can be played from.
@@ -74,7 +74,7 @@ impl Library {
         Video::new(name, file, |file, head, metadata| self.shared(file, head, metadata)).map(Some)
     }
 
-    fn shared(&self, file: &File, head: &Head, metadata: &Metadata) -> Result<Arc<SharedFile>> {
+    fn shared(&self, file: &File, head: &Preamble, metadata: &Metadata) -> Result<Arc<SharedFile>> {
         let status = file.metadata().map_err(|error| Error::io("looking at a video file", error))?;
         let version = FileVersion {
             device: status.dev(),
@@ -365,8 +365,8 @@ mod tests {
                 Ok(())
             }
 
-            fn notify(&mut self, notice: crate::vod::Notice) -> Result<()> {
-                if let crate::vod::Notice::Ended { duration_ms, .. } = notice {
+            fn notify(&mut self, notice: crate::vod::PlaybackEvent) -> Result<()> {
+                if let crate::vod::PlaybackEvent::Ended { duration_ms, .. } = notice {
                     self.0 = Some(duration_ms);
                     self.1.tell(crate::vod::Control::Stop, std::time::Duration::ZERO).unwrap();
                 }

@@ -14,7 +14,7 @@ mod shared_file;
 mod source;
 mod video;
 
-pub use control::{Control, Finished, Notice, Output, PlayRequest};
+pub use control::{Control, Output, PlayRequest, PlaybackEvent, PlaybackSummary};
 pub use file_cursor::FileCursor;
 pub use fragments::Fragments;
 pub use library::{Library, ListedVideo};
@@ -32,6 +32,6 @@ fn not_found(reason: &'static str) -> Error {
 }
 
 /// Whether two times in milliseconds are the same place to a viewer.
-fn is_near(one_ms: u32, other_ms: u32) -> bool {
+fn is_local_address(one_ms: u32, other_ms: u32) -> bool {
     one_ms.abs_diff(other_ms) <= 1000
 }

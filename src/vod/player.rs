@@ -6,7 +6,7 @@ use std::time::Instant;
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 
 use super::source::{Source, Step};
-use super::{Control, Controls, Finished, Notice, Output, Pacing, PlayRequest, Video, is_near};
+use super::{Control, Controls, Output, Pacing, PlayRequest, PlaybackEvent, PlaybackSummary, Video, is_local_address};
 use crate::flv::KeyFrame;
 use crate::media::{Packet, PacketKind};
 use crate::{Result, limits};
@@ -17,19 +17,19 @@ const BATCH_PACKETS: usize = 16;
 /// Plays a file until the viewer stops or is gone; dropping the [`Remote`](super::Remote) is a stop. Blocks,
 /// so it wants a thread of its own. Fails only with what the output fails with.
 ///
-/// After [`Notice::Started`] come the metadata (time 0), the sequence headers (time of the first frame)
+/// After [`PlaybackEvent::Started`] come the metadata (time 0), the sequence headers (time of the first frame)
 /// and the frames from the key frame at or before the start. Times are those of the file, counted as
 /// [`TimeBase`](crate::flv::TimeBase) says. Of the script data only `onMetaData` is sent, always with time
 /// 0: anything else makes ffmpeg show a track of data or subtitles. Empty tags are not sent.
 ///
 /// Frames go out in batches when they are due, see [`Pacing`]. At the end, which may be where the file is
-/// damaged, comes [`Notice::Ended`], and then the player waits: a seek back still works.
+/// damaged, comes [`PlaybackEvent::Ended`], and then the player waits: a seek back still works.
 pub fn play(
     mut video: Box<Video>,
     request: PlayRequest,
     controls: Controls,
     output: &mut dyn Output,
-) -> Result<Finished> {
+) -> Result<PlaybackSummary> {
     let start_ms = request.start_ms.unwrap_or(0);
     let metadata = video.head.metadata.take();
     // On the heap, or it would lie on the stack once for each frame below this one.
@@ -51,7 +51,7 @@ pub fn play(
         batch: Vec::with_capacity(BATCH_PACKETS),
         batch_bytes: 0,
         announced_more: false,
-        done: Finished::default(),
+        done: PlaybackSummary::default(),
     });
     player.run(metadata, request.duration_ms == Some(0))
 }
@@ -78,7 +78,7 @@ struct Player<'o> {
     batch_bytes: usize,
     /// The output waits for more.
     announced_more: bool,
-    done: Finished,
+    done: PlaybackSummary,
 }
 
 /// What to wait for before going on.
@@ -89,15 +89,15 @@ enum Wait {
 }
 
 impl Player<'_> {
-    fn run(mut self: Box<Self>, metadata: Option<Packet>, one_frame: bool) -> Result<Finished> {
-        self.output.notify(Notice::Started)?;
+    fn run(mut self: Box<Self>, metadata: Option<Packet>, one_frame: bool) -> Result<PlaybackSummary> {
+        self.output.notify(PlaybackEvent::Started)?;
         metadata.into_iter().for_each(|packet| self.push(packet));
         self.start(one_frame)?;
         let mut wait = Wait::Nothing;
         loop {
             self.receive(wait);
             while let Some(control) = self.queue.pop_front() {
-                if !self.obey(control)? {
+                if !self.handle_control(control)? {
                     return Ok(self.done);
                 }
             }
@@ -106,7 +106,7 @@ impl Player<'_> {
     }
 
     fn start(&mut self, one_frame: bool) -> Result<()> {
-        match self.go_to(self.start_ms) {
+        match self.seek_to_position(self.start_ms) {
             Ok(Some(place)) if one_frame => {
                 self.show_one_frame(place)?;
                 self.end()
@@ -145,12 +145,12 @@ impl Player<'_> {
     }
 
     /// Does what the client wants; whether it still wants anything.
-    fn obey(&mut self, control: Control) -> Result<bool> {
+    fn handle_control(&mut self, control: Control) -> Result<bool> {
         match control {
             Control::Pause { position_ms } => {
                 self.pacing.pause(Instant::now());
                 self.paused_at.get_or_insert(position_ms);
-                self.output.notify(Notice::Paused)?;
+                self.output.notify(PlaybackEvent::Paused)?;
             }
             Control::Resume { position_ms } => self.resume(position_ms)?,
             // The client is only interested in the last of several.
@@ -169,9 +169,12 @@ impl Player<'_> {
 
     fn resume(&mut self, position_ms: u32) -> Result<()> {
         self.pacing.resume(Instant::now());
-        self.output.notify(Notice::Resumed)?;
+        self.output.notify(PlaybackEvent::Resumed)?;
         match self.paused_at.take() {
-            Some(paused_at) if !is_near(position_ms, paused_at) && !is_near(position_ms, self.source.last_ms()) => {
+            Some(paused_at)
+                if !is_local_address(position_ms, paused_at)
+                    && !is_local_address(position_ms, self.source.last_ms()) =>
+            {
                 self.seek(position_ms)
             }
             // The client goes on with what it has: it has to hear again that there is no more.
@@ -181,10 +184,10 @@ impl Player<'_> {
     }
 
     fn seek(&mut self, position_ms: u32) -> Result<()> {
-        match self.go_to(position_ms) {
+        match self.seek_to_position(position_ms) {
             Ok(None) => Ok(()),
             Ok(Some(place)) => {
-                self.output.notify(Notice::Sought { position_ms: place.time_ms })?;
+                self.output.notify(PlaybackEvent::Sought { position_ms: place.time_ms })?;
                 if let Some(paused_at) = &mut self.paused_at {
                     *paused_at = position_ms;
                     self.show_one_frame(place)?;
@@ -193,7 +196,7 @@ impl Player<'_> {
             }
             Err(error) => {
                 self.source.video().warn(&error);
-                self.output.notify(Notice::SeekFailed { position_ms, reason: error.to_string() })?;
+                self.output.notify(PlaybackEvent::SeekFailed { position_ms, reason: error.to_string() })?;
                 if self.has_ended { self.end() } else { Ok(()) }
             }
         }
@@ -201,9 +204,9 @@ impl Player<'_> {
 
     /// Goes to the last key frame at or before a time and puts the sequence headers into the batch; `None`
     /// when a newer seek or a stop came while searching. Fails when the file can't be read.
-    fn go_to(&mut self, target_ms: u32) -> Result<Option<KeyFrame>> {
+    fn seek_to_position(&mut self, target_ms: u32) -> Result<Option<KeyFrame>> {
         let Some(place) = self.find(target_ms)? else { return Ok(None) };
-        let headers = self.source.go_to(place)?;
+        let headers = self.source.seek_to_position(place)?;
         headers.into_iter().for_each(|header| self.push(header));
         self.held = None;
         self.has_ended = false;
@@ -246,7 +249,7 @@ impl Player<'_> {
                 if let Some(due) = self.pacing.due(time_ms, now) {
                     self.held = Some(packet);
                     self.flush()?;
-                    return Ok(Wait::Until(due + limits::VOD_GATHER));
+                    return Ok(Wait::Until(due + limits::VOD_MERGE_WINDOW));
                 }
             }
             self.push(packet);
@@ -280,7 +283,7 @@ impl Player<'_> {
                 Step::End | Step::Failed(_) => break,
             }
         }
-        self.source.go_to(place)?;
+        self.source.seek_to_position(place)?;
         sound.into_iter().for_each(|packet| self.push(packet));
         self.flush()
     }
@@ -340,7 +343,7 @@ impl Player<'_> {
         self.has_ended = true;
         let end_ms = self.end_ms.unwrap_or(u32::MAX).min(self.source.last_ms());
         let duration_ms = end_ms.saturating_sub(self.start_ms);
-        self.output.notify(Notice::Ended { duration_ms, bytes: self.done.bytes })
+        self.output.notify(PlaybackEvent::Ended { duration_ms, bytes: self.done.bytes })
     }
 }
 
@@ -365,7 +368,7 @@ mod tests {
     #[derive(Clone, Debug, PartialEq)]
     enum Event {
         Sent(Packet),
-        Told(Notice),
+        Told(PlaybackEvent),
     }
     use Event::{Sent, Told};
 
@@ -383,7 +386,7 @@ mod tests {
             batch.iter().try_for_each(|packet| self.events.send(Sent(packet.clone()))).map_err(|_| Error::Disconnected)
         }
 
-        fn notify(&mut self, notice: Notice) -> Result<()> {
+        fn notify(&mut self, notice: PlaybackEvent) -> Result<()> {
             assert!(!self.expects_more);
             self.events.send(Told(notice)).map_err(|_| Error::Disconnected)
         }
@@ -393,7 +396,7 @@ mod tests {
         folder: tempfile::TempDir,
         remote: Remote,
         events: Receiver<Event>,
-        thread: JoinHandle<(Result<Finished>, usize)>,
+        thread: JoinHandle<(Result<PlaybackSummary>, usize)>,
     }
 
     const AT_ONCE: u32 = limits::VOD_UNPACED_MS;
@@ -426,7 +429,7 @@ mod tests {
         }
 
         /// What happens up to a notice that counts.
-        fn until(&self, wanted: impl Fn(&Notice) -> bool) -> Vec<Event> {
+        fn until(&self, wanted: impl Fn(&PlaybackEvent) -> bool) -> Vec<Event> {
             let mut events = Vec::new();
             loop {
                 let event = self.events.recv_timeout(Duration::from_secs(10)).expect("the notice comes");
@@ -439,7 +442,7 @@ mod tests {
         }
 
         fn until_end(&self) -> Vec<Event> {
-            self.until(|notice| matches!(notice, Notice::Ended { .. }))
+            self.until(|notice| matches!(notice, PlaybackEvent::Ended { .. }))
         }
 
         /// What happens up to the sound of a time.
@@ -467,7 +470,7 @@ mod tests {
             self.events.recv_timeout(Duration::from_millis(milliseconds)).is_err()
         }
 
-        fn stop(self) -> Finished {
+        fn stop(self) -> PlaybackSummary {
             self.tell(Control::Stop);
             self.thread.join().unwrap().0.unwrap()
         }
@@ -515,9 +518,9 @@ mod tests {
         expected.insert(8, metadata);
         assert_eq!(sent(&events), expected);
         let bytes = expected.iter().map(|packet| packet.payload.len() as u64).sum();
-        assert_eq!(events.first(), Some(&Told(Notice::Started)));
-        assert_eq!(events.last(), Some(&Told(Notice::Ended { duration_ms: 2800, bytes })));
-        assert_eq!(playing.stop(), Finished { packets: expected.len() as u64, bytes });
+        assert_eq!(events.first(), Some(&Told(PlaybackEvent::Started)));
+        assert_eq!(events.last(), Some(&Told(PlaybackEvent::Ended { duration_ms: 2800, bytes })));
+        assert_eq!(playing.stop(), PlaybackSummary { packets: expected.len() as u64, bytes });
     }
 
     #[test]
@@ -528,7 +531,7 @@ mod tests {
         assert_eq!(sent(&playing.until_end()), usual_from(0, 3));
         playing.tell(Control::Seek { position_ms: 1999 });
         let events = playing.until_end();
-        assert_eq!(events[0], Told(Notice::Sought { position_ms: 1000 }));
+        assert_eq!(events[0], Told(PlaybackEvent::Sought { position_ms: 1000 }));
         assert_eq!(sent(&events), usual_from(1, 3));
         playing.stop();
     }
@@ -546,7 +549,7 @@ mod tests {
         assert_eq!(sent(&play(90_000, None)), usual_from(4, 5), "behind the end");
         let events = play(2700, Some(1300));
         assert_eq!(sent(&events), usual_from(2, 4), "up to 4000");
-        assert!(matches!(events.last(), Some(Told(Notice::Ended { duration_ms: 1300, .. }))));
+        assert!(matches!(events.last(), Some(Told(PlaybackEvent::Ended { duration_ms: 1300, .. }))));
         assert_eq!(sent(&play(2700, Some(u32::MAX))), usual_from(2, 5));
     }
 
@@ -582,12 +585,12 @@ mod tests {
         let before = playing.until_time(2000);
         playing.tell(Control::Pause { position_ms: 300 });
         playing.tell(Control::Pause { position_ms: 300 });
-        let paused = [(); 2].map(|()| playing.until(|notice| *notice == Notice::Paused)).concat();
+        let paused = [(); 2].map(|()| playing.until(|notice| *notice == PlaybackEvent::Paused)).concat();
         assert!(playing.is_quiet(600));
         playing.tell(Control::Resume { position_ms: 300 });
         playing.tell(Control::BufferLength { ms: AT_ONCE });
         let after = playing.until_end();
-        assert_eq!(after[0], Told(Notice::Resumed));
+        assert_eq!(after[0], Told(PlaybackEvent::Resumed));
         assert_eq!(sent(&[before, paused, after].concat()), usual_from(0, 20), "nothing lost, nothing twice");
         playing.stop();
     }
@@ -598,8 +601,11 @@ mod tests {
         playing.until_time(2000);
         playing.tell(Control::Pause { position_ms: 300 });
         playing.tell(Control::Resume { position_ms: 10_500 });
-        let events = playing.until(|notice| matches!(notice, Notice::Sought { .. }));
-        assert_eq!(events[events.len() - 2..], [Told(Notice::Resumed), Told(Notice::Sought { position_ms: 10_000 })]);
+        let events = playing.until(|notice| matches!(notice, PlaybackEvent::Sought { .. }));
+        assert_eq!(
+            events[events.len() - 2..],
+            [Told(PlaybackEvent::Resumed), Told(PlaybackEvent::Sought { position_ms: 10_000 })]
+        );
         assert_eq!(sent(&playing.until_time(12_000))[..4], usual_from(10, 20)[..4]);
         playing.stop();
     }
@@ -610,8 +616,8 @@ mod tests {
         playing.until_time(2000);
         for (target, second) in [(15_900, 15), (3_000, 3), (90_000, 19), (999, 0), (0, 0)] {
             playing.tell(Control::Seek { position_ms: target });
-            let events = playing.until(|notice| matches!(notice, Notice::Sought { .. }));
-            assert_eq!(events.last(), Some(&Told(Notice::Sought { position_ms: second * 1000 })), "{target}");
+            let events = playing.until(|notice| matches!(notice, PlaybackEvent::Sought { .. }));
+            assert_eq!(events.last(), Some(&Told(PlaybackEvent::Sought { position_ms: second * 1000 })), "{target}");
             let filled = playing.until_time(19_800.min(second * 1000 + 2000));
             assert_eq!(sent(&filled)[..4], usual_from(second, 20)[..4], "{target}");
         }
@@ -624,7 +630,7 @@ mod tests {
         let playing = Playing::after(&sample::file(&sample::usual(20)), request(Some(1000), None, 1000), &seeks);
         let events = playing.until_time(8000);
         let told: Vec<&Event> = events.iter().filter(|event| matches!(event, Told(_))).collect();
-        assert_eq!(told, [&Told(Notice::Started), &Told(Notice::Sought { position_ms: 6000 })]);
+        assert_eq!(told, [&Told(PlaybackEvent::Started), &Told(PlaybackEvent::Sought { position_ms: 6000 })]);
         playing.stop();
     }
 
@@ -634,13 +640,13 @@ mod tests {
         playing.until_time(2000);
         playing.tell(Control::Pause { position_ms: 300 });
         playing.tell(Control::Seek { position_ms: 12_345 });
-        playing.until(|notice| *notice == Notice::Paused);
+        playing.until(|notice| *notice == PlaybackEvent::Paused);
         let shown = playing.until_quiet();
-        assert_eq!(shown[0], Told(Notice::Sought { position_ms: 12_000 }));
+        assert_eq!(shown[0], Told(PlaybackEvent::Sought { position_ms: 12_000 }));
         assert_eq!(sent(&shown), usual_from(12, 20)[..3]);
         playing.tell(Control::Resume { position_ms: 12_345 });
         let after = playing.until_time(14_000);
-        assert_eq!(after[0], Told(Notice::Resumed));
+        assert_eq!(after[0], Told(PlaybackEvent::Resumed));
         assert_eq!(sent(&after)[0], sample::sound(12_000));
         playing.stop();
     }
@@ -652,10 +658,10 @@ mod tests {
         playing.tell(Control::Pause { position_ms: 2800 });
         playing.tell(Control::Resume { position_ms: 2800 });
         let events = playing.until_end();
-        assert_eq!(events[..2], [Told(Notice::Paused), Told(Notice::Resumed)], "and the end again");
+        assert_eq!(events[..2], [Told(PlaybackEvent::Paused), Told(PlaybackEvent::Resumed)], "and the end again");
         playing.tell(Control::Seek { position_ms: 1000 });
         let events = playing.until_end();
-        assert_eq!(events[0], Told(Notice::Sought { position_ms: 1000 }));
+        assert_eq!(events[0], Told(PlaybackEvent::Sought { position_ms: 1000 }));
         assert_eq!(sent(&events), usual_from(1, 3));
         playing.stop();
     }
@@ -735,7 +741,7 @@ mod tests {
             playing.tell(Control::BufferLength { ms: AT_ONCE });
             let last = times(&playing.until_end()).last().copied();
             playing.tell(Control::Seek { position_ms: 5000 });
-            playing.until(|notice| matches!(notice, Notice::Ended { .. } | Notice::SeekFailed { .. }));
+            playing.until(|notice| matches!(notice, PlaybackEvent::Ended { .. } | PlaybackEvent::SeekFailed { .. }));
             playing.stop();
             last
         };
@@ -790,7 +796,7 @@ mod tests {
             Ok(())
         }
 
-        fn notify(&mut self, _: Notice) -> Result<()> {
+        fn notify(&mut self, _: PlaybackEvent) -> Result<()> {
             Ok(())
         }
     }
@@ -816,7 +822,7 @@ mod tests {
             let playing = Playing::after(&file, request(None, None, 1000), before);
             let events = playing.until_time(8000);
             playing.stop();
-            events.iter().filter(|event| matches!(event, Told(Notice::Sought { .. }))).count()
+            events.iter().filter(|event| matches!(event, Told(PlaybackEvent::Sought { .. }))).count()
         };
         before[limits::VOD_CONTROLS - 1] = Control::Seek { position_ms: 6000 };
         assert_eq!(told_with(&before), 1, "the last of them still counts for the first");

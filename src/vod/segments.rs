@@ -5,7 +5,7 @@ use super::fragments::{Fragments, find};
 use super::source::Source;
 use crate::Result;
 use crate::flv::KeyFrame;
-use crate::fmp4::Piece;
+use crate::fmp4::MuxerOutput;
 
 /// Where a segment of a recording begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ fn first_change(source: &Source, known: usize, from: KeyFrame, to: KeyFrame) -> 
 /// What players need before the fragments from there on.
 fn init(video: Box<Video>, place: KeyFrame) -> Result<Option<Vec<u8>>> {
     Ok(match Fragments::new(video, place.time_ms)?.next().transpose()? {
-        Some(Piece::Init(init)) => Some(init.bytes),
+        Some(MuxerOutput::Init(init)) => Some(init.bytes),
         _ => None,
     })
 }

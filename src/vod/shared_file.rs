@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::FileCursor;
-use crate::flv::{Damage, Extent, Head, KeyframeIndex, Metadata};
+use crate::flv::{Damage, Extent, KeyframeIndex, Metadata, Preamble};
 use crate::{Result, limits};
 
 /// One version of a file.
@@ -36,7 +36,7 @@ impl FileVersion {
 }
 
 impl SharedFile {
-    pub fn new(version: FileVersion, head: &Head, metadata: &Metadata, damage_log: Arc<DamageLog>) -> Self {
+    pub fn new(version: FileVersion, head: &Preamble, metadata: &Metadata, damage_log: Arc<DamageLog>) -> Self {
         let index = Mutex::new(KeyframeIndex::new(head, metadata, version.bytes));
         Self { version, index, extent: Mutex::default(), damage_log }
     }
@@ -46,7 +46,13 @@ impl SharedFile {
     }
 
     /// How much of it can be played, found once. Of a damaged file the log says where, under that name.
-    pub fn extent(&self, name: &str, mut cursor: FileCursor, head: &Head, metadata: &Metadata) -> Result<Arc<Extent>> {
+    pub fn extent(
+        &self,
+        name: &str,
+        mut cursor: FileCursor,
+        head: &Preamble,
+        metadata: &Metadata,
+    ) -> Result<Arc<Extent>> {
         let mut known = self.extent.lock();
         if let Some(extent) = &*known {
             return Ok(extent.clone());

@@ -1,6 +1,6 @@
 //! Packets of a file as a viewer gets them.
 
-use super::{FileCursor, Video, is_near};
+use super::{FileCursor, Video, is_local_address};
 use crate::flv::{KeyFrame, Metadata, Reader, Search};
 use crate::media::{Packet, PacketKind, Timestamp};
 use crate::{Error, Result, limits};
@@ -72,7 +72,7 @@ impl Source {
     }
 
     /// Goes to a place; gives the sequence headers that belong before its first frame.
-    pub(super) fn go_to(&mut self, place: KeyFrame) -> Result<Vec<Packet>> {
+    pub(super) fn seek_to_position(&mut self, place: KeyFrame) -> Result<Vec<Packet>> {
         self.video.reader.seek_to(place.offset)?;
         self.at_end = false;
         self.last_ms = place.time_ms;
@@ -123,7 +123,7 @@ impl Source {
             }
             _ if packet.payload.is_empty() => return None,
             // Some recorders write them with time 0 wherever they are.
-            _ if packet.is_sequence_header() && !is_near(time_ms, self.last_ms) => self.last_ms,
+            _ if packet.is_sequence_header() && !is_local_address(time_ms, self.last_ms) => self.last_ms,
             _ if packet.is_sequence_header() => time_ms,
             _ => {
                 self.last_ms = time_ms;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::FileCursor;
 use super::shared_file::SharedFile;
-use crate::flv::{Damage, Head, Metadata, Reader};
+use crate::flv::{Damage, Metadata, Preamble, Reader};
 use crate::fmp4::Formats;
 use crate::media::Packet;
 use crate::{Error, Result, limits};
@@ -19,7 +19,7 @@ pub struct Video {
     pub(super) name: String,
     pub(super) file: Arc<File>,
     pub(super) reader: Reader<FileCursor>,
-    pub(super) head: Head,
+    pub(super) head: Preamble,
     /// What it shares with the other viewers of the file.
     pub(super) shared: Arc<SharedFile>,
     listed: Metadata,
@@ -30,11 +30,11 @@ impl Video {
     pub(super) fn new(
         name: String,
         file: File,
-        share: impl FnOnce(&File, &Head, &Metadata) -> Result<Arc<SharedFile>>,
+        share: impl FnOnce(&File, &Preamble, &Metadata) -> Result<Arc<SharedFile>>,
     ) -> Result<Box<Self>> {
         let file = Arc::new(file);
         let mut reader = Reader::with_buffer(limits::VOD_BATCH_BYTES, FileCursor::new(file.clone()))?;
-        let head = Head::read(&mut reader)?;
+        let head = Preamble::read(&mut reader)?;
         let metadata = head.metadata.as_ref().and_then(|packet| Metadata::parse(&packet.payload)).unwrap_or_default();
         let shared = share(&file, &head, &metadata)?;
         Ok(Box::new(Self { name, file, reader, head, shared, listed: metadata }))

@@ -3,8 +3,9 @@
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
-use super::super::Site;
+use super::super::HttpService;
 use crate::error::{Error, Result};
+use crate::transport::ManagedConnection;
 
 #[derive(Serialize)]
 pub(super) struct Connection {
@@ -24,13 +25,13 @@ pub(super) struct Connection {
 }
 
 /// All connections.
-pub(super) fn list(site: &Site) -> Vec<Connection> {
-    let describe = |(id, who): (u64, std::sync::Arc<dyn crate::connection::Watched>)| {
-        let description = who.describe();
+pub(super) fn list(http: &HttpService) -> Vec<Connection> {
+    let describe = |(id, who): (u64, std::sync::Arc<ManagedConnection>)| {
+        let description = who.info();
         Connection {
             id,
             address: description.address.to_string(),
-            protocol: format!("{}{}", description.protocol, if description.is_secured { "s" } else { "" }),
+            protocol: format!("{}{}", description.protocol, if description.is_tls { "s" } else { "" }),
             age_seconds: description.age.as_secs_f64(),
             state: description.state,
             agent: description.agent,
@@ -43,20 +44,22 @@ pub(super) fn list(site: &Site) -> Vec<Connection> {
             skips: description.skips,
         }
     };
-    site.roster().all().into_iter().map(describe).collect()
+    http.connections.all().into_iter().map(describe).collect()
 }
 
 /// Ends `connections/ID`, or the publisher of `streams/APP/NAME`.
 ///
 /// # Errors
 /// [`Error::Http`] when there is no such thing.
-pub(super) fn end(site: &Site, path: &str) -> Result<()> {
+pub(super) fn end(http: &HttpService, path: &str) -> Result<()> {
     const REASON: &str = "an administrator ended it";
     let has_ended = match path.split_once('/') {
-        Some(("connections", id)) => id.parse().ok().and_then(|id| site.roster().get(id)).map(|who| who.close(REASON)),
+        Some(("connections", id)) => {
+            id.parse().ok().and_then(|id| http.connections.get(id)).map(|who| who.close(REASON))
+        }
         Some(("streams", name)) => {
             let name = percent_decode_str(name).decode_utf8_lossy();
-            site.service.registry.evict(&name, REASON).then_some(())
+            http.service.registry.evict(&name, REASON).then_some(())
         }
         _ => None,
     };

@@ -9,10 +9,10 @@ use super::streams::RECENT;
 use super::videos;
 use crate::error::Result;
 use crate::limits;
+use crate::transport::ManagedConnection;
 
-use super::super::guest::Guest;
 use super::super::live::LOOK;
-use super::super::{Request, Site};
+use super::super::{HttpService, Request};
 
 /// How often the figures of streams go out that only grow.
 const FIGURES: Duration = Duration::from_secs(2);
@@ -21,28 +21,28 @@ const FIGURES: Duration = Duration::from_secs(2);
 const ALIVE: Duration = Duration::from_secs(15);
 
 /// One client that hears of changes.
-pub(in crate::http) struct News<'a> {
-    pub site: &'a Site,
+pub(in crate::http) struct EventStream<'a> {
+    pub http: &'a HttpService,
     pub request: &'a Request,
     pub ip: IpAddr,
-    pub guest: &'a Guest,
+    pub client: &'a ManagedConnection,
 }
 
-impl News<'_> {
+impl EventStream<'_> {
     /// Tells what is, and then what changes, until the client has gone.
     ///
     /// # Errors
     /// [`crate::Error::Io`] when it takes nothing any more.
     pub fn tell(&self) -> Result<()> {
-        let changes = self.site.service.registry.changes();
+        let changes = self.http.service.registry.changes();
         let (mut seen, mut files): (_, Option<Arc<str>>) = (None, None);
         let [mut told, mut looked, mut wrote] = [Instant::now(); 3];
-        while !self.guest.is_asked_to_leave() && !self.guest.transport().has_hung_up() {
+        while !self.client.should_stop() && !self.client.socket().has_hung_up() {
             let mut rest = RECENT;
             if seen != Some(changes.count()) || told.elapsed() >= FIGURES {
-                let snapshot = self.site.board.recent(self.site);
+                let snapshot = self.http.event_feed.recent(self.http);
                 if seen.replace(snapshot.changes) != Some(snapshot.changes) || snapshot.is_live() {
-                    let list = snapshot.text(self.site, self.request, self.ip);
+                    let list = snapshot.text(self.http, self.request, self.ip);
                     self.send("streams", &list)?;
                     (wrote, rest) = (Instant::now(), rest_after(list.len()));
                 }
@@ -50,7 +50,7 @@ impl News<'_> {
             }
             if files.is_none() || looked.elapsed() >= videos::FRESH {
                 looked = Instant::now();
-                let list = videos::text(self.site, self.request, self.ip);
+                let list = videos::text(self.http, self.request, self.ip);
                 if files.as_ref() != Some(&list) {
                     self.send("videos", &list)?;
                     (files, wrote) = (Some(list), Instant::now());
@@ -74,13 +74,13 @@ impl News<'_> {
     }
 
     fn write(&self, text: &str) -> Result<()> {
-        self.guest.send(&mut [IoSlice::new(text.as_bytes())], limits::WRITE_STALL)
+        self.client.send(&mut [IoSlice::new(text.as_bytes())], limits::WRITE_STALL)
     }
 }
 
 /// How long changes gather after a list of so many bytes: nobody reads long ones four times a second.
 fn rest_after(bytes: usize) -> Duration {
-    Duration::from_millis(bytes as u64 / limits::NEWS_BYTES_PER_MILLISECOND).clamp(RECENT, FIGURES)
+    Duration::from_millis(bytes as u64 / limits::EVENT_BYTES_PER_MILLISECOND).clamp(RECENT, FIGURES)
 }
 
 #[cfg(test)]

@@ -3,25 +3,25 @@
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::super::Site;
+use super::super::HttpService;
 use super::connections::{self, Connection};
 use crate::limits;
 use crate::live::StreamStatus;
 
 /// The text; what cannot be learned of the process is left out.
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(http: &HttpService) -> String {
     let mut out = Text(String::new());
-    let streams = site.service.registry.status();
+    let streams = http.service.registry.status();
     out.head("gortmp_build_info", "gauge", "The version.");
     out.line("gortmp_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    out.one("gortmp_uptime_seconds", "gauge", "How long the server runs.", site.started.elapsed().as_secs_f64());
+    out.one("gortmp_uptime_seconds", "gauge", "How long the server runs.", http.started.elapsed().as_secs_f64());
     out.head("gortmp_connections", "gauge", "Connected clients.");
-    let clients = connections::list(site);
+    let clients = connections::list(http);
     for protocol in ["rtmp", "rtmps", "http", "https"] {
         let count = clients.iter().filter(|one| one.protocol == protocol).count();
         out.line("gortmp_connections", &[("protocol", protocol)], count as f64);
     }
-    let refusals = &site.service.refusals;
+    let refusals = &http.service.refusals;
     out.head("gortmp_refusals_total", "counter", "What clients asked for in vain.");
     for (what, count) in [
         ("connection", &refusals.connections),
@@ -32,12 +32,12 @@ pub(super) fn text(site: &Site) -> String {
         out.line("gortmp_refusals_total", &[("of", what)], count.get() as f64);
     }
     out.head("gortmp_http_responses_total", "counter", "Answers over HTTP.");
-    for (count, code) in site.answers.iter().zip(["1xx", "2xx", "3xx", "4xx", "5xx"]) {
+    for (count, code) in http.responses.iter().zip(["1xx", "2xx", "3xx", "4xx", "5xx"]) {
         out.line("gortmp_http_responses_total", &[("code", code)], count.get() as f64);
     }
     let published = streams.iter().filter(|stream| stream.is_published).count();
     out.one("gortmp_streams", "gauge", "Live streams that are published.", published as f64);
-    let total = site.service.registry.traffic();
+    let total = http.service.registry.traffic();
     out.one("gortmp_received_bytes_total", "counter", "Bytes from publishers.", total.bytes_in as f64);
     out.one("gortmp_sent_bytes_total", "counter", "Bytes of live streams to players.", total.bytes_out as f64);
     out.one("gortmp_received_messages_total", "counter", "Messages from publishers.", total.messages_in as f64);
@@ -49,7 +49,7 @@ pub(super) fn text(site: &Site) -> String {
     let what = "Messages that are no frames, left out of MP4 and HLS.";
     out.one("gortmp_ignored_messages_total", "counter", what, total.ignored as f64);
     per_stream(&mut out, &streams, &clients);
-    process(&mut out, site.started_at);
+    process(&mut out, http.started_at);
     out.0
 }
 
@@ -61,7 +61,7 @@ const PER_STREAM: [(&str, &str, &str, Of); 11] = [
     }),
     ("gortmp_stream_viewers", "gauge", "Who plays the stream or waits for it.", |s| s.players as f64),
     ("gortmp_stream_bytes_per_second", "gauge", "What comes from its publisher.", |s| s.bits_per_second / 8.0),
-    ("gortmp_stream_frames_per_second", "gauge", "Video frames from its publisher.", |s| s.pictures_per_second),
+    ("gortmp_stream_frames_per_second", "gauge", "Video frames from its publisher.", |s| s.frames_per_second),
     ("gortmp_stream_received_bytes_total", "counter", "Bytes from its publishers.", |s| s.traffic.bytes_in as f64),
     ("gortmp_stream_sent_bytes_total", "counter", "Bytes to its players.", |s| s.traffic.bytes_out as f64),
     ("gortmp_stream_received_messages_total", "counter", "Messages from its publishers.", |s| {
@@ -188,7 +188,7 @@ mod tests {
             age: None,
             video: None,
             audio: None,
-            pictures_per_second: 0.0,
+            frames_per_second: 0.0,
             bits_per_second: 0.0,
             warnings: Vec::new(),
         };

@@ -15,11 +15,11 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::json;
 
-pub(super) use events::News;
-pub(super) use streams::Board;
+pub(super) use events::EventStream;
+pub(super) use streams::EventFeed;
 pub(super) use videos::Videos;
 
-use super::{Method, Request, Response, Site};
+use super::{HttpService, Method, Request, Response};
 use crate::access::Secret;
 use crate::error::{Error, Result};
 use crate::guard::Bucket;
@@ -89,8 +89,8 @@ pub(super) fn is_meant(path: &str) -> bool {
 }
 
 /// Answers a request whose path [`is_meant`].
-pub(super) fn answer(site: &Site, request: &Request, ip: IpAddr) -> Response {
-    try_answer(site, request, ip).unwrap_or_else(|error| {
+pub(super) fn answer(http: &HttpService, request: &Request, ip: IpAddr) -> Response {
+    try_answer(http, request, ip).unwrap_or_else(|error| {
         let (status, reason) = match &error {
             Error::Http { status, reason } => (*status, reason.to_string()),
             error => (503, error.to_string()),
@@ -100,33 +100,33 @@ pub(super) fn answer(site: &Site, request: &Request, ip: IpAddr) -> Response {
     })
 }
 
-fn try_answer(site: &Site, request: &Request, ip: IpAddr) -> Result<Response> {
+fn try_answer(http: &HttpService, request: &Request, ip: IpAddr) -> Result<Response> {
     let nothing = || Error::Http { status: 404, reason: "there is nothing here: see /api/v1/openapi.json".into() };
     if request.method == Method::Delete {
-        site.admin.may_end(request)?;
+        http.admin.may_end(request)?;
         let path = request.path.strip_prefix("/api/v1/").ok_or_else(nothing)?;
-        connections::end(site, path)?;
+        connections::end(http, path)?;
         return Ok(Response::empty(204));
     }
     Ok(match request.path.as_str() {
         "/healthz" => Response::ok("text/plain; charset=utf-8", &b"ok\n"[..]),
         "/metrics" => {
-            if site.facts.play_restricted {
-                site.admin.may_look(request, ip)?;
+            if http.settings.play_restricted {
+                http.admin.may_look(request, ip)?;
             }
-            Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics::text(site).into_bytes())
+            Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics::text(http).into_bytes())
         }
         "/api/v1/openapi.json" => Response::ok("application/json", OPENAPI.as_bytes()),
-        "/api/v1/server" => as_json(&server(site, site.admin.may_look(request, ip).is_ok())),
-        "/api/v1/streams" => json(&streams::Snapshot::take(site).text(site, request, ip)),
-        "/api/v1/videos" => json(&videos::text(site, request, ip)),
+        "/api/v1/server" => as_json(&server(http, http.admin.may_look(request, ip).is_ok())),
+        "/api/v1/streams" => json(&streams::Snapshot::take(http).text(http, request, ip)),
+        "/api/v1/videos" => json(&videos::text(http, request, ip)),
         "/api/v1/connections" => {
-            site.admin.may_look(request, ip)?;
-            as_json(&json!({ "connections": connections::list(site) }))
+            http.admin.may_look(request, ip)?;
+            as_json(&json!({ "connections": connections::list(http) }))
         }
         "/api/v1/players" => {
-            site.admin.may_look(request, ip)?;
-            let players: Vec<_> = connections::list(site).into_iter().filter(|one| !one.plays.is_empty()).collect();
+            http.admin.may_look(request, ip)?;
+            let players: Vec<_> = connections::list(http).into_iter().filter(|one| !one.plays.is_empty()).collect();
             as_json(&json!({ "players": players }))
         }
         _ => return Err(nothing()),
@@ -147,28 +147,28 @@ fn json_text(value: &impl Serialize) -> Arc<str> {
     serde_json::to_string(value).unwrap_or_default().into()
 }
 
-fn server(site: &Site, may_look: bool) -> serde_json::Value {
-    let (service, facts) = (&site.service, &site.facts);
+fn server(http: &HttpService, may_look: bool) -> serde_json::Value {
+    let (service, settings) = (&http.service, &http.settings);
     let streams = service.registry.status();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_seconds": site.started.elapsed().as_secs_f64(),
+        "uptime_seconds": http.started.elapsed().as_secs_f64(),
         "live_apps": service.live_apps,
         "vod_app": service.vod_app,
-        "rtmp_port": facts.rtmp_port,
-        "rtmps_port": facts.rtmps_port,
-        "publish_restricted": facts.publish_restricted,
-        "play_restricted": facts.play_restricted,
+        "rtmp_port": settings.rtmp_port,
+        "rtmps_port": settings.rtmps_port,
+        "publish_restricted": settings.publish_restricted,
+        "play_restricted": settings.play_restricted,
         "may_see_connections": may_look,
         "limits": {
-            "connections": facts.max_connections,
-            "connections_per_address": facts.max_per_ip,
-            "publishers": facts.max_publishers,
+            "connections": http.connections.max_connections(),
+            "connections_per_address": http.connections.max_per_ip(),
+            "publishers": settings.max_publishers,
             "message_bytes": limits::MESSAGE_BYTES,
             "publisher_silence_seconds": service.publish_timeout.as_secs_f64(),
         },
         "counts": {
-            "connections": site.roster.len(),
+            "connections": http.connections.len(),
             "publishers": streams.iter().filter(|stream| stream.is_published).count(),
             "players": streams.iter().map(|stream| stream.players).sum::<usize>(),
         },

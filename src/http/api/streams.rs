@@ -8,27 +8,27 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::json_text;
-use crate::access::{Proven, Verb};
+use crate::access::{Operation, VerifiedKeys};
 use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::live::StreamStatus;
 use crate::session::StreamPath;
 
-use super::super::{Request, Site};
+use super::super::{HttpService, Request};
 
 /// How old a list may be that those share who hear of changes.
 pub(super) const RECENT: Duration = Duration::from_millis(250);
 
 /// The last list of live streams: a thousand who hear of changes cost as much as one.
 #[derive(Debug, Default)]
-pub(in crate::http) struct Board(Mutex<Option<Arc<Snapshot>>>);
+pub(in crate::http) struct EventFeed(Mutex<Option<Arc<Snapshot>>>);
 
-impl Board {
+impl EventFeed {
     /// The live streams as they stood at most [`RECENT`] ago.
-    pub(super) fn recent(&self, site: &Site) -> Arc<Snapshot> {
+    pub(super) fn recent(&self, http: &HttpService) -> Arc<Snapshot> {
         let mut known = self.0.lock();
         match &*known {
             Some(snapshot) if snapshot.taken.elapsed() < RECENT => snapshot.clone(),
-            _ => known.insert(Arc::new(Snapshot::take(site))).clone(),
+            _ => known.insert(Arc::new(Snapshot::take(http))).clone(),
         }
     }
 }
@@ -46,14 +46,14 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// The live streams as they stand.
-    pub fn take(site: &Site) -> Self {
-        let (taken, changes) = (Instant::now(), site.service.registry.changes().count());
-        let publishers = site.roster().publishers();
+    pub fn take(http: &HttpService) -> Self {
+        let (taken, changes) = (Instant::now(), http.service.registry.changes().count());
+        let publishers = http.connections.publishers();
         let listed = |status: StreamStatus| {
             let publisher = publishers.get(&status.name).filter(|_| status.is_published);
             Stream::new(status, publisher.map(|&connection| Publisher { connection }))
         };
-        let streams = site.service.registry.status().into_iter().map(listed).collect();
+        let streams = http.service.registry.status().into_iter().map(listed).collect();
         Self { taken, changes, streams, all: OnceLock::new() }
     }
 
@@ -63,14 +63,14 @@ impl Snapshot {
     }
 
     /// As JSON, for one who asks.
-    pub fn text(&self, site: &Site, request: &Request, ip: IpAddr) -> Arc<str> {
-        if !site.facts.play_restricted {
+    pub fn text(&self, http: &HttpService, request: &Request, ip: IpAddr) -> Arc<str> {
+        if !http.settings.play_restricted {
             return self
                 .all
                 .get_or_init(|| json_text(&List { streams: self.streams.iter().collect(), locked: 0 }))
                 .clone();
         }
-        let streams: Vec<_> = self.streams.iter().filter(|stream| may_play(site, request, ip, &stream.name)).collect();
+        let streams: Vec<_> = self.streams.iter().filter(|stream| may_play(http, request, ip, &stream.name)).collect();
         json_text(&List { locked: self.streams.len() - streams.len(), streams })
     }
 }
@@ -155,7 +155,7 @@ impl Stream {
             publisher,
             video: status.video.map(Into::into),
             audio: status.audio.map(Into::into),
-            frames_per_second: status.pictures_per_second,
+            frames_per_second: status.frames_per_second,
             bits_per_second: status.bits_per_second,
             viewers: status.players,
             bytes_in: status.traffic.bytes_in,
@@ -175,9 +175,9 @@ impl Stream {
 }
 
 /// Whether the request may play the stream or file of that name.
-pub(super) fn may_play(site: &Site, request: &Request, ip: IpAddr, name: &str) -> bool {
+pub(super) fn may_play(http: &HttpService, request: &Request, ip: IpAddr, name: &str) -> bool {
     let path = StreamPath::new("", &format!("{}?{}", encoded(name), request.query()));
-    path.is_ok_and(|path| site.service.access.check(Verb::Play, &path, ip, &Proven::default()).is_ok())
+    path.is_ok_and(|path| http.service.access.check(Operation::Play, &path, ip, &VerifiedKeys::default()).is_ok())
 }
 
 /// A name as part of a URL's path, in which nothing in it means anything else.
@@ -189,18 +189,19 @@ pub(super) fn encoded(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::access::{Access, AccessConfig};
-    use crate::connection::Service;
-    use crate::guard::{Budget, Complaints};
-    use crate::http::Facts;
+    use crate::guard::{Budget, ClientLog};
+    use crate::http::HttpSettings;
     use crate::limits;
-    use crate::live::{Gather, LanePool, Registry, Settings};
+    use crate::live::{LanePool, MergeWindow, Registry, Settings};
+    use crate::service::Service;
     use crate::stats::Refusals;
+    use crate::transport::ConnectionTable;
     use crate::vod::Library;
 
-    fn site() -> Site {
+    fn http() -> HttpService {
         let service = Service {
             registry: Registry::new(Settings::default()),
-            lanes: LanePool::start(1, Gather::Auto).unwrap(),
+            lanes: LanePool::start(1, MergeWindow::Auto).unwrap(),
             library: Library::new("nowhere".into()),
             access: Access::new(AccessConfig::default()).unwrap(),
             live_apps: vec!["live".to_owned()],
@@ -208,27 +209,27 @@ mod tests {
             gop_cache: true,
             publish_timeout: limits::PUBLISHER_SILENCE,
             partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
-            complaints: Complaints::default(),
+            client_log: ClientLog::default(),
             refusals: Refusals::default(),
         };
-        Site::new(Arc::new(service), Facts::default())
+        HttpService::new(Arc::new(service), Arc::new(ConnectionTable::new(10, 10)), HttpSettings::default())
     }
 
     #[test]
     fn who_hears_of_changes_shares_one_list_for_a_while() {
-        let (site, request) = (site(), Request::read(&mut &b"GET / HTTP/1.0\r\n\r\n"[..]).unwrap().unwrap());
-        let text = |snapshot: &Snapshot| snapshot.text(&site, &request, [127, 0, 0, 1].into());
+        let (http, request) = (http(), Request::read(&mut &b"GET / HTTP/1.0\r\n\r\n"[..]).unwrap().unwrap());
+        let text = |snapshot: &Snapshot| snapshot.text(&http, &request, [127, 0, 0, 1].into());
         let began = Instant::now();
-        let first = site.board.recent(&site);
+        let first = http.event_feed.recent(&http);
         let _publication =
-            site.service.registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).unwrap();
-        let second = site.board.recent(&site);
+            http.service.registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).unwrap();
+        let second = http.event_feed.recent(&http);
         if began.elapsed() < RECENT {
             assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&text(&first), &text(&second)));
         }
-        assert!(site.service.registry.changes().count() > first.changes, "they learn that there is more");
+        assert!(http.service.registry.changes().count() > first.changes, "they learn that there is more");
         std::thread::sleep(RECENT);
-        let third = site.board.recent(&site);
+        let third = http.event_feed.recent(&http);
         assert!(third.is_live() && third.changes > first.changes);
         assert_eq!(&*text(&first), r#"{"streams":[],"locked":0}"#);
         assert!(text(&third).contains(r#""name":"live/cam","app":"live","key":"cam","published":true"#));

@@ -12,7 +12,7 @@ use super::json_text;
 use super::streams::{Audio, Video, encoded, may_play};
 use crate::vod::{Library, ListedVideo};
 
-use super::super::{Request, Site};
+use super::super::{HttpService, Request};
 
 /// How old the list of files may be.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
@@ -91,13 +91,13 @@ fn look_into(library: &Library, listed: &ListedVideo) -> File {
 }
 
 /// The files of the video folder as JSON, for one who asks.
-pub(super) fn text(site: &Site, request: &Request, ip: IpAddr) -> Arc<str> {
-    let known = site.videos.list(&site.service.library);
+pub(super) fn text(http: &HttpService, request: &Request, ip: IpAddr) -> Arc<str> {
+    let known = http.videos.list(&http.service.library);
     let files = known.files.iter().map(|(_, file)| file);
-    if !site.facts.play_restricted {
+    if !http.settings.play_restricted {
         return known.all.get_or_init(|| json_text(&List { videos: files.collect(), locked: 0 })).clone();
     }
-    let may = |file: &&File| may_play(site, request, ip, &format!("{}/{}", site.service.vod_app, file.name));
+    let may = |file: &&File| may_play(http, request, ip, &format!("{}/{}", http.service.vod_app, file.name));
     let videos: Vec<_> = files.filter(may).collect();
     json_text(&List { locked: known.files.len() - videos.len(), videos })
 }

@@ -1,4 +1,4 @@
-//! What stands between the payload's pieces on the wire.
+//! What stands between the payload's slices on the wire.
 
 use super::{ChunkSize, ChunkStreamId, EXTENDED, HeaderFormat};
 use crate::media::Timestamp;
@@ -6,7 +6,7 @@ use crate::media::Timestamp;
 /// The headers of one message's chunks: a type 0 chunk, then as many of type 3 as it takes.
 ///
 /// Absolute timestamps need no state, so the same headers serve every player, and all known clients read
-/// them. With [`pieces`](Self::pieces) the payload goes out as it is, without a copy.
+/// them. With [`slices`](Self::slices) the payload goes out as it is, without a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkHeaders {
     first: Header<18>,
@@ -36,9 +36,9 @@ impl ChunkHeaders {
         Self { first, next }
     }
 
-    /// Headers and pieces of the payload, in their order on the wire. What is beyond 2²⁴ − 1 bytes, for which the
+    /// Headers and slices of the payload, in their order on the wire. What is beyond 2²⁴ − 1 bytes, for which the
     /// length field has no room, is left out.
-    pub fn pieces<'a>(&'a self, chunk_size: ChunkSize, payload: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    pub fn slices<'a>(&'a self, chunk_size: ChunkSize, payload: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let chunk_size = chunk_size.get() as usize;
         let payload = &payload[..payload.len().min(EXTENDED as usize)];
         let (data, rest) = payload.split_at(payload.len().min(chunk_size));
@@ -46,7 +46,7 @@ impl ChunkHeaders {
         [self.first.get(), data].into_iter().chain(rest)
     }
 
-    /// Bytes of all pieces together.
+    /// Bytes of all slices together.
     pub fn wire_length(&self, chunk_size: ChunkSize, payload: &[u8]) -> usize {
         let length = payload.len().min(EXTENDED as usize);
         let more_chunks = length.div_ceil(chunk_size.get() as usize).saturating_sub(1);
@@ -105,8 +105,8 @@ mod tests {
             let payload = vec![7; length];
             let id = ChunkStreamId::new(id).unwrap();
             let headers = ChunkHeaders::new(id, Timestamp::new(time), 9, 1, length);
-            let pieces: usize = headers.pieces(size, &payload).map(<[u8]>::len).sum();
-            assert_eq!(headers.wire_length(size, &payload), pieces, "{id:?} {length}");
+            let slices: usize = headers.slices(size, &payload).map(<[u8]>::len).sum();
+            assert_eq!(headers.wire_length(size, &payload), slices, "{id:?} {length}");
         }
     }
 }

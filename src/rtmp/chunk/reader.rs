@@ -681,13 +681,13 @@ mod tests {
         assert_eq!(reader.acknowledgement_due(), None);
     }
 
-    /// Gives its bytes in pieces of the lengths that are asked for.
-    struct Pieces<'a> {
+    /// Gives its bytes in slices of the lengths that are asked for.
+    struct Slices<'a> {
         bytes: &'a [u8],
         lengths: std::iter::Cycle<std::vec::IntoIter<usize>>,
     }
 
-    impl Read for Pieces<'_> {
+    impl Read for Slices<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             let length = self.lengths.next().unwrap().min(buffer.len()).min(self.bytes.len());
             let (now, later) = self.bytes.split_at(length);
@@ -722,8 +722,8 @@ mod tests {
             for message in &sent {
                 writer.write(message, &mut bytes);
             }
-            let pieces = Pieces { bytes: &bytes, lengths: lengths.into_iter().cycle() };
-            let mut reader = ChunkReader::new(BufReader::new(pieces));
+            let slices = Slices { bytes: &bytes, lengths: lengths.into_iter().cycle() };
+            let mut reader = ChunkReader::new(BufReader::new(slices));
             for message in sent {
                 prop_assert_eq!(reader.read_message().unwrap(), message);
             }

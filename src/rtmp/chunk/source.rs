@@ -78,7 +78,7 @@ impl<R: BufRead> Source<R> {
         self.missing = self.missing.saturating_sub(count);
     }
 
-    /// Hands over the next bytes, piece by piece.
+    /// Hands over the next bytes, slice by slice.
     fn take(&mut self, mut length: usize, mut to: impl FnMut(&[u8])) -> Result<()> {
         while length > 0 {
             match self.take_some(length, &mut to)? {

@@ -57,7 +57,7 @@ pub fn encode_message(
 ) {
     let headers = ChunkHeaders::new(chunk_stream_id, timestamp, type_id, stream_id, payload.len());
     out.reserve(headers.wire_length(chunk_size, payload));
-    headers.pieces(chunk_size, payload).for_each(|piece| out.extend_from_slice(piece));
+    headers.slices(chunk_size, payload).for_each(|slice| out.extend_from_slice(slice));
 }
 
 #[cfg(test)]

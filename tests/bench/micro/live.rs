@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use gortmp::live::{
-    Backlog, Gather, LanePool, LiveMessage, Publication, Registry, Settings, Sink, Skip, StartAt, Subscription, Wanted,
+    Backlog, LanePool, LiveMessage, MergeWindow, Publication, Registry, Settings, Sink, Skip, StartAt, Subscription,
+    Wanted,
 };
 use gortmp::media::{Packet, Timestamp};
 
@@ -61,7 +62,7 @@ struct Player {
 impl House {
     fn new(players: usize) -> Self {
         let registry = Registry::new(Settings::default());
-        let lanes = LanePool::start(LANES, Gather::Auto).expect("threads");
+        let lanes = LanePool::start(LANES, MergeWindow::Auto).expect("threads");
         let left = Arc::new(Left { messages: AtomicUsize::new(0), publisher: thread::current() });
         let publication =
             registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).expect("a free name");

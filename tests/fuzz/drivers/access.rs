@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
-use gortmp::access::{Access, AccessConfig, Admission, Permission, Secret, Verb};
+use gortmp::access::{Access, AccessConfig, Admission, Operation, Permission, Secret};
 use gortmp::session::StreamPath;
 use gortmp::vod::Library;
 
@@ -42,9 +42,9 @@ pub fn names(input: &[u8]) {
     let (house, ip) = (house(), IpAddr::from(Ipv4Addr::LOCALHOST));
     let has_key = text.contains(KEY);
     let admission = house.access.admit(&path, "FMLE/3.0", ip);
-    if let Admission::Welcome(proven) = admission {
-        for verb in [Verb::Publish, Verb::Play] {
-            let allowed = house.access.check(verb, &path, ip, &proven).is_ok();
+    if let Admission::Granted(verified) = admission {
+        for verb in [Operation::Publish, Operation::Play] {
+            let allowed = house.access.check(verb, &path, ip, &verified).is_ok();
             assert!(!allowed || has_key, "in without the key");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read};
 
-use gortmp::flv::{Extent, Head, KeyFrame, KeyframeIndex, Metadata, Reader, Search, TagStart, Writer};
+use gortmp::flv::{Extent, KeyFrame, KeyframeIndex, Metadata, Preamble, Reader, Search, TagStart, Writer};
 use gortmp::media::{Packet, PacketKind};
 use gortmp::{Error, limits};
 
@@ -31,7 +31,7 @@ pub fn flv_reader(input: &[u8]) {
     assert!(again == packets, "written and read again it is something else");
 
     reader.seek_to(first).expect("it was there before");
-    let head = Head::read(&mut reader).expect("memory can be read");
+    let head = Preamble::read(&mut reader).expect("memory can be read");
     assert!(head.first_frame >= first && head.metadata.as_ref().is_none_or(|packet| Metadata::is_in(&packet.payload)));
     let headers = head.sequence_headers.valid_at(u64::MAX);
     assert!(headers.iter().map(|packet| packet.payload.len()).sum::<usize>() <= limits::FLV_SEQUENCE_HEADER_BYTES);
@@ -106,7 +106,7 @@ pub fn keyframe_index(input: &[u8]) {
     let mut targets = times.map(|time| u32::from(time) * 97);
     let bytes = flv_file::file(file);
     let Ok(mut reader) = Reader::new(Cursor::new(&bytes)) else { return };
-    let head = Head::read(&mut reader).expect("memory can be read");
+    let head = Preamble::read(&mut reader).expect("memory can be read");
     let metadata = head.metadata.as_ref().and_then(|packet| Metadata::parse(&packet.payload)).unwrap_or_default();
     let mut index = KeyframeIndex::new(&head, &metadata, bytes.len() as u64);
     for target in targets.into_iter().chain([u32::MAX]) {
@@ -128,7 +128,7 @@ pub fn keyframe_index(input: &[u8]) {
 }
 
 /// A read that fails now and then costs nothing but another try.
-fn survives_failures(bytes: &[u8], head: &Head, metadata: &Metadata, targets: [u32; 4]) {
+fn survives_failures(bytes: &[u8], head: &Preamble, metadata: &Metadata, targets: [u32; 4]) {
     let every = 2 + targets[0] as u8 % 16;
     let mut index = KeyframeIndex::new(head, metadata, bytes.len() as u64);
     let mut untroubled = KeyframeIndex::new(head, metadata, bytes.len() as u64);

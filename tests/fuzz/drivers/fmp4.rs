@@ -1,7 +1,7 @@
 //! A stream as fragmented MP4.
 
 use gortmp::amf::amf0;
-use gortmp::fmp4::{AudioFormat, Muxer, Piece, VideoFormat};
+use gortmp::fmp4::{AudioFormat, Muxer, MuxerOutput, VideoFormat};
 use gortmp::limits;
 use gortmp::media::{Packet, PacketKind, Timestamp};
 
@@ -78,17 +78,17 @@ fn packet(what: u8, timestamp: Timestamp, input: &mut Input<'_>) -> Packet {
 }
 
 /// The boxes are whole, times go on, and nothing is made of nothing.
-fn hold(pieces: &[Piece], packets: usize, bytes: usize) {
+fn hold(pieces: &[MuxerOutput], packets: usize, bytes: usize) {
     let mut ends = None;
     let (mut fragments, mut media_bytes) = (0, 0);
     for piece in pieces {
         match piece {
-            Piece::Init(init) => {
+            MuxerOutput::Init(init) => {
                 assert_eq!(kinds_of_boxes(&init.bytes), [*b"ftyp", *b"moov"]);
                 assert!(!init.codecs.is_empty() && init.codecs.is_ascii());
                 ends = Some([0; 2]);
             }
-            Piece::Fragment(fragment) => {
+            MuxerOutput::Fragment(fragment) => {
                 assert_eq!(kinds_of_boxes(&fragment.bytes), [*b"moof", *b"mdat"]);
                 let ends: &mut [u64; 2] = ends.as_mut().expect("a segment comes first");
                 let end = &mut ends[usize::from(fragment.kind == PacketKind::Audio)];

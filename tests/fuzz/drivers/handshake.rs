@@ -91,11 +91,11 @@ impl Read for Ends<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut between = self.0.borrow_mut();
         if between.answer.is_none() {
-            let mut said = between.sent.clone();
-            said.resize(1 + 2 * PACKET, 0x5a);
-            change(&mut said, &between.to_server);
+            let mut announced = between.sent.clone();
+            announced.resize(1 + 2 * PACKET, 0x5a);
+            change(&mut announced, &between.to_server);
             let mut answer = Vec::new();
-            between.accepted = server::accept(&mut Cursor::new(said), &mut answer).ok();
+            between.accepted = server::accept(&mut Cursor::new(announced), &mut answer).ok();
             change(&mut answer, &between.to_client);
             between.answer = Some(Cursor::new(answer));
         }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use gortmp::live::{
-    Backlog, Gather, LanePool, LiveMessage, Publication, Registry, ReplacePublisher, Settings, Sink, Skip, StartAt,
-    Subscription, Wanted,
+    Backlog, LanePool, LiveMessage, MergeWindow, Publication, Registry, ReplacePublisher, Settings, Sink, Skip,
+    StartAt, Subscription, Wanted,
 };
 use gortmp::media::{Packet, PacketKind, Timestamp};
 use gortmp::rtmp::chunk::{ChunkReader, ChunkSize};
@@ -58,8 +58,8 @@ impl House {
             2 => self.now += Duration::from_millis(input.u16().into()),
             3 => self.registry.tick(self.now),
             4 => {
-                if let Some((_, stream)) = self.publication.as_ref().and_then(Publication::waiting_sound) {
-                    stream.release_sound(self.now);
+                if let Some((_, stream)) = self.publication.as_ref().and_then(Publication::deferred_audio) {
+                    stream.flush_deferred_audio(self.now);
                 }
             }
             5 | 6 => self.change_player(what),
@@ -118,7 +118,7 @@ struct Player {
 impl Player {
     fn new(registry: &Registry, wanted: Wanted, from_last: bool) -> Self {
         static LANES: OnceLock<LanePool> = OnceLock::new();
-        let lanes = LANES.get_or_init(|| LanePool::start(1, Gather::Window(Duration::ZERO)).expect("a thread"));
+        let lanes = LANES.get_or_init(|| LanePool::start(1, MergeWindow::Window(Duration::ZERO)).expect("a thread"));
         let screen = Arc::new(Screen::default());
         let start_at = if from_last { StartAt::LastKeyFrame } else { StartAt::NextKeyFrame };
         let subscription = registry
@@ -149,7 +149,7 @@ impl Seen {
         let packet = &message.packet;
         let mut wire = Vec::new();
         let headers = message.headers_for(stream_id);
-        message.pieces(&headers).for_each(|piece| wire.extend_from_slice(piece));
+        message.slices(&headers).for_each(|slice| wire.extend_from_slice(slice));
         if wire.len() != message.wire_length() || wire.len() > ChunkSize::LARGE.get() as usize {
             return Some(format!("{} bytes on the wire, {} expected", wire.len(), message.wire_length()));
         }

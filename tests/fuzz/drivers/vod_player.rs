@@ -5,7 +5,7 @@ use std::time::Duration;
 use gortmp::Result;
 use gortmp::limits;
 use gortmp::media::{Packet, PacketKind};
-use gortmp::vod::{Control, Library, Notice, Output, PlayRequest, Remote, play, remote};
+use gortmp::vod::{Control, Library, Output, PlayRequest, PlaybackEvent, Remote, play, remote};
 
 use super::flv_file;
 use super::input::Input;
@@ -81,10 +81,10 @@ impl Output for Viewer {
         Ok(())
     }
 
-    fn notify(&mut self, notice: Notice) -> Result<()> {
-        assert_eq!(notice != Notice::Started, self.began, "{notice:?}");
+    fn notify(&mut self, notice: PlaybackEvent) -> Result<()> {
+        assert_eq!(notice != PlaybackEvent::Started, self.began, "{notice:?}");
         self.began = true;
-        if notice != Notice::Started {
+        if notice != PlaybackEvent::Started {
             self.wish();
         }
         Ok(())

@@ -95,8 +95,8 @@ impl Plan {
         };
         let bbr = if has_bbr { "BBR may be chosen" } else { "BBR may not be chosen here" };
         format!(
-            "{runs} of {} each: one viewer, 25 frames/s, a key frame every 2 s unless said{disposable}. Links have a \
-             delay of 15 to 25 ms each way, 20 Mbit/s and a queue of 200 ms unless said. Both sides have RENO; {bbr}.\
+            "{runs} of {} each: one viewer, 25 frames/s, a key frame every 2 s unless announced{disposable}. Links have a \
+             delay of 15 to 25 ms each way, 20 Mbit/s and a queue of 200 ms unless announced. Both sides have RENO; {bbr}.\
              {options}",
             self.seconds.map_or_else(|| "30 s (W4: 40 s)".to_owned(), |seconds| format!("{seconds} s"))
         )

@@ -1,0 +1,337 @@
+//! The command line: options in, a server out, an exit code back.
+
+mod completions;
+mod help;
+mod manual;
+mod options;
+mod settings;
+mod spec;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use getopts::Options;
+use log::LevelFilter;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::guard;
+use crate::server::{Server, logging};
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+enum Wish {
+    Serve(Box<Config>, Option<LevelFilter>),
+    Print(String),
+}
+
+/// Runs the program with these arguments, the program's name not among them.
+///
+/// Exit codes: 0 after a stop by signal, 1 when the server can't start, 2 for a bad option.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match parse(arguments) {
+        Ok(Wish::Print(text)) => {
+            // Who doesn't want to read to the end need not.
+            let _ = writeln!(io::stdout(), "{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Wish::Serve(config, level)) => {
+            start_logging(level);
+            guard::log_panics();
+            let result = serve(*config);
+            logging::flush();
+            match result {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    let _ = writeln!(io::stderr(), "gortmp: {error}");
+                    ExitCode::from(1)
+                }
+            }
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "gortmp: {error} (gortmp --help lists all options)");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parser() -> Options {
+    let mut parser = Options::new();
+    options::all().for_each(|option| option.add_to(&mut parser));
+    parser
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Wish> {
+    let matches = parser().parse(arguments).map_err(|error| Error::Config(error.to_string().into()))?;
+    if matches.opt_present("help") {
+        return Ok(Wish::Print(help::text()));
+    }
+    if matches.opt_present("version") {
+        return Ok(Wish::Print(format!("gortmp {}", env!("CARGO_PKG_VERSION"))));
+    }
+    if matches.opt_present("man") {
+        return Ok(Wish::Print(manual::text()));
+    }
+    if let Some(shell) = matches.opt_str("completions") {
+        let text = completions::text(&shell);
+        return text.map(Wish::Print).ok_or_else(|| settings::bad("completions", &shell, "bash, zsh or fish"));
+    }
+    if let Some(stray) = matches.free.first() {
+        return Err(Error::Config(format!("\"{stray}\" is not an option").into()));
+    }
+    let level = match (matches.opt_count("verbose"), matches.opt_present("quiet")) {
+        (0, false) => None,
+        (0, true) => Some(LevelFilter::Warn),
+        (1, false) => Some(LevelFilter::Debug),
+        (_, false) => Some(LevelFilter::Trace),
+        (_, true) => return Err(Error::Config("-v and -q exclude each other: leave one out".into())),
+    };
+    let config = settings::config(&matches)?;
+    config.check()?;
+    Ok(Wish::Serve(Box::new(config), level))
+}
+
+fn start_logging(level: Option<LevelFilter>) {
+    let mut builder = logging::builder();
+    match level {
+        Some(level) => builder.filter_level(level),
+        None => builder.filter_level(LevelFilter::Info).parse_default_env(),
+    };
+    builder.format_target(false).init();
+}
+
+fn serve(config: Config) -> Result<()> {
+    let server = Server::bind(config)?;
+    let handle = server.handle();
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    let mut signals = signals.map_err(|error| Error::io("waiting for signals", error))?;
+    let watch = move || {
+        let mut is_stopping = false;
+        for signal in signals.forever() {
+            match signal {
+                SIGHUP => match handle.reload() {
+                    Ok(()) => log::info!("read the key files and the certificate again"),
+                    Err(error) => log::error!("nothing was changed for what can't be read: {error}"),
+                },
+                // Whoever asks twice does not want to wait.
+                _ if is_stopping => std::process::exit(1),
+                _ => {
+                    is_stopping = true;
+                    handle.stop();
+                }
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+    thread.map_err(|error| Error::io("waiting for signals", error))?;
+    server.run()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{
+        AccessConfig, Congestion, HttpConfig, MergeWindow, Permission, ReplacePublisher, RuleKind, Secret, Times,
+        TlsConfig,
+    };
+
+    fn parsed(arguments: &[&str]) -> Result<Wish> {
+        parse(arguments.iter().map(OsString::from))
+    }
+
+    fn parsed_config(arguments: &[&str]) -> Config {
+        match parsed(arguments) {
+            Ok(Wish::Serve(config, _)) => *config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_options_the_defaults_hold() {
+        assert_eq!(parsed_config(&[]), Config::default());
+    }
+
+    #[test]
+    fn every_option_has_its_setting() {
+        let config = parsed_config(&[
+            "-l",
+            "127.0.0.1:0",
+            "--listen",
+            "[::1]:1936",
+            "-d",
+            "films",
+            "--live-app",
+            "cam",
+            "--live-app",
+            "door",
+            "--vod-app",
+            "film",
+            "--gop-cache",
+            "off",
+            "--replace-publisher",
+            "always",
+            "--republish-grace",
+            "0",
+            "--gather",
+            "350",
+            "--player-queue",
+            "1024",
+            "--max-lag",
+            "500",
+            "--congestion",
+            "cubic",
+            "--times",
+            "arrival",
+            "--lanes",
+            "3",
+            "--publish-key=s3cret",
+            "--play-key-file=keys",
+            "--ask-password",
+            "--deny-play=192.0.2.7",
+            "--allow-play=192.0.2.0/24",
+            "--deny-play=::/0",
+            "--http",
+            "127.0.0.1:8081",
+            "--https=[::]:8443",
+            "--host=cams.example.org",
+            "--cors",
+            "https://example.org",
+            "--admin-key",
+            "adm1n",
+            "--tls-listen=[::]:1936",
+            "--tls-cert=cert.pem",
+            "--tls-key=key.pem",
+            "--max-connections=100",
+            "--max-per-ip=10",
+            "--max-publishers=5",
+            "--publish-timeout=60",
+        ]);
+        use RuleKind::{Allow, Deny};
+        let rules = [(Deny, "192.0.2.7"), (Allow, "192.0.2.0/24"), (Deny, "::/0")];
+        let access = AccessConfig {
+            publish: Permission { key: Some(Secret::new("s3cret")), ..Permission::default() },
+            play: Permission {
+                key: None,
+                key_file: Some("keys".into()),
+                rules: rules.map(|(kind, network)| kind.rule(network).unwrap()).into(),
+            },
+            ask_password: true,
+        };
+        let expected = Config {
+            listen: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:1936".parse().unwrap()],
+            video_dir: "films".into(),
+            live_apps: vec!["cam".into(), "door".into()],
+            vod_app: "film".into(),
+            gop_cache: false,
+            replace_publisher: ReplacePublisher::Always,
+            republish_grace: Duration::ZERO,
+            gather: MergeWindow::Window(Duration::from_millis(350)),
+            player_queue: 1024 * 1024,
+            max_lag: Duration::from_millis(500),
+            congestion: Congestion::Named("cubic".to_owned()),
+            times: Times::Arrival,
+            lanes: Some(3),
+            access,
+            http: Some(HttpConfig {
+                listen: vec!["127.0.0.1:8081".parse().unwrap()],
+                cors: Some("https://example.org".to_owned()),
+                hosts: vec!["cams.example.org".to_owned()],
+                admin_key: Some(Secret::new("adm1n")),
+            }),
+            tls: Some(TlsConfig {
+                listen: vec!["[::]:1936".parse().unwrap()],
+                https: vec!["[::]:8443".parse().unwrap()],
+                certificate: "cert.pem".into(),
+                key: "key.pem".into(),
+            }),
+            max_connections: Some(100),
+            max_per_ip: 10,
+            max_publishers: 5,
+            publish_timeout: Duration::from_secs(60),
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn bad_options_say_what_would_be_right() {
+        for (arguments, hint) in [
+            (&["--listen", "1935"][..], "such as 0.0.0.0:1935"),
+            (&["--gop-cache", "maybe"], "on or off"),
+            (&["--replace-publisher", "x"], "never, idle or always"),
+            (&["--republish-grace", "-1"], "a number of seconds"),
+            (&["--gather", "x"], "milliseconds or auto"),
+            (&["--gather", "60000"], "shorten --gather"),
+            (&["--player-queue", "4M"], "a number of KiB"),
+            (&["--player-queue", "1"], "64 to 32768 KiB"),
+            (&["--max-lag", "1s"], "a number of milliseconds"),
+            (&["--max-lag", "10"], "100 to 8000 ms"),
+            (&["--times", "now"], "publisher, arrival or auto"),
+            (&["--lanes", "0"], "1 to 256"),
+            (&["--vod-app", "live"], "--live-app or --vod-app"),
+            (&["--tls-cert", "x"], "--tls-listen"),
+            (&["--publish-key", ""], "can't be empty"),
+            (&["--allow-play", "home"], "192.168.0.0/16"),
+            (&["--max-per-ip", "0"], "at least 1"),
+            (&["--max-connections", "many"], "a number"),
+            (&["--publish-timeout", "0"], "lengthen"),
+            (&["--nonsense"], "nonsense"),
+            (&["video"], "not an option"),
+            (&["-v", "-q"], "leave one out"),
+            (&["--no-http", "--http", "[::]:80"], "leave one out"),
+            (&["--https", "[::]:8443"], "--tls-cert"),
+        ] {
+            let error = parsed(arguments).unwrap_err().to_string();
+            assert!(error.contains(hint) && !error.contains('\n'), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_default_that_the_table_states_is_the_default() {
+        for option in options::all() {
+            let Some(value) = option.default else { continue };
+            let mut config = parsed_config(&[&format!("--{}={value}", option.name)]);
+            // Their absence means more than their value: a server may do with less.
+            config.listen.clear();
+            config.max_connections = None;
+            if let Some(http) = &mut config.http {
+                http.listen.clear();
+            }
+            assert_eq!(config, Config::default(), "--{}", option.name);
+        }
+        let port = |text: &str| text.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let default =
+            |name| options::all().find(|option| option.name == name).and_then(|option| option.default).unwrap();
+        assert_eq!(port(default("listen")), Some(crate::config::DEFAULT_PORT));
+        assert_eq!(port(default("http")), Some(crate::config::DEFAULT_HTTP_PORT));
+        assert_eq!(default("max-connections"), crate::limits::CONNECTIONS.to_string());
+    }
+
+    #[test]
+    fn the_help_fits_a_screen_and_states_every_option_and_default() {
+        let Ok(Wish::Print(help)) = parsed(&["--help"]) else { panic!() };
+        assert!(help.lines().count() <= 48, "{} lines: {help}", help.lines().count());
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        for option in options::all() {
+            assert!(help.contains(&format!("--{}", option.name)), "{}", option.name);
+            assert!(option.short.is_none_or(|letter| help.contains(&format!("-{letter}, "))), "{}", option.name);
+            // A number may be the start of a longer remark.
+            let states = |value: &str| help.contains(&format!("[{value}"));
+            let is_stated = option.default.is_none_or(states) || option.name == "congestion";
+            assert!(is_stated, "the default of --{}", option.name);
+        }
+    }
+
+    #[test]
+    fn completions_are_for_known_shells() {
+        for shell in ["bash", "zsh", "fish"] {
+            let Ok(Wish::Print(text)) = parsed(&["--completions", shell]) else { panic!("{shell}") };
+            assert!(options::all().all(|option| text.contains(option.name)), "{shell}");
+        }
+        let error = parsed(&["--completions", "tcsh"]).unwrap_err().to_string();
+        assert!(error.contains("bash, zsh or fish"), "{error}");
+    }
+}

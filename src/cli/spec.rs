@@ -1,0 +1,119 @@
+//! What the program knows of an option: everything that the parser, `--help`, the manual page, the completions and the
+//! guide say about it.
+
+use getopts::Options;
+
+/// One option. Built by [`option`] and the methods below, so that the table reads like one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OptionSpec {
+    /// Without the dashes.
+    pub name: &'static str,
+    /// The one-letter form, if there is one.
+    pub short: Option<char>,
+    /// None for a flag.
+    pub argument: Option<Argument>,
+    /// Whether it may be given several times.
+    pub repeats: bool,
+    /// What holds without the option, as one would write it behind it.
+    pub default: Option<&'static str>,
+    /// A phrase for `--help` and the completions; behind a semicolon, what is for `--help` only.
+    pub summary: &'static str,
+    /// Whether it has a line of its own in `--help`. If not, the line of the option before names it.
+    pub has_line: bool,
+    /// Sentences for the manual page and the guide. Code stands between backticks.
+    pub details: &'static str,
+}
+
+/// The value that an option takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Argument {
+    /// How it is called in `--help`.
+    pub placeholder: &'static str,
+    pub values: Values,
+}
+
+/// What a shell can offer as the value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Values {
+    /// Nothing.
+    Any,
+    File,
+    Folder,
+    /// One of these and no other.
+    OneOf(&'static [&'static str]),
+    /// These, or something else.
+    Such(&'static [&'static str]),
+}
+
+/// Options of one kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    pub title: &'static str,
+    /// A remark for all of them, for `--help`.
+    pub remark: &'static str,
+    pub options: &'static [OptionSpec],
+}
+
+/// A flag, until the methods say more.
+pub(super) const fn option(name: &'static str, summary: &'static str, details: &'static str) -> OptionSpec {
+    OptionSpec { name, short: None, argument: None, repeats: false, default: None, summary, has_line: true, details }
+}
+
+impl OptionSpec {
+    pub const fn short(mut self, letter: char) -> Self {
+        self.short = Some(letter);
+        self
+    }
+
+    pub const fn takes(self, placeholder: &'static str) -> Self {
+        self.takes_of(placeholder, Values::Any)
+    }
+
+    pub const fn takes_of(mut self, placeholder: &'static str, values: Values) -> Self {
+        self.argument = Some(Argument { placeholder, values });
+        self
+    }
+
+    pub const fn repeats(mut self) -> Self {
+        self.repeats = true;
+        self
+    }
+
+    pub const fn default(mut self, value: &'static str) -> Self {
+        self.default = Some(value);
+        self
+    }
+
+    /// Its line in `--help` is that of the option before.
+    pub const fn named_above(mut self) -> Self {
+        self.has_line = false;
+        self
+    }
+
+    /// What it is about, without what `--help` says of others in its line.
+    pub fn phrase(&self) -> &'static str {
+        self.summary.split("; ").next().unwrap_or_default()
+    }
+
+    /// Tells the parser of it.
+    pub fn add_to(&self, options: &mut Options) {
+        let short = self.short.map_or_else(String::new, String::from);
+        let placeholder = self.argument.map_or("", |argument| argument.placeholder);
+        match (self.argument, self.repeats) {
+            (Some(_), true) => options.optmulti(&short, self.name, "", placeholder),
+            (Some(_), false) => options.optopt(&short, self.name, "", placeholder),
+            (None, true) => options.optflagmulti(&short, self.name, ""),
+            (None, false) => options.optflag(&short, self.name, ""),
+        };
+    }
+}
+
+impl Argument {
+    /// With all values, if no other is taken: `on|off`.
+    pub fn full(&self) -> String {
+        match self.values {
+            Values::OneOf(values) => values.join("|"),
+            _ => self.placeholder.to_owned(),
+        }
+    }
+}

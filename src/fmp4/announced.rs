@@ -1,0 +1,33 @@
+//! What the metadata says of tracks to come.
+
+use crate::amf::{Value, amf0};
+use crate::media::Packet;
+
+/// What the metadata says.
+#[derive(Debug, Default)]
+pub(super) struct AnnouncedTracks {
+    /// Whether there is sound, and whether pictures.
+    pub kinds: Option<(bool, bool)>,
+    pub size: (u16, u16),
+    pub frame_ms: Option<u32>,
+}
+
+impl AnnouncedTracks {
+    /// Reads `onMetaData`; what makes no sense says nothing.
+    pub fn read(&mut self, packet: &Packet) {
+        let Ok(values) = amf0::decode_all(&packet.payload) else { return };
+        let mut values = values.iter().skip_while(|value| value.as_str() == Some("@setDataFrame"));
+        let (Some("onMetaData"), Some(object)) = (values.next().and_then(Value::as_str), values.next()) else { return };
+        let Some(object) = object.as_object() else { return };
+        let number = |key| object.get(key).and_then(Value::as_number);
+        let has = |codec: &str, flag: &str| {
+            object.get(codec).is_some() || object.get(flag).and_then(Value::as_bool).unwrap_or(false)
+        };
+        let kinds = (has("audiocodecid", "hasAudio"), has("videocodecid", "hasVideo"));
+        self.kinds = (kinds != (false, false)).then_some(kinds);
+        let pixels = |key| number(key).filter(|count| (1.0..65_536.0).contains(count)).map_or(0, |count| count as u16);
+        self.size = (pixels("width"), pixels("height"));
+        self.frame_ms =
+            number("framerate").filter(|rate| (0.5..=500.0).contains(rate)).map(|rate| (1000.0 / rate) as u32);
+    }
+}

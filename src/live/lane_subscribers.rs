@@ -1,0 +1,264 @@
+//! The players of a lane by stream, and the messages that they get next.
+//!
+//! Each send costs far more than the bytes in it, so with large audiences messages gather for as long as
+//! [`MergeWindow`] says, and go out together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::merge_window::MergeWindow;
+use super::message::LiveMessage;
+use super::sink::Wanted;
+use super::subscriber::{Delivered, Subscriber};
+use crate::guard::catch_panic;
+use crate::stats::StreamCounters;
+
+/// What a lane knows of its players.
+#[derive(Default)]
+pub(super) struct LaneSubscribers {
+    gather: MergeWindow,
+    streams: HashMap<u64, StreamPlayers>,
+    players: usize,
+    /// Streams with messages that shall go out at once.
+    urgent: Vec<u64>,
+    /// Streams with messages that gather.
+    held: Vec<u64>,
+}
+
+#[derive(Default)]
+struct StreamPlayers {
+    players: Vec<Subscriber>,
+    /// Came since the players were served last.
+    batch: Vec<Arc<LiveMessage>>,
+    /// When the batch goes out at the latest.
+    due: Option<Instant>,
+    has_video: bool,
+    is_urgent: bool,
+    is_held: bool,
+    counters: Arc<StreamCounters>,
+}
+
+impl StreamPlayers {
+    fn deliver(&mut self) {
+        if !self.batch.is_empty() {
+            let mut delivered = Delivered::default();
+            for player in &mut self.players {
+                delivered += player.deliver(&self.batch, self.has_video);
+            }
+            delivered.count(&self.counters);
+            self.batch.clear();
+        }
+        self.due = None;
+        self.is_urgent = false;
+    }
+}
+
+impl LaneSubscribers {
+    pub fn new(gather: MergeWindow) -> Self {
+        Self { gather, ..Self::default() }
+    }
+
+    /// Takes a message for the stream's players.
+    pub fn message(&mut self, id: u64, message: Arc<LiveMessage>, arrived: Instant, has_video: bool) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let window = self.gather.window(self.players);
+        stream.has_video = has_video;
+        stream.batch.push(message);
+        if window.is_zero() {
+            if !stream.is_urgent {
+                stream.is_urgent = true;
+                self.urgent.push(id);
+            }
+        } else {
+            stream.due.get_or_insert(arrived + window);
+            if !stream.is_held {
+                stream.is_held = true;
+                self.held.push(id);
+            }
+        }
+    }
+
+    /// Hands over the batches that do not wait.
+    pub fn deliver_urgent(&mut self) {
+        for id in self.urgent.drain(..) {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.deliver();
+            }
+        }
+    }
+
+    /// Hands over the batches that have waited long enough; says when the next will have.
+    pub fn deliver_due(&mut self, now: Instant) -> Option<Instant> {
+        let (streams, mut next) = (&mut self.streams, None);
+        self.held.retain(|id| {
+            let Some(stream) = streams.get_mut(id) else { return false };
+            if stream.due.is_some_and(|due| due <= now) {
+                stream.deliver();
+            }
+            next = [next, stream.due].into_iter().flatten().min();
+            stream.is_held = stream.due.is_some();
+            stream.is_held
+        });
+        next
+    }
+
+    /// A player comes and starts with these messages.
+    pub fn join(&mut self, id: u64, mut player: Subscriber, start: &[Arc<LiveMessage>]) {
+        let stream = self.streams.entry(id).or_default();
+        // What waits is older than what the player starts with.
+        stream.deliver();
+        stream.counters = player.counters().clone();
+        player.start(start).count(&stream.counters);
+        stream.players.push(player);
+        self.players += 1;
+    }
+
+    /// A player goes.
+    pub fn leave(&mut self, id: u64, player: u64) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let before = stream.players.len();
+        stream.players.retain(|one| one.id != player);
+        self.players -= before - stream.players.len();
+        if stream.players.is_empty() {
+            self.streams.remove(&id);
+        }
+    }
+
+    /// A player wants other kinds from here on.
+    pub fn set_wanted(&mut self, id: u64, player: u64, wanted: Wanted) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.deliver();
+        let player = stream.players.iter_mut().find(|one| one.id == player);
+        player.into_iter().for_each(|player| player.set_wanted(wanted));
+    }
+
+    /// Another publisher follows.
+    pub fn restart(&mut self, id: u64) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.deliver();
+        stream.players.iter_mut().for_each(Subscriber::restart);
+    }
+
+    /// The stream has ended for good: its players are told and forgotten.
+    pub fn end(&mut self, id: u64) {
+        let Some(mut stream) = self.streams.remove(&id) else { return };
+        stream.deliver();
+        self.players -= stream.players.len();
+        for player in &stream.players {
+            if catch_panic(|| player.sink.ended(player.stream_id)).is_none() {
+                player.sink.abandon("telling it the end panicked");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use parking_lot::Mutex;
+
+    use super::super::sink::{Backlog, Patience, Sink, Skip};
+    use super::*;
+    use crate::media::{Packet, PacketKind, Timestamp};
+    use crate::stats::Counter;
+
+    const PATIENCE: Patience =
+        Patience { queue_bytes: 1000, max_lag: Duration::from_millis(700), key_frame_wait: Duration::from_secs(5) };
+
+    /// Notes how many messages came in each push.
+    #[derive(Default)]
+    struct Pushes(Mutex<Vec<usize>>);
+
+    impl Sink for Pushes {
+        fn push(&self, _: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
+            self.0.lock().push(messages.len());
+            Backlog { bytes: 10 * messages.len(), age: Duration::ZERO }
+        }
+
+        fn skip(&self, _: u32, _: Skip) -> usize {
+            0
+        }
+
+        fn flush(&self) -> bool {
+            false
+        }
+
+        fn ended(&self, _: u32) {}
+
+        fn abandon(&self, _: &str) {}
+
+        fn peer(&self) -> &str {
+            "192.0.2.7:5000"
+        }
+    }
+
+    fn message(kind: PacketKind, payload: [u8; 2]) -> Arc<LiveMessage> {
+        Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() }))
+    }
+
+    fn sound() -> Arc<LiveMessage> {
+        message(PacketKind::Audio, [0xaf, 1])
+    }
+
+    fn picture() -> Arc<LiveMessage> {
+        message(PacketKind::Video, [0x17, 1])
+    }
+
+    /// An audience of one, its pushes, its stream's counters, and now.
+    fn subscribers(gather: MergeWindow) -> (LaneSubscribers, Arc<Pushes>, Arc<StreamCounters>, Instant) {
+        let (pushes, counters) = (Arc::new(Pushes::default()), Arc::new(StreamCounters::default()));
+        let (wanted, dropped) = (Wanted::default(), Arc::new(Counter::default()));
+        let player = Subscriber::new(1, pushes.clone(), 1, wanted, PATIENCE, counters.clone(), dropped);
+        let mut subscribers = LaneSubscribers::new(gather);
+        subscribers.join(7, player, &[picture()]);
+        assert_eq!(*pushes.0.lock(), [1]);
+        (subscribers, pushes, counters, Instant::now())
+    }
+
+    #[test]
+    fn what_came_since_the_last_time_goes_out_together() {
+        let (mut subscribers, pushes, counters, now) = subscribers(MergeWindow::Auto);
+        subscribers.message(7, sound(), now, true);
+        subscribers.message(7, picture(), now, true);
+        subscribers.deliver_urgent();
+        subscribers.deliver_urgent();
+        assert_eq!(*pushes.0.lock(), [1, 2]);
+        let traffic = counters.traffic();
+        assert_eq!((traffic.messages_out, traffic.bytes_out, traffic.batches, traffic.queue_peak), (3, 6, 2, 20));
+    }
+
+    #[test]
+    fn within_a_window_everything_gathers() {
+        let window = Duration::from_millis(350);
+        let (mut subscribers, pushes, _, now) = subscribers(MergeWindow::Window(window));
+        for after in [0, 33, 66] {
+            subscribers.message(7, picture(), now + Duration::from_millis(after), true);
+            subscribers.message(7, sound(), now + Duration::from_millis(after), true);
+            subscribers.deliver_urgent();
+        }
+        assert_eq!(subscribers.deliver_due(now + Duration::from_millis(349)), Some(now + window));
+        assert_eq!(*pushes.0.lock(), [1]);
+        subscribers.deliver_due(now + window);
+        assert_eq!(*pushes.0.lock(), [1, 6]);
+    }
+
+    #[test]
+    fn what_waits_does_not_reach_who_comes_later() {
+        let (mut subscribers, pushes, counters, now) = subscribers(MergeWindow::Auto);
+        subscribers.message(7, sound(), now, true);
+        let (second, wanted) = (Arc::new(Pushes::default()), Wanted::default());
+        let dropped = Arc::new(Counter::default());
+        subscribers.join(
+            7,
+            Subscriber::new(2, second.clone(), 1, wanted, PATIENCE, counters, dropped),
+            &[picture(), sound()],
+        );
+        assert_eq!((pushes.0.lock().clone(), second.0.lock().clone()), (vec![1, 1], vec![2]));
+        subscribers.leave(7, 1);
+        assert_eq!(subscribers.players, 1);
+        subscribers.end(7);
+        assert_eq!(subscribers.players, 0);
+    }
+}

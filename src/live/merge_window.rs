@@ -1,0 +1,48 @@
+//! How long messages may wait for others, to go out with them in one send.
+
+use std::time::Duration;
+
+use crate::limits;
+
+/// The window in which a stream's messages gather.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MergeWindow {
+    /// None for small audiences; beyond [`limits::MERGE_WINDOW_FROM_PLAYERS`] players on a lane it grows with each.
+    #[default]
+    Auto,
+    /// This long, whatever the audience.
+    Window(Duration),
+}
+
+impl MergeWindow {
+    /// The window for a lane with so many players.
+    pub fn window(self, players: usize) -> Duration {
+        match self {
+            Self::Window(window) => window,
+            Self::Auto => {
+                let more = players.saturating_sub(limits::MERGE_WINDOW_FROM_PLAYERS).min(u32::MAX as usize) as u32;
+                limits::MERGE_WINDOW_PER_PLAYER.saturating_mul(more).min(limits::MERGE_WINDOW_AUTO_MAX)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_grows_with_the_audience_and_not_for_ever() {
+        let most = limits::MERGE_WINDOW_FROM_PLAYERS;
+        assert_eq!(MergeWindow::Auto.window(0), Duration::ZERO);
+        assert_eq!(MergeWindow::Auto.window(most), Duration::ZERO);
+        assert_eq!(MergeWindow::Auto.window(most + 10), limits::MERGE_WINDOW_PER_PLAYER * 10);
+        assert_eq!(MergeWindow::Auto.window(usize::MAX), limits::MERGE_WINDOW_AUTO_MAX);
+    }
+
+    #[test]
+    fn a_window_that_was_asked_for_holds_for_all() {
+        let window = Duration::from_millis(350);
+        assert_eq!([0, 1, 10_000].map(|players| MergeWindow::Window(window).window(players)), [window; 3]);
+    }
+}

@@ -1,0 +1,161 @@
+//! A file being played to a client: its thread, and the way from there to the socket.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::playing::grace_after_file;
+use crate::error::{Error, Result};
+use crate::guard::catch_panic;
+use crate::limits;
+use crate::media::Packet;
+use crate::service::Service;
+use crate::session::{PlayRequest, Source, playing};
+use crate::transport::ManagedConnection;
+use crate::vod::{self, Control, Output, PlaybackEvent, Remote, TooMany, Video};
+
+/// What a player has buffered when it doesn't say, in milliseconds.
+const DEFAULT_BUFFER_MS: u32 = 3_000;
+
+/// A file that is being played; dropping it ends it.
+pub(super) struct FilePlay {
+    name: String,
+    client: Arc<ManagedConnection>,
+    remote: Option<Remote>,
+    /// How much the client has buffered, in milliseconds.
+    buffer_ms: Arc<AtomicU32>,
+    is_paused: bool,
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    since: Instant,
+    /// What the connection had sent before.
+    sent_before: u64,
+}
+
+impl FilePlay {
+    /// Starts a thread that plays `video` to `client`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when there is no thread to be had.
+    pub fn start(
+        video: Box<Video>,
+        request: &PlayRequest,
+        stream_id: u32,
+        client: &Arc<ManagedConnection>,
+        service: Arc<Service>,
+    ) -> Result<Self> {
+        let name = request.path.to_string();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let buffer_ms = request.buffer_ms.unwrap_or(DEFAULT_BUFFER_MS);
+        let (remote, controls) = vod::remote();
+        let file_request = vod::PlayRequest { start_ms: request.start_ms, duration_ms: request.duration_ms, buffer_ms };
+        let shared_buffer_ms = Arc::new(AtomicU32::new(buffer_ms));
+        let mut output = ToPeer {
+            name: name.clone(),
+            stream_id,
+            client: client.clone(),
+            stopped: stopped.clone(),
+            buffer_ms: shared_buffer_ms.clone(),
+        };
+        let play = move || match catch_panic(|| vod::play(video, file_request, controls, &mut output)) {
+            Some(Err(error)) if !error.is_disconnect() => {
+                service.client_log.warn(format_args!("{} {}: {error}", output.client, output.name));
+                output.client.close("its file could not be read on");
+            }
+            Some(_) => {}
+            None => output.client.close("playing its file panicked"),
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("vod {name}"))
+            .stack_size(limits::THREAD_STACK_BYTES)
+            .spawn(play)
+            .map_err(|error| Error::io("starting a thread for a file", error))?;
+        Ok(Self {
+            name,
+            client: client.clone(),
+            remote: Some(remote),
+            buffer_ms: shared_buffer_ms,
+            is_paused: false,
+            stopped,
+            thread: Some(thread),
+            since: Instant::now(),
+            sent_before: client.sent(),
+        })
+    }
+
+    /// For the log: the stream's path, how long, how much it got.
+    pub fn summary(&self, client: &ManagedConnection) -> String {
+        let (seconds, kib) = (self.since.elapsed().as_secs_f32(), (client.sent() - self.sent_before) / 1024);
+        format!("{}: {seconds:.1} s, {kib} KiB", self.name)
+    }
+
+    /// The file's path, application included.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the client has paused it.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Passes a wish on.
+    pub fn control(&mut self, control: Control) {
+        match control {
+            Control::BufferLength { ms } => self.buffer_ms.store(ms, Ordering::Relaxed),
+            Control::Pause { .. } => self.is_paused = true,
+            Control::Resume { .. } => self.is_paused = false,
+            _ => {}
+        }
+        let Some(remote) = &self.remote else { return };
+        if let Err(TooMany) = remote.tell(control, limits::CONTROL_WAIT) {
+            self.client.close("it asks for more than it reads");
+        }
+    }
+}
+
+impl Drop for FilePlay {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.remote = None;
+        // What comes next on the message stream must not mix with this.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct ToPeer {
+    name: String,
+    stream_id: u32,
+    client: Arc<ManagedConnection>,
+    stopped: Arc<AtomicBool>,
+    buffer_ms: Arc<AtomicU32>,
+}
+
+impl Output for ToPeer {
+    fn send(&mut self, batch: &[Packet], more: bool) -> Result<()> {
+        self.client.send_packets(self.stream_id, batch, more, || !self.stopped.load(Ordering::Relaxed))
+    }
+
+    fn notify(&mut self, notice: PlaybackEvent) -> Result<()> {
+        let id = self.stream_id;
+        match notice {
+            PlaybackEvent::Started => self.client.reply(&playing::started(id, Source::Recording, &self.name)),
+            PlaybackEvent::Paused => self.client.reply(&playing::paused(id)),
+            PlaybackEvent::Resumed => self.client.reply(&playing::resumed(id)),
+            PlaybackEvent::Sought { position_ms } => {
+                self.client.keep_open(id);
+                self.client.reply(&playing::sought(id, Source::Recording, position_ms));
+            }
+            PlaybackEvent::SeekFailed { reason, .. } => self.client.reply(&playing::seek_failed(id, &reason)),
+            PlaybackEvent::Ended { duration_ms, bytes } => {
+                self.client.reply(&playing::recording_ended(id, duration_ms, bytes));
+                let buffer_ms = self.buffer_ms.load(Ordering::Relaxed);
+                self.client.stream_ended(id, grace_after_file(buffer_ms), "the file has ended");
+            }
+        }
+        Ok(())
+    }
+}

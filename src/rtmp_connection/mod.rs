@@ -1,0 +1,213 @@
+//! The RTMP connection: one thread reads a client's messages, decides with the session what they mean, and applies it.
+
+mod activity;
+mod connection_reader;
+mod file_play;
+mod low_water;
+mod playing;
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use activity::Activity;
+use connection_reader::{ConnectionReader, DeferredAudio, ReadHints};
+
+use crate::access::VerifiedKeys;
+use crate::error::{Error, Result};
+use crate::guard::Bucket;
+use crate::limits;
+use crate::rtmp::chunk::{ChunkReader, RawMessage};
+use crate::rtmp::handshake;
+use crate::rtmp::message::Message;
+use crate::service::Service;
+use crate::session::{Action, Reply, Session};
+use crate::transport::{ManagedConnection, Phase, Protocol, Socket};
+
+/// How much is read at once, in bytes, from a client that only asks for things.
+const READ_BUFFER: usize = 1024;
+
+/// The same from a publisher: most pictures of a camera come whole.
+const PUBLISHER_READ_BUFFER: usize = 32 * 1024;
+
+/// One client, from its handshake to its end.
+pub struct RtmpConnection {
+    service: Arc<Service>,
+    client: Arc<ManagedConnection>,
+    session: Session,
+    /// Keys that it has shown to know at `connect`.
+    verified: VerifiedKeys,
+    /// It was told to come back with a password, which is no reason to complain.
+    was_asked: bool,
+    started: Instant,
+    /// A message of it that made no sense was passed over, which is said once.
+    has_ignored: bool,
+    /// What it may ask for.
+    commands: Bucket,
+    /// Plays that it was refused since the last that it was not.
+    refused_in_a_row: u32,
+    /// Bytes that came, handshake aside.
+    received: u64,
+    /// What its message streams are doing.
+    activities: BTreeMap<u32, Activity>,
+}
+
+impl RtmpConnection {
+    /// Prepares the connection of a client at that address.
+    pub fn new(service: Arc<Service>, socket: Socket, address: SocketAddr) -> Self {
+        let client =
+            ManagedConnection::new(Protocol::Rtmp, address, socket, service.lanes.pick(), service.publish_timeout);
+        Self {
+            service,
+            client,
+            session: Session::new(),
+            verified: VerifiedKeys::default(),
+            was_asked: false,
+            started: Instant::now(),
+            has_ignored: false,
+            commands: Bucket::new(limits::COMMANDS, limits::COMMANDS_PER_SECOND),
+            refused_in_a_row: 0,
+            received: 0,
+            activities: BTreeMap::new(),
+        }
+    }
+
+    /// The client as others see it.
+    pub fn client(&self) -> &Arc<ManagedConnection> {
+        &self.client
+    }
+
+    /// Serves the client until it leaves, breaks the rules or is told to go, and logs which.
+    ///
+    /// Boxed: by value it would lie on the stack once for each frame below this one.
+    pub fn run(mut self: Box<Self>) {
+        let result = self.serve();
+        self.finish(result);
+    }
+
+    // Apart, as all that a client which only connects has no need of: its thread keeps the pages of its stack that were touched.
+    #[inline(never)]
+    fn finish(mut self: Box<Self>, result: Result<()>) {
+        let was_refused = matches!(result, Err(Error::Refused { .. }));
+        // Who was told to come back with a password is no reason to complain.
+        let client_log = (!self.was_asked).then_some(&self.service.client_log);
+        let end = self.client.end_of(result, client_log);
+        self.end_activities(&end);
+        if was_refused || self.client.is_draining() {
+            self.linger();
+        }
+        self.client.close(&end);
+        log::debug!(
+            "{} {end} after {:.1} s, {} KiB received, {} KiB sent",
+            self.client,
+            self.started.elapsed().as_secs_f32(),
+            self.received / 1024,
+            self.client.sent() / 1024
+        );
+    }
+
+    /// Does what a message asks for.
+    #[inline(never)]
+    fn take(&mut self, raw: RawMessage, actions: &mut Vec<Action>) -> Result<()> {
+        let (now, stream_id) = (Instant::now(), raw.stream_id);
+        match Message::decode(raw) {
+            Ok(message) => {
+                if asks_for_something(&message) && !self.commands.take(now) {
+                    let limit = limits::COMMANDS_PER_SECOND.into();
+                    return Err(Error::Limit { what: "commands in a second", value: limit + 1, limit });
+                }
+                self.session.handle(stream_id, message, actions)?;
+            }
+            Err(error) => self.note_ignored(&error),
+        }
+        actions.drain(..).try_for_each(|action| self.act(action, now))
+    }
+
+    fn serve(&mut self) -> Result<()> {
+        log::debug!("{} connected", self.client);
+        let (client, hints) = (self.client.clone(), ReadHints::default());
+        let mut reader = BufReader::with_capacity(READ_BUFFER, ConnectionReader::new(&client, &hints));
+        let kind = handshake::server::accept(&mut reader, &mut client.socket())?;
+        log::debug!("{} shook hands: {kind:?}", self.client);
+        self.client.enter(Phase::Idle, 0);
+        // The handshake and the chunks share one buffer: the first chunk may come along with C2.
+        let mut chunks = ChunkReader::new(reader);
+        chunks.limit_partial(limits::PARTIAL_BYTES_BEFORE_PUBLISH, None);
+        let mut actions = Vec::new();
+        loop {
+            let message = chunks.read_chunk()?;
+            if let Some(bytes) = chunks.acknowledgement_due() {
+                self.client.reply(&[Reply { stream_id: 0, message: Message::Acknowledgement(bytes) }]);
+            }
+            let Some(raw) = message else { continue };
+            self.received = chunks.received();
+            self.take(raw, &mut actions)?;
+            self.update_read_hints(&hints);
+            let source = chunks.source_mut();
+            if source.capacity() < PUBLISHER_READ_BUFFER && self.is_publishing() {
+                let reading = ConnectionReader::new(&client, &hints).behind(source.buffer().to_vec());
+                *source = BufReader::with_capacity(PUBLISHER_READ_BUFFER, reading);
+                chunks.limit_partial(limits::PARTIAL_BYTES, Some(self.service.partial.share()));
+                if !client.socket().is_tls() {
+                    chunks.tell_missing(hints.missing.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Whether a message makes the server do something, so that a flood of it costs more than reading it. To answer a ping
+/// costs no more.
+fn asks_for_something(message: &Message) -> bool {
+    use crate::rtmp::user_control::UserControl::SetBufferLength;
+    match message {
+        Message::Command(_) | Message::SetPeerBandwidth { .. } => true,
+        Message::UserControl(event) => matches!(event, SetBufferLength { .. }),
+        _ => false,
+    }
+}
+
+impl RtmpConnection {
+    // Apart, for the sake of the stack of those that make sense.
+    #[inline(never)]
+    fn note_ignored(&mut self, error: &Error) {
+        let text = format_args!("{} byte {}: {error}: ignored", self.client, self.received);
+        match std::mem::replace(&mut self.has_ignored, true) {
+            false => self.service.client_log.warn(text),
+            true => log::debug!("{text}"),
+        }
+    }
+
+    fn is_publishing(&self) -> bool {
+        self.activities.values().any(|activity| matches!(activity, Activity::Publishing { .. }))
+    }
+
+    /// Lets a client that was refused something read why: closing a socket with unread bytes in it would
+    /// take the answer back. librtmp stops at nothing but the end of the connection, so that comes first.
+    fn linger(&self) {
+        // Who was asked to leave has been sent all already, or does not take it.
+        if !self.client.is_draining() {
+            self.client.flush_for(limits::CLOSE_GRACE);
+        }
+        self.client.linger();
+    }
+
+    /// Says what is to be expected of the client.
+    fn update_read_hints(&mut self, hints: &ReadHints) {
+        let (mut waiting, mut mark, mut publications) = (None, None, 0);
+        for activity in self.activities.values_mut() {
+            let Activity::Publishing { publication, low_water, .. } = activity else { continue };
+            (mark, publications) = (low_water.mark(), publications + 1);
+            // Of several streams, the one whose audio has to go out first.
+            let audio = publication.deferred_audio().filter(|(due, _)| waiting.is_none_or(|(first, _)| *due < first));
+            waiting = audio.or(waiting);
+        }
+        // Few publishers cost little, however often they wake up.
+        let are_many = self.service.registry.publishers() >= limits::LOW_WATER_FROM_PUBLISHERS;
+        let is_of_use = publications == 1 && are_many && !self.client.socket().is_tls();
+        hints.mark.set(mark.filter(|_| is_of_use));
+        *hints.waiting.borrow_mut() = waiting.map(|(due, stream)| DeferredAudio { due, stream: stream.clone() });
+    }
+}

@@ -1,0 +1,255 @@
+//! What players ask for: live streams and files, pauses, seeks, and one kind without the other.
+
+use std::time::{Duration, Instant};
+
+use super::RtmpConnection;
+use super::activity::Activity;
+use super::file_play::FilePlay;
+use crate::access::Operation;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::live::{StartAt, Subscription, Wanted};
+use crate::media::PacketKind;
+use crate::rtmp::status::StatusCode;
+use crate::session::{PlayRequest, Source, playing};
+use crate::transport::{ManagedConnection, Phase};
+use crate::vod::{Control, Video};
+
+/// What a client is told that may not, or can't.
+type Refusal = (StatusCode, String);
+
+/// A live stream that a message stream plays.
+pub(super) struct LivePlay {
+    name: String,
+    since: Instant,
+    wanted: Wanted,
+    /// `None` while it is paused.
+    subscription: Option<Subscription>,
+    /// Dropped by earlier subscriptions.
+    dropped: u64,
+    /// What the connection had sent before.
+    sent_before: u64,
+}
+
+impl RtmpConnection {
+    /// # Errors
+    /// [`Error::Limit`] when too many plays in a row were refused.
+    #[inline(never)]
+    pub(super) fn play(&mut self, stream_id: u32, mut request: PlayRequest) -> Result<()> {
+        let resolved = self.resolve(request.path.clone()).map_err(|reason| (StatusCode::PlayStreamNotFound, reason));
+        let may = resolved.and_then(|path| {
+            request.path = path;
+            self.check(Operation::Play, &request.path).map_err(|reason| (StatusCode::PlayFailed, reason))
+        });
+        let result = may.and_then(|()| match request.path.app == self.service.vod_app {
+            true => self.play_file(stream_id, &request),
+            false => self.play_live(stream_id, &request),
+        });
+        match result {
+            Ok(()) => {
+                self.refused_in_a_row = 0;
+                self.note_activities();
+                self.client.mark_active();
+                log::log!(self.client.event_level(), "{} plays {}", self.client, request.path);
+                Ok(())
+            }
+            Err((code, reason)) => {
+                let complaint = format_args!("{} can't play {}: {reason}", self.client, request.path);
+                self.service.client_log.warn(complaint);
+                self.client.reply(&self.session.refuse_play(stream_id, code, &reason));
+                self.was_refused()
+            }
+        }
+    }
+
+    /// Counts what the client asked for in vain: whoever goes on like this guesses at keys.
+    #[inline(never)]
+    pub(super) fn was_refused(&mut self) -> Result<()> {
+        self.service.refusals.plays.add(1);
+        self.refused_in_a_row += 1;
+        if self.refused_in_a_row < limits::REFUSALS {
+            return Ok(());
+        }
+        let (value, limit) = (self.refused_in_a_row.into(), (limits::REFUSALS - 1).into());
+        Err(Error::Limit { what: "the number of refused requests", value, limit })
+    }
+
+    /// Sets the deadlines before it begins: a short file may have ended, and said when to close, before that returns.
+    fn begin_playing(&self, stream_id: u32) {
+        self.client.keep_open(stream_id);
+        self.enter_phase(Phase::Playing, 1);
+    }
+
+    // Opening a file goes deepest into the stack, whose pages stay: nothing else lies there meanwhile.
+    #[inline(never)]
+    fn play_file(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), Refusal> {
+        let files = self.activities.values().filter(|activity| matches!(activity, Activity::PlayingFile(_))).count();
+        if files >= limits::FILES_PER_CONNECTION {
+            return Err((StatusCode::PlayFailed, format!("this connection plays {files} files already")));
+        }
+        let video = self.open_video(&request.path.name)?;
+        self.start_file(video, stream_id, request)
+    }
+
+    #[inline(never)]
+    fn start_file(&mut self, video: Box<Video>, stream_id: u32, request: &PlayRequest) -> Result<(), Refusal> {
+        self.begin_playing(stream_id);
+        self.client.socket().set_live(false);
+        let play = FilePlay::start(video, request, stream_id, &self.client, self.service.clone()).map_err(|error| {
+            self.enter_phase(Phase::Idle, 0);
+            (StatusCode::PlayFailed, error.to_string())
+        })?;
+        self.activities.insert(stream_id, Activity::PlayingFile(play));
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn open_video(&self, name: &str) -> Result<Box<Video>, Refusal> {
+        self.service.library.open(name).map_err(|error| match error {
+            Error::Refused { description, .. } => (StatusCode::PlayStreamNotFound, description.into_owned()),
+            error => (StatusCode::PlayFailed, error.to_string()),
+        })
+    }
+
+    #[inline(never)]
+    fn play_live(&mut self, stream_id: u32, request: &PlayRequest) -> Result<(), Refusal> {
+        let path = &request.path;
+        let name = path.live_name();
+        if name.is_empty() {
+            let reason = format!("a stream needs a name: play /{}/NAME", path.app);
+            return Err((StatusCode::PlayStreamNotFound, reason));
+        }
+        let start_at = self.service.start_at(path);
+        self.begin_playing(stream_id);
+        self.client.reply(&playing::started(stream_id, Source::Live, &name));
+        let mut play = LivePlay {
+            name: format!("{}/{name}", path.app),
+            since: Instant::now(),
+            wanted: Wanted::default(),
+            subscription: None,
+            dropped: 0,
+            sent_before: self.client.sent(),
+        };
+        self.subscribe(stream_id, &mut play, start_at);
+        self.activities.insert(stream_id, Activity::Playing(play));
+        Ok(())
+    }
+
+    fn subscribe(&self, stream_id: u32, play: &mut LivePlay, start_at: StartAt) {
+        play.unsubscribe();
+        // What waits of before would be kept for as long as the client likes.
+        self.client.discard(stream_id);
+        self.client.socket().set_live(true);
+        play.subscription = Some(self.service.registry.with_stream(&play.name, |stream| {
+            stream.subscribe(self.client.clone(), stream_id, self.client.lane(), start_at, play.wanted)
+        }));
+    }
+
+    /// Takes the activity out, so that it and the connection can be used side by side.
+    fn with_live_play(&mut self, stream_id: u32, change: impl FnOnce(&Self, &mut LivePlay)) {
+        let Some(mut activity) = self.activities.remove(&stream_id) else { return };
+        if let Activity::Playing(play) = &mut activity {
+            change(self, play);
+        }
+        self.activities.insert(stream_id, activity);
+    }
+
+    /// Tells a file's player something; says whether the message stream plays a file.
+    pub(super) fn control(&mut self, stream_id: u32, control: Control) -> bool {
+        let Some(Activity::PlayingFile(play)) = self.activities.get_mut(&stream_id) else { return false };
+        play.control(control);
+        true
+    }
+
+    #[inline(never)]
+    pub(super) fn pause(&mut self, stream_id: u32, paused: bool, position_ms: u32) {
+        let control = if paused { Control::Pause { position_ms } } else { Control::Resume { position_ms } };
+        // Going on may bring the end at once, which must find the phase in place; standing still does not.
+        if !paused {
+            self.enter_phase(Phase::Playing, 0);
+        }
+        self.control(stream_id, control);
+        self.with_live_play(stream_id, |connection, play| {
+            if paused {
+                play.unsubscribe();
+                connection.client.discard(stream_id);
+                connection.client.reply(&playing::paused(stream_id));
+            } else {
+                connection.client.reply(&playing::resumed(stream_id));
+                connection.subscribe(stream_id, play, StartAt::NextKeyFrame);
+            }
+        });
+        if paused {
+            self.enter_phase(Phase::Idle, 0);
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn seek(&mut self, stream_id: u32, position_ms: u32) {
+        self.enter_phase(Phase::Idle, 0);
+        if self.control(stream_id, Control::Seek { position_ms }) {
+            return;
+        }
+        // There is nowhere to go in a live stream, but ffmpeg would wait for the answer for ever.
+        self.with_live_play(stream_id, |connection, play| {
+            connection.client.reply(&playing::sought(stream_id, Source::Live, position_ms));
+            connection.subscribe(stream_id, play, StartAt::NextKeyFrame);
+        });
+    }
+
+    #[inline(never)]
+    pub(super) fn receive(&mut self, stream_id: u32, kind: PacketKind, wanted: bool) {
+        let control = match kind {
+            PacketKind::Audio => Control::ReceiveAudio(wanted),
+            _ => Control::ReceiveVideo(wanted),
+        };
+        let is_file = self.control(stream_id, control);
+        if wanted {
+            self.client.reply(&playing::receiving(stream_id));
+        }
+        if is_file {
+            return;
+        }
+        self.with_live_play(stream_id, |_, play| {
+            match kind {
+                PacketKind::Audio => play.wanted.audio = wanted,
+                _ => play.wanted.video = wanted,
+            }
+            if let Some(subscription) = &play.subscription {
+                subscription.set_wanted(play.wanted);
+            }
+        });
+    }
+}
+
+impl LivePlay {
+    /// The stream's name, application included.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the client has paused it.
+    pub fn is_paused(&self) -> bool {
+        self.subscription.is_none()
+    }
+
+    /// For the log: name, how long, how much it got, and how much it was too slow for.
+    pub fn summary(&self, client: &ManagedConnection) -> String {
+        let dropped = self.dropped + self.subscription.as_ref().map_or(0, Subscription::dropped);
+        let (name, seconds) = (self.name.escape_debug(), self.since.elapsed().as_secs_f32());
+        let kib = (client.sent() - self.sent_before) / 1024;
+        format!("{name}: {seconds:.1} s, {kib} KiB, {dropped} messages dropped")
+    }
+
+    fn unsubscribe(&mut self) {
+        if let Some(subscription) = self.subscription.take() {
+            self.dropped += subscription.dropped();
+        }
+    }
+}
+
+/// How long a file's player is left alone after the end, in which it plays what it has buffered and may
+/// seek back.
+pub(super) fn grace_after_file(buffer_ms: u32) -> Duration {
+    Duration::from_millis(buffer_ms.min(limits::VOD_BUFFER_MOST_MS).into()) + limits::CLOSE_GRACE
+}

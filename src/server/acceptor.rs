@@ -1,0 +1,167 @@
+//! Accepts clients, and starts a thread for each.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
+
+use crate::error::{Error, Result};
+use crate::guard::ClientLog;
+use crate::http::{HttpConnection, HttpService};
+use crate::limits;
+use crate::rtmp_connection::RtmpConnection;
+use crate::service::Service;
+use crate::tls::Certificate;
+use crate::transport::{ConnectionTable, Protocol, Socket};
+
+/// How long accepting pauses when the machine has run out of something.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) struct Acceptor {
+    service: Arc<Service>,
+    http: Arc<HttpService>,
+    connections: Arc<ConnectionTable>,
+    /// Apart from the warnings about clients that were let in, which a crowd at the door shall not hide.
+    rejected: ClientLog,
+}
+
+impl Acceptor {
+    pub fn new(service: Arc<Service>, http: Arc<HttpService>, connections: Arc<ConnectionTable>) -> Self {
+        Self { service, http, connections, rejected: ClientLog::default() }
+    }
+
+    /// Tells of what was left out of the log lately. To be called about every half second.
+    pub fn tick(&self, now: Instant) {
+        self.rejected.tick(now);
+    }
+
+    /// Accepts and serves, over TLS if there is a certificate, until the server stops.
+    pub fn accept_from(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        protocol: Protocol,
+        certificate: Option<&Certificate>,
+    ) {
+        // When descriptors run out this makes room to turn clients away, who would otherwise wait without a word.
+        let mut spare = listener.try_clone().ok();
+        loop {
+            let accepted = listener.accept();
+            if self.connections.is_draining() {
+                return;
+            }
+            match accepted {
+                Ok((socket, address)) => {
+                    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+                    let served = match spare.take().map_or_else(|| listener.try_clone(), Ok) {
+                        Ok(kept) => {
+                            spare = Some(kept);
+                            self.serve(socket, protocol, certificate.map(Certificate::config), address)
+                        }
+                        Err(error) => {
+                            drop(socket);
+                            spare = listener.try_clone().ok();
+                            Err(Error::io("accepting it", error))
+                        }
+                    };
+                    if let Err(error) = served {
+                        self.service.refusals.connections.add(1);
+                        self.rejected.warn(format_args!("[{address}] rejected: {error}"));
+                    }
+                }
+                // The client was gone before it was accepted.
+                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
+                }
+                Err(error) if spare.take().is_some() => log::debug!("the spare descriptor is in use: {error}"),
+                Err(error) => {
+                    self.rejected.warn(format_args!("can't accept connections: {error}"));
+                    std::thread::sleep(EXHAUSTED_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn serve(
+        self: &Arc<Self>,
+        socket: TcpStream,
+        protocol: Protocol,
+        tls: Option<Arc<ServerConfig>>,
+        address: SocketAddr,
+    ) -> Result<()> {
+        let thread = std::thread::Builder::new().name(format!("conn {address}")).stack_size(limits::THREAD_STACK_BYTES);
+        let socket = Socket::new(socket, tls)?;
+        // Boxed, since a thread's closure is moved about on its stack, whose pages stay.
+        let spawned = match protocol {
+            Protocol::Rtmp => {
+                let connection = Box::new(RtmpConnection::new(self.service.clone(), socket, address));
+                let registration = self.connections.register(connection.client().clone())?;
+                thread.spawn(move || {
+                    let _registration = registration;
+                    connection.run();
+                })
+            }
+            Protocol::Http => {
+                let connection = Box::new(HttpConnection::new(self.http.clone(), socket, address));
+                let registration = self.connections.register(connection.client().clone())?;
+                thread.spawn(move || {
+                    let _registration = registration;
+                    connection.run();
+                })
+            }
+        };
+        spawned.map_err(|error| Error::io("starting its thread", error))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::access::{Access, AccessConfig};
+    use crate::guard::Budget;
+    use crate::live::{LanePool, MergeWindow, Registry, Settings};
+    use crate::stats::Refusals;
+    use crate::vod::Library;
+
+    #[test]
+    fn a_panic_ends_one_connection_and_frees_its_stream() {
+        let service = Arc::new(Service {
+            registry: Registry::new(Settings::default()),
+            lanes: LanePool::start(1, MergeWindow::Auto).unwrap(),
+            library: Library::new("nowhere".into()),
+            access: Access::new(AccessConfig::default()).unwrap(),
+            live_apps: vec!["live".to_owned()],
+            vod_app: "gortmp".to_owned(),
+            gop_cache: true,
+            publish_timeout: limits::PUBLISHER_SILENCE,
+            partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
+            client_log: ClientLog::default(),
+            refusals: Refusals::default(),
+        });
+        let connections = Arc::new(ConnectionTable::new(10, 10));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = Socket::new(listener.accept().unwrap().0, None).unwrap();
+        let connection = RtmpConnection::new(service.clone(), socket, "192.0.2.7:5000".parse().unwrap());
+        let registration = connections.register(connection.client().clone()).unwrap();
+        let publish = |service: &Service| {
+            service.registry.publish("live/cam", "[192.0.2.7:5000]", std::time::Instant::now(), Box::new(|_| {}))
+        };
+        let its_service = service.clone();
+        let thread = std::thread::spawn(move || {
+            let _registration = registration;
+            let _connection = connection;
+            let _publication = publish(&its_service).unwrap();
+            assert!(publish(&its_service).is_err(), "the name is taken");
+            panic!("a defect, on purpose");
+        });
+        assert!(thread.join().is_err());
+        assert_eq!(there.read(&mut [0]).unwrap(), 0, "its socket is closed");
+        assert!(publish(&service).is_ok(), "the name is free");
+        assert!(connections.is_empty());
+    }
+}

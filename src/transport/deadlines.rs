@@ -1,0 +1,292 @@
+//! What a client is doing, and how long it has for it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::limits;
+
+/// What a client is doing; over RTMP, where it may do several things at once, the last of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// HTTP: it has to send a request: [`limits::HTTP_ASKING`].
+    Requesting,
+    /// HTTP: it is sent a response, and each write has its own deadline.
+    Responding,
+    /// HTTP: lanes send it a live stream: [`limits::WRITE_STALL`].
+    Streaming,
+    /// RTMP: it has not finished the handshake: [`limits::HANDSHAKE_DEADLINE`].
+    Handshake,
+    /// RTMP: it neither publishes nor plays: [`limits::IDLE_DEADLINE`].
+    Idle,
+    /// RTMP: it has paused what it plays: [`limits::PAUSE`].
+    Paused,
+    /// RTMP: it plays: [`limits::PING_TIMEOUT`].
+    Playing,
+    /// RTMP: it publishes: the publish timeout, and that times [`limits::PUBLISHER_MESSAGE_FACTOR`] for each message.
+    Publishing,
+}
+
+impl Phase {
+    /// Whether the client speaks HTTP.
+    pub fn is_http(self) -> bool {
+        self < Self::Handshake
+    }
+}
+
+/// What has to happen to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    Wait,
+    /// It is to be closed, for that reason.
+    Close(String),
+    /// This side is to end, once everything has been sent.
+    Finish,
+    /// A ping is to be sent, with that time in milliseconds.
+    Ping(u32),
+}
+
+/// When a client last did what is expected of it. Knows no socket, and the time only from its callers.
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    phase: Phase,
+    publish_timeout: Duration,
+    /// When the phase began.
+    since: Instant,
+    /// When something last came from the client.
+    received: Instant,
+    /// When a message of a publisher was last complete.
+    completed: Instant,
+    pinged: Instant,
+    /// How many of its message streams publish or play.
+    active_streams: usize,
+    /// Those of them whose player has been told the end.
+    ended_streams: BTreeSet<u32>,
+    /// When the connection shall end unless the client goes on, and why.
+    close_at: Option<(Instant, &'static str)>,
+    /// When this side ended.
+    finished: Option<Instant>,
+}
+
+impl Deadlines {
+    pub fn new(phase: Phase, publish_timeout: Duration, now: Instant) -> Self {
+        Self {
+            phase,
+            publish_timeout,
+            since: now,
+            received: now,
+            completed: now,
+            pinged: now,
+            active_streams: 0,
+            ended_streams: BTreeSet::new(),
+            close_at: None,
+            finished: None,
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Another set of deadlines holds from now on, for so many active message streams. To do something new is also a
+    /// reason not to be closed after an end.
+    pub fn enter(&mut self, phase: Phase, active_streams: usize, now: Instant) {
+        (self.phase, self.since, self.completed) = (phase, now, now);
+        self.active_streams = active_streams;
+        self.close_at = None;
+    }
+
+    /// Something came from the client.
+    pub fn record_activity(&mut self, now: Instant) {
+        self.received = now;
+    }
+
+    /// A message of its publication is complete.
+    pub fn record_message(&mut self, now: Instant) {
+        self.completed = now;
+    }
+
+    /// The message stream goes on after all, or does something else.
+    pub fn keep_open(&mut self, stream_id: u32) {
+        self.ended_streams.remove(&stream_id);
+        self.close_at = None;
+    }
+
+    /// What the message stream plays has ended; if that was all, the connection is to end then.
+    pub fn stream_ended(&mut self, stream_id: u32, at: Instant, reason: &'static str) {
+        self.ended_streams.insert(stream_id);
+        if self.ended_streams.len() >= self.active_streams {
+            self.close_at = Some((at, reason));
+        }
+    }
+
+    /// Whether the connection is to end once everything has been sent.
+    pub fn is_ending(&self) -> bool {
+        self.close_at.is_some()
+    }
+
+    /// This side has ended: from now on the client has to read what is on its way, and to go.
+    pub fn record_finish(&mut self, now: Instant) {
+        self.finished.get_or_insert(now);
+    }
+
+    /// What is to be done now, where the socket has taken nothing of what is queued for `stalled`.
+    pub fn check(&mut self, now: Instant, stalled: Duration) -> Verdict {
+        if let Some(reason) = self.overdue(now, stalled) {
+            return Verdict::Close(reason);
+        }
+        if self.phase != Phase::Paused && self.close_at.is_some_and(|(at, _)| now >= at) {
+            return Verdict::Finish;
+        }
+        let quiet_since = self.received.max(self.pinged);
+        if self.phase == Phase::Playing && now.saturating_duration_since(quiet_since) >= limits::PING_AFTER {
+            self.pinged = now;
+            return Verdict::Ping(now.saturating_duration_since(self.since).as_millis() as u32);
+        }
+        Verdict::Wait
+    }
+
+    fn overdue(&self, now: Instant, stalled: Duration) -> Option<String> {
+        let since = |time| now.saturating_duration_since(time);
+        if let (Some(finished), Some((_, reason))) = (self.finished, self.close_at) {
+            let unread = if self.phase.is_http() { limits::WRITE_STALL } else { limits::PING_TIMEOUT };
+            return (since(finished) > unread).then(|| reason.to_owned());
+        }
+        if stalled > limits::WRITE_STALL && !matches!(self.phase, Phase::Paused | Phase::Responding) {
+            return Some(format!("it took nothing of what it was sent for {} s", stalled.as_secs()));
+        }
+        // A large frame on a slow line takes its time, but not for ever: who sends a byte now and then is no publisher.
+        let message_timeout = self.publish_timeout.saturating_mul(limits::PUBLISHER_MESSAGE_FACTOR);
+        if self.phase == Phase::Publishing && since(self.completed) > message_timeout {
+            return Some(format!("its publisher completed no message ({} s)", message_timeout.as_secs()));
+        }
+        let (time, limit, what) = match self.phase {
+            Phase::Requesting => (since(self.since), limits::HTTP_ASKING, "it sent no request"),
+            Phase::Responding | Phase::Streaming => return None,
+            Phase::Handshake => (since(self.since), limits::HANDSHAKE_DEADLINE, "the handshake took too long"),
+            Phase::Idle => (since(self.since), limits::IDLE_DEADLINE, "it neither published nor played"),
+            Phase::Publishing => (since(self.received), self.publish_timeout, "its publisher fell silent"),
+            Phase::Paused => (since(self.received), limits::PAUSE, "it paused and was not heard of again"),
+            Phase::Playing => (since(self.received), limits::PING_TIMEOUT, "it answered no ping"),
+        };
+        (time > limit).then(|| format!("{what} ({} s)", limit.as_secs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn deadlines(phase: Phase) -> (Deadlines, Instant) {
+        let now = Instant::now();
+        let mut deadlines = Deadlines::new(phase, limits::PUBLISHER_SILENCE, now);
+        deadlines.enter(phase, 1, now);
+        (deadlines, now)
+    }
+
+    fn closes(verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Close(_))
+    }
+
+    #[test]
+    fn each_phase_has_its_deadline() {
+        for (phase, limit) in [
+            (Phase::Requesting, limits::HTTP_ASKING),
+            (Phase::Handshake, limits::HANDSHAKE_DEADLINE),
+            (Phase::Idle, limits::IDLE_DEADLINE),
+            (Phase::Publishing, limits::PUBLISHER_SILENCE),
+            (Phase::Playing, limits::PING_TIMEOUT),
+            (Phase::Paused, limits::PAUSE),
+        ] {
+            let (mut deadlines, now) = deadlines(phase);
+            assert!(!closes(&deadlines.check(now + limit - SECOND, Duration::ZERO)), "{phase:?}");
+            assert!(closes(&deadlines.check(now + limit + SECOND, Duration::ZERO)), "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_takes_as_long_as_its_writes() {
+        for phase in [Phase::Responding, Phase::Streaming] {
+            let (mut deadlines, now) = deadlines(phase);
+            assert_eq!(deadlines.check(now + limits::IDLE_DEADLINE * 100, Duration::ZERO), Verdict::Wait);
+        }
+    }
+
+    #[test]
+    fn who_takes_nothing_is_closed_unless_paused() {
+        let stalled = limits::WRITE_STALL + SECOND;
+        for phase in [Phase::Streaming, Phase::Handshake, Phase::Idle, Phase::Playing, Phase::Publishing] {
+            let (mut deadlines, now) = deadlines(phase);
+            assert!(closes(&deadlines.check(now, stalled)), "{phase:?}");
+        }
+        let (mut deadlines, now) = deadlines(Phase::Paused);
+        assert_eq!(deadlines.check(now, stalled), Verdict::Wait);
+    }
+
+    #[test]
+    fn bytes_that_drip_in_do_not_stretch_the_handshake() {
+        let (mut deadlines, now) = deadlines(Phase::Handshake);
+        let late = now + limits::HANDSHAKE_DEADLINE + SECOND;
+        deadlines.record_activity(late);
+        assert_eq!(deadlines.check(late, Duration::ZERO), Verdict::Close("the handshake took too long (10 s)".into()));
+    }
+
+    #[test]
+    fn who_publishes_a_byte_now_and_then_is_no_publisher() {
+        let (mut deadlines, now) = deadlines(Phase::Publishing);
+        let timeout = limits::PUBLISHER_SILENCE * limits::PUBLISHER_MESSAGE_FACTOR;
+        deadlines.record_activity(now + timeout);
+        assert_eq!(deadlines.check(now + timeout - SECOND, Duration::ZERO), Verdict::Wait);
+        deadlines.record_message(now + 2 * SECOND);
+        assert_eq!(deadlines.check(now + timeout + SECOND, Duration::ZERO), Verdict::Wait);
+        deadlines.record_activity(now + 2 * timeout);
+        let verdict = deadlines.check(now + timeout + 4 * SECOND, Duration::ZERO);
+        assert!(matches!(verdict, Verdict::Close(reason) if reason.contains("completed no message")));
+    }
+
+    #[test]
+    fn who_is_heard_stays() {
+        for phase in [Phase::Publishing, Phase::Playing] {
+            let (mut deadlines, now) = deadlines(phase);
+            let late = now + 2 * limits::PING_TIMEOUT;
+            deadlines.record_activity(late);
+            deadlines.record_message(late);
+            assert_eq!(deadlines.check(late + SECOND, Duration::ZERO), Verdict::Wait);
+        }
+    }
+
+    #[test]
+    fn a_silent_player_is_pinged_now_and_then() {
+        let (mut deadlines, now) = deadlines(Phase::Playing);
+        let pings = [1, 31, 32, 62, 63].map(|seconds| deadlines.check(now + seconds * SECOND, Duration::ZERO));
+        assert_eq!(pings.iter().filter(|verdict| matches!(verdict, Verdict::Ping(_))).count(), 2);
+    }
+
+    #[test]
+    fn an_announced_end_comes_unless_the_client_goes_on() {
+        let (mut deadlines, now) = deadlines(Phase::Playing);
+        deadlines.stream_ended(1, now, "the stream has ended");
+        deadlines.enter(Phase::Playing, 1, now);
+        assert_eq!(deadlines.check(now, Duration::ZERO), Verdict::Wait);
+        deadlines.stream_ended(1, now, "the stream has ended");
+        assert_eq!(deadlines.check(now, Duration::ZERO), Verdict::Finish);
+        deadlines.record_finish(now);
+        assert_eq!(deadlines.check(now + SECOND, Duration::ZERO), Verdict::Finish, "it may still say something");
+        let late = now + limits::PING_TIMEOUT + SECOND;
+        assert_eq!(deadlines.check(late, Duration::ZERO), Verdict::Close("the stream has ended".into()));
+    }
+
+    #[test]
+    fn the_end_of_one_play_is_not_the_end_of_another() {
+        let (mut deadlines, now) = deadlines(Phase::Playing);
+        deadlines.enter(Phase::Playing, 2, now);
+        deadlines.stream_ended(1, now, "the stream has ended");
+        assert!(!deadlines.is_ending());
+        deadlines.stream_ended(2, now, "the stream has ended");
+        assert!(deadlines.is_ending());
+        deadlines.keep_open(1);
+        assert!(!deadlines.is_ending());
+    }
+}

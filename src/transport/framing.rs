@@ -1,0 +1,270 @@
+//! What stands before and behind a live message on its way to a player.
+
+use std::sync::Arc;
+
+use crate::flv::TagHeader;
+use crate::flv::tag::{PREVIOUS_TAG_SIZE_BYTES, TAG_HEADER_BYTES};
+use crate::live::{HTTP_STREAM_ID, LiveMessage, PLAYER_STREAM_ID};
+use crate::rtmp::chunk::ChunkHeaders;
+
+/// How a player gets live messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// In chunks, on that message stream.
+    Chunks(u32),
+    /// Over HTTP.
+    Http {
+        /// Each as an FLV tag; otherwise as it is.
+        as_tags: bool,
+        /// What each is wrapped into.
+        wrapping: Wrapping,
+    },
+}
+
+/// What messages of a stream without end are wrapped into over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// Nothing: the end of the connection is the end of the stream.
+    Nothing,
+    /// A chunk each (RFC 9112 §7.1), so that a stream that has ended can be told from one that broke off.
+    Chunk,
+    /// A binary message of a WebSocket each.
+    WebSocket,
+}
+
+impl Wrapping {
+    /// What goes behind the last message of a stream that has ended in order.
+    pub fn end(self) -> Option<&'static [u8]> {
+        (self == Self::Chunk).then_some(b"0\r\n\r\n")
+    }
+
+    /// Bytes as they go out.
+    pub fn wrap(self, bytes: &[u8]) -> Vec<u8> {
+        let (mut wrapped, mut behind) = (Envelope::default(), &b""[..]);
+        if !bytes.is_empty() {
+            wrapped.open(self, bytes.len());
+            behind = if self == Self::Chunk { CHUNK_END } else { b"" };
+        }
+        [&wrapped.before[..wrapped.before_length], bytes, behind].concat()
+    }
+}
+
+/// What stands behind each chunk.
+const CHUNK_END: &[u8] = b"\r\n";
+
+/// A live message and what goes around it.
+#[derive(Debug)]
+pub(super) enum Framed {
+    /// On [`PLAYER_STREAM_ID`].
+    Chunks(Arc<LiveMessage>),
+    /// On another message stream, which needs headers of its own.
+    ChunksOn(u32, Box<ChunkHeaders>, Arc<LiveMessage>),
+    /// Over HTTP.
+    Enveloped(Box<Envelope>, Arc<LiveMessage>),
+}
+
+/// The longest header of a WebSocket frame without a mask, or of a chunk of less than 4 GiB, and that of an FLV tag.
+const BEFORE: usize = 10 + TAG_HEADER_BYTES;
+
+/// The size of an FLV tag once more, and the end of a chunk.
+const BEHIND: usize = 4 + CHUNK_END.len();
+
+/// What goes around a message over HTTP.
+#[derive(Debug, Default)]
+pub(super) struct Envelope {
+    before: [u8; BEFORE],
+    before_length: usize,
+    behind: [u8; BEHIND],
+    behind_length: usize,
+}
+
+impl Envelope {
+    pub fn new(as_tag: bool, wrapping: Wrapping, message: &LiveMessage) -> Self {
+        let mut envelope = Self::default();
+        let tag = as_tag.then(|| TagHeader::for_packet(&message.packet).ok()).flatten();
+        let tag_length = tag.as_ref().map_or(0, |_| TAG_HEADER_BYTES + PREVIOUS_TAG_SIZE_BYTES);
+        envelope.open(wrapping, message.body().len() + tag_length);
+        if let Some(tag) = tag {
+            envelope.put(&tag.encode());
+            envelope.put_behind(&tag.tag_size().to_be_bytes());
+        }
+        if wrapping == Wrapping::Chunk {
+            envelope.put_behind(CHUNK_END);
+        }
+        envelope
+    }
+
+    /// What says how long the content is.
+    fn open(&mut self, wrapping: Wrapping, length: usize) {
+        match wrapping {
+            Wrapping::Nothing => {}
+            Wrapping::Chunk => {
+                let mut digits = [0; 8];
+                let mut rest = length;
+                let mut first = digits.len();
+                // At least one digit: no chunk is empty but the last.
+                while rest > 0 {
+                    first -= 1;
+                    digits[first] = b"0123456789abcdef"[rest % 16];
+                    rest /= 16;
+                }
+                self.put(&digits[first..]);
+                self.put(CHUNK_END);
+            }
+            Wrapping::WebSocket => {
+                let (header, used) = web_socket_header(length);
+                self.put(&header[..used]);
+            }
+        }
+    }
+
+    fn put_behind(&mut self, bytes: &[u8]) {
+        self.behind[self.behind_length..][..bytes.len()].copy_from_slice(bytes);
+        self.behind_length += bytes.len();
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.before[self.before_length..][..bytes.len()].copy_from_slice(bytes);
+        self.before_length += bytes.len();
+    }
+
+    /// What goes over the wire, slice by slice.
+    pub fn slices<'a>(&'a self, message: &'a LiveMessage) -> impl Iterator<Item = &'a [u8]> {
+        let slices = [&self.before[..self.before_length], message.body(), &self.behind[..self.behind_length]];
+        slices.into_iter().filter(|slice| !slice.is_empty())
+    }
+
+    fn length(&self, message: &LiveMessage) -> usize {
+        self.before_length + message.body().len() + self.behind_length
+    }
+}
+
+/// The opcode of binary messages.
+const BINARY: u8 = 2;
+
+/// The header of a whole, unmasked, binary message of a WebSocket (RFC 6455 §5.2), and how long it is.
+pub fn web_socket_header(length: usize) -> ([u8; 10], usize) {
+    let mut header = [0; 10];
+    header[0] = 0x80 | BINARY;
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(length @ ..=125), _) => {
+            header[1] = length;
+            (header, 2)
+        }
+        (_, Ok(length)) => {
+            header[1] = 126;
+            header[2..4].copy_from_slice(&length.to_be_bytes());
+            (header, 4)
+        }
+        _ => {
+            header[1] = 127;
+            header[2..].copy_from_slice(&(length as u64).to_be_bytes());
+            (header, 10)
+        }
+    }
+}
+
+impl Framing {
+    /// Bytes of a message on the wire.
+    pub(super) fn length(self, message: &LiveMessage) -> usize {
+        match self {
+            Self::Chunks(_) => message.wire_length(),
+            Self::Http { as_tags, wrapping } => Envelope::new(as_tags, wrapping, message).length(message),
+        }
+    }
+
+    pub(super) fn frame(self, message: &Arc<LiveMessage>) -> Framed {
+        let message = message.clone();
+        match self {
+            Self::Chunks(PLAYER_STREAM_ID) => Framed::Chunks(message),
+            Self::Chunks(stream_id) => Framed::ChunksOn(stream_id, Box::new(message.headers_for(stream_id)), message),
+            Self::Http { as_tags, wrapping } => {
+                Framed::Enveloped(Box::new(Envelope::new(as_tags, wrapping, &message)), message)
+            }
+        }
+    }
+}
+
+impl Framed {
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Chunks(message) | Self::ChunksOn(_, _, message) => message.wire_length(),
+            Self::Enveloped(envelope, message) => envelope.length(message),
+        }
+    }
+
+    /// Calls `with` for each slice until it says no.
+    pub fn slices<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
+        match self {
+            Self::Chunks(message) => message.slices(message.headers()).all(with),
+            Self::ChunksOn(_, headers, message) => message.slices(headers).all(with),
+            Self::Enveloped(envelope, message) => envelope.slices(message).all(with),
+        }
+    }
+
+    /// The message, if it is part of a live play on that message stream.
+    pub fn on(&self, stream_id: u32) -> Option<&LiveMessage> {
+        match self {
+            Self::Chunks(message) => (stream_id == PLAYER_STREAM_ID).then_some(message),
+            Self::ChunksOn(id, _, message) => (stream_id == *id).then_some(message),
+            Self::Enveloped(_, message) => (stream_id == HTTP_STREAM_ID).then_some(message),
+        }
+        .map(|message| &**message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flv;
+    use crate::media::{Packet, PacketKind, Timestamp};
+
+    fn message(length: usize) -> Arc<LiveMessage> {
+        let packet = Packet {
+            kind: PacketKind::Video,
+            timestamp: Timestamp::new(0x0102_0304),
+            payload: vec![0x27; length].into(),
+        };
+        Arc::new(LiveMessage::new(packet))
+    }
+
+    fn sent(framing: Framing, message: &Arc<LiveMessage>) -> Vec<u8> {
+        let (framed, mut bytes) = (framing.frame(message), Vec::new());
+        framed.slices(|slice| {
+            bytes.extend(slice);
+            true
+        });
+        assert_eq!(bytes.len(), framed.length());
+        bytes
+    }
+
+    #[test]
+    fn over_http_a_message_is_what_a_file_has() {
+        let message = message(1000);
+        let mut file = flv::Writer::new(Vec::new(), true, true).unwrap();
+        let start = file.position() as usize;
+        file.write_packet(&message.packet).unwrap();
+        let tag = &file.into_inner()[start..];
+        let wrapped = |wrapping| sent(Framing::Http { as_tags: true, wrapping }, &message);
+        assert_eq!(wrapped(Wrapping::Nothing), tag);
+        assert_eq!(wrapped(Wrapping::WebSocket), [&[0x82, 126, 3, 0xf7], tag].concat());
+        assert_eq!(wrapped(Wrapping::Chunk), [b"3f7\r\n", tag, b"\r\n"].concat());
+        for wrapping in [Wrapping::Nothing, Wrapping::WebSocket, Wrapping::Chunk] {
+            assert_eq!(wrapping.wrap(tag), wrapped(wrapping));
+            assert_eq!(wrapping.wrap(b""), b"");
+        }
+    }
+
+    #[test]
+    fn web_socket_lengths_at_their_limits() {
+        for (length, header) in [
+            (125, &[0x82, 125][..]),
+            (126, &[0x82, 126, 0, 126]),
+            (65_535, &[0x82, 126, 0xff, 0xff]),
+            (65_536, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let bytes = sent(Framing::Http { as_tags: false, wrapping: Wrapping::WebSocket }, &message(length));
+            assert_eq!((&bytes[..header.len()], bytes.len()), (header, header.len() + length));
+        }
+    }
+}

@@ -1,0 +1,507 @@
+//! A client's connection as others see it: the lanes that send to it, and the server that watches over it.
+
+use std::fmt;
+use std::io::IoSlice;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::deadlines::{Deadlines, Phase, Verdict};
+use super::delivery::Delivery;
+use super::framing::Framing;
+use super::outgoing::Outgoing;
+use super::socket::Socket;
+use crate::error::Result;
+use crate::guard::ClientLog;
+use crate::limits;
+use crate::live::{HTTP_STREAM_ID, Lane};
+use crate::media::Packet;
+use crate::rtmp::message::Message;
+use crate::rtmp::user_control::UserControl;
+use crate::session::Reply;
+use crate::stats::DropCounters;
+
+/// What is spoken on a connection, perhaps within TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RTMP.
+    Rtmp,
+    /// HTTP/1.1.
+    Http,
+}
+
+/// A connection as others are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// Where the client is.
+    pub address: SocketAddr,
+    /// `rtmp`, or `http`.
+    pub protocol: &'static str,
+    /// Whether that is within TLS.
+    pub is_tls: bool,
+    /// How long it has been there.
+    pub age: Duration,
+    /// `handshake`, `idle`, `paused`, `playing` or `publishing`; of several, the last of these.
+    pub state: &'static str,
+    /// The program that it says it is, of [`limits::AGENT_CHARS`] at most; empty until it has said so.
+    pub agent: String,
+    /// The streams that it publishes.
+    pub publishes: Vec<String>,
+    /// The streams and files that it plays.
+    pub plays: Vec<String>,
+    /// Bytes received from it.
+    pub bytes_received: u64,
+    /// Bytes sent to it.
+    pub bytes_sent: u64,
+    /// How long the oldest message that waits for it has waited.
+    pub lag: Duration,
+    /// Messages of live streams that it was too slow for.
+    pub messages_dropped: u64,
+    /// How often it was skipped ahead to a later key frame for that.
+    pub skips: u64,
+}
+
+/// A client's connection, of RTMP or HTTP.
+pub struct ManagedConnection {
+    address: SocketAddr,
+    /// The address, for the log.
+    name: String,
+    protocol: Protocol,
+    me: Weak<Self>,
+    connected: Instant,
+    lane: Lane,
+    pub(super) outgoing: Outgoing,
+    pub(super) state: Mutex<State>,
+    /// How often it has started to publish or play something.
+    starts: AtomicU32,
+    pub(super) drops: DropCounters,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub deadlines: Deadlines,
+    /// How live messages go out.
+    pub delivery: Delivery,
+    /// Why the connection was ended from this side.
+    reason: Option<String>,
+    /// It is to tell its client the end and to go.
+    is_draining: bool,
+    is_closed: bool,
+    agent: String,
+    publishes: Vec<String>,
+    plays: Vec<String>,
+}
+
+impl ManagedConnection {
+    /// Watches over a client at that address, whose publications may be silent for `publish_timeout`.
+    pub fn new(
+        protocol: Protocol,
+        address: SocketAddr,
+        socket: Socket,
+        lane: Lane,
+        publish_timeout: Duration,
+    ) -> Arc<Self> {
+        let now = Instant::now();
+        let (phase, delivery) = match protocol {
+            Protocol::Rtmp => {
+                // A host that vanished is found out by what stays unacknowledged, a ping at the least, and while a
+                // player has paused by the system's keepalive.
+                socket.set_user_timeout(Some(limits::PING_TIMEOUT));
+                (Phase::Handshake, Delivery::Rtmp)
+            }
+            Protocol::Http => (Phase::Requesting, Delivery::HttpResponse),
+        };
+        let state = State {
+            deadlines: Deadlines::new(phase, publish_timeout, now),
+            delivery,
+            reason: None,
+            is_draining: false,
+            is_closed: false,
+            agent: String::new(),
+            publishes: Vec::new(),
+            plays: Vec::new(),
+        };
+        let (name, outgoing, state) = (address.to_string(), Outgoing::new(socket), Mutex::new(state));
+        Arc::new_cyclic(|me| Self {
+            address,
+            name,
+            protocol,
+            me: me.clone(),
+            connected: now,
+            lane,
+            outgoing,
+            state,
+            starts: AtomicU32::new(0),
+            drops: DropCounters::default(),
+        })
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> &Socket {
+        self.outgoing.socket()
+    }
+
+    /// The lane that sends live streams to it.
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// Where the client is.
+    pub fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// Its address, for the log.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it publishes and plays, and all else that is told of it.
+    pub fn info(&self) -> ConnectionInfo {
+        let state = self.state.lock();
+        ConnectionInfo {
+            address: self.address,
+            protocol: if self.protocol == Protocol::Rtmp { "rtmp" } else { "http" },
+            is_tls: self.socket().is_tls(),
+            age: self.connected.elapsed(),
+            state: state.name(),
+            agent: state.agent.clone(),
+            publishes: state.publishes.clone(),
+            plays: state.plays.clone(),
+            bytes_received: self.socket().received(),
+            bytes_sent: self.socket().sent(),
+            lag: self.outgoing.backlog().age,
+            messages_dropped: self.drops.messages.get(),
+            skips: self.drops.skips.get(),
+        }
+    }
+
+    /// The streams that it publishes.
+    pub fn publishes(&self) -> Vec<String> {
+        self.state.lock().publishes.clone()
+    }
+
+    /// The program that it says it is.
+    pub fn agent(&self) -> String {
+        self.state.lock().agent.clone()
+    }
+
+    /// Notes which program it says it is; HTTP clients say so with every request.
+    pub fn set_agent(&self, agent: &str) {
+        let mut state = self.state.lock();
+        if state.agent.is_empty() {
+            state.agent = agent.chars().take(limits::AGENT_CHARS).collect();
+        }
+    }
+
+    /// Notes what it publishes and plays.
+    pub fn set_activities(&self, publishes: Vec<String>, plays: Vec<String>) {
+        let mut state = self.state.lock();
+        (state.publishes, state.plays) = (publishes, plays);
+    }
+
+    /// Notes that it starts to publish or play something.
+    pub fn mark_active(&self) {
+        self.starts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The log level of what it starts and stops: one that does nothing else all day shall not fill the log.
+    pub fn event_level(&self) -> log::Level {
+        let is_info = self.starts.load(Ordering::Relaxed) <= limits::INFO_EVENTS_PER_CONNECTION;
+        if is_info { log::Level::Info } else { log::Level::Debug }
+    }
+
+    /// Another set of deadlines holds from now on, for so many active message streams.
+    pub fn enter(&self, phase: Phase, active_streams: usize) {
+        let mut state = self.state.lock();
+        if (state.deadlines.phase() == Phase::Paused) != (phase == Phase::Paused) {
+            let timeout = (phase != Phase::Paused).then_some(limits::PING_TIMEOUT);
+            self.socket().set_user_timeout(timeout);
+        }
+        state.deadlines.enter(phase, active_streams, Instant::now());
+    }
+
+    /// Something came from the client.
+    pub fn record_activity(&self, now: Instant) {
+        self.state.lock().deadlines.record_activity(now);
+    }
+
+    /// A message of its publication is complete.
+    pub fn record_message(&self, now: Instant) {
+        self.state.lock().deadlines.record_message(now);
+    }
+
+    /// The message stream goes on after all, or does something else.
+    pub fn keep_open(&self, stream_id: u32) {
+        self.state.lock().deadlines.keep_open(stream_id);
+    }
+
+    /// What the message stream plays has ended. If that was all, this ends the connection in a while, when the client has
+    /// been sent everything, unless it [`enter`](Self::enter)s another phase before.
+    pub fn stream_ended(&self, stream_id: u32, delay: Duration, reason: &'static str) {
+        self.state.lock().deadlines.stream_ended(stream_id, Instant::now() + delay, reason);
+    }
+
+    /// Sends replies of RTMP, in order with all else.
+    pub fn reply(&self, replies: &[Reply]) {
+        let needed = self.outgoing.reply(replies);
+        self.retry_if(needed);
+    }
+
+    /// Sends bytes behind all that waits.
+    pub fn enqueue(&self, bytes: Vec<u8>) {
+        let needed = self.outgoing.bytes(bytes);
+        self.retry_if(needed);
+    }
+
+    /// Sends packets on a message stream of RTMP and waits until the socket has taken them, while `go_on` says so. With
+    /// `more`, others follow at once.
+    ///
+    /// # Errors
+    /// [`crate::Error::Disconnected`] when the connection has broken or `go_on` said no.
+    pub fn send_packets(&self, stream_id: u32, packets: &[Packet], more: bool, go_on: impl Fn() -> bool) -> Result<()> {
+        let result = self.outgoing.packets(stream_id, packets, more, go_on);
+        self.retry_if(self.outgoing.needs_flush());
+        result
+    }
+
+    /// Sends bytes past the queue, which has to be empty, and waits for room for at most `timeout` at a time.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`].
+    pub fn send(&self, slices: &mut [IoSlice<'_>], timeout: Duration) -> Result<()> {
+        self.socket().send_all(slices, timeout)
+    }
+
+    /// Discards what waits of a live play that is over.
+    pub fn discard(&self, stream_id: u32) {
+        self.outgoing.discard(stream_id);
+    }
+
+    /// From here on lanes send a live stream over HTTP, after these bytes.
+    pub fn start_streaming(&self, framing: Framing, head: Vec<u8>) {
+        let mut state = self.state.lock();
+        state.deadlines.enter(Phase::Streaming, 1, Instant::now());
+        state.delivery = Delivery::Http { framing, has_init: false };
+        drop(state);
+        self.socket().set_user_timeout(Some(limits::PING_TIMEOUT));
+        self.socket().set_live(true);
+        self.enqueue(head);
+    }
+
+    /// Ends a stream over HTTP in order, and the connection when all has gone out, for that reason.
+    pub fn end_streaming(&self, reason: &'static str) {
+        let mut state = self.state.lock();
+        let end = match state.delivery {
+            Delivery::Http { framing: Framing::Http { wrapping, .. }, .. } if !state.deadlines.is_ending() => {
+                wrapping.end()
+            }
+            _ => None,
+        };
+        state.reason.get_or_insert_with(|| reason.to_owned());
+        let now = Instant::now();
+        state.deadlines.stream_ended(HTTP_STREAM_ID, now, reason);
+        drop(state);
+        if let Some(end) = end {
+            self.enqueue(end.to_vec());
+        }
+        self.finish(now);
+    }
+
+    /// How the connection ended, for the log and for whom it concerns; warns of what was wrong where nobody knows yet.
+    pub fn end_of(&self, result: Result<()>, client_log: Option<&ClientLog>) -> String {
+        match (result, self.close_reason()) {
+            (_, Some(reason)) => format!("was closed: {reason}"),
+            (Err(error), None) if !error.is_disconnect() => {
+                if let Some(client_log) = client_log {
+                    client_log.warn(format_args!("{self} {error}"));
+                }
+                format!("was closed: {error}")
+            }
+            _ => "left".to_owned(),
+        }
+    }
+
+    /// Ends this side and waits a moment for the other: to close a socket with unread bytes in it would take back what is
+    /// on its way.
+    pub fn linger(&self) {
+        self.socket().finish();
+        if let Err(error) = self.socket().drain(limits::CLOSE_GRACE) {
+            log::debug!("{self} after its end: {error}");
+        }
+    }
+
+    /// Waits until everything that it is sent has gone out, for that long at most.
+    pub fn flush_for(&self, at_most: Duration) {
+        let until = Instant::now() + at_most;
+        // Who does not read by then does not learn why.
+        let _ = self.outgoing.drain(|| Instant::now() < until);
+    }
+
+    /// Asks the connection's lane to try again where a send has left something.
+    pub(super) fn retry_if(&self, needed: bool) {
+        if let (true, Some(me)) = (needed, self.me.upgrade()) {
+            self.lane.retry(me);
+        }
+    }
+
+    /// Bytes sent of replies and live streams.
+    pub fn sent(&self) -> u64 {
+        self.outgoing.sent()
+    }
+
+    /// Holds the deadlines against the clock, pings who is silent, and ends what is to end. To be called about every
+    /// half second.
+    pub fn check(&self, now: Instant) {
+        let stalled = self.outgoing.stalled(now);
+        let verdict = self.state.lock().deadlines.check(now, stalled);
+        match verdict {
+            Verdict::Wait => {}
+            Verdict::Close(reason) => self.close(&reason),
+            Verdict::Finish => self.finish(now),
+            Verdict::Ping(time) => {
+                let message = Message::UserControl(UserControl::PingRequest(time));
+                self.reply(&[Reply { stream_id: 0, message }]);
+            }
+        }
+    }
+
+    fn finish(&self, now: Instant) {
+        if self.outgoing.finish() {
+            self.state.lock().deadlines.record_finish(now);
+        }
+    }
+
+    /// Makes its thread, which may be waiting for the client to say something, tell it the end and leave.
+    pub fn start_draining(&self, reason: &str) {
+        let mut state = self.state.lock();
+        state.reason.get_or_insert_with(|| reason.to_owned());
+        state.is_draining = true;
+        drop(state);
+        self.socket().stop_reading();
+    }
+
+    /// Ends it now.
+    pub fn close(&self, reason: &str) {
+        let mut state = self.state.lock();
+        state.reason.get_or_insert_with(|| reason.to_owned());
+        state.is_closed = true;
+        drop(state);
+        self.socket().shutdown();
+    }
+
+    /// Whether the server has asked it to leave.
+    pub fn is_draining(&self) -> bool {
+        self.state.lock().is_draining
+    }
+
+    /// Whether it is not to go on with what it does: it was asked to leave, or has been closed.
+    pub fn should_stop(&self) -> bool {
+        let state = self.state.lock();
+        state.is_draining || state.is_closed
+    }
+
+    /// Why the connection was ended, if this side did it.
+    pub fn close_reason(&self) -> Option<String> {
+        self.state.lock().reason.clone()
+    }
+}
+
+impl State {
+    fn name(&self) -> &'static str {
+        match self.deadlines.phase() {
+            Phase::Handshake => "handshake",
+            Phase::Paused => "paused",
+            Phase::Playing => "playing",
+            Phase::Publishing => "publishing",
+            phase if phase.is_http() && !self.plays.is_empty() => "playing",
+            _ => "idle",
+        }
+    }
+}
+
+impl fmt::Display for ManagedConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}]", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use super::*;
+    use crate::live::{LanePool, MergeWindow};
+    use crate::media::{PacketKind, Timestamp};
+
+    fn pair() -> (Arc<ManagedConnection>, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (here, _) = listener.accept().unwrap();
+        let lane = LanePool::start(1, MergeWindow::Auto).unwrap().pick();
+        let (address, socket) = (here.peer_addr().unwrap(), Socket::new(here, None).unwrap());
+        (ManagedConnection::new(Protocol::Rtmp, address, socket, lane, limits::PUBLISHER_SILENCE), there)
+    }
+
+    /// More than a socket takes.
+    fn large_packet() -> [Packet; 1] {
+        [Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: vec![7; 16 << 20].into() }]
+    }
+
+    #[test]
+    fn who_starts_things_all_day_is_logged_at_debug_level() {
+        let (connection, _there) = pair();
+        for _ in 0..limits::INFO_EVENTS_PER_CONNECTION {
+            connection.mark_active();
+            assert_eq!(connection.event_level(), log::Level::Info);
+        }
+        connection.mark_active();
+        assert_eq!(connection.event_level(), log::Level::Debug);
+    }
+
+    #[test]
+    fn an_announced_end_shows_at_once_and_closes_later() {
+        let (connection, mut there) = pair();
+        connection.enter(Phase::Playing, 1);
+        connection.stream_ended(1, Duration::ZERO, "the stream has ended");
+        connection.check(Instant::now());
+        let mut end = Vec::new();
+        there.read_to_end(&mut end).unwrap();
+        assert_eq!((end.len(), connection.close_reason()), (0, None), "it may still say something");
+        connection.check(Instant::now() + limits::PING_TIMEOUT + Duration::from_secs(1));
+        assert_eq!(connection.close_reason().as_deref(), Some("the stream has ended"));
+    }
+
+    #[test]
+    fn what_waits_is_sent_before_the_end() {
+        let (connection, mut there) = pair();
+        connection.enter(Phase::Playing, 1);
+        connection.outgoing.packets(1, &large_packet(), false, || false).unwrap_err();
+        assert!(connection.outgoing.needs_flush(), "it is more than the socket takes");
+        connection.stream_ended(1, Duration::ZERO, "the file has ended");
+        connection.check(Instant::now());
+        let reading = std::thread::spawn(move || std::io::copy(&mut there, &mut std::io::sink()).unwrap());
+        while connection.outgoing.flush() {
+            std::thread::yield_now();
+        }
+        connection.check(Instant::now());
+        assert!(reading.join().unwrap() > 16 << 20);
+    }
+
+    #[test]
+    fn who_has_paused_may_read_nothing() {
+        // To queue so much may take a busy machine longer than the second below.
+        let before = Instant::now();
+        let (connection, _there) = pair();
+        connection.enter(Phase::Paused, 1);
+        connection.outgoing.packets(1, &large_packet(), false, || false).unwrap_err();
+        connection.check(before + limits::PAUSE - Duration::from_secs(1));
+        assert_eq!(connection.close_reason(), None);
+        connection.check(Instant::now() + limits::PAUSE + Duration::from_secs(1));
+        assert!(connection.close_reason().is_some());
+    }
+}

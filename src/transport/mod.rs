@@ -1,0 +1,33 @@
+//! What connections of RTMP and HTTP stand on: the socket, with or without TLS, the queue in front of it, and the one type
+//! that watches over a client.
+//!
+//! ```text
+//!  a connection's own thread        a relay lane           the server, twice a second
+//!      │ reads, replies                 │ live messages         │ deadlines, end
+//!      ▼                                ▼                       ▼
+//!  ┌───────────────────────── ManagedConnection ─────────────────────────┐
+//!  │ Deadlines: which phase it is in, and what is overdue                │
+//!  │ Outgoing: the send queue, bounded in bytes and time; Framing says   │
+//!  │           what stands around a message (chunks, FLV tag, WebSocket) │
+//!  └──────────────────────────────┬──────────────────────────────────────┘
+//!                                 ▼
+//!                  Socket, with a TlsStream in it or not
+//! ```
+
+mod connection_table;
+mod deadlines;
+mod delivery;
+mod framing;
+mod managed_connection;
+mod outgoing;
+mod send_queue;
+mod socket;
+mod socket_options;
+mod tls_stream;
+
+pub use connection_table::{ConnectionTable, Registration};
+pub use deadlines::Phase;
+pub use framing::{Framing, Wrapping, web_socket_header};
+pub use managed_connection::{ConnectionInfo, ManagedConnection, Protocol};
+pub use outgoing::Outgoing;
+pub use socket::Socket;

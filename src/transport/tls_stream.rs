@@ -1,0 +1,184 @@
+//! TLS between a socket and what is above.
+//!
+//! It is one state machine for both ways, so it lies under a lock, which is never held while something waits for the
+//! network.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Mutex, MutexGuard};
+use rustix::event::PollFlags;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
+use rustls::{ServerConfig, ServerConnection};
+
+use super::socket::wait;
+use crate::error::{Error, Result};
+use crate::limits;
+
+/// The server's side of TLS. What it needs on the stack is kept out of the frames of those who do without: each of
+/// their threads keeps the pages that it has touched once.
+#[derive(Debug)]
+pub(super) struct TlsStream(Mutex<ServerConnection>);
+
+impl TlsStream {
+    /// With that certificate.
+    pub fn new(config: Arc<ServerConfig>) -> Result<Self> {
+        let failed = |error| Error::io("starting TLS", io::Error::other(error));
+        let mut tls = ServerConnection::new(config).map_err(failed)?;
+        tls.set_buffer_limit(Some(limits::TLS_BUFFER_BYTES));
+        Ok(Self(Mutex::new(tls)))
+    }
+
+    /// At most so many bytes are encrypted ahead of what the socket takes.
+    pub fn set_buffer_limit(&self, bytes: usize) {
+        self.0.lock().set_buffer_limit(Some(bytes));
+    }
+
+    /// Waits for bytes; none at the end.
+    #[inline(never)]
+    pub fn read(&self, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut guard = self.0.lock();
+            let result = read_step(&mut guard, socket, buffer);
+            // A client may send records without anything in them for ever: who wants to send gets the lock in between.
+            MutexGuard::unlock_fair(guard);
+            match result {
+                Ok(Some(count)) => return Ok(count),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait(socket, PollFlags::IN, None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until then for something to read, half a record not being anything yet.
+    #[inline(never)]
+    pub fn has_plaintext(&self, socket: &TcpStream, until: Instant) -> bool {
+        loop {
+            let mut guard = self.0.lock();
+            // Asked for nothing, it says whether there is any.
+            if guard.process_new_packets().map_or(true, |state| state.plaintext_bytes_to_read() > 0) {
+                return true;
+            }
+            let came = guard.read_tls(&mut NonBlocking(socket));
+            MutexGuard::unlock_fair(guard);
+            match came {
+                Ok(count) if count > 0 => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !wait(socket, PollFlags::IN, Some(until)) {
+                        return false;
+                    }
+                }
+                Ok(_) | Err(_) => return true,
+            }
+        }
+    }
+
+    /// How many bytes were taken, without waiting.
+    #[inline(never)]
+    pub fn send(&self, socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut tls = self.0.lock();
+        let (mut slices, mut taken) = (slices.to_vec(), 0);
+        let mut left = &mut slices[..];
+        loop {
+            push_out(&mut tls, socket)?;
+            if left.is_empty() || tls.wants_write() || tls.is_handshaking() {
+                return Ok(taken);
+            }
+            let count = tls.writer().write_vectored(left)?;
+            IoSlice::advance_slices(&mut left, count);
+            taken += count;
+        }
+    }
+
+    /// Sends some bytes, waiting for room for a while.
+    #[inline(never)]
+    pub fn write(&self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        let until = Instant::now() + limits::WRITE_STALL;
+        loop {
+            let taken = self.send(socket, &[IoSlice::new(bytes)])?;
+            if taken > 0 || bytes.is_empty() {
+                return Ok(taken);
+            }
+            if !wait(socket, PollFlags::OUT, Some(until)) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+
+    /// Whether something that was taken has still to go out.
+    pub fn has_pending(&self) -> bool {
+        self.0.lock().wants_write()
+    }
+
+    /// Sends what was taken and is still here; says whether any of it went.
+    pub fn flush(&self, socket: &TcpStream) -> io::Result<bool> {
+        push_out(&mut self.0.lock(), socket)
+    }
+
+    /// Says that nothing more will come.
+    pub fn finish(&self, socket: &TcpStream) {
+        let mut tls = self.0.lock();
+        tls.send_close_notify();
+        let _ = push_out(&mut tls, socket);
+    }
+}
+
+/// What there is to read without waiting; `None` when some records came, and perhaps nothing in them.
+fn read_step(tls: &mut ServerConnection, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    match tls.reader().read(buffer) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        result => return result.map(Some),
+    }
+    if tls.read_tls(&mut NonBlocking(socket))? == 0 {
+        // Without the end that TLS knows, which hardly any client sends.
+        return Ok(Some(0));
+    }
+    let result = tls.process_new_packets();
+    // Answers of the handshake, or an alert that says what was wrong.
+    push_out(tls, socket)?;
+    result.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}")))?;
+    Ok(None)
+}
+
+#[inline(never)]
+fn push_out(tls: &mut ServerConnection, socket: &TcpStream) -> io::Result<bool> {
+    let mut any = false;
+    while tls.wants_write() {
+        match tls.write_tls(&mut NonBlocking(socket)) {
+            Ok(count) => any |= count > 0,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(any)
+}
+
+/// A socket that says "would block" where it would.
+struct NonBlocking<'a>(&'a TcpStream);
+
+impl Read for NonBlocking<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (count, _) = recv(self.0, buffer, RecvFlags::DONTWAIT)?;
+        Ok(count)
+    }
+}
+
+impl Write for NonBlocking<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(self.0, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        Ok(sendmsg(self.0, slices, &mut SendAncillaryBuffer::default(), flags)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
