@@ -390,3 +390,18 @@ pub const CHALLENGE_BYTES: usize = 256;
 
 /// Bytes of a certificate's file, those that it depends on included.
 pub const PEM_FILE_BYTES: u64 = 1024 * 1024;
+
+/// How long our own client waits for a connection, and for each answer until it is let in.
+pub const CLIENT_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long our own client waits for a server that says nothing: twice the time after which this one sends a ping.
+pub const CLIENT_READ: Duration = Duration::from_secs(60);
+
+/// How long our own client waits for a server that takes nothing.
+pub const CLIENT_WRITE: Duration = Duration::from_secs(20);
+
+/// What a server may send our own client before it answers what it was asked, in bytes.
+pub const CLIENT_WAITING_BYTES: usize = 32 * 1024 * 1024;
+
+/// What each event counts for in that beside its media: what a small one takes in memory.
+pub const CLIENT_EVENT_BYTES: usize = 1024;

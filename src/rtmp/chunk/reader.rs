@@ -87,6 +87,11 @@ impl<R: BufRead> ChunkReader<R> {
         self.source.report_missing = Some(missing);
     }
 
+    /// Where it reads from.
+    pub fn source(&self) -> &R {
+        &self.source.inner
+    }
+
     /// Where it reads from; what has been taken from there and belongs to what follows is not in it.
     pub fn source_mut(&mut self) -> &mut R {
         &mut self.source.inner
