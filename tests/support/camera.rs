@@ -1,5 +1,4 @@
 //! Real network cameras, GStreamer's RTSP server, pushed by the script for them, and what they have sent.
-#![allow(dead_code)]
 
 use std::fs::File;
 use std::os::unix::fs::symlink;
@@ -10,8 +9,8 @@ use gortmp::flv::Writer;
 use gortmp::media::{Packet, PacketKind};
 use tempfile::TempDir;
 
-use crate::signals::with_default_signals;
-use crate::support::{Running, Server, tool, wait_for};
+use super::signals::with_default_signals;
+use super::{Running, Server, tool, wait_for};
 
 /// Video frames a second of a camera that isn't told otherwise.
 pub const FRAME_RATE: usize = 25;

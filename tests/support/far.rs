@@ -1,6 +1,5 @@
 //! A place whose way to the server can be cut without a word to either side: a network of its own, or where the
 //! system allows none, a relay between the two that stops.
-#![allow(dead_code)]
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::faults::{is_root, prefixed, system_tool};
-use crate::support::*;
+use super::faults::{is_root, prefixed, system_tool};
+use super::*;
 
 /// What cuts the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

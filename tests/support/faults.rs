@@ -1,5 +1,4 @@
 //! What the tests of faults share: a stream that must not suffer, and whether all is as it was afterwards.
-#![allow(dead_code)]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use gortmp::Client;
 use gortmp::media::Packet;
 
-use crate::support::*;
+use super::*;
 
 /// How long a picture of a [`Witness`] may be on its way: far more than a busy machine takes, far less than the
 /// server waits for a peer that is stuck.
@@ -236,7 +235,9 @@ pub fn without_rights(dir: &tempfile::TempDir, by: &[&str]) -> Command {
     let mut command = tool("setpriv", "util-linux");
     if is_root() {
         // A number of its own, since the system counts the threads of each user together.
-        let id = 100_000 + std::process::id() % 100_000;
+        static USERS: AtomicU32 = AtomicU32::new(0);
+        let user = std::process::id().wrapping_mul(8).wrapping_add(USERS.fetch_add(1, Ordering::Relaxed));
+        let id = 100_000 + user % 100_000;
         command.args([&format!("--reuid={id}"), &format!("--regid={id}"), "--clear-groups"]);
     } else {
         command.arg("--no-new-privs");

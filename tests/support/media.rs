@@ -1,5 +1,4 @@
 //! Sample files of every codec, what is in them, and whether a client got just that.
-#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +8,7 @@ use gortmp::media::{Packet, PacketKind, Timestamp};
 use gortmp::{Client, ClientEvent};
 use tempfile::TempDir;
 
-use crate::support::{Running, Server, tool};
+use super::{Running, Server, tool};
 
 /// How long a client may take for a sample, starting and ending included.
 pub const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
@@ -214,8 +213,8 @@ pub mod players {
 
     use tempfile::TempDir;
 
+    use super::super::tool;
     use super::{ffmpeg_for, not_as_root};
-    use crate::support::tool;
 
     /// A command that plays a URL into a file.
     pub type Player = fn(&str, &Path, &TempDir) -> Command;

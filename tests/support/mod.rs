@@ -1,6 +1,19 @@
 //! What the black-box tests share: the real server behind a guard, real tools, and eyes on both.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod camera;
+pub mod far;
+pub mod faults;
+pub mod http;
+pub mod junk;
+pub mod media;
+pub mod nginx;
+pub mod signals;
+pub mod tags;
+pub mod throttle;
+pub mod tls;
+pub mod wire;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -285,10 +298,6 @@ impl Drop for Running {
         }
     }
 }
-
-pub mod http;
-pub mod nginx;
-pub mod wire;
 
 /// A round trip to the server: what was sent before has been handled when this returns. Media that comes
 /// meanwhile is handed back.

@@ -1,5 +1,4 @@
 //! nginx, with its RTMP module as a peer, or as a proxy.
-#![allow(dead_code)]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 

@@ -1,6 +1,5 @@
 //! Everything in an FLV file, tag by tag: sound, pictures and data, headers included, in the file's order.
 //! Read here and not with the library's own reader, which is one of those under test.
-#![allow(dead_code)]
 
 use std::fmt;
 use std::path::Path;

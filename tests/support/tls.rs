@@ -1,5 +1,4 @@
 //! A way into a server over TLS for clients that speak none, which can misbehave on it.
-#![allow(dead_code)]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use gortmp::media::PacketKind;
 use tempfile::TempDir;
 
-use crate::camera::{Camera, Ffmpeg, GRAY_BYTES, Sent, frame_number, frame_numbers, push_camera};
+use crate::support::camera::{Camera, Ffmpeg, GRAY_BYTES, Sent, frame_number, frame_numbers, push_camera};
 use crate::support::{Server, next_media, player, tool};
 
 /// Cameras by what they send, as options of `tests/support/camera.py`, and how late a player may show them for half

@@ -2,8 +2,6 @@
 //! starts it.
 #![allow(clippy::expect_used, clippy::panic, reason = "a benchmark that can't go on shall stop")]
 
-#[path = "../../support/camera.rs"]
-mod camera;
 mod cameras;
 mod chunks;
 mod content;
@@ -21,13 +19,9 @@ mod publisher;
 mod report;
 mod scenario;
 mod secure;
-#[path = "../../support/signals.rs"]
-mod signals;
 #[path = "../../support/mod.rs"]
 mod support;
 mod target;
-#[path = "../../support/tls.rs"]
-mod tls;
 mod vod;
 mod weak;
 

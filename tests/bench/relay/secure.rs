@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use super::tls;
+use crate::support::tls;
 
 static CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(tls::credulous);
 

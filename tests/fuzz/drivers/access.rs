@@ -46,8 +46,8 @@ pub fn names(input: &[u8]) {
     let admission = house.access.admit(&path, "FMLE/3.0", ip);
     if let Admission::Granted(verified) = admission {
         let origin = Origin { ip, is_http: false, is_tls: false };
-        for verb in [Operation::Publish, Operation::Play] {
-            let allowed = house.access.check(verb, &path, origin, &verified).is_ok();
+        for operation in [Operation::Publish, Operation::Play] {
+            let allowed = house.access.check(operation, &path, origin, &verified).is_ok();
             assert!(!allowed || has_key, "in without the key");
         }
     }

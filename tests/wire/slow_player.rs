@@ -1,0 +1,332 @@
+//! Players that read too slowly, or not at all, beside others that do.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use gortmp::amf::Value;
+use gortmp::media::{Packet, PacketKind};
+use gortmp::{Client, ClientEvent, limits};
+
+use crate::support::*;
+
+/// Pictures between two key frames, the first of them counted.
+const GROUP: u32 = 10;
+/// Pictures that are published before the first of them has arrived.
+const UNDER_WAY: u32 = 7;
+/// Bytes of a picture. At 30 pictures a second this would be 24 Mbit/s.
+const PICTURE: usize = 100_000;
+
+/// Picture `n` of the stream: it is full of its number, so that any cut shows.
+fn picture(n: u32) -> Packet {
+    let sample = if n.is_multiple_of(GROUP) { KEY } else { INTER };
+    let filling = vec![n as u8; PICTURE];
+    video(n * 33, &numbered(&[&numbered(sample, n), &*filling].concat(), n))
+}
+
+/// The number of a picture whose bytes are all there.
+fn checked(packet: &Packet) -> u32 {
+    let n = number(packet);
+    assert!(*packet == picture(n), "picture {n} is whole");
+    n
+}
+
+/// Memory that a process holds, in bytes.
+fn resident(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// Reads a stream as fast as it comes and hands its frames on, headers left out.
+fn frames(mut player: Client) -> mpsc::Receiver<Packet> {
+    let (seen, watching) = mpsc::channel();
+    std::thread::spawn(move || {
+        while let Ok(event) = player.next_event() {
+            let ClientEvent::Media(packet) = event else { continue };
+            let is_frame = packet.kind != PacketKind::Data && !packet.is_sequence_header();
+            if is_frame && seen.send(packet).is_err() {
+                return;
+            }
+        }
+    });
+    watching
+}
+
+/// Publishes pictures no faster than the watcher gets them, so that nothing depends on the machine's speed.
+struct Publisher {
+    client: Client,
+    watching: mpsc::Receiver<Packet>,
+    sent: u32,
+    seen: u32,
+}
+
+impl Publisher {
+    /// Publishes `count` more; the watcher has seen all of them when this returns.
+    fn publish(&mut self, count: u32) {
+        let until = self.sent + count;
+        while self.seen < until {
+            while self.sent < until && self.sent < self.seen + UNDER_WAY {
+                self.client.send(picture(self.sent)).expect("the publisher is not disturbed");
+                self.sent += 1;
+            }
+            let seen = self.watching.recv_timeout(PATIENCE).expect("the other player gets on");
+            assert_eq!(checked(&seen), self.seen, "the other player gets every picture in order");
+            self.seen += 1;
+        }
+    }
+}
+
+/// A publisher, a player that keeps up, and one that has read nothing since it began.
+fn start(server: &Server, name: &str) -> (Publisher, Client) {
+    let mut client = publisher(server, name);
+    client.send(video(0, AVC_HEADER)).unwrap();
+    settle(&mut client);
+    let mut slow = player(server, "live", name);
+    assert_eq!(next_media(&mut slow).payload, AVC_HEADER);
+    // A small window, so that the server's side feels it soon.
+    rustix::net::sockopt::set_socket_recv_buffer_size(slow.socket(), 64 * 1024).unwrap();
+    let mut other = player(server, "live", name);
+    assert_eq!(next_media(&mut other).payload, AVC_HEADER);
+    let watching = frames(other);
+    (Publisher { client, watching, sent: 0, seen: 0 }, slow)
+}
+
+#[test]
+fn a_player_that_takes_nothing_for_twenty_seconds_is_closed() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "dead");
+    let mut dead = player(&server, "live", "dead");
+    settle(&mut dead);
+    rustix::net::sockopt::set_socket_recv_buffer_size(dead.socket(), 16 * 1024).unwrap();
+    let mut n = 0;
+    let mut publish = |count: u32| {
+        for _ in 0..count {
+            let sample = if n % GROUP == 0 { KEY } else { INTER };
+            publisher.send(video(n * 33, &numbered(&[sample, &[1; 500]].concat(), n))).unwrap();
+            n += 1;
+            // Each message comes to the socket alone, as in a stream of little bandwidth.
+            settle(&mut publisher);
+        }
+    };
+    let began = Instant::now();
+    publish(8_000);
+    let stalled = Instant::now();
+    while !server.log().iter().any(|line| line.contains("it took nothing of what it was sent for 20 s")) {
+        assert!(stalled.elapsed() < limits::WRITE_STALL + Duration::from_secs(8), "it is still there");
+        publish(1);
+        std::thread::sleep(Duration::from_millis(33));
+    }
+    assert!(began.elapsed() > limits::WRITE_STALL, "after {:?}", began.elapsed());
+    let client_log = server.log().iter().filter(|line| line.contains("is too slow")).count();
+    let seconds = began.elapsed().as_secs() as usize;
+    assert!((1..=seconds).contains(&client_log), "{client_log} lines in the log about one player in {seconds} s");
+}
+
+/// Publishes `count` pictures; returns the most memory that the server held meanwhile.
+fn publish_and_measure(server: &Server, publisher: &mut Publisher, count: u32) -> usize {
+    let measure = |_| {
+        publisher.publish(GROUP);
+        resident(server)
+    };
+    (0..count / GROUP).map(measure).max().unwrap()
+}
+
+#[test]
+fn one_that_stops_reading_disturbs_nobody_and_costs_little_memory() {
+    let server = Server::start(&[]);
+    let before = resident(&server);
+    let (mut publisher, slow) = start(&server, "stopped");
+    let most = publish_and_measure(&server, &mut publisher, 1_500);
+    // Of 150 MB, no more than a full queue waits, beside the group of pictures that is kept for late players.
+    let allowed = 2 * limits::PLAYER_QUEUE_BYTES + 8 * 1024 * 1024;
+    assert!(most < before + allowed, "{} MiB became {} MiB", before >> 20, most >> 20);
+    server.wait_for_log("is too slow");
+    drop(slow);
+    server.wait_for_log("messages dropped");
+    publisher.publish(GROUP);
+}
+
+#[test]
+fn many_that_stop_reading_share_what_waits_for_them() {
+    let server = Server::start(&[]);
+    let before = resident(&server);
+    let (mut publisher, _slow) = start(&server, "crowd");
+    let _crowd: Vec<_> = (0..20).map(|_| player(&server, "live", "crowd")).collect();
+    let most = publish_and_measure(&server, &mut publisher, 500);
+    // Were it not shared, it would be 20 × 4 MiB.
+    let allowed = 4 * limits::PLAYER_QUEUE_BYTES + 8 * 1024 * 1024;
+    assert!(most < before + allowed, "{} MiB became {} MiB", before >> 20, most >> 20);
+    // Each is told of, up to what is said of all in a moment.
+    server.wait_for_logs("is too slow", limits::WARNINGS as usize);
+}
+
+#[test]
+fn one_that_reads_again_goes_on_at_a_key_frame_with_whole_messages_and_the_newest_header() {
+    let server = Server::start(&[]);
+    let (mut publisher, mut slow) = start(&server, "again");
+    let (read_on, told) = mpsc::channel();
+    let reading = std::thread::spawn(move || {
+        let mut pictures = Vec::new();
+        let mut headers = Vec::new();
+        for until in told {
+            while pictures.last() < Some(&until) {
+                let packet = next_media(&mut slow);
+                if packet.is_sequence_header() {
+                    headers.push((pictures.len(), packet.payload));
+                } else {
+                    pictures.push(checked(&packet));
+                }
+            }
+        }
+        (pictures, headers)
+    });
+    publisher.publish(300);
+    server.wait_for_log("is too slow");
+    // While pictures are left out, a header comes.
+    let new_header: &[u8] = &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x28];
+    publisher.client.send(video(300 * 33, new_header)).unwrap();
+    for _ in 0..4 {
+        publisher.publish(203);
+        let until = publisher.sent + 50;
+        read_on.send(until).unwrap();
+        publisher.publish(203);
+    }
+    drop(read_on);
+    while !reading.is_finished() {
+        publisher.publish(GROUP);
+        assert!(publisher.sent < 5_000, "it gets on again");
+    }
+    let (pictures, headers) = reading.join().unwrap();
+
+    assert_eq!(pictures[0], 0);
+    let gaps: Vec<_> = pictures.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
+    assert!(!gaps.is_empty(), "it was slow enough to miss something");
+    for gap in gaps {
+        assert!(gap[1] > gap[0], "never back: {gap:?}");
+        assert_eq!(gap[1] % GROUP, 0, "a key frame after a gap: {gap:?}");
+    }
+    let [(before, header)] = &headers[..] else { panic!("{headers:?}") };
+    assert_eq!(header, new_header);
+    assert!(pictures[..*before].iter().all(|n| *n < 300), "the new header comes after the pictures of the old one");
+    assert!(pictures[*before..].iter().all(|n| *n >= 300), "and before its own");
+}
+
+#[test]
+fn sound_without_pictures_goes_on_for_a_slow_player_too() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "sound");
+    publisher.send(audio(0, AAC_HEADER)).unwrap();
+    settle(&mut publisher);
+    let slow = player(&server, "live", "sound");
+    let sound = |n: u32| audio(n * 23, &numbered(&[AAC, &vec![n as u8; 50_000]].concat(), n));
+    for n in 0..400 {
+        publisher.send(sound(n)).unwrap();
+    }
+    settle(&mut publisher);
+    server.wait_for_log("is too slow");
+
+    // It reads all that waits, and then what comes next.
+    let reading = frames(slow);
+    let mut last = None;
+    let mut n = 400;
+    while last < Some(400) {
+        publisher.send(sound(n)).unwrap();
+        n += 1;
+        while let Ok(packet) = reading.recv_timeout(Duration::from_millis(20)) {
+            let seen = number(&packet);
+            assert!(packet == sound(seen), "sound {seen} is whole");
+            assert!(Some(seen) > last, "never back");
+            last = Some(seen);
+        }
+        assert!(n < 1_400, "it gets on again");
+    }
+}
+
+#[test]
+fn one_that_wants_no_pictures_gets_its_sound_again() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "listener");
+    publisher.send(audio(0, AAC_HEADER)).unwrap();
+    publisher.send(video(0, KEY)).unwrap();
+    settle(&mut publisher);
+    let mut slow = player(&server, "live", "listener");
+    slow.command("receiveVideo", Value::Null, vec![false.into()]).unwrap();
+    settle(&mut slow);
+    let sound = |n: u32| audio(n * 23, &numbered(&[AAC, &vec![n as u8; 50_000]].concat(), n));
+    for n in 0..400 {
+        publisher.send(sound(n)).unwrap();
+        publisher.send(video(n * 23, KEY)).unwrap();
+    }
+    settle(&mut publisher);
+    server.wait_for_log("is too slow");
+
+    let reading = frames(slow);
+    let mut last = None;
+    let mut n = 400;
+    while last < Some(400) {
+        publisher.send(sound(n)).unwrap();
+        publisher.send(video(n * 23, KEY)).unwrap();
+        n += 1;
+        while let Ok(packet) = reading.recv_timeout(Duration::from_millis(20)) {
+            if packet.kind == PacketKind::Audio {
+                last = Some(number(&packet));
+            }
+        }
+        assert!(n < 800, "it gets on again");
+    }
+}
+
+#[test]
+fn when_the_pictures_stop_a_slow_player_gets_the_sound_again() {
+    let server = Server::start(&[]);
+    let mut publisher = publisher(&server, "stops");
+    publisher.send(picture(0)).unwrap();
+    settle(&mut publisher);
+    let mut slow = player(&server, "live", "stops");
+    assert_eq!(checked(&next_media(&mut slow)), 0);
+    wait_for("it to be too slow", || {
+        publisher.send(picture(1)).unwrap();
+        settle(&mut publisher);
+        server.log().iter().any(|line| line.contains("is too slow")).then_some(())
+    });
+    let reading = frames(slow);
+    let mut heard = 0;
+    for n in 0..2 * limits::AUDIO_ONLY_AFTER as u32 {
+        publisher.send(audio(n * 23, AAC)).unwrap();
+        while let Ok(packet) = reading.recv_timeout(Duration::from_millis(5)) {
+            heard += u32::from(packet.kind == PacketKind::Audio);
+        }
+    }
+    assert!(heard > 5, "no sound any more");
+}
+
+/// A player that pauses without having read what it was sent does not get it later, nor does the server keep it.
+#[test]
+fn what_waits_at_a_pause_is_thrown_away() {
+    let server = Server::start(&["--player-queue", "32768"]);
+    let mut camera = publisher(&server, "cam");
+    let mut sleeper = player(&server, "live", "cam");
+    let watcher = frames(player(&server, "live", "cam"));
+    settle(&mut sleeper);
+    const COUNT: u32 = 120;
+    for n in 0..COUNT {
+        camera.send(picture(n)).unwrap();
+        // The other player has it, so the lane has come so far.
+        assert_eq!(checked(&watcher.recv_timeout(PATIENCE).unwrap()), n);
+    }
+    sleeper.command("pause", Value::Null, vec![true.into(), 0.0.into()]).unwrap();
+    let mut got = 0;
+    loop {
+        match sleeper.next_event().unwrap() {
+            ClientEvent::Media(packet) if packet.kind == PacketKind::Video => {
+                assert_eq!(checked(&packet), got, "none was cut");
+                got += 1;
+            }
+            ClientEvent::Status { code, .. } if code == "NetStream.Pause.Notify" => break,
+            _ => {}
+        }
+    }
+    assert!(got < COUNT / 2, "{got} of {COUNT} frames still came, which is more than sockets hold");
+    let more = sleeper.set_timeout(Some(Duration::from_millis(300))).and_then(|()| sleeper.next_event());
+    assert!(more.is_err(), "nothing follows: {more:?}");
+}
