@@ -14,6 +14,7 @@ use super::delivery::Delivery;
 use super::framing::Framing;
 use super::outgoing::Outgoing;
 use super::socket::Socket;
+use crate::access::Origin;
 use crate::error::Result;
 use crate::guard::ClientLog;
 use crate::limits;
@@ -152,6 +153,11 @@ impl ManagedConnection {
     /// Where the client is.
     pub fn ip(&self) -> IpAddr {
         self.address.ip()
+    }
+
+    /// Where its requests come from, for access control.
+    pub fn origin(&self) -> Origin {
+        Origin { ip: self.ip(), is_http: self.protocol == Protocol::Http, is_tls: self.socket().is_tls() }
     }
 
     /// Its address, for the log.

@@ -83,12 +83,10 @@ fn a_library_server_ends_in_time_reloads_and_can_be_dropped() {
     let dir = TempDir::new().unwrap();
     let key_file = dir.path().join("keys");
     std::fs::write(&key_file, "live/cam one\n").unwrap();
-    let mut config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        video_dir: dir.path().to_owned(),
-        http: None,
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    config.video_dir = dir.path().to_owned();
+    config.http = None;
     config.access.publish.key_file = Some(key_file.clone());
     drop(Library::bind(config.clone()).unwrap());
 
