@@ -32,15 +32,15 @@ pub struct Config {
     pub live_apps: Vec<String>,
     /// The application for files. Default: `gortmp`.
     pub vod_app: String,
-    /// Start new players at the last key frame, which shows a picture at once and lags behind by up to
-    /// one group of pictures. Default: yes. A player may say otherwise by `?gop=0` or `?gop=1`.
+    /// Start new players at the last key frame, which shows a video frame at once and lags behind by up to
+    /// one GOP. Default: yes. A player may say otherwise by `?gop=0` or `?gop=1`.
     pub gop_cache: bool,
     /// What happens when a name is published twice. Default: [`ReplacePublisher::Idle`].
     pub replace_publisher: ReplacePublisher,
     /// How long players are kept when their publisher goes. Default: 10 s.
     pub republish_grace: Duration,
     /// How long messages may wait for others, to reach players in one send. Default: [`MergeWindow::Auto`].
-    pub gather: MergeWindow,
+    pub merge_window: MergeWindow,
     /// Bytes that may wait for a player that reads too slowly, before it skips to the next key frame. Default:
     /// [`limits::PLAYER_QUEUE_BYTES`].
     pub player_queue: usize,
@@ -120,7 +120,7 @@ impl Default for Config {
             gop_cache: true,
             replace_publisher: ReplacePublisher::default(),
             republish_grace: Duration::from_secs(10),
-            gather: MergeWindow::default(),
+            merge_window: MergeWindow::default(),
             player_queue: limits::PLAYER_QUEUE_BYTES,
             max_lag: limits::MAX_LAG,
             congestion: Congestion::Auto,
@@ -159,11 +159,11 @@ impl Config {
                 format!("\"{}\" can't be for live streams and for files: {hint}", self.vod_app).into(),
             ));
         }
-        if matches!(self.gather, MergeWindow::Window(window) if window > limits::MERGE_WINDOW_MAX) {
+        if matches!(self.merge_window, MergeWindow::Window(window) if window > limits::MERGE_WINDOW_MAX) {
             let limit = limits::MERGE_WINDOW_MAX.as_millis();
             return Err(Error::Config(format!("messages may gather for {limit} ms at most: shorten --gather").into()));
         }
-        let queues = limits::PLAYER_QUEUE_LEAST_BYTES..=limits::PLAYER_QUEUE_CAP_BYTES / 2;
+        let queues = limits::PLAYER_QUEUE_MIN_BYTES..=limits::PLAYER_QUEUE_CAP_BYTES / 2;
         if !queues.contains(&self.player_queue) {
             let (least, most) = (queues.start() / 1024, queues.end() / 1024);
             let reason = format!("a player's queue has {least} to {most} KiB: change --player-queue");
@@ -214,10 +214,10 @@ mod tests {
             Config { live_apps: vec!["a b".into()], ..Config::default() },
             Config { live_apps: Vec::new(), ..Config::default() },
             Config {
-                gather: MergeWindow::Window(limits::MERGE_WINDOW_MAX + Duration::from_millis(1)),
+                merge_window: MergeWindow::Window(limits::MERGE_WINDOW_MAX + Duration::from_millis(1)),
                 ..Config::default()
             },
-            Config { player_queue: limits::PLAYER_QUEUE_LEAST_BYTES - 1, ..Config::default() },
+            Config { player_queue: limits::PLAYER_QUEUE_MIN_BYTES - 1, ..Config::default() },
             Config { player_queue: limits::PLAYER_QUEUE_CAP_BYTES, ..Config::default() },
             Config { lanes: Some(0), ..Config::default() },
             Config { lanes: Some(limits::LANES + 1), ..Config::default() },

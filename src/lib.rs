@@ -13,8 +13,7 @@
 //! ```no_run
 //! use gortmp::media::{Packet, PacketKind, Timestamp};
 //!
-//! let mut camera = gortmp::Client::connect("127.0.0.1:1935", "live")?;
-//! camera.publish("livestream")?;
+//! let mut camera = gortmp::Client::publisher("rtmp://127.0.0.1/live/livestream")?;
 //! camera.send(Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1, 0x21].into() })?;
 //! # Ok::<(), gortmp::Error>(())
 //! ```
@@ -29,6 +28,7 @@
 //! | 1 | [`amf`], [`media`], [`tls`] | values on the wire; one media message, its timestamp, what its first bytes say; the certificate |
 //! | 2 | [`rtmp`], [`flv`], [`fmp4`] | the wire formats, over `Read` and `Write`; none knows the others |
 //! | 3 | [`session`] | the state machine of RTMP: a message in, actions out; no socket, thread or clock |
+//! | 3 | [`Client`] | the other end of a connection, with a socket of its own |
 //! | 4 | [`access`], [`live`], [`vod`], then [`hls`] | access control; relaying live streams; playing files; playlists and segments |
 //! | 5 | [`transport`], [`service`], then [`forms`] | sockets, send queues and deadlines; what connections share; the forms of a live stream |
 //! | 6 | [`rtmp_connection`], then [`http`] | one RTMP client; one HTTP client, the page, the API |
@@ -174,7 +174,7 @@ pub mod tls;
 pub mod transport;
 pub mod vod;
 
-pub use client::{Client, ClientEvent};
+pub use client::{Client, ClientConfig, ClientEvent, StreamUrl, Trust};
 pub use config::Config;
 pub use error::{Error, Result};
 pub use server::{Handle, Server, serve};

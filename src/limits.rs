@@ -68,24 +68,24 @@ pub const AGENT_CHARS: usize = 200;
 /// Longest application, stream or file name, in bytes.
 pub const NAME_BYTES: usize = 1024;
 
-/// Bytes of the cached group of pictures of one stream: 16 s at 8 Mbit/s. Over it the cache starts
+/// Bytes of the cached GOP of one stream: 16 s at 8 Mbit/s. Over it the cache starts
 /// again at the next key frame.
 pub const GOP_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Messages of the cached group of pictures of one stream.
+/// Messages of the cached GOP of one stream.
 pub const GOP_CACHE_MESSAGES: usize = 8192;
 
-/// Bytes of all that is remembered of all streams for players to come: groups of pictures, sequence headers and
+/// Bytes of all that is remembered of all streams for players to come: GOP, sequence headers and
 /// metadata. A stream for which nothing is left does without until its next key frame.
 pub const CACHE_BYTES_OF_ALL: usize = 2 * 1024 * 1024 * 1024;
 
-/// Audio messages without a picture between them after which a stream counts as audio only and its
-/// old pictures are forgotten: about 4 s of AAC.
+/// Audio messages without a video frame between them after which a stream counts as audio only and its
+/// old video frames are forgotten: about 4 s of AAC.
 pub const AUDIO_ONLY_AFTER: usize = 172;
 
 /// Messages of one kind after which a stream has only that, whatever its metadata promises: about 4 s of AAC. Players wait
 /// for what the header of an FLV stream promises.
-pub const PROMISED_KIND_AFTER: usize = 172;
+pub const ANNOUNCED_TRACK_TIMEOUT: usize = 172;
 
 /// Bytes of a sequence header that is kept for players to come; real ones have some hundred. Each new
 /// player gets copies.
@@ -97,7 +97,7 @@ pub const SEQUENCE_HEADERS: usize = 32;
 /// Bytes of all of them.
 pub const SEQUENCE_HEADERS_BYTES: usize = 128 * 1024;
 
-/// How long sound may wait for a picture that it goes out with. Players need both anyway, and each send to
+/// How long audio may wait for a video frame that it goes out with. Players need both anyway, and each send to
 /// each of them costs far more than the few bytes in it.
 pub const AUDIO_COALESCING_WINDOW: Duration = Duration::from_millis(40);
 
@@ -105,7 +105,7 @@ pub const AUDIO_COALESCING_WINDOW: Duration = Duration::from_millis(40);
 /// for which few would gain nothing.
 pub const LOW_WATER_FROM_PUBLISHERS: usize = 16;
 
-/// Players of one lane to which every picture goes out at once, unless `--gather` says otherwise.
+/// Players of one lane to which every video frame goes out at once, unless `--merge_window` says otherwise.
 pub const MERGE_WINDOW_FROM_PLAYERS: usize = 600;
 
 /// By how much each further player makes the window longer in which messages gather.
@@ -114,15 +114,15 @@ pub const MERGE_WINDOW_PER_PLAYER: Duration = Duration::from_micros(100);
 /// The longest such window that a lane chooses by itself.
 pub const MERGE_WINDOW_AUTO_MAX: Duration = Duration::from_millis(350);
 
-/// The longest window that may be asked for with `--gather`.
+/// The longest window that may be asked for with `--merge_window`.
 pub const MERGE_WINDOW_MAX: Duration = Duration::from_secs(5);
 
-/// Bytes that may wait for a player that reads too slowly, beyond the group of pictures it started
+/// Bytes that may wait for a player that reads too slowly, beyond the GOP it started
 /// with. Messages are shared between players, so this is not memory for each of them.
 pub const PLAYER_QUEUE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The least that may be set for it: a key frame and some must fit.
-pub const PLAYER_QUEUE_LEAST_BYTES: usize = 64 * 1024;
+pub const PLAYER_QUEUE_MIN_BYTES: usize = 64 * 1024;
 
 /// Lanes at most: more than any machine has cores to run.
 pub const LANES: usize = 256;
@@ -175,7 +175,7 @@ pub const LANE_CREDIT_BYTES: usize = 8 * 1024 * 1024;
 pub const CONNECTIONS: usize = 8192;
 
 /// Open files that are not connections: listeners, played files, the log.
-pub const OTHER_FILES: u64 = 24;
+pub const RESERVED_DESCRIPTORS: u64 = 24;
 
 /// Connections from one address, or one IPv6 network of 64 bits. This machine's own are not counted.
 pub const CONNECTIONS_PER_IP: usize = 1024;
@@ -197,10 +197,10 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A player that has paused may be silent, and leave unread what it was sent, for this long. Players that
 /// have paused often read nothing at all, pings included.
-pub const PAUSE: Duration = Duration::from_secs(4 * 60 * 60);
+pub const PAUSE_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// How long a client's wish may wait for a file's thread that can't get rid of what it sends.
-pub const CONTROL_WAIT: Duration = Duration::from_secs(5);
+pub const VOD_CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Files that one connection may play at once, each with a thread.
 pub const FILES_PER_CONNECTION: usize = 4;
@@ -242,7 +242,7 @@ pub const CLOSE_GRACE: Duration = Duration::from_secs(1);
 pub const LOG_LINES: usize = 1024;
 
 /// How long the end of the program waits for the last lines of the log to be taken.
-pub const LOG_PATIENCE: Duration = Duration::from_secs(1);
+pub const LOG_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Longest tag data in an FLV file that is played, in bytes: the tag's 24-bit size allows no more.
 pub const FLV_TAG_BYTES: usize = 16 * 1024 * 1024 - 1;
@@ -260,10 +260,10 @@ pub const DAMAGED_FILES: usize = 1024;
 pub const FLV_HEADER_BYTES: u32 = 64 * 1024;
 
 /// Tags looked at for the metadata and the first frame of an FLV file. Real files have about four.
-pub const FLV_HEAD_TAGS: usize = 256;
+pub const FLV_PREAMBLE_TAGS: usize = 256;
 
-/// Bytes of all sequence headers remembered for one FLV file. A file with one configuration of sound and
-/// picture needs below 200; changes over this are forgotten.
+/// Bytes of all sequence headers remembered for one FLV file. A file with one configuration of audio and
+/// video frame needs below 200; changes over this are forgotten.
 pub const FLV_SEQUENCE_HEADER_BYTES: usize = 64 * 1024;
 
 /// Tags read from a file in one go before its player listens to its client again.
@@ -286,11 +286,11 @@ pub const VOD_MERGE_WINDOW: Duration = Duration::from_millis(700);
 
 /// Shortest buffer, in milliseconds, that a file player fills, whatever the client asked for: less would
 /// not start at once.
-pub const VOD_BUFFER_LEAST_MS: u32 = 1_000;
+pub const VOD_BUFFER_MIN_MS: u32 = 1_000;
 
 /// Longest buffer, in milliseconds, that a file player fills. Beyond it a client that leaves early has
 /// cost too much.
-pub const VOD_BUFFER_MOST_MS: u32 = 30_000;
+pub const VOD_BUFFER_MAX_MS: u32 = 30_000;
 
 /// A client that asks for a buffer of this many milliseconds or more wants the file, not to watch it, and
 /// gets it as fast as it takes it. rtmpdump asks for 36,000,000.
@@ -315,7 +315,7 @@ pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
 pub const HTTP_HEADERS: usize = 64;
 
 /// How long an HTTP client has for its request, or its next one. Browsers keep connections for longer, and make new ones.
-pub const HTTP_ASKING: Duration = Duration::from_secs(30);
+pub const HTTP_REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Requests in one go on one HTTP connection; a page asks for some dozen things.
 pub const HTTP_REQUESTS: u32 = 200;
@@ -331,10 +331,10 @@ pub const HTTP_FILE_STALL: Duration = Duration::from_secs(10 * 60);
 pub const WEB_SOCKET_MESSAGE_BYTES: usize = 4096;
 
 /// How long a live stream is still made into fragments when nobody gets them any more: viewers come back.
-pub const FRAGMENTS_KEPT: Duration = Duration::from_secs(10);
+pub const FRAGMENTS_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a viewer waits for a stream's first fragment before it is told to come again.
-pub const FRAGMENTS_WAIT: Duration = Duration::from_secs(5);
+pub const FRAGMENTS_START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of frames that wait until it is known which tracks a stream has.
 pub const FRAGMENTS_HELD_BYTES: usize = 4 * 1024 * 1024;
@@ -364,25 +364,25 @@ pub const HLS_WINDOW_TARGETS: u64 = 8;
 pub const HLS_WINDOW_SEGMENTS: usize = 400;
 
 /// How long a client of HLS waits for a playlist or part that is coming.
-pub const HLS_WAIT: Duration = Duration::from_secs(6);
+pub const HLS_BLOCKING_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long who watches over HLS counts as a viewer after having asked for something. Players ask anew within two
 /// segments, also those that know no parts.
-pub const HLS_VIEWER_KEPT: Duration = Duration::from_secs(12);
+pub const HLS_VIEWER_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Viewers of one stream over HLS that are counted.
 pub const HLS_VIEWERS: usize = 4096;
 
 /// How long segments are still made when nobody asks for them any more.
-pub const HLS_KEPT: Duration = Duration::from_secs(30);
+pub const HLS_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Segments of a recording in one playlist: 33 hours of 6 s each.
 pub const HLS_SEGMENTS: usize = 20_000;
 
 /// Plays refused in a row that end a connection: a player that looks for a name tries two or three.
-pub const REFUSALS: u32 = 10;
+pub const CONSECUTIVE_REFUSALS: u32 = 10;
 
-/// The longest gap in a stream's sound that its fragments fill with silence; after a longer one there is another beginning.
+/// The longest gap in a stream's audio that its fragments fill with silence; after a longer one there is another beginning.
 pub const FMP4_SILENCE: Duration = Duration::from_secs(5);
 
 /// Longest value that a client gives in answer to the question for its password, in bytes.
@@ -390,3 +390,18 @@ pub const CHALLENGE_BYTES: usize = 256;
 
 /// Bytes of a certificate's file, those that it depends on included.
 pub const PEM_FILE_BYTES: u64 = 1024 * 1024;
+
+/// How long our own client waits for a connection, and for each answer until it is let in.
+pub const CLIENT_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long our own client waits for a server that says nothing: twice the time after which this one sends a ping.
+pub const CLIENT_READ: Duration = Duration::from_secs(60);
+
+/// How long our own client waits for a server that takes nothing.
+pub const CLIENT_WRITE: Duration = Duration::from_secs(20);
+
+/// What a server may send our own client before it answers what it was asked, in bytes.
+pub const CLIENT_WAITING_BYTES: usize = 32 * 1024 * 1024;
+
+/// What each event counts for in that beside its media: what a small one takes in memory.
+pub const CLIENT_EVENT_BYTES: usize = 1024;

@@ -99,8 +99,8 @@ pub struct StreamCounters {
     pub messages_in: Counter,
     /// Their payload, in bytes.
     pub bytes_in: Counter,
-    /// Those of them that are pictures.
-    pub pictures_in: Counter,
+    /// Those of them that are video frames.
+    pub video_frames_in: Counter,
     /// Messages handed to players, counted for each of them.
     pub messages_out: Counter,
     /// Their payload, in bytes.

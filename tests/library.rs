@@ -16,9 +16,9 @@ fn a_program_sees_what_goes_through_its_server() {
     let (address, handle) = (server.local_addr(), server.handle());
     let running = std::thread::spawn(move || server.run());
 
-    let mut camera = Client::connect(address, "live").unwrap();
+    let mut camera = Client::connect(&format!("rtmp://{address}/live")).unwrap();
     camera.publish("cam").unwrap();
-    let mut player = Client::connect(address, "live").unwrap();
+    let mut player = Client::connect(&format!("rtmp://{address}/live")).unwrap();
     player.play("cam", None).unwrap();
     let until = Instant::now() + Duration::from_secs(10);
     while handle.streams().first().is_none_or(|stream| stream.players == 0) {

@@ -60,16 +60,16 @@ pub struct AccessConfig {
 }
 
 impl AccessConfig {
-    fn permission(&self, verb: Operation) -> &Permission {
-        match verb {
+    fn permission(&self, operation: Operation) -> &Permission {
+        match operation {
             Operation::Publish => &self.publish,
             Operation::Play => &self.play,
         }
     }
 
     /// Whether anybody is kept from doing this.
-    pub fn is_restricted(&self, verb: Operation) -> bool {
-        let permission = self.permission(verb);
+    pub fn is_restricted(&self, operation: Operation) -> bool {
+        let permission = self.permission(operation);
         permission.key.is_some() || permission.key_file.is_some() || !permission.rules.is_empty()
     }
 }
@@ -149,8 +149,8 @@ impl Access {
     #[inline(never)]
     fn ask(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
         // What it has come for it only says later. Those that publish have called themselves this since Flash.
-        let verb = if program.starts_with("FMLE/") { Operation::Publish } else { Operation::Play };
-        let permission = self.config.permission(verb);
+        let operation = if program.starts_with("FMLE/") { Operation::Publish } else { Operation::Play };
+        let permission = self.config.permission(operation);
         let needs_key = permission.key.is_some() || permission.key_file.is_some();
         let brings_key = path.query_value("key").is_some() || link::Link::of(path).is_some();
         let answer = Answer::new(path);
@@ -185,16 +185,22 @@ impl Access {
     ///
     /// # Errors
     /// [`Denied`] with the reason.
-    pub fn check(&self, verb: Operation, path: &StreamPath, ip: IpAddr, verified: &VerifiedKeys) -> Result<(), Denied> {
-        let doing = match verb {
+    pub fn check(
+        &self,
+        operation: Operation,
+        path: &StreamPath,
+        ip: IpAddr,
+        verified: &VerifiedKeys,
+    ) -> Result<(), Denied> {
+        let doing = match operation {
             Operation::Publish => "publishing",
             Operation::Play => "playing",
         };
-        if !rules::allow(&self.config.permission(verb).rules, ip) {
+        if !rules::allow(&self.config.permission(operation).rules, ip) {
             return Err(Denied(format!("{doing} is not allowed from {}", ip.to_canonical())));
         }
         let loaded = self.keys.read().clone();
-        let keys = match verb {
+        let keys = match operation {
             Operation::Publish => &loaded.publish,
             Operation::Play => &loaded.play,
         };
@@ -209,7 +215,7 @@ impl Access {
         }
         // ffmpeg takes what stands behind a slash in a key for the stream's name.
         let encode = if keys.have_cut() { format!("; {}", keys::ENCODE) } else { String::new() };
-        let link = link::Link::of(path).filter(|_| verb == Operation::Play);
+        let link = link::Link::of(path).filter(|_| operation == Operation::Play);
         match (path.query_value("key"), link) {
             (Some(key), _) => {
                 if keys::is_among(&key, fitting) {
@@ -244,8 +250,8 @@ mod tests {
         Permission { key: Some(Secret::new(key)), ..Permission::default() }
     }
 
-    fn may(access: &Access, verb: Operation, app: &str, name: &str) -> bool {
-        access.check(verb, &path(app, name), HERE, &VerifiedKeys::default()).is_ok()
+    fn may(access: &Access, operation: Operation, app: &str, name: &str) -> bool {
+        access.check(operation, &path(app, name), HERE, &VerifiedKeys::default()).is_ok()
     }
 
     #[test]

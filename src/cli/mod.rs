@@ -229,7 +229,7 @@ mod tests {
             gop_cache: false,
             replace_publisher: ReplacePublisher::Always,
             republish_grace: Duration::ZERO,
-            gather: MergeWindow::Window(Duration::from_millis(350)),
+            merge_window: MergeWindow::Window(Duration::from_millis(350)),
             player_queue: 1024 * 1024,
             max_lag: Duration::from_millis(500),
             congestion: Congestion::Named("cubic".to_owned()),

@@ -45,7 +45,7 @@ pub(super) fn config(matches: &Matches) -> Result<Config> {
         config.publish_timeout = Duration::from_secs(u32::into(seconds));
     }
     if let Some(window) = matches.opt_str("gather") {
-        config.gather = match window.as_str() {
+        config.merge_window = match window.as_str() {
             "auto" => MergeWindow::Auto,
             ms => match ms.parse::<u32>() {
                 Ok(ms) => MergeWindow::Window(Duration::from_millis(ms.into())),
@@ -124,9 +124,9 @@ fn number<N: std::str::FromStr>(matches: &Matches, option: &str, wanted: &str) -
     matches.opt_str(option).map(parse).transpose()
 }
 
-fn permission(matches: &Matches, verb: &str) -> Result<Permission> {
+fn permission(matches: &Matches, operation: &str) -> Result<Permission> {
     let rules_of = |kind: RuleKind, word: &str| {
-        let option = format!("{word}-{verb}");
+        let option = format!("{word}-{operation}");
         let rule = |(at, network): (usize, String)| kind.rule(&network).map(|rule| (at, rule));
         matches.opt_strs_pos(&option).into_iter().map(rule).collect::<Result<Vec<_>>>()
     };
@@ -134,8 +134,8 @@ fn permission(matches: &Matches, verb: &str) -> Result<Permission> {
     // In the order of the command line, both kinds together.
     rules.sort_by_key(|(at, _)| *at);
     Ok(Permission {
-        key: matches.opt_str(&format!("{verb}-key")).map(Secret::new),
-        key_file: matches.opt_str(&format!("{verb}-key-file")).map(PathBuf::from),
+        key: matches.opt_str(&format!("{operation}-key")).map(Secret::new),
+        key_file: matches.opt_str(&format!("{operation}-key-file")).map(PathBuf::from),
         rules: rules.into_iter().map(|(_, rule)| rule).collect(),
     })
 }

@@ -36,7 +36,7 @@ pub enum Search {
 /// The key frames of one file, found by hopping from tag to tag as far as a search needs it, or listed in
 /// the metadata. Nothing is read twice.
 ///
-/// Until the first picture, sound is a place to start about every second, so that files without pictures
+/// Until the first video frame, audio is a place to start about every second, so that files without video frames
 /// can be sought in. A list in the metadata is believed when it is in order; the first use of each entry
 /// looks whether there is a key frame of that time, and if not the list is dropped and the file scanned.
 /// The list's end may lie before the file's: later key frames are found by scanning on from there.
@@ -54,7 +54,7 @@ pub struct KeyframeIndex {
     sequence_headers: SequenceHeaders,
     /// Offset of the first tag not yet scanned.
     scanned_to: u64,
-    /// The latest time among the frames scanned; of pictures only, once there was one.
+    /// The latest time among the frames scanned; of video frames only, once there was one.
     scanned_ms: Option<u32>,
     seen_video: bool,
     at_end: bool,
@@ -72,7 +72,7 @@ struct Entry {
 }
 
 impl KeyframeIndex {
-    /// How far from each other sound alone is remembered, in milliseconds.
+    /// How far from each other audio alone is remembered, in milliseconds.
     const AUDIO_ENTRY_EVERY_MS: u32 = 1000;
     /// How far a list's time may be from the tag's, in milliseconds: some count from another frame.
     const LISTED_WITHIN_MS: u32 = 1000;
@@ -368,14 +368,14 @@ mod tests {
     }
 
     #[test]
-    fn sound_alone_is_a_place_every_second() {
+    fn audio_alone_is_a_place_every_second() {
         let sounds: Vec<Packet> = (0..200).map(|number| sample::sound(number * 23)).collect();
         let mut searched = Searched::of(&sounds);
         assert_eq!([0, 1500, 2500, 99_000].map(|target| searched.time(target)), [0, 1012, 2024, 4048].map(Some));
     }
 
     #[test]
-    fn sound_before_the_first_picture_does_not_hide_it() {
+    fn audio_before_the_first_frame_does_not_hide_it() {
         let mut packets: Vec<Packet> = (0..30).map(|number| sample::sound(number * 100)).collect();
         packets.extend(sample::seconds(500, 3));
         let offsets = sample::offsets(&packets);
@@ -456,7 +456,7 @@ mod tests {
         let changes: [(&str, Change); 9] = [
             ("offsets off by one", |list| list.iter_mut().for_each(|entry| entry.1 += 1)),
             ("times off by more than a second", |list| list.iter_mut().for_each(|entry| entry.0 += 1.5)),
-            ("the sound is listed", |list| list.iter_mut().for_each(|entry| entry.1 += 3015)),
+            ("the audio is listed", |list| list.iter_mut().for_each(|entry| entry.1 += 3015)),
             ("times go back", |list| list[5].0 = 1.0),
             ("offsets go back", |list| list[5].1 = list[4].1),
             ("no times", |list| list.iter_mut().for_each(|entry| entry.0 = f64::NAN)),

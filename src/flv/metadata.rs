@@ -10,9 +10,9 @@ use crate::amf::{Object, Value, amf0};
 pub struct Metadata {
     /// Length in seconds; finite and above 0.
     pub duration: Option<f64>,
-    /// Width of the picture in pixels.
+    /// Width of the video frame in pixels.
     pub width: Option<f64>,
-    /// Height of the picture in pixels.
+    /// Height of the video frame in pixels.
     pub height: Option<f64>,
     /// Whether there is audio and whether there is video; `None` when it tells of neither.
     pub kinds: Option<(bool, bool)>,

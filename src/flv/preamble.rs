@@ -23,8 +23,8 @@ pub struct Preamble {
 
 impl Preamble {
     /// Reads the tags from the reader's place, the first tag, to the first frame, at most
-    /// [`limits::FLV_HEAD_TAGS`]. Damage ends the head; whoever plays from `first_frame` meets it again.
-    /// Metadata over [`limits::COMMAND_BYTES`] is passed over. Fails with [`Error::Io`].
+    /// [`limits::FLV_PREAMBLE_TAGS`]. Damage ends the head; whoever plays from `first_frame` meets it again.
+    /// Metadata over [`limits::COMMAND_BYTES`] is ignored. Fails with [`Error::Io`].
     pub fn read<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Self> {
         let mut head = Self {
             metadata: None,
@@ -40,7 +40,7 @@ impl Preamble {
     }
 
     fn read_tags<R: Read + Seek>(&mut self, reader: &mut Reader<R>) -> Result<()> {
-        for _ in 0..limits::FLV_HEAD_TAGS {
+        for _ in 0..limits::FLV_PREAMBLE_TAGS {
             let Some(start) = reader.next_start()? else { break };
             let (kind, length) = (start.header.kind(), start.header.data_size as usize);
             if start.is_frame() {
@@ -144,7 +144,7 @@ mod tests {
             packets.push((PacketKind::Audio, 5_000, &[0x2f, 0]));
             head(&file(&packets)).time_base
         };
-        assert_eq!(base_after(limits::FLV_HEAD_TAGS - 1), TimeBase::of_first_frame(Timestamp::new(5_000)));
-        assert_eq!(base_after(limits::FLV_HEAD_TAGS), TimeBase::default());
+        assert_eq!(base_after(limits::FLV_PREAMBLE_TAGS - 1), TimeBase::of_first_frame(Timestamp::new(5_000)));
+        assert_eq!(base_after(limits::FLV_PREAMBLE_TAGS), TimeBase::default());
     }
 }

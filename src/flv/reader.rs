@@ -142,7 +142,7 @@ impl TagStart {
         &self.bytes[..self.filled]
     }
 
-    /// Whether a decoder can start at this picture.
+    /// Whether a decoder can start at this video frame.
     pub fn is_key_frame(&self) -> bool {
         self.header.kind() == Some(PacketKind::Video) && VideoTagHeader::parse(self.bytes()).is_key_frame()
     }
@@ -156,7 +156,7 @@ impl TagStart {
         }
     }
 
-    /// Whether this is sound or picture that takes time: neither empty nor a sequence header nor data.
+    /// Whether this is audio or video that takes time: neither empty nor a sequence header nor data.
     pub fn is_frame(&self) -> bool {
         self.filled > 0
             && !self.is_sequence_header()

@@ -45,8 +45,8 @@ pub(crate) fn key_frame_list(list: &[(f64, u64)]) -> Packet {
     on_meta_data(Object::new().with("keyframes", Object::new().with("times", times).with("filepositions", positions)))
 }
 
-/// Seconds of sound and pictures, five of each a second, from `start` ms on; a key frame begins each
-/// second. In each pair the picture comes first.
+/// Seconds of audio and video, five of each a second, from `start` ms on; a key frame begins each
+/// second. In each pair the video frame comes first.
 pub(crate) fn seconds(start: u32, count: u32) -> Vec<Packet> {
     let pairs = (0..count * 5).flat_map(|number| {
         let timestamp = start.wrapping_add(number * 200);

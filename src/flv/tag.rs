@@ -36,9 +36,9 @@ pub fn encode_file_header(has_audio: bool, has_video: bool) -> [u8; FILE_HEADER_
 /// The header of an FLV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {
-    /// Whether it promises sound. Files lie.
+    /// Whether it promises audio. Files lie.
     pub has_audio: bool,
-    /// Whether it promises pictures. Files lie.
+    /// Whether it promises video frames. Files lie.
     pub has_video: bool,
     /// Length of the whole header in bytes: where `PreviousTagSize0` is.
     pub length: u32,

@@ -55,13 +55,13 @@ impl<'a> AccessUnit<'a> {
     /// Reads NAL units behind lengths of so many bytes. Start codes in place of the lengths (ITU-T H.264 annex B), which some
     /// small encoders send, are turned into lengths. `None` when it is neither.
     pub fn read(codec: NalCodec, length_bytes: usize, body: &'a [u8]) -> Option<Self> {
-        if let Some(has_slice) = has_slice(codec, behind_lengths(length_bytes, body)) {
+        if let Some(has_slice) = has_slice(codec, length_prefixed(length_bytes, body)) {
             return Some(match has_slice {
                 true => Self::Frame(Cow::Borrowed(body)),
-                false => Self::parameters(codec, behind_lengths(length_bytes, body).flatten()),
+                false => Self::parameters(codec, length_prefixed(length_bytes, body).flatten()),
             });
         }
-        let units = || behind_start_codes(body);
+        let units = || start_code_prefixed(body);
         Some(match has_slice(codec, units().map(Some))? {
             true => Self::Frame(Cow::Owned(with_lengths(length_bytes, units())?)),
             false => Self::parameters(codec, units()),
@@ -84,7 +84,7 @@ fn has_slice<'a>(codec: NalCodec, units: impl Iterator<Item = Option<&'a [u8]>>)
 }
 
 /// The NAL units behind lengths of so many bytes; `None` in the place of one that runs past the end, which is the last.
-fn behind_lengths(length_bytes: usize, body: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+fn length_prefixed(length_bytes: usize, body: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     let mut rest = Some(body);
     std::iter::from_fn(move || {
         let bytes = rest.take().filter(|bytes| !bytes.is_empty())?;
@@ -103,7 +103,7 @@ fn behind_lengths(length_bytes: usize, body: &[u8]) -> impl Iterator<Item = Opti
 const START_CODE: [u8; 3] = [0, 0, 1];
 
 /// The NAL units behind start codes; none at all if the body does not begin with one.
-pub(super) fn behind_start_codes(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn start_code_prefixed(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     let start = body.iter().position(|byte| *byte != 0).unwrap_or(0);
     let begins_so = start >= 2 && body[start] == 1;
     let mut rest = if begins_so { &body[start + 1..] } else { &[] };

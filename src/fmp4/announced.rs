@@ -6,7 +6,7 @@ use crate::media::Packet;
 /// What the metadata says.
 #[derive(Debug, Default)]
 pub(super) struct AnnouncedTracks {
-    /// Whether there is sound, and whether pictures.
+    /// Whether there is audio, and whether video frames.
     pub kinds: Option<(bool, bool)>,
     pub size: (u16, u16),
     pub frame_ms: Option<u32>,

@@ -1,4 +1,4 @@
-//! What the sequence headers of sound say, or its frames, as the boxes of MP4 have it.
+//! What the sequence headers of audio say, or its frames, as the boxes of MP4 have it.
 
 use shiguredo_mp4::bitstream::opus;
 use shiguredo_mp4::boxes::{AudioSampleEntryFields, EsdsBox, Mp4aBox, OpusBox, SampleEntry};

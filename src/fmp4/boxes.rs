@@ -18,10 +18,10 @@ const MOVIE_TIMESCALE: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 /// Bytes of the header of `mdat`.
 const MDAT_HEADER: usize = 8;
 
-/// ISO/IEC 14496-12 §8.8.3.1: a picture that needs no other, or sound.
+/// ISO/IEC 14496-12 §8.8.3.1: a video frame that needs no other, or audio.
 const SYNC: u32 = 0x0200_0000;
 
-/// The same: a picture that needs others.
+/// The same: a video frame that needs others.
 const NOT_SYNC: u32 = 0x0101_0000;
 
 /// Each kind has its track.

@@ -1,11 +1,11 @@
-//! Times that wrap become times that don't, and sound without gaps.
+//! Times that wrap become times that don't, and audio without gaps.
 
 use crate::media::Timestamp;
 
-/// Sound may be this far off its timestamps, in milliseconds: those are rounded, and often a frame early or late.
+/// Audio may be this far off its timestamps, in milliseconds: those are rounded, and often a frame early or late.
 const TOLERANCE_MS: u64 = 40;
 
-/// Sound that is as far off drifts, in milliseconds.
+/// Audio that is as far off drifts, in milliseconds.
 const DRIFT_MS: u64 = 10;
 
 /// Unwraps timestamps of 32 bits.
@@ -30,7 +30,7 @@ impl Unwrapper {
     }
 }
 
-/// Decoding times of sound, in samples.
+/// Decoding times of audio, in samples.
 #[derive(Debug, Default)]
 pub(super) struct AudioClock {
     /// When the last frame begins, and the next if it comes right behind.
@@ -46,7 +46,7 @@ impl AudioClock {
     }
 
     /// A frame with that timestamp and so many samples: when it begins, and how long it lasts. Frames follow each other
-    /// without gaps. Since no two clocks run alike, they are said to last a millisecond more or less when sound is
+    /// without gaps. Since no two clocks run alike, they are said to last a millisecond more or less when audio is
     /// [`DRIFT_MS`] off; when it is [`TOLERANCE_MS`] behind its timestamps, it jumps.
     pub fn place(&mut self, time_ms: u64, rate: u32, samples: u32) -> (u64, u32) {
         let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
@@ -67,7 +67,7 @@ impl AudioClock {
         (begins, duration)
     }
 
-    /// How many frames of so many samples are missing before a time, where sound began, or should have, at `start_ms`.
+    /// How many frames of so many samples are missing before a time, where audio began, or should have, at `start_ms`.
     pub fn missing(&self, time_ms: u64, start_ms: u64, rate: u32, samples: u32) -> u64 {
         let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
         let next = self.last.map_or(in_samples(start_ms), |(_, next)| next);
@@ -83,7 +83,7 @@ impl AudioClock {
     }
 }
 
-/// When a picture is decoded, how long it lasts, and how much later than it is decoded its own time is.
+/// When a video frame is decoded, how long it lasts, and how much later than it is decoded its own time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameTiming {
     pub begins: u64,
@@ -91,21 +91,21 @@ pub(super) struct FrameTiming {
     pub late: i32,
 }
 
-/// Decoding times of pictures, in milliseconds.
+/// Decoding times of video frames, in milliseconds.
 #[derive(Debug, Default)]
 pub(super) struct VideoClock {
-    /// The last picture's own time, and its place.
+    /// The last video frame's own time, and its place.
     last: Option<(u64, FrameTiming)>,
 }
 
 impl VideoClock {
     const LONGEST_MS: u64 = 10_000;
 
-    /// A picture with that timestamp. It lasts as long as the one before, as the next is not there yet; `usual` stands in
+    /// A video frame with that timestamp. It lasts as long as the one before, as the next is not there yet; `usual` stands in
     /// for the first.
     ///
-    /// Browsers take a decoding time more than two durations behind the last for a new beginning, and drop all pictures up
-    /// to the next key frame (Media Source Extensions §3.5.8). So decoding times go no further at once; when a picture is
+    /// Browsers take a decoding time more than two durations behind the last for a new beginning, and drop all video frames up
+    /// to the next key frame (Media Source Extensions §3.5.8). So decoding times go no further at once; when a video frame is
     /// shown does not depend on them.
     pub fn place(&mut self, time_ms: u64, usual: u32) -> FrameTiming {
         let (begins, duration) = match self.last {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_has_no_gaps_from_rounding_and_follows_a_jump() {
+    fn audio_has_no_gaps_from_rounding_and_follows_a_jump() {
         let mut pace = AudioClock::default();
         let begins = [0, 23, 46, 70, 93, 500].map(|time| pace.place(time, 44_100, 1024).0);
         assert_eq!(begins, [0, 1024, 2048, 3072, 4096, 22_050]);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_lasts_as_long_as_the_one_before() {
+    fn a_frame_lasts_as_long_as_the_one_before() {
         assert_eq!(places(&[0, 40, 40, 80]), [(0, 33, 0), (40, 40, 0), (41, 1, -1), (43, 40, 37)]);
         assert_eq!(places(&[0, 100_000]), [(0, 33, 0), (100_000, 10_000, 0)]);
     }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_that_is_missing_is_counted_in_frames() {
+    fn audio_that_is_missing_is_counted_in_frames() {
         let mut pace = AudioClock::default();
         assert_eq!(pace.missing(500, 500, 44_100, 1024), 0);
         assert_eq!(pace.missing(500, 0, 44_100, 1024), 21);

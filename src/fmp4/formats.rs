@@ -139,9 +139,9 @@ impl Formats {
 }
 
 fn replace<T: PartialEq>(known: &mut Option<T>, found: T) -> bool {
-    let is_news = known.as_ref() != Some(&found);
+    let should_report = known.as_ref() != Some(&found);
     *known = Some(found);
-    is_news
+    should_report
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Fragmented MP4, as browsers take it (ISO/IEC 14496-12 §8.8): sound and picture of FLV in, an initialisation
+//! Fragmented MP4, as browsers take it (ISO/IEC 14496-12 §8.8): audio and video of FLV in, an initialisation
 //! segment and fragments out.
 
 mod access_unit;

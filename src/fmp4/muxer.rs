@@ -10,10 +10,10 @@ use super::{Fragment, Init, MuxerOutput};
 use crate::limits;
 use crate::media::{Packet, PacketKind, References, Timestamp};
 
-/// How long a picture lasts that is the first, when nobody says how many there are in a second.
+/// How long a video frame lasts that is the first, when nobody says how many there are in a second.
 const USUAL_MS: u32 = 33;
 
-/// Sound that is this far behind the pictures is missing, in milliseconds.
+/// Audio that is this far behind the video frames is missing, in milliseconds.
 const AUDIO_LATE_MS: u64 = 1_000;
 
 /// How much stream time frames wait for a track that may still come.
@@ -29,13 +29,13 @@ pub struct Muxer {
     references: References,
     video_clock: VideoClock,
     audio_clock: AudioClock,
-    /// When the first picture is shown, of those that belong together.
+    /// When the first video frame is shown, of those that belong together.
     first_video_ms: Option<u64>,
     /// The tracks have changed since the last initialisation segment.
     has_new_tracks: bool,
-    /// Pictures up to the next key frame can't be shown.
+    /// Video frames up to the next key frame can't be shown.
     awaits_key_frame: bool,
-    /// The next picture counts as one at which players can start, whatever it is.
+    /// The next video frame counts as one at which players can start, whatever it is.
     starts_anywhere: bool,
     /// Segments of files begin at what FLV marks as key frames only.
     is_file: bool,
@@ -62,7 +62,7 @@ impl Muxer {
         Self { duration_ms, is_file: true, ..Self::new() }
     }
 
-    /// No key frame is to be expected: players start at the next picture, whatever it is.
+    /// No key frame is to be expected: players start at the next video frame, whatever it is.
     pub fn start_anywhere(&mut self) {
         self.starts_anywhere = true;
     }
@@ -162,7 +162,7 @@ impl Muxer {
             out.extend(init);
         }
         (self.has_new_tracks, self.held_since, self.held_bytes) = (false, None, 0);
-        // Sound and pictures may come from another camera now, and begin together.
+        // Audio and video may come from another camera now, and begin together.
         self.first_video_ms = None;
         for (timestamp, frame) in std::mem::take(&mut self.held) {
             self.emit(timestamp, &frame, out);
@@ -237,8 +237,8 @@ impl Muxer {
         self.fragment(&sample, to_ms(begins), to_ms(duration.into()) as u32, self.video.is_none())
     }
 
-    /// Puts silence where sound is missing before a time: a browser stops where one of the tracks has a gap. `start_ms`
-    /// is where sound should have begun.
+    /// Puts silence where audio is missing before a time: a browser stops where one of the tracks has a gap. `start_ms`
+    /// is where audio should have begun.
     fn fill_silence(&mut self, time_ms: u64, start_ms: u64, out: &mut Vec<MuxerOutput>) {
         let Some((silence, rate, samples)) = self.audio.as_ref().and_then(|track| {
             let silence = track.silence?;

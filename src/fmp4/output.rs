@@ -7,7 +7,7 @@ use crate::media::PacketKind;
 pub enum MuxerOutput {
     /// What all fragments up to the next need before them.
     Init(Init),
-    /// Sound or picture.
+    /// Audio or video.
     Fragment(Fragment),
 }
 
@@ -26,19 +26,19 @@ impl MuxerOutput {
 pub struct Init {
     /// The boxes.
     pub bytes: Vec<u8>,
-    /// The tracks' codecs as the `codecs` parameter of a media type names them (RFC 6381), the picture's first:
+    /// The tracks' codecs as the `codecs` parameter of a media type names them (RFC 6381), the video frame's first:
     /// `avc1.64001f,mp4a.40.2`.
     pub codecs: String,
-    /// Whether there is a track of pictures.
+    /// Whether there is a video track.
     pub has_video: bool,
-    /// Width and height of the pictures, zeros when nobody knows.
+    /// Width and height of the video frames, zeros when nobody knows.
     pub size: (u16, u16),
 }
 
-/// One frame of sound or picture: `moof` and `mdat`.
+/// One frame of audio or video: `moof` and `mdat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
-    /// Sound or picture.
+    /// Audio or video.
     pub kind: PacketKind,
     /// Decoding time in milliseconds since the muxer's start, which does not wrap.
     pub time_ms: u64,

@@ -13,26 +13,26 @@ use crate::media::{Codec, Packet, PacketKind};
 /// but one (`avformat_find_stream_info`).
 pub(super) const VIDEO_UNITS_PER_MS: u32 = 90;
 
-/// A track of pictures or of sound.
+/// A track of video frames or of audio.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Track {
     /// As its messages have it: those of another codec are none of its.
     pub wire_codec: Codec,
     pub entry: SampleEntry,
     pub codec: String,
-    /// Units of time in a second; of sound, the samples.
+    /// Units of time in a second; of audio, the samples.
     pub timescale: u32,
     pub width: u16,
     pub height: u16,
     pub channels: u8,
-    /// Samples in a frame of sound, where they are as many in each.
+    /// Samples in a frame of audio, where they are as many in each.
     pub frame_samples: u32,
-    /// A frame of sound in which nothing is heard, where one is known.
+    /// A frame of audio in which nothing is heard, where one is known.
     pub silence: Option<&'static [u8]>,
 }
 
 impl Track {
-    /// Reads a sequence header of pictures.
+    /// Reads a sequence header of video frames.
     pub fn of_video(packet: &Packet) -> Option<Self> {
         if packet.kind != PacketKind::Video {
             return None;
@@ -63,7 +63,7 @@ impl Track {
         })
     }
 
-    /// Reads a sequence header of sound, or a frame of MP3.
+    /// Reads a sequence header of audio, or a frame of MP3.
     pub fn of_audio(packet: &Packet) -> Option<Self> {
         if packet.kind != PacketKind::Audio {
             return None;

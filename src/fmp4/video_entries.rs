@@ -1,4 +1,4 @@
-//! What the sequence headers of pictures say, as the boxes of MP4 have it.
+//! What the sequence headers of video frames say, as the boxes of MP4 have it.
 
 use shiguredo_mp4::Decode;
 use shiguredo_mp4::bitstream::{av1, h264, h265};
@@ -6,7 +6,7 @@ use shiguredo_mp4::boxes::{
     Av01Box, Av1cBox, Avc1Box, AvccBox, Hvc1Box, HvccBox, SampleEntry, VisualSampleEntryFields, Vp09Box, VpccBox,
 };
 
-use super::access_unit::{NalCodec, behind_start_codes};
+use super::access_unit::{NalCodec, start_code_prefixed};
 
 /// A box around a record, to be read as one.
 fn boxed(kind: &[u8; 4], record: &[u8]) -> Option<Vec<u8>> {
@@ -27,13 +27,13 @@ fn visual((width, height): (u16, u16)) -> VisualSampleEntryFields {
     }
 }
 
-/// How pictures are coded, and their width and height in pixels, zeros when the record does not tell.
+/// How video frames are coded, and their width and height in pixels, zeros when the record does not tell.
 pub type Entry = (SampleEntry, (u16, u16));
 
 /// AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1), or parameter sets behind start codes, which some small
 /// encoders send in its place.
 pub fn avc(record: &[u8]) -> Option<Entry> {
-    let sets: Vec<_> = behind_start_codes(record).collect();
+    let sets: Vec<_> = start_code_prefixed(record).collect();
     let made = if sets.is_empty() { None } else { avc_record(&sets) };
     let (avcc_box, _) = AvccBox::decode(&boxed(b"avcC", &strict_avc(made.as_deref().unwrap_or(record))?)?).ok()?;
     let sps = avcc_box.sps_list.first().and_then(|sps| h264::parse_sps(sps).ok());
@@ -79,7 +79,7 @@ fn strict_avc(record: &[u8]) -> Option<Vec<u8>> {
     /// Chroma 4:2:0, 8 bits, no extensions.
     const USUAL: [u8; 4] = [0xfd, 0xf8, 0xf8, 0];
     let mut end = 5;
-    // Sequence parameter sets, then picture parameter sets.
+    // Sequence parameter sets, then video frame parameter sets.
     for mask in [0x1f, 0xff] {
         let count = *record.get(end)? & mask;
         end += 1;

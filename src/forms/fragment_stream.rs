@@ -125,7 +125,7 @@ impl Form for FragmentStream {
 
     fn is_wanted(&self, now: Instant) -> bool {
         let state = self.state.lock();
-        let is_asked_for = now.saturating_duration_since(state.asked) < limits::FRAGMENTS_KEPT;
+        let is_asked_for = now.saturating_duration_since(state.asked) < limits::FRAGMENTS_IDLE_TIMEOUT;
         !state.is_over && (is_asked_for || self.output.players() > 0)
     }
 

@@ -71,7 +71,7 @@ impl Form for HlsStream {
     fn is_wanted(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
         state.viewers.tick(now);
-        now.saturating_duration_since(state.asked) < limits::HLS_KEPT
+        now.saturating_duration_since(state.asked) < limits::HLS_IDLE_TIMEOUT
     }
 
     fn stop(&self) {

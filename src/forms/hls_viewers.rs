@@ -27,6 +27,6 @@ impl HlsViewers {
 
     /// Forgets those who have not asked for a while.
     pub fn tick(&mut self, now: Instant) {
-        self.0.retain(|_, (seen, _)| now.saturating_duration_since(*seen) < limits::HLS_VIEWER_KEPT);
+        self.0.retain(|_, (seen, _)| now.saturating_duration_since(*seen) < limits::HLS_VIEWER_TIMEOUT);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::rate::Bucket;
+use super::rate::TokenBucket;
 use crate::limits;
 
 /// Logs warnings up to [`limits::WARNINGS`] and [`limits::WARNINGS_PER_SECOND`], and counts the rest.
@@ -16,13 +16,13 @@ pub struct ClientLog {
 
 #[derive(Debug)]
 struct State {
-    bucket: Bucket,
+    bucket: TokenBucket,
     left_out: u64,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { bucket: Bucket::new(limits::WARNINGS, limits::WARNINGS_PER_SECOND), left_out: 0 }
+        Self { bucket: TokenBucket::new(limits::WARNINGS, limits::WARNINGS_PER_SECOND), left_out: 0 }
     }
 }
 

@@ -10,5 +10,5 @@ mod small_file;
 pub use budget::{Budget, Share};
 pub use client_log::ClientLog;
 pub use panics::{catch_panic, log_panics};
-pub use rate::Bucket;
+pub use rate::TokenBucket;
 pub(crate) use small_file::read_small_file;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// A token bucket: so many at once, and so many a second after that.
 #[derive(Debug)]
-pub struct Bucket {
+pub struct TokenBucket {
     size: f64,
     per_second: f64,
     left: f64,
@@ -12,7 +12,7 @@ pub struct Bucket {
     counted: Option<Instant>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full bucket.
     pub fn new(size: u32, per_second: u32) -> Self {
         Self { size: size.into(), per_second: per_second.into(), left: size.into(), counted: None }
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn so_many_at_once_and_so_many_a_second() {
-        let (mut bucket, now) = (Bucket::new(3, 2), Instant::now());
+        let (mut bucket, now) = (TokenBucket::new(3, 2), Instant::now());
         let mut taken = |milliseconds| {
             let now = now + Duration::from_millis(milliseconds);
             std::iter::repeat_with(|| bucket.take(now)).take_while(|there| *there).count()

@@ -64,7 +64,7 @@ impl SegmentTiming {
     }
 }
 
-/// What rounds to so many seconds (RFC 8216 §4.3.3.1), and a little less: sound may ride along behind it.
+/// What rounds to so many seconds (RFC 8216 §4.3.3.1), and a little less: audio may ride along behind it.
 pub(super) fn longest_ms(seconds: u64) -> u64 {
     seconds * 1000 + 490
 }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn few_pictures_a_second_make_longer_parts() {
+    fn few_frames_a_second_make_longer_parts() {
         let part = |step| SegmentTiming::of(&frames(step, 30), true).map(|timing| timing.part_ms);
         assert_eq!([33, 100, 200, 500, 1000, 5000].map(part), [208, 210, 210, 510, 1010, 2010].map(Some));
         assert_eq!(SegmentTiming::of(&[0], true).map(|timing| timing.part_ms), Some(210));

@@ -21,7 +21,7 @@ use crate::media::PacketKind;
 
 pub(super) use start::WHOLE_LEAST;
 
-/// How far pictures may be behind the sound, in milliseconds, before parts go on without them.
+/// How far video frames may be behind the audio, in milliseconds, before parts go on without them.
 const AUDIO_AHEAD_MS: u64 = 1_000;
 
 /// The last seconds of a stream, cut.
@@ -33,7 +33,7 @@ pub(super) struct Segmenter {
     /// The target duration of the segments as they are, in seconds, from the first playlist on.
     target_seconds: Option<u64>,
     longest_gop_ms: u64,
-    /// What will be the next part of the last segment, and whether it has more than sound that rides along.
+    /// What will be the next part of the last segment, and whether it has more than audio that rides along.
     growing: Part,
     has_frame: bool,
     /// Where the last GOP, the last segment and the growing part begin, and where the last frame ends, in milliseconds.
@@ -202,7 +202,7 @@ impl Segmenter {
         }
     }
 
-    /// Lets sound go on when pictures don't.
+    /// Lets audio go on when video frames don't.
     fn end_segment_without_video(&mut self, time: u64, timing: SegmentTiming, now: SystemTime) {
         let part_end = self.part_start.saturating_add(timing.part_ms);
         if self.growing.pieces.is_empty() || time <= part_end.saturating_add(AUDIO_AHEAD_MS) {
@@ -281,7 +281,7 @@ impl Segmenter {
     }
 
     fn end_part(&mut self, time: u64) {
-        // Sound alone goes with the next frame.
+        // Audio alone goes with the next frame.
         if !self.has_frame || time <= self.part_start {
             return;
         }
@@ -295,7 +295,7 @@ impl Segmenter {
 
     /// Ends the segment there, or where its last part ended if that is later.
     fn end_segment(&mut self, time: u64) {
-        // No segment is without any part: where pictures are missing, sound is one.
+        // No segment is without any part: where video frames are missing, audio is one.
         self.has_frame |= self.store.growing().is_some_and(|segment| segment.parts.is_empty());
         // What has a frame takes time.
         self.end_part(time.max(self.part_start.saturating_add(1)));
@@ -305,7 +305,7 @@ impl Segmenter {
         self.gop_goes_on = false;
     }
 
-    /// Ends the segment with all that there is, sound that waits for a picture among it.
+    /// Ends the segment with all that there is, audio that waits for a video frame among it.
     fn end_all(&mut self, now: SystemTime) {
         self.has_frame = !self.growing.pieces.is_empty();
         if self.has_frame && !self.store.is_growing() {

@@ -11,7 +11,7 @@ use super::target::{Representation, Target};
 use super::{Headers, Method, Request, Response, api, host, not_found, page, response, target};
 use crate::access::{Operation, VerifiedKeys};
 use crate::error::{Error, Result};
-use crate::guard::Bucket;
+use crate::guard::TokenBucket;
 use crate::limits;
 use crate::session::StreamPath;
 use crate::transport::{ManagedConnection, Phase, Protocol, Socket};
@@ -25,7 +25,7 @@ pub struct HttpConnection {
     pub(super) client: Arc<ManagedConnection>,
     started: Instant,
     /// What it may ask for.
-    requests: Bucket,
+    requests: TokenBucket,
 }
 
 /// What follows an answer.
@@ -49,7 +49,7 @@ impl HttpConnection {
             http.service.lanes.pick(),
             http.service.publish_timeout,
         );
-        let requests = Bucket::new(limits::HTTP_REQUESTS, limits::HTTP_REQUESTS_PER_SECOND);
+        let requests = TokenBucket::new(limits::HTTP_REQUESTS, limits::HTTP_REQUESTS_PER_SECOND);
         Self { http, client, started: Instant::now(), requests }
     }
 

@@ -66,7 +66,7 @@ impl HttpConnection {
         Ok(Next::Request)
     }
 
-    /// The file as fragmented MP4: from `start` seconds on, or of it only a picture to show with `poster`.
+    /// The file as fragmented MP4: from `start` seconds on, or of it only a video frame to show with `poster`.
     pub(super) fn file_mp4(&self, request: &Request, path: &StreamPath) -> Result<Next> {
         let nothing = || not_found("the file has nothing that MP4 could carry");
         if request.query_value("poster").is_some() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::body::{Body, Length};
-use super::live::{LOOK, full_name, nobody_publishes};
+use super::live::{LOOK, not_published, stream_name};
 use super::{HttpConnection, Method, Next, Request, Response, not_found};
 use crate::error::{Error, Result};
 use crate::fmp4::MuxerOutput;
@@ -19,8 +19,8 @@ const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 impl HttpConnection {
     /// A file of a live stream.
     pub(super) fn live_hls(&self, request: &Request, path: &StreamPath, name: Name) -> Result<Next> {
-        let full_name = full_name(path);
-        let hls = self.http.forms.hls(&self.http.service, &full_name).ok_or_else(|| nobody_publishes(&full_name))?;
+        let stream_name = stream_name(path);
+        let hls = self.http.forms.hls(&self.http.service, &stream_name).ok_or_else(|| not_published(&stream_name))?;
         hls.record_viewer(self.client.ip(), &self.client.agent());
         let (window, stream) = (hls.window(), hls.stream());
         let query = passed_on(request);
@@ -101,7 +101,7 @@ impl HttpConnection {
 
     /// Waits for something of a live stream, though not when the server stops.
     fn waiting<T>(&self, ask: impl Fn(Instant) -> Result<T, NotThere>) -> Result<T> {
-        let until = Instant::now() + limits::HLS_WAIT;
+        let until = Instant::now() + limits::HLS_BLOCKING_TIMEOUT;
         loop {
             let result = ask(until.min(Instant::now() + LOOK));
             let goes_on = Instant::now() < until && !self.client.should_stop();

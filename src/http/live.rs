@@ -22,9 +22,9 @@ pub(super) const LOOK: Duration = Duration::from_millis(500);
 impl HttpConnection {
     /// A live stream as FLV without end, or each tag as a message of a WebSocket.
     pub(super) fn live_flv(&mut self, request: &Request, path: &StreamPath, reader: &mut Reader<'_>) -> Result<Next> {
-        let name = full_name(path);
+        let name = stream_name(path);
         let kinds = self.http.service.registry.with_published(&name, |stream| stream.kinds());
-        let (has_audio, has_video) = kinds.ok_or_else(|| nobody_publishes(&name))?;
+        let (has_audio, has_video) = kinds.ok_or_else(|| not_published(&name))?;
         let start = flv::tag::encode_file_header(has_audio, has_video);
         let http = self.http.clone();
         let subscribe = |connection: &Self| {
@@ -36,7 +36,7 @@ impl HttpConnection {
     /// A live stream as fragmented MP4 without end, or each piece as a message of a WebSocket.
     pub(super) fn live_mp4(&mut self, request: &Request, path: &StreamPath, reader: &mut Reader<'_>) -> Result<Next> {
         let fragments = self.fragments(path)?;
-        let until = Instant::now() + limits::FRAGMENTS_WAIT;
+        let until = Instant::now() + limits::FRAGMENTS_START_TIMEOUT;
         let codecs = loop {
             let found = fragments.codecs(until.min(Instant::now() + LOOK));
             let goes_on = Instant::now() < until && !fragments.is_over() && !self.client.should_stop();
@@ -45,7 +45,7 @@ impl HttpConnection {
             }
         };
         let Some(codecs) = codecs else {
-            let reason = format!("{} has no audio or video yet that MP4 could carry", full_name(path).escape_debug());
+            let reason = format!("{} has no audio or video yet that MP4 could carry", stream_name(path).escape_debug());
             return Err(Error::Http { status: 503, reason: reason.into() });
         };
         let media_type = format!("video/mp4; codecs=\"{codecs}\"").into();
@@ -58,8 +58,8 @@ impl HttpConnection {
 
     /// A live stream as fragments.
     pub(super) fn fragments(&self, path: &StreamPath) -> Result<Arc<FragmentStream>> {
-        let name = full_name(path);
-        self.http.forms.fragments(&self.http.service, &name).ok_or_else(|| nobody_publishes(&name))
+        let name = stream_name(path);
+        self.http.forms.fragments(&self.http.service, &name).ok_or_else(|| not_published(&name))
     }
 
     fn subscribe(&self, stream: &Arc<Stream>, path: &StreamPath) -> Subscription {
@@ -107,7 +107,7 @@ impl HttpConnection {
         });
         let is_web_socket = wrapping == Wrapping::WebSocket;
         self.client.start_streaming(Framing::Http { as_tags, wrapping }, head);
-        self.client.set_activities(Vec::new(), vec![full_name(path)]);
+        self.client.set_activities(Vec::new(), vec![stream_name(path)]);
         let began = Instant::now();
         let Some(subscription) = subscribe(self) else {
             self.client.end_streaming("its stream has ended");
@@ -145,10 +145,10 @@ fn wait(reader: &mut Reader<'_>) -> Result<()> {
 }
 
 /// The name by which the live streams know it.
-pub(super) fn full_name(path: &StreamPath) -> String {
+pub(super) fn stream_name(path: &StreamPath) -> String {
     format!("{}/{}", path.app, path.live_name())
 }
 
-pub(super) fn nobody_publishes(name: &str) -> crate::Error {
+pub(super) fn not_published(name: &str) -> crate::Error {
     not_found(format!("nobody publishes {} now", name.escape_debug()))
 }

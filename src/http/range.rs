@@ -5,7 +5,7 @@ use std::ops::Range;
 /// What a `Range` field comes to for so many bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// Everything: it is none of the kind that is known here, and may be passed over.
+    /// Everything: it is none of the kind that is known here, and may be ignored.
     All,
     /// These bytes.
     Part(Range<u64>),

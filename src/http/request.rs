@@ -143,7 +143,7 @@ fn read_head(from: &mut impl BufRead) -> Result<Vec<u8>> {
         match &head[start..] {
             [] if start == 0 => return Ok(head),
             [] => return Err(Error::Disconnected),
-            // An empty line before a request is passed over (RFC 9112 §2.2).
+            // An empty line before a request is ignored (RFC 9112 §2.2).
             b"\r\n" | b"\n" if start == 0 => head.clear(),
             b"\r\n" | b"\n" => return Ok(head),
             _ => {}

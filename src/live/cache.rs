@@ -1,4 +1,4 @@
-//! What a player that comes late needs: metadata, sequence headers, and the pictures since the last key
+//! What a player that comes late needs: metadata, sequence headers, and the video frames since the last key
 //! frame.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub(super) struct Cache {
     configuration_changes: u64,
     /// Width and height as the metadata tells them; zeros if it doesn't.
     size: (u16, u16),
-    /// Sound since the last picture; as good as endless before the first.
+    /// Audio since the last video frame; as good as endless before the first.
     audio_since_video: usize,
     kinds: Kinds,
 }
@@ -54,7 +54,7 @@ impl Cache {
         }
     }
 
-    /// Whether pictures have come lately.
+    /// Whether video frames have come lately.
     pub fn has_video(&self) -> bool {
         self.audio_since_video <= limits::AUDIO_ONLY_AFTER
     }
@@ -147,7 +147,7 @@ impl Cache {
             return;
         }
         self.note_configuration(&message.packet);
-        // The pictures so far need the old header. Those that need the new one start with a key frame.
+        // The video frames so far need the old header. Those that need the new one start with a key frame.
         self.drop_video_frames();
         self.headers.remove(&slot);
         let length = message.body().len();
@@ -187,9 +187,9 @@ impl Cache {
         self.drop_video_frames();
     }
 
-    /// What a new player gets first: metadata, sequence headers, and, if it wants them, the pictures.
+    /// What a new player gets first: metadata, sequence headers, and, if it wants them, the video frames.
     ///
-    /// The headers' time is that of the first picture, or `now` without pictures, so that time does not
+    /// The headers' time is that of the first video frame, or `now` without video frames, so that time does not
     /// jump behind them.
     pub fn start(&self, with_video: bool, now: Timestamp) -> Vec<Arc<LiveMessage>> {
         let pictures = if with_video { &self.pictures[..] } else { &[] };
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn old_pictures_are_forgotten_when_only_sound_comes() {
+    fn old_frames_are_forgotten_when_only_audio_comes() {
         let mut cache = cache();
         cache.add(&video(0, KEY));
         for _ in 0..limits::AUDIO_ONLY_AFTER {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_at_the_limits_and_one_past() {
+    fn frames_at_the_limits_and_one_past() {
         let mut cache = cache();
         cache.add(&video(0, KEY));
         for _ in 1..limits::GOP_CACHE_MESSAGES {
@@ -358,7 +358,7 @@ mod tests {
         other.add(&video(0, KEY));
         assert_eq!(budget.held(), 2 * KEY.len() + AVC_HEADER.len());
         one.add(&video(40, INTER));
-        assert_eq!(start(&one, true).len(), 1, "its pictures are over the limit, its header is not");
+        assert_eq!(start(&one, true).len(), 1, "its video frames are over the limit, its header is not");
         other.add(&video(40, INTER));
         assert_eq!(start(&other, true).len(), 2, "there is room again");
         one.add(&message(PacketKind::Audio, 0, AAC_HEADER));

@@ -34,8 +34,8 @@ impl Kinds {
     /// Audio and video: what has been shown, and what has been told and may still come. Both as long as nothing is known.
     pub fn known(&self) -> (bool, bool) {
         let (told_audio, told_video) = self.told.unwrap_or((false, false));
-        let audio = self.audio > 0 || (told_audio && self.video <= limits::PROMISED_KIND_AFTER);
-        let video = self.video > 0 || (told_video && self.audio <= limits::PROMISED_KIND_AFTER);
+        let audio = self.audio > 0 || (told_audio && self.video <= limits::ANNOUNCED_TRACK_TIMEOUT);
+        let video = self.video > 0 || (told_video && self.audio <= limits::ANNOUNCED_TRACK_TIMEOUT);
         if (audio, video) == (false, false) { (true, true) } else { (audio, video) }
     }
 }
@@ -74,7 +74,7 @@ mod tests {
     fn what_is_told_is_waited_for_and_not_for_ever() {
         assert_eq!(told(true, false).known(), (true, false));
         let mut kinds = told(true, true);
-        for _ in 0..limits::PROMISED_KIND_AFTER {
+        for _ in 0..limits::ANNOUNCED_TRACK_TIMEOUT {
             kinds.note(&message(PacketKind::Audio));
         }
         assert_eq!(kinds.known(), (true, true));

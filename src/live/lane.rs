@@ -5,7 +5,7 @@
 //! of them can hold up the others.
 //!
 //! Lanes are shared by all streams and there is one for each core. Chosen by measurement, on two cores and with
-//! everything sent at once (`--gather 0`); in CPU seconds for each Gbit, and 99 % of pictures within:
+//! everything sent at once (`--merge_window 0`); in CPU seconds for each Gbit, and 99 % of video frames within:
 //!
 //! | | 1 lane | 2 lanes | 4 lanes | nginx-rtmp |
 //! |---|---|---|---|---|
@@ -50,7 +50,7 @@ const HELPS: usize = 4;
 
 /// What a lane is told. Streams go by their number.
 pub(super) enum Command {
-    /// A message of a stream, when it came, and whether the stream has pictures.
+    /// A message of a stream, when it came, and whether the stream has video frames.
     Message { stream: u64, message: Arc<LiveMessage>, arrived: Instant, has_video: bool },
     /// A player, and what it gets first.
     Join(u64, Box<Subscriber>, Vec<Arc<LiveMessage>>),
@@ -165,10 +165,11 @@ impl LanePool {
     ///
     /// # Errors
     /// [`Error::Io`] when there is no thread to be had.
-    pub fn start(count: usize, gather: MergeWindow) -> Result<Self> {
+    pub fn start(count: usize, merge_window: MergeWindow) -> Result<Self> {
         let start_one = |number: usize| {
             let (sender, commands) = crossbeam_channel::unbounded();
-            let work = Mutex::new(LaneState { subscribers: LaneSubscribers::new(gather), ..LaneState::default() });
+            let work =
+                Mutex::new(LaneState { subscribers: LaneSubscribers::new(merge_window), ..LaneState::default() });
             let inbox = Arc::new(LaneInbox { commands, work });
             let thread_desk = inbox.clone();
             let thread = std::thread::Builder::new()

@@ -17,7 +17,7 @@ use crate::stats::StreamCounters;
 /// What a lane knows of its players.
 #[derive(Default)]
 pub(super) struct LaneSubscribers {
-    gather: MergeWindow,
+    merge_window: MergeWindow,
     streams: HashMap<u64, StreamPlayers>,
     players: usize,
     /// Streams with messages that shall go out at once.
@@ -55,14 +55,14 @@ impl StreamPlayers {
 }
 
 impl LaneSubscribers {
-    pub fn new(gather: MergeWindow) -> Self {
-        Self { gather, ..Self::default() }
+    pub fn new(merge_window: MergeWindow) -> Self {
+        Self { merge_window, ..Self::default() }
     }
 
     /// Takes a message for the stream's players.
     pub fn message(&mut self, id: u64, message: Arc<LiveMessage>, arrived: Instant, has_video: bool) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        let window = self.gather.window(self.players);
+        let window = self.merge_window.window(self.players);
         stream.has_video = has_video;
         stream.batch.push(message);
         if window.is_zero() {
@@ -159,13 +159,13 @@ mod tests {
 
     use parking_lot::Mutex;
 
-    use super::super::sink::{Backlog, Patience, Sink, Skip};
+    use super::super::sink::{Backlog, QueueLimits, Sink, Skip};
     use super::*;
     use crate::media::{Packet, PacketKind, Timestamp};
     use crate::stats::Counter;
 
-    const PATIENCE: Patience =
-        Patience { queue_bytes: 1000, max_lag: Duration::from_millis(700), key_frame_wait: Duration::from_secs(5) };
+    const PATIENCE: QueueLimits =
+        QueueLimits { queue_bytes: 1000, max_lag: Duration::from_millis(700), key_frame_wait: Duration::from_secs(5) };
 
     /// Notes how many messages came in each push.
     #[derive(Default)]
@@ -207,11 +207,11 @@ mod tests {
     }
 
     /// An audience of one, its pushes, its stream's counters, and now.
-    fn subscribers(gather: MergeWindow) -> (LaneSubscribers, Arc<Pushes>, Arc<StreamCounters>, Instant) {
+    fn subscribers(merge_window: MergeWindow) -> (LaneSubscribers, Arc<Pushes>, Arc<StreamCounters>, Instant) {
         let (pushes, counters) = (Arc::new(Pushes::default()), Arc::new(StreamCounters::default()));
         let (wanted, dropped) = (Wanted::default(), Arc::new(Counter::default()));
         let player = Subscriber::new(1, pushes.clone(), 1, wanted, PATIENCE, counters.clone(), dropped);
-        let mut subscribers = LaneSubscribers::new(gather);
+        let mut subscribers = LaneSubscribers::new(merge_window);
         subscribers.join(7, player, &[picture()]);
         assert_eq!(*pushes.0.lock(), [1]);
         (subscribers, pushes, counters, Instant::now())
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_window_everything_gathers() {
+    fn within_a_window_everything_is_merged() {
         let window = Duration::from_millis(350);
         let (mut subscribers, pushes, _, now) = subscribers(MergeWindow::Window(window));
         for after in [0, 33, 66] {

@@ -96,7 +96,7 @@ impl LiveMessage {
         self.muxer_output.as_ref().map_or(&self.packet.payload, |output| output.bytes())
     }
 
-    /// Whether it is sound that may wait for the next picture, of a stream that has pictures or hasn't.
+    /// Whether it is audio that may wait for the next video frame, of a stream that has video frames or hasn't.
     pub(super) fn is_deferrable(&self, has_video: bool) -> bool {
         has_video && self.packet.kind == PacketKind::Audio && !self.is_essential
     }

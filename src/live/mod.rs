@@ -2,7 +2,7 @@
 //!
 //! A publisher's thread puts each message into an `Arc` and pushes it into the crossbeam channels of the
 //! lanes that have players of its stream; a lane is a thread that hands what it finds in its channel to
-//! its players' sinks, none of which ever makes it wait. Sound waits at its publisher for the next picture.
+//! its players' sinks, none of which ever makes it wait. Audio waits at its publisher for the next video frame.
 
 mod arrivals;
 mod cache;
@@ -34,7 +34,7 @@ pub use merge_window::MergeWindow;
 pub use message::{HTTP_STREAM_ID, LiveMessage, PLAYER_STREAM_ID};
 pub use publication::{Publication, PublisherGone};
 pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamStatus};
-pub use sink::{Backlog, Patience, Sink, Skip, Wanted};
+pub use sink::{Backlog, QueueLimits, Sink, Skip, Wanted};
 pub use stream::{StartAt, Stream, Subscription};
 pub use viewer::Viewer;
 pub use warnings::Warning;

@@ -33,8 +33,8 @@ pub struct PublisherGone;
 pub struct Publication {
     stream: Arc<Stream>,
     id: u64,
-    /// When sound has waited long enough for a picture.
-    sound_due: Option<Instant>,
+    /// When audio has waited long enough for a video frame.
+    audio_due: Option<Instant>,
     /// Bytes given to the lanes since the last mark.
     under_way: usize,
     /// Ends when the lanes have come to the last mark.
@@ -49,7 +49,7 @@ impl Publication {
         Self {
             stream,
             id,
-            sound_due: None,
+            audio_due: None,
             under_way: 0,
             mark: None,
             is_skipping: false,
@@ -67,13 +67,13 @@ impl Publication {
         self.stream.counters.traffic()
     }
 
-    /// The stream, and when its sound that waits for a picture has waited long enough. Who publishes has to see to
+    /// The stream, and when its audio that waits for a video frame has waited long enough. Who publishes has to see to
     /// [`Stream::flush_deferred_audio`] then, unless it sends something before.
     pub fn deferred_audio(&self) -> Option<(Instant, &Arc<Stream>)> {
-        self.sound_due.map(|due| (due, &self.stream))
+        self.audio_due.map(|due| (due, &self.stream))
     }
 
-    /// Relays a message; sound that comes between pictures waits for the next, see
+    /// Relays a message; audio that comes between video frames waits for the next, see
     /// [`deferred_audio`](Self::deferred_audio). Never waits for a player; waits for the lanes only when they are behind by
     /// [`limits::LANE_CREDIT_BYTES`].
     ///
@@ -91,7 +91,7 @@ impl Publication {
         stream.counters.messages_in.add(1);
         stream.counters.bytes_in.add(bytes as u64);
         if packet.kind == PacketKind::Video {
-            stream.counters.pictures_in.add(1);
+            stream.counters.video_frames_in.add(1);
         }
         let Some((message, wrong)) = prepare(packet, &mut state, &mut self.references, now) else { return Ok(()) };
         let mut has_changed = state.cache.configuration_changes() != formats_before;
@@ -101,13 +101,13 @@ impl Publication {
         }
         let is_key_frame = message.is_key_frame && message.packet.kind == PacketKind::Video;
         if is_key_frame || state.cache.is_outgrown() != was_outgrown {
-            has_changed |= self.look_at_key_frames(&mut state, is_key_frame, now);
+            has_changed |= self.check_key_frames(&mut state, is_key_frame, now);
         }
         let may_wait = message.is_deferrable(state.cache.has_video());
         state.held.push(message);
         let due = *state.held_since.get_or_insert(now) + limits::AUDIO_COALESCING_WINDOW;
-        self.sound_due = (may_wait && now < due).then_some(due);
-        if self.sound_due.is_none() {
+        self.audio_due = (may_wait && now < due).then_some(due);
+        if self.audio_due.is_none() {
             stream.release(&mut state, now);
         }
         self.under_way += bytes + MESSAGE_OVERHEAD;
@@ -162,7 +162,7 @@ impl Publication {
 
     /// Warns if key frames don't come as players need them. To be called at each, and when the cache has outgrown its limit.
     /// Says whether the warnings have changed.
-    fn look_at_key_frames(&self, state: &mut State, is_key_frame: bool, now: Instant) -> bool {
+    fn check_key_frames(&self, state: &mut State, is_key_frame: bool, now: Instant) -> bool {
         let before = state.warnings.current().to_vec();
         let is_foreseen = state.key_frames.foreseen(now).is_some();
         match state.cache.is_outgrown() {
@@ -195,7 +195,7 @@ impl Publication {
         }
         self.under_way = 0;
         let (done, mark) = crossbeam_channel::bounded(0);
-        state.tell_lanes(|| Command::Passed(done.clone()));
+        state.notify_lanes(|| Command::Passed(done.clone()));
         self.mark.replace(mark)
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Takes note of bytes and pictures counted so far. To be called about every half second.
+    /// Takes note of bytes and video frames counted so far. To be called about every half second.
     pub fn note(&mut self, now: Instant, bytes: u64, pictures: u64) {
         self.moments.retain(|(at, ..)| now.saturating_duration_since(*at) <= LATELY);
         self.moments.push_back((now, bytes, pictures));
@@ -24,7 +24,7 @@ impl Rates {
         self.rate(|(_, bytes, _)| bytes * 8)
     }
 
-    /// Pictures in a second; 0 until that is known.
+    /// Video frames in a second; 0 until that is known.
     pub fn frames_per_second(&self) -> f64 {
         self.rate(|(.., pictures)| pictures)
     }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::changes::Changes;
 use super::clock_watch::Times;
 use super::publication::Publication;
-use super::sink::Patience;
+use super::sink::QueueLimits;
 use super::stream::Stream;
 use super::warnings::Warning;
 use crate::fmp4::{AudioFormat, VideoFormat};
@@ -47,7 +47,7 @@ pub struct Settings {
     /// How long players are kept when their publisher goes.
     pub grace: Duration,
     /// How much may wait for each player.
-    pub patience: Patience,
+    pub patience: QueueLimits,
     /// Which times messages get.
     pub times: Times,
     /// Streams that are published at once.
@@ -61,7 +61,7 @@ impl Default for Settings {
         Self {
             replace: ReplacePublisher::default(),
             grace: Duration::from_secs(10),
-            patience: Patience::default(),
+            patience: QueueLimits::default(),
             times: Times::default(),
             publishers: limits::PUBLISHERS,
             cache: limits::CACHE_BYTES_OF_ALL,
@@ -94,11 +94,11 @@ pub struct StreamStatus {
     pub traffic: Traffic,
     /// How long its publisher has been there.
     pub age: Option<Duration>,
-    /// Its picture, as far as its sequence header was understood.
+    /// Its video frame, as far as its sequence header was understood.
     pub video: Option<VideoFormat>,
-    /// Its sound, the same way.
+    /// Its audio, the same way.
     pub audio: Option<AudioFormat>,
-    /// Pictures in a second, of the last few.
+    /// Video frames in a second, of the last few.
     pub frames_per_second: f64,
     /// What comes from its publisher, of the last few seconds.
     pub bits_per_second: f64,

@@ -72,9 +72,9 @@ pub struct Backlog {
 /// Which kinds a player wants (`receiveAudio`, `receiveVideo`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Sound.
+    /// Audio.
     pub audio: bool,
-    /// Picture.
+    /// Video frame.
     pub video: bool,
 }
 
@@ -100,7 +100,7 @@ impl Wanted {
 
 /// How much may wait for a player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct QueueLimits {
     /// Bytes, on top of what it started with.
     pub queue_bytes: usize,
     /// How long the oldest may have waited when a key frame comes, at which the player could go on.
@@ -109,7 +109,7 @@ pub struct Patience {
     pub key_frame_wait: Duration,
 }
 
-impl Default for Patience {
+impl Default for QueueLimits {
     fn default() -> Self {
         Self {
             queue_bytes: limits::PLAYER_QUEUE_BYTES,

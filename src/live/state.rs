@@ -29,7 +29,7 @@ pub(super) struct State {
     pub players: HashMap<u64, Lane>,
     /// The lanes of the players, each once, with how many are on it.
     pub lanes: Vec<(Lane, usize)>,
-    /// Sound that waits for the next picture, and since when.
+    /// Audio that waits for the next video frame, and since when.
     pub held: Vec<Arc<LiveMessage>>,
     pub held_since: Option<Instant>,
     /// What came lately.
@@ -111,12 +111,12 @@ impl State {
     }
 
     pub fn end(&mut self, id: u64) {
-        self.tell_lanes(|| Command::End(id));
+        self.notify_lanes(|| Command::End(id));
         self.players.clear();
         self.lanes.clear();
     }
 
-    pub fn tell_lanes(&self, command: impl Fn() -> Command) {
+    pub fn notify_lanes(&self, command: impl Fn() -> Command) {
         self.lanes.iter().for_each(|(lane, _)| lane.send(command()));
     }
 }

@@ -12,7 +12,7 @@ use super::clock_watch::Times;
 use super::lane::{Command, Lane};
 use super::publication::Publication;
 use super::registry::{Settings, StreamStatus};
-use super::sink::{Patience, Sink, Wanted};
+use super::sink::{QueueLimits, Sink, Wanted};
 use super::state::{Publisher, State};
 use super::subscriber::Subscriber;
 use super::viewer::Viewer;
@@ -34,7 +34,7 @@ pub struct Stream {
     id: u64,
     name: String,
     /// How much may wait for each player.
-    patience: Patience,
+    patience: QueueLimits,
     pub(super) counters: Arc<StreamCounters>,
     /// Those of all streams.
     pub(super) changes: Arc<Changes>,
@@ -59,14 +59,14 @@ impl Stream {
         Self::with_state(name, settings.patience, state, Arc::default(), changes)
     }
 
-    pub(super) fn derived(from: &Self, patience: Patience, cache: Share) -> Self {
+    pub(super) fn derived(from: &Self, patience: QueueLimits, cache: Share) -> Self {
         let state = State::new(cache, Times::Publisher);
         Self::with_state(&from.name, patience, state, from.counters.clone(), from.changes.clone())
     }
 
     fn with_state(
         name: &str,
-        patience: Patience,
+        patience: QueueLimits,
         state: State,
         counters: Arc<StreamCounters>,
         changes: Arc<Changes>,
@@ -133,7 +133,7 @@ impl Stream {
         self.state.lock().publisher.is_some()
     }
 
-    /// Whether it has sound and whether it has pictures, as far as is known; both as long as nothing is.
+    /// Whether it has audio and whether it has video frames, as far as is known; both as long as nothing is.
     pub fn kinds(&self) -> (bool, bool) {
         self.state.lock().cache.kinds()
     }
@@ -170,7 +170,7 @@ impl Stream {
         *self.last_publisher.lock() = Some((id, client.to_owned()));
         self.release(&mut state, now);
         state.begin();
-        state.tell_lanes(|| Command::Restart(self.id));
+        state.notify_lanes(|| Command::Restart(self.id));
         drop(state);
         self.changes.note();
         if let Some(replaced) = replaced {
@@ -179,7 +179,7 @@ impl Stream {
         Publication::new(self.clone(), id)
     }
 
-    /// Sends sound that waits for a picture on its way without one.
+    /// Sends audio that waits for a video frame on its way without one.
     pub fn flush_deferred_audio(&self, now: Instant) {
         self.release(&mut self.state.lock(), now);
     }
@@ -246,7 +246,7 @@ impl Stream {
     /// whether the stream is still of use to anybody.
     pub(super) fn tick(&self, now: Instant, grace: Duration) -> bool {
         let mut state = self.state.lock();
-        state.rates.note(now, self.counters.bytes_in.get(), self.counters.pictures_in.get());
+        state.rates.note(now, self.counters.bytes_in.get(), self.counters.video_frames_in.get());
         if state.left.is_some_and(|left| now.saturating_duration_since(left) >= grace) {
             state.left = None;
             if !state.players.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::message::LiveMessage;
-use super::sink::{Backlog, Patience, Sink, Skip, Wanted};
+use super::sink::{Backlog, QueueLimits, Sink, Skip, Wanted};
 use super::weakness::Weakness;
 use crate::guard::catch_panic;
 use crate::limits;
@@ -31,7 +31,7 @@ pub(super) struct Subscriber {
     pub stream_id: u32,
     wanted: Wanted,
     flow: Flow,
-    patience: Patience,
+    patience: QueueLimits,
     /// What it started with.
     start_bytes: usize,
     /// Since when it has gone without video for want of a key frame.
@@ -83,7 +83,7 @@ impl Subscriber {
         sink: Arc<dyn Sink>,
         stream_id: u32,
         wanted: Wanted,
-        patience: Patience,
+        patience: QueueLimits,
         counters: Arc<StreamCounters>,
         dropped: Arc<Counter>,
     ) -> Self {
@@ -123,7 +123,7 @@ impl Subscriber {
         self.without_video = None;
     }
 
-    /// Changes which kinds the player gets. Pictures that it did without are missing from the next ones.
+    /// Changes which kinds the player gets. Video frames that it did without are missing from the next ones.
     pub fn set_wanted(&mut self, wanted: Wanted) {
         if wanted.video && !self.wanted.video {
             self.restart();

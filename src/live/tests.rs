@@ -171,7 +171,7 @@ fn who_comes_late_starts_at_the_last_key_frame_and_misses_nothing() {
 }
 
 #[test]
-fn without_the_group_of_pictures_the_next_key_frame_is_the_first() {
+fn without_the_group_of_frames_the_next_key_frame_is_the_first() {
     let house = default_house();
     let mut publication = house.publish();
     send(&mut publication, &[(0, HEADER), (0, KEY), (40, INTER)]);
@@ -181,7 +181,7 @@ fn without_the_group_of_pictures_the_next_key_frame_is_the_first() {
 }
 
 #[test]
-fn sound_alone_starts_at_once() {
+fn audio_alone_starts_at_once() {
     let house = default_house();
     let mut publication = house.publish();
     send(&mut publication, &[(0, AAC_HEADER), (10, AAC)]);
@@ -201,7 +201,7 @@ fn players_stay_when_the_publisher_comes_back_and_time_goes_on() {
     house.registry.tick(Instant::now());
     let mut publication = house.publish();
     send(&mut publication, &[(0, HEADER), (0, INTER), (40, KEY), (80, INTER)]);
-    // The INTER that needs a lost picture is not sent, but it sets the offset.
+    // The INTER that needs a lost video frame is not sent, but it sets the offset.
     assert_eq!(player.take(3), [(5_040, HEADER), (5_100, KEY), (5_140, INTER)].map(message));
     player.assert_nothing_more();
 }
@@ -317,7 +317,7 @@ fn a_player_that_is_late_by_time_skips_as_well() {
 }
 
 #[test]
-fn kinds_that_are_not_wanted_are_left_out_and_pictures_come_back_at_a_key_frame() {
+fn kinds_that_are_not_wanted_are_left_out_and_frames_come_back_at_a_key_frame() {
     let house = default_house();
     let player = house.player(StartAt::LastKeyFrame);
     let mut publication = house.publish();
@@ -384,7 +384,7 @@ fn what_goes_through_is_counted_and_stays_counted() {
 }
 
 #[test]
-fn sound_goes_out_with_the_next_picture_but_does_not_wait_too_long() {
+fn audio_goes_out_with_the_next_frame_but_does_not_wait_too_long() {
     let house = default_house();
     let player = house.player(StartAt::LastKeyFrame);
     let mut publication = house.publish();
@@ -395,7 +395,7 @@ fn sound_goes_out_with_the_next_picture_but_does_not_wait_too_long() {
         publication.send(packet, now + Duration::from_millis(after_ms)).unwrap();
         publication.deferred_audio().map(|(due, _)| due)
     };
-    assert_eq!(send_at(0, AAC), None, "there are no pictures yet");
+    assert_eq!(send_at(0, AAC), None, "there are no video frames yet");
     assert_eq!(send_at(10, KEY), None);
     assert_eq!(player.take(2), [(0, AAC), (10, KEY)].map(message));
     let due = now + Duration::from_millis(20) + limits::AUDIO_COALESCING_WINDOW;
@@ -413,7 +413,7 @@ fn sound_goes_out_with_the_next_picture_but_does_not_wait_too_long() {
 }
 
 #[test]
-fn who_comes_while_sound_waits_gets_it_once() {
+fn who_comes_while_audio_waits_gets_it_once() {
     let house = default_house();
     let mut publication = house.publish();
     let frame =
@@ -458,7 +458,7 @@ fn publishers_at_the_limit_and_one_past() {
 
 /// A house whose players wait that long for key frames.
 fn house_that_waits(key_frame_wait: Duration) -> House {
-    let patience = Patience { key_frame_wait, ..Patience::default() };
+    let patience = QueueLimits { key_frame_wait, ..QueueLimits::default() };
     // All frames have one time here.
     let registry = Registry::new(Settings { patience, times: Times::Publisher, ..Settings::default() });
     House { registry, lanes: LanePool::start(2, MergeWindow::Auto).unwrap() }

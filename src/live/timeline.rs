@@ -2,7 +2,7 @@
 //!
 //! A publisher's timestamps are passed on as they come, plus an offset that changes only where they
 //! break: when a stream is published again, when a clock jumps, and at 2³¹ ms, where ffmpeg and OBS
-//! start again at 0. Sound and picture share the offset, though one of them meets the break first.
+//! start again at 0. Audio and video share the offset, though one of them meets the break first.
 
 use crate::media::{PacketKind, Timestamp};
 
@@ -29,7 +29,7 @@ pub(super) struct Timeline {
     begin: Option<Timestamp>,
 }
 
-/// Of sound or picture.
+/// Of audio or video.
 #[derive(Clone, Copy, Debug, Default)]
 struct Clock {
     /// The publisher's time as far as it has got.
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_is_bridged_for_sound_and_picture_alike() {
+    fn a_clock_that_jumps_is_bridged_for_audio_and_frame_alike() {
         for jump in [0u32, 500_000] {
             let mut timeline = Timeline::default();
             map(&mut timeline, &[(Video, 100_000), (Audio, 100_010)]);

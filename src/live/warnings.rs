@@ -96,11 +96,11 @@ impl Warnings {
             Some(known) => *known = warning,
             None => self.current.push(warning),
         }
-        let is_news = !self.told.contains(&code);
-        if is_news {
+        let should_report = !self.told.contains(&code);
+        if should_report {
             self.told.push(code);
         }
-        is_news
+        should_report
     }
 
     /// It does not hold any more.

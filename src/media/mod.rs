@@ -1,4 +1,4 @@
-//! One message of sound, picture or data, and what its first bytes say about it.
+//! One message of audio, video frame or data, and what its first bytes say about it.
 
 pub mod codec;
 mod nal_units;

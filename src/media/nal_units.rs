@@ -36,7 +36,7 @@ impl NalCodec {
         units(coded).map_while(|unit| unit).find(|unit| self.is_slice(unit))
     }
 
-    /// Whether the picture is one that refers to no other: IDR (H.264), or IDR, CRA or BLA (H.265 §7.4.2.2).
+    /// Whether the video frame is one that refers to no other: IDR (H.264), or IDR, CRA or BLA (H.265 §7.4.2.2).
     pub fn is_random_access(self, coded: &[u8]) -> bool {
         let slice = self.first_slice(coded);
         slice.is_some_and(|unit| match self {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_that_refer_to_none() {
+    fn frames_that_refer_to_none() {
         assert!(H264.is_random_access(&lengths(&[&[9, 0xf0], &[0x65, 0x88]])));
         assert!(!H264.is_random_access(&lengths(&[SLICE, &[0x65, 0x88]])));
         for (nal_type, is_random_access) in [(1, false), (9, false), (16, true), (19, true), (21, true), (22, false)] {

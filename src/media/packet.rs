@@ -11,9 +11,9 @@ use super::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum PacketKind {
-    /// Sound: an FLV audio tag body.
+    /// Audio: an FLV audio tag body.
     Audio = 8,
-    /// Picture: an FLV video tag body.
+    /// Video frame: an FLV video tag body.
     Video = 9,
     /// AMF0 data: a name and values, such as `onMetaData`.
     Data = 18,
@@ -36,11 +36,11 @@ impl PacketKind {
     }
 }
 
-/// One message of sound, picture or data: the payload of an RTMP message of type 8, 9 or 18, and just
+/// One message of audio, video frame or data: the payload of an RTMP message of type 8, 9 or 18, and just
 /// as well the data of an FLV tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Sound, picture or data.
+    /// Audio, video or data.
     pub kind: PacketKind,
     /// Decoding time.
     pub timestamp: Timestamp,
@@ -49,29 +49,29 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// What the first bytes of a picture say; `None` for other kinds.
+    /// What the first bytes of a video frame say; `None` for other kinds.
     pub fn video_header(&self) -> Option<VideoTagHeader> {
         (self.kind == PacketKind::Video).then(|| VideoTagHeader::parse(&self.payload))
     }
 
-    /// What the first bytes of sound say; `None` for other kinds.
+    /// What the first bytes of audio say; `None` for other kinds.
     pub fn audio_header(&self) -> Option<AudioTagHeader> {
         (self.kind == PacketKind::Audio).then(|| AudioTagHeader::parse(&self.payload))
     }
 
-    /// Whether a decoder can start at this picture.
+    /// Whether a decoder can start at this video frame.
     pub fn is_key_frame(&self) -> bool {
         self.video_header().is_some_and(|header| header.is_key_frame())
     }
 
-    /// Whether it is a picture that refers to no other, a key frame or what the codec calls so though FLV doesn't: CRA and BLA
-    /// pictures of H.265.
+    /// Whether it is a video frame that refers to no other, a key frame or what the codec calls so though FLV doesn't: CRA and BLA
+    /// video frames of H.265.
     pub fn is_random_access(&self) -> bool {
         self.is_key_frame() || self.has(NalCodec::is_random_access)
     }
 
-    /// Whether a decoder can start at this picture, perhaps with damage at first: a key frame, or a recovery point (SEI) of
-    /// H.264 or H.265, as encoders mark them that refresh pictures little by little.
+    /// Whether a decoder can start at this video frame, perhaps with damage at first: a key frame, or a recovery point (SEI) of
+    /// H.264 or H.265, as encoders mark them that refresh video frames little by little.
     pub fn is_starting_point(&self) -> bool {
         self.is_random_access() || self.has(NalCodec::has_recovery_point)
     }
@@ -81,7 +81,7 @@ impl Packet {
         self.has(NalCodec::has_recovery_point) && !self.has(NalCodec::is_random_access)
     }
 
-    /// Whether that holds for the coded picture of the first track.
+    /// Whether that holds for the coded video frame of the first track.
     fn has(&self, property: impl FnOnce(NalCodec, &[u8]) -> bool) -> bool {
         let header = self.video_header().filter(|header| header.content == Content::Frame && header.track == 0);
         header.is_some_and(|header| {
@@ -90,7 +90,7 @@ impl Packet {
         })
     }
 
-    /// Whether this configures a decoder instead of being sound or picture itself.
+    /// Whether this configures a decoder instead of being audio or video itself.
     pub fn is_sequence_header(&self) -> bool {
         self.header_slot().is_some()
     }

@@ -6,7 +6,7 @@ use super::{Packet, PacketKind};
 
 /// Finds frames that no other needs, which can be left out where not all of them can be sent: those of which FLV says so
 /// (frame type 3), and those whose first slice is not for reference: `nal_ref_idc` 0 (ITU-T H.264 §7.4.1), or a sub-layer
-/// non-reference picture (H.265 §7.4.2.2) in the highest sub-layer.
+/// non-reference video frame (H.265 §7.4.2.2) in the highest sub-layer.
 #[derive(Debug, Default)]
 pub struct References {
     /// The highest temporal sub-layer of H.265 so far.

@@ -12,20 +12,20 @@ pub use super::codec::Codec;
 pub enum Content {
     /// Configures the decoder: AVCDecoderConfigurationRecord, AudioSpecificConfig and their like.
     SequenceHeader,
-    /// Coded sound or picture.
+    /// Coded audio or video.
     Frame,
     /// The sender will send no more of this sequence.
     SequenceEnd,
     /// Enhanced RTMP metadata: colour information of video, channel layout of audio.
     Metadata,
-    /// A command to the player instead of a picture (frame type 5).
+    /// A command to the player instead of a video frame (frame type 5).
     Command,
     /// Of a packet type that the codec does not have, or cut off before its type.
     Unknown,
 }
 
 impl Content {
-    /// Whether players that come later need this before any sound or picture.
+    /// Whether players that come later need this before any audio or video.
     pub fn configures(self) -> bool {
         matches!(self, Self::SequenceHeader | Self::Metadata)
     }
@@ -42,7 +42,7 @@ pub struct VideoTagHeader {
     pub content: Content,
     /// The (first) track; 0 unless the message is multitrack.
     pub track: u8,
-    /// Where the coded picture or configuration is.
+    /// Where the coded video frame or configuration is.
     body: Body,
 }
 
@@ -55,7 +55,7 @@ pub struct AudioTagHeader {
     pub content: Content,
     /// The (first) track; 0 unless the message is multitrack.
     pub track: u8,
-    /// Where the coded sound or configuration is.
+    /// Where the coded audio or configuration is.
     body: Body,
 }
 
@@ -117,7 +117,7 @@ impl VideoTagHeader {
             Some(2) => Content::SequenceEnd,
             _ => Content::Unknown,
         };
-        // Only these two have pictures in another order than that of their decoding (Enhanced RTMP v2, CodedFrames).
+        // Only these two have video frames in another order than that of their decoding (Enhanced RTMP v2, CodedFrames).
         let is_reordered =
             matches!(extended.codec, Codec::FourCc(code) if [*b"avc1", *b"hvc1", *b"vvc1"].contains(&code));
         let has_composition_time = extended.packet_type == Some(1) && is_reordered;
@@ -125,7 +125,7 @@ impl VideoTagHeader {
         Self { codec: extended.codec, frame_type, content, track: extended.track, body }
     }
 
-    /// The composition time in milliseconds, by which the picture is shown after it is decoded, and what the decoder
+    /// The composition time in milliseconds, by which the video frame is shown after it is decoded, and what the decoder
     /// gets; `None` when the message is too short.
     pub fn coded<'a>(&self, payload: &'a [u8]) -> Option<(i32, &'a [u8])> {
         let body = self.body.of(payload)?;
@@ -142,7 +142,7 @@ impl VideoTagHeader {
         self.frame_type == 1 && self.content == Content::Frame && self.codec != Codec::Unknown && self.track == 0
     }
 
-    /// Whether players that come later need this message before any picture.
+    /// Whether players that come later need this message before any video frame.
     pub fn is_sequence_header(&self) -> bool {
         self.content.configures()
     }
@@ -181,7 +181,7 @@ impl AudioTagHeader {
         self.body.of(payload)
     }
 
-    /// Whether players that come later need this message before any sound.
+    /// Whether players that come later need this message before any audio.
     pub fn is_sequence_header(&self) -> bool {
         self.content.configures()
     }
@@ -301,7 +301,7 @@ mod tests {
     fn a_level_down() {
         let second_track = video(b"\x96\x01av01\x01");
         assert_eq!((second_track.track, second_track.codec), (1, Codec::FourCc(*b"av01")));
-        assert!(!second_track.is_key_frame(), "a group of pictures starts on track 0");
+        assert!(!second_track.is_key_frame(), "a GOP starts on track 0");
         assert!(video(b"\x96\x11av01\x00\0\0\x01").is_key_frame());
         assert!(video(b"\x97\x02\x07\xa1\x20\x01hvc1\0\0\0").is_key_frame(), "behind ModEx");
         let mut wide = vec![0x97, 255, 0x01, 0x00];

@@ -37,7 +37,7 @@ pub enum Message {
     Command(Command),
     /// Type 22, taken apart.
     Aggregate(Vec<Packet>),
-    /// Shared objects, and types that no specification knows: to be passed over.
+    /// Shared objects, and types that no specification knows: to be ignored.
     Other(u8),
 }
 
@@ -123,7 +123,7 @@ pub fn media_headers(packet: &Packet, stream_id: u32) -> ChunkHeaders {
     ChunkHeaders::new(chunk_stream_for(*kind), *timestamp, kind.type_id(), stream_id, payload.len())
 }
 
-/// The chunk stream that sound, picture and data travel on when this crate sends them.
+/// The chunk stream that audio, video frame and data travel on when this crate sends them.
 pub fn chunk_stream_for(kind: PacketKind) -> ChunkStreamId {
     match kind {
         PacketKind::Audio => ChunkStreamId::AUDIO,
@@ -144,7 +144,7 @@ fn without_selector(payload: &[u8]) -> &[u8] {
 /// ```
 ///
 /// The aggregate's own time is that of the first sub-message; the others keep their distance to it. A
-/// missing last back pointer is forgiven, sub-messages other than media are passed over.
+/// missing last back pointer is forgiven, sub-messages other than media are ignored.
 fn split_aggregate(timestamp: Timestamp, mut rest: &[u8]) -> Result<Vec<Packet>> {
     let broken = || Error::message("Aggregate", "a sub-message reaches past its end");
     let mut packets = Vec::new();
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    /// Sound af 01 21 at 1000, picture 27 01 00 00 00 at 1023.
+    /// Audio af 01 21 at 1000, video frame 27 01 00 00 00 at 1023.
     const AGGREGATE: &[u8] = &[
         8, 0, 0, 3, 0, 3, 0xe8, 0, 0, 0, 0, 0xaf, 1, 0x21, 0, 0, 0, 14, //
         9, 0, 0, 5, 0, 3, 0xff, 0, 0, 0, 0, 0x27, 1, 0, 0, 0, 0, 0, 0, 16,

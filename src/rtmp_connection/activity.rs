@@ -65,7 +65,7 @@ impl RtmpConnection {
     pub(super) fn act(&mut self, action: Action, now: Instant) -> Result<()> {
         match action {
             Action::Reply(reply) => self.client.reply(&[reply]),
-            Action::Unknown(what) => self.note_unknown(&what),
+            Action::Unknown(what) => self.log_unknown(&what),
             Action::Connect(request) => return self.connect(&request),
             Action::Publish { stream_id, path, kind } => return self.publish(stream_id, path, kind, now),
             Action::Play { stream_id, request } => return self.play(stream_id, request),
@@ -109,7 +109,7 @@ impl RtmpConnection {
     }
 
     #[inline(never)]
-    fn note_unknown(&self, what: &str) {
+    fn log_unknown(&self, what: &str) {
         log::debug!("{} sent {what}, which is not known here", self.client);
     }
 
@@ -245,8 +245,8 @@ impl RtmpConnection {
     }
 
     /// Whether the client may do that, and if not, why.
-    pub(super) fn check(&self, verb: Operation, path: &StreamPath) -> Result<(), String> {
-        self.service.access.check(verb, path, self.client.ip(), &self.verified).map_err(|denied| denied.0)
+    pub(super) fn check(&self, operation: Operation, path: &StreamPath) -> Result<(), String> {
+        self.service.access.check(operation, path, self.client.ip(), &self.verified).map_err(|denied| denied.0)
     }
 
     /// The error that ends the connection after a refusal.

@@ -69,7 +69,7 @@ impl<'a> ConnectionReader<'a> {
     /// Reads when there is enough, or nobody has the patience to wait for that.
     // Apart, for the sake of the stack of those who publish nothing.
     #[inline(never)]
-    fn read_enough(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_above_low_water(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (hints, socket) = (self.hints, self.client.socket());
         if hints.is_overdue.take() {
             hints.flush_audio();
@@ -83,7 +83,7 @@ impl<'a> ConnectionReader<'a> {
                 match [due, patience].into_iter().flatten().min() {
                     Some(until) => {
                         self.set_low_water(missing.max(1));
-                        if !socket.has_something(until) {
+                        if !socket.has_pending_data(until) {
                             hints.flush_audio();
                         }
                         socket.read_now(buffer)?
@@ -146,7 +146,7 @@ impl Read for ConnectionReader<'_> {
         }
         let length = match self.hints.is_empty() && self.low_water == 1 {
             true => self.client.socket().read(buffer),
-            false => self.read_enough(buffer),
+            false => self.read_above_low_water(buffer),
         }?;
         self.client.record_activity(Instant::now());
         Ok(length)
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_does_not_wait_for_a_publisher_that_sends_nothing() {
+    fn audio_does_not_wait_for_a_publisher_that_sends_nothing() {
         let (client, mut there) = pair();
         let registry = Registry::new(Settings::default());
         let mut publication =

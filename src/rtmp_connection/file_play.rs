@@ -13,7 +13,7 @@ use crate::media::Packet;
 use crate::service::Service;
 use crate::session::{PlayRequest, Source, playing};
 use crate::transport::ManagedConnection;
-use crate::vod::{self, Control, Output, PlaybackEvent, Remote, TooMany, Video};
+use crate::vod::{self, Control, ControlSender, Output, PlaybackEvent, TooMany, Video};
 
 /// What a player has buffered when it doesn't say, in milliseconds.
 const DEFAULT_BUFFER_MS: u32 = 3_000;
@@ -22,7 +22,7 @@ const DEFAULT_BUFFER_MS: u32 = 3_000;
 pub(super) struct FilePlay {
     name: String,
     client: Arc<ManagedConnection>,
-    remote: Option<Remote>,
+    remote: Option<ControlSender>,
     /// How much the client has buffered, in milliseconds.
     buffer_ms: Arc<AtomicU32>,
     is_paused: bool,
@@ -48,7 +48,7 @@ impl FilePlay {
         let name = request.path.to_string();
         let stopped = Arc::new(AtomicBool::new(false));
         let buffer_ms = request.buffer_ms.unwrap_or(DEFAULT_BUFFER_MS);
-        let (remote, controls) = vod::remote();
+        let (remote, controls) = vod::control_channel();
         let file_request = vod::PlayRequest { start_ms: request.start_ms, duration_ms: request.duration_ms, buffer_ms };
         let shared_buffer_ms = Arc::new(AtomicU32::new(buffer_ms));
         let mut output = ToPeer {
@@ -109,7 +109,7 @@ impl FilePlay {
             _ => {}
         }
         let Some(remote) = &self.remote else { return };
-        if let Err(TooMany) = remote.tell(control, limits::CONTROL_WAIT) {
+        if let Err(TooMany) = remote.tell(control, limits::VOD_CONTROL_TIMEOUT) {
             self.client.close("it asks for more than it reads");
         }
     }

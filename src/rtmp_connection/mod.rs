@@ -17,7 +17,7 @@ use connection_reader::{ConnectionReader, DeferredAudio, ReadHints};
 
 use crate::access::VerifiedKeys;
 use crate::error::{Error, Result};
-use crate::guard::Bucket;
+use crate::guard::TokenBucket;
 use crate::limits;
 use crate::rtmp::chunk::{ChunkReader, RawMessage};
 use crate::rtmp::handshake;
@@ -29,7 +29,7 @@ use crate::transport::{ManagedConnection, Phase, Protocol, Socket};
 /// How much is read at once, in bytes, from a client that only asks for things.
 const READ_BUFFER: usize = 1024;
 
-/// The same from a publisher: most pictures of a camera come whole.
+/// The same from a publisher: most video frames of a camera come whole.
 const PUBLISHER_READ_BUFFER: usize = 32 * 1024;
 
 /// One client, from its handshake to its end.
@@ -42,10 +42,10 @@ pub struct RtmpConnection {
     /// It was told to come back with a password, which is no reason to complain.
     was_asked: bool,
     started: Instant,
-    /// A message of it that made no sense was passed over, which is said once.
+    /// A message of it that made no sense was ignored, which is said once.
     has_ignored: bool,
     /// What it may ask for.
-    commands: Bucket,
+    commands: TokenBucket,
     /// Plays that it was refused since the last that it was not.
     refused_in_a_row: u32,
     /// Bytes that came, handshake aside.
@@ -67,7 +67,7 @@ impl RtmpConnection {
             was_asked: false,
             started: Instant::now(),
             has_ignored: false,
-            commands: Bucket::new(limits::COMMANDS, limits::COMMANDS_PER_SECOND),
+            commands: TokenBucket::new(limits::COMMANDS, limits::COMMANDS_PER_SECOND),
             refused_in_a_row: 0,
             received: 0,
             activities: BTreeMap::new(),
@@ -114,7 +114,7 @@ impl RtmpConnection {
         let (now, stream_id) = (Instant::now(), raw.stream_id);
         match Message::decode(raw) {
             Ok(message) => {
-                if asks_for_something(&message) && !self.commands.take(now) {
+                if is_costly(&message) && !self.commands.take(now) {
                     let limit = limits::COMMANDS_PER_SECOND.into();
                     return Err(Error::Limit { what: "commands in a second", value: limit + 1, limit });
                 }
@@ -151,7 +151,7 @@ impl RtmpConnection {
                 *source = BufReader::with_capacity(PUBLISHER_READ_BUFFER, reading);
                 chunks.limit_partial(limits::PARTIAL_BYTES, Some(self.service.partial.share()));
                 if !client.socket().is_tls() {
-                    chunks.tell_missing(hints.missing.clone());
+                    chunks.report_missing(hints.missing.clone());
                 }
             }
         }
@@ -160,7 +160,7 @@ impl RtmpConnection {
 
 /// Whether a message makes the server do something, so that a flood of it costs more than reading it. To answer a ping
 /// costs no more.
-fn asks_for_something(message: &Message) -> bool {
+fn is_costly(message: &Message) -> bool {
     use crate::rtmp::user_control::UserControl::SetBufferLength;
     match message {
         Message::Command(_) | Message::SetPeerBandwidth { .. } => true,

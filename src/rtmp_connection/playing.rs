@@ -67,10 +67,10 @@ impl RtmpConnection {
     pub(super) fn was_refused(&mut self) -> Result<()> {
         self.service.refusals.plays.add(1);
         self.refused_in_a_row += 1;
-        if self.refused_in_a_row < limits::REFUSALS {
+        if self.refused_in_a_row < limits::CONSECUTIVE_REFUSALS {
             return Ok(());
         }
-        let (value, limit) = (self.refused_in_a_row.into(), (limits::REFUSALS - 1).into());
+        let (value, limit) = (self.refused_in_a_row.into(), (limits::CONSECUTIVE_REFUSALS - 1).into());
         Err(Error::Limit { what: "the number of refused requests", value, limit })
     }
 
@@ -251,5 +251,5 @@ impl LivePlay {
 /// How long a file's player is left alone after the end, in which it plays what it has buffered and may
 /// seek back.
 pub(super) fn grace_after_file(buffer_ms: u32) -> Duration {
-    Duration::from_millis(buffer_ms.min(limits::VOD_BUFFER_MOST_MS).into()) + limits::CLOSE_GRACE
+    Duration::from_millis(buffer_ms.min(limits::VOD_BUFFER_MAX_MS).into()) + limits::CLOSE_GRACE
 }

@@ -52,7 +52,7 @@ pub(super) fn log(server: &Server) {
 
 /// The access control in a line.
 fn access(config: &Config) -> String {
-    let who = |verb| if config.access.is_restricted(verb) { "restricted" } else { "open to everyone" };
+    let who = |operation| if config.access.is_restricted(operation) { "restricted" } else { "open to everyone" };
     match (who(Operation::Publish), who(Operation::Play)) {
         (one, other) if one == other && !config.access.is_restricted(Operation::Play) => {
             "publishing and playing are open to everyone who can reach this machine: --publish-key, --allow-publish and \

@@ -38,7 +38,7 @@ pub(crate) fn builder() -> Builder {
 /// Waits until what was logged is out, and not for long.
 pub(crate) fn flush() {
     if let Some(lines) = LINES.get() {
-        lines.wait_until_out(limits::LOG_PATIENCE);
+        lines.wait_until_out(limits::LOG_WRITE_TIMEOUT);
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
             log.write_all(line.as_bytes()).unwrap();
             written += 1;
         }
-        assert!(began.elapsed() < 5 * limits::LOG_PATIENCE, "who logs never waits");
+        assert!(began.elapsed() < 5 * limits::LOG_WRITE_TIMEOUT, "who logs never waits");
         let waited = Instant::now();
         log.wait_until_out(Duration::from_millis(50));
         assert!(waited.elapsed() >= Duration::from_millis(50), "it is not out");

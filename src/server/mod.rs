@@ -139,16 +139,16 @@ impl Server {
             registry: Registry::new(live::Settings {
                 replace: config.replace_publisher,
                 grace: config.republish_grace,
-                patience: live::Patience {
+                patience: live::QueueLimits {
                     queue_bytes: config.player_queue,
                     max_lag: config.max_lag,
-                    ..live::Patience::default()
+                    ..live::QueueLimits::default()
                 },
                 times: config.times,
                 publishers: config.max_publishers,
                 ..live::Settings::default()
             }),
-            lanes: LanePool::start(config.lanes.unwrap_or(cores), config.gather)?,
+            lanes: LanePool::start(config.lanes.unwrap_or(cores), config.merge_window)?,
             library: Library::new(config.video_dir.clone()),
             access: Access::new(config.access.clone())?,
             live_apps: config.live_apps.clone(),
@@ -285,7 +285,7 @@ pub fn serve() -> Result<()> {
 /// As many connections as there may be open files: each takes one.
 fn connections_that_fit() -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    let fit = files.saturating_sub(limits::OTHER_FILES).max(1);
+    let fit = files.saturating_sub(limits::RESERVED_DESCRIPTORS).max(1);
     if fit < limits::CONNECTIONS as u64 {
         log::warn!("the limit of {files} open files leaves room for {fit} connections: raise it with ulimit -n");
     }

@@ -79,11 +79,11 @@ pub enum Action {
         /// The place, in milliseconds.
         position_ms: u32,
     },
-    /// Send sound or picture, or don't.
+    /// Send audio or video, or don't.
     Receive {
         /// The message stream.
         stream_id: u32,
-        /// Sound or picture.
+        /// Audio or video.
         kind: PacketKind,
         /// Do, or don't.
         wanted: bool,
@@ -102,7 +102,7 @@ pub enum Action {
         /// Of what.
         path: StreamPath,
     },
-    /// Sound, picture or data of a publication.
+    /// Audio, video or data of a publication.
     Media {
         /// The publishing message stream.
         stream_id: u32,

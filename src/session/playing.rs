@@ -57,7 +57,7 @@ pub fn started(stream_id: u32, source: Source, name: &str) -> Vec<Reply> {
     replies
 }
 
-/// Flash asks for this before it lets a page look at the pixels; everyone else passes over it.
+/// Flash asks for this before it lets a page look at the pixels; everyone else ignores it.
 fn sample_access(stream_id: u32) -> Reply {
     let values = [Value::from("|RtmpSampleAccess"), true.into(), true.into()];
     Reply::data(stream_id, &values)

@@ -8,7 +8,7 @@ use crate::limits;
 /// What a client is doing; over RTMP, where it may do several things at once, the last of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// HTTP: it has to send a request: [`limits::HTTP_ASKING`].
+    /// HTTP: it has to send a request: [`limits::HTTP_REQUEST_DEADLINE`].
     Requesting,
     /// HTTP: it is sent a response, and each write has its own deadline.
     Responding,
@@ -18,7 +18,7 @@ pub enum Phase {
     Handshake,
     /// RTMP: it neither publishes nor plays: [`limits::IDLE_DEADLINE`].
     Idle,
-    /// RTMP: it has paused what it plays: [`limits::PAUSE`].
+    /// RTMP: it has paused what it plays: [`limits::PAUSE_TIMEOUT`].
     Paused,
     /// RTMP: it plays: [`limits::PING_TIMEOUT`].
     Playing,
@@ -161,12 +161,12 @@ impl Deadlines {
             return Some(format!("its publisher completed no message ({} s)", message_timeout.as_secs()));
         }
         let (time, limit, what) = match self.phase {
-            Phase::Requesting => (since(self.since), limits::HTTP_ASKING, "it sent no request"),
+            Phase::Requesting => (since(self.since), limits::HTTP_REQUEST_DEADLINE, "it sent no request"),
             Phase::Responding | Phase::Streaming => return None,
             Phase::Handshake => (since(self.since), limits::HANDSHAKE_DEADLINE, "the handshake took too long"),
             Phase::Idle => (since(self.since), limits::IDLE_DEADLINE, "it neither published nor played"),
             Phase::Publishing => (since(self.received), self.publish_timeout, "its publisher fell silent"),
-            Phase::Paused => (since(self.received), limits::PAUSE, "it paused and was not heard of again"),
+            Phase::Paused => (since(self.received), limits::PAUSE_TIMEOUT, "it paused and was not heard of again"),
             Phase::Playing => (since(self.received), limits::PING_TIMEOUT, "it answered no ping"),
         };
         (time > limit).then(|| format!("{what} ({} s)", limit.as_secs()))
@@ -193,12 +193,12 @@ mod tests {
     #[test]
     fn each_phase_has_its_deadline() {
         for (phase, limit) in [
-            (Phase::Requesting, limits::HTTP_ASKING),
+            (Phase::Requesting, limits::HTTP_REQUEST_DEADLINE),
             (Phase::Handshake, limits::HANDSHAKE_DEADLINE),
             (Phase::Idle, limits::IDLE_DEADLINE),
             (Phase::Publishing, limits::PUBLISHER_SILENCE),
             (Phase::Playing, limits::PING_TIMEOUT),
-            (Phase::Paused, limits::PAUSE),
+            (Phase::Paused, limits::PAUSE_TIMEOUT),
         ] {
             let (mut deadlines, now) = deadlines(phase);
             assert!(!closes(&deadlines.check(now + limit - SECOND, Duration::ZERO)), "{phase:?}");

@@ -86,10 +86,10 @@ impl Envelope {
         envelope.open(wrapping, message.body().len() + tag_length);
         if let Some(tag) = tag {
             envelope.put(&tag.encode());
-            envelope.put_behind(&tag.tag_size().to_be_bytes());
+            envelope.push_trailer(&tag.tag_size().to_be_bytes());
         }
         if wrapping == Wrapping::Chunk {
-            envelope.put_behind(CHUNK_END);
+            envelope.push_trailer(CHUNK_END);
         }
         envelope
     }
@@ -118,7 +118,7 @@ impl Envelope {
         }
     }
 
-    fn put_behind(&mut self, bytes: &[u8]) {
+    fn push_trailer(&mut self, bytes: &[u8]) {
         self.behind[self.behind_length..][..bytes.len()].copy_from_slice(bytes);
         self.behind_length += bytes.len();
     }

@@ -499,9 +499,9 @@ mod tests {
         let (connection, _there) = pair();
         connection.enter(Phase::Paused, 1);
         connection.outgoing.packets(1, &large_packet(), false, || false).unwrap_err();
-        connection.check(before + limits::PAUSE - Duration::from_secs(1));
+        connection.check(before + limits::PAUSE_TIMEOUT - Duration::from_secs(1));
         assert_eq!(connection.close_reason(), None);
-        connection.check(Instant::now() + limits::PAUSE + Duration::from_secs(1));
+        connection.check(Instant::now() + limits::PAUSE_TIMEOUT + Duration::from_secs(1));
         assert!(connection.close_reason().is_some());
     }
 }

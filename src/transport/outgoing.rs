@@ -91,7 +91,7 @@ impl Outgoing {
             let is_over = queue.broken || queue.finished || !go_on();
             if left.is_empty() || is_over {
                 let rest: Vec<&[u8]> = left.iter().map(|slice| &slice[..]).collect();
-                queue.hand_back(rest.concat());
+                queue.release(rest.concat());
                 self.write::<OWN_SLICES>(&mut queue);
                 return if is_over { Err(Error::Disconnected) } else { Ok(()) };
             }
@@ -102,7 +102,7 @@ impl Outgoing {
 
     /// Says yes once when something waits that a lane has to be asked to [`flush`](Self::flush).
     pub fn needs_flush(&self) -> bool {
-        self.queue.lock().promise_retry()
+        self.queue.lock().request_retry()
     }
 
     fn own(&self, kind: fn(Vec<u8>) -> Content, write: impl FnOnce(&mut ChunkWriter, &mut Vec<u8>)) -> bool {
@@ -115,7 +115,7 @@ impl Outgoing {
             queue.broken = true;
         }
         self.write::<OWN_SLICES>(&mut queue);
-        queue.promise_retry()
+        queue.request_retry()
     }
 
     /// Queues bytes that are whole by themselves, as [`reply`](Self::reply) does replies.
@@ -148,7 +148,7 @@ impl Outgoing {
         queue.push_rest(framing, messages, taken, now);
         queue.broken |= queue.waiting > limits::PLAYER_QUEUE_CAP_BYTES;
         self.write::<SLICES>(&mut queue);
-        (queue.backlog(now), queue.promise_retry())
+        (queue.backlog(now), queue.request_retry())
     }
 
     /// What waits.
@@ -169,15 +169,15 @@ impl Outgoing {
     pub fn skip(&self, stream_id: u32, what: Skip) -> usize {
         let is_meant = |message: &LiveMessage| what == Skip::All || message.packet.kind == PacketKind::Video;
         let is_skipped = |message: &LiveMessage| !message.is_essential && is_meant(message);
-        self.throw_away(|content| content.live_on(stream_id).is_some_and(is_skipped))
+        self.discard_where(|content| content.live_on(stream_id).is_some_and(is_skipped))
     }
 
     /// Throws away all that waits of a live play which is over, but for what was begun.
     pub fn discard(&self, stream_id: u32) {
-        self.throw_away(|content| content.live_on(stream_id).is_some());
+        self.discard_where(|content| content.live_on(stream_id).is_some());
     }
 
-    fn throw_away(&self, is_meant: impl Fn(&Content) -> bool) -> usize {
+    fn discard_where(&self, is_meant: impl Fn(&Content) -> bool) -> usize {
         let mut queue = self.queue.lock();
         let before = queue.entries.len();
         let begun = queue.begun > 0;
@@ -199,7 +199,7 @@ impl Outgoing {
     pub fn flush(&self) -> bool {
         let mut queue = self.queue.lock();
         self.write::<SLICES>(&mut queue);
-        queue.retried = queue.has_something();
+        queue.retried = queue.has_pending_data();
         queue.retried
     }
 
@@ -214,7 +214,7 @@ impl Outgoing {
             if queue.broken || !go_on() {
                 return Err(Error::Disconnected);
             }
-            if !queue.has_something() {
+            if !queue.has_pending_data() {
                 return Ok(());
             }
             drop(queue);
@@ -225,7 +225,7 @@ impl Outgoing {
     /// How long the socket has taken nothing of what waits.
     pub fn stalled(&self, now: Instant) -> Duration {
         let queue = self.queue.lock();
-        if queue.has_something() { now.saturating_duration_since(queue.progress) } else { Duration::ZERO }
+        if queue.has_pending_data() { now.saturating_duration_since(queue.progress) } else { Duration::ZERO }
     }
 
     /// Bytes that the socket took.
@@ -237,7 +237,7 @@ impl Outgoing {
     /// its way and then the end: to close the socket would take that away from it.
     pub fn finish(&self) -> bool {
         let mut queue = self.queue.lock();
-        let idle = !queue.has_something();
+        let idle = !queue.has_pending_data();
         if idle && !queue.finished {
             queue.finished = true;
             self.socket.finish();

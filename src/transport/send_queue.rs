@@ -144,14 +144,14 @@ impl Queue {
     }
 
     /// Says yes once, when something waits and nobody has promised to flush it.
-    pub fn promise_retry(&mut self) -> bool {
-        let needed = self.has_something() && !self.retried;
+    pub fn request_retry(&mut self) -> bool {
+        let needed = self.has_pending_data() && !self.retried;
         self.retried |= needed;
         needed
     }
 
     /// Whether anything has still to go out.
-    pub fn has_something(&self) -> bool {
+    pub fn has_pending_data(&self) -> bool {
         !self.entries.is_empty() || self.pending || self.is_taken
     }
 
@@ -167,7 +167,7 @@ impl Queue {
     }
 
     /// Ends what was sent from elsewhere; the rest of it goes out first.
-    pub fn hand_back(&mut self, rest: Vec<u8>) {
+    pub fn release(&mut self, rest: Vec<u8>) {
         if std::mem::take(&mut self.is_taken) && !rest.is_empty() && !self.broken {
             let length = rest.len();
             self.waiting += length;
@@ -255,7 +255,7 @@ impl Queue {
             }
         }
         if self.entries.is_empty() {
-            // A group of pictures waited once; thousands of players need not keep room for another.
+            // A GOP waited once; thousands of players need not keep room for another.
             self.entries.shrink_to(ENTRIES_KEPT);
         }
     }

@@ -133,7 +133,7 @@ impl Socket {
 
     /// Waits until then for something to read, an end or an error among it; says whether there is. Half a record of TLS
     /// is nothing yet.
-    pub fn has_something(&self, until: Instant) -> bool {
+    pub fn has_pending_data(&self, until: Instant) -> bool {
         match &self.tls {
             None => wait(&self.socket, PollFlags::IN, Some(until)),
             Some(tls) => tls.has_plaintext(&self.socket, until),

@@ -8,8 +8,8 @@ use crate::media::Packet;
 pub struct PlayRequest {
     /// Where to start: at the key frame at or before it; `None` is the first frame of the file.
     pub start_ms: Option<u32>,
-    /// How much from there, to the end of the file when `None`. With 0 it is one picture, or a piece of
-    /// sound when there are no pictures.
+    /// How much from there, to the end of the file when `None`. With 0 it is one video frame, or a piece of
+    /// audio when there are no video frames.
     pub duration_ms: Option<u32>,
     /// The client's buffer (`SetBufferLength`), see [`Pacing`](super::Pacing).
     pub buffer_ms: u32,
@@ -39,9 +39,9 @@ pub enum Control {
         /// Its length.
         ms: u32,
     },
-    /// Whether the client wants sound.
+    /// Whether the client wants audio.
     ReceiveAudio(bool),
-    /// Whether the client wants pictures. They come back with the next key frame.
+    /// Whether the client wants video frames. They come back with the next key frame.
     ReceiveVideo(bool),
     /// Leave.
     Stop,

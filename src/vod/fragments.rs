@@ -35,14 +35,14 @@ impl Fragments {
         Ok(Self { source, muxer, made, ready: VecDeque::new(), has_ended: false })
     }
 
-    /// Whether a file has a picture to show for itself: the initialisation segment and the first key frame.
+    /// Whether a file has a video frame to show for itself: the initialisation segment and the first key frame.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn poster(video: Box<Video>) -> Result<Option<[MuxerOutput; 2]>> {
         let (mut pieces, mut init) = (Self::new(video, 0)?, None);
         // Where there are no video frames among the first frames there are none.
-        for piece in pieces.by_ref().take(crate::limits::FLV_HEAD_TAGS) {
+        for piece in pieces.by_ref().take(crate::limits::FLV_PREAMBLE_TAGS) {
             match piece? {
                 piece @ MuxerOutput::Init(_) => init = Some(piece),
                 MuxerOutput::Fragment(fragment) if fragment.kind == PacketKind::Video && fragment.is_key_frame => {

@@ -359,7 +359,7 @@ mod tests {
 
     /// How much of a file a play comes to.
     fn played_ms(video: Box<Video>) -> u32 {
-        struct Viewer(Option<u32>, crate::vod::Remote);
+        struct Viewer(Option<u32>, crate::vod::ControlSender);
         impl crate::vod::Output for Viewer {
             fn send(&mut self, _: &[crate::media::Packet], _: bool) -> Result<()> {
                 Ok(())
@@ -373,7 +373,7 @@ mod tests {
                 Ok(())
             }
         }
-        let (remote, controls) = crate::vod::remote();
+        let (remote, controls) = crate::vod::control_channel();
         let mut viewer = Viewer(None, remote);
         let request = crate::vod::PlayRequest { buffer_ms: limits::VOD_UNPACED_MS, ..Default::default() };
         crate::vod::play(video, request, controls, &mut viewer).unwrap();

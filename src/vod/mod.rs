@@ -1,6 +1,7 @@
 //! Files on demand: which file a name means, and playing it at the pace of its viewer.
 
 mod control;
+mod control_channel;
 mod file_cursor;
 mod fragments;
 mod library;
@@ -8,19 +9,18 @@ mod name;
 mod open;
 mod pacing;
 mod player;
-mod remote;
 mod segments;
 mod shared_file;
 mod source;
 mod video;
 
 pub use control::{Control, Output, PlayRequest, PlaybackEvent, PlaybackSummary};
+pub use control_channel::{ControlReceiver, ControlSender, TooMany, control_channel};
 pub use file_cursor::FileCursor;
 pub use fragments::Fragments;
 pub use library::{Library, ListedVideo};
 pub use pacing::Pacing;
 pub use player::play;
-pub use remote::{Controls, Remote, TooMany, remote};
 pub use segments::{Cut, cut};
 pub use video::Video;
 

@@ -72,7 +72,7 @@ impl Pacing {
         if self.buffer_ms >= limits::VOD_UNPACED_MS {
             return None;
         }
-        let ahead = self.buffer_ms.clamp(limits::VOD_BUFFER_LEAST_MS, limits::VOD_BUFFER_MOST_MS) + Self::MORE_MS;
+        let ahead = self.buffer_ms.clamp(limits::VOD_BUFFER_MIN_MS, limits::VOD_BUFFER_MAX_MS) + Self::MORE_MS;
         let after_start = time_ms.saturating_sub(start.time_ms).saturating_sub(ahead);
         let due = start.at + Duration::from_millis(after_start.into());
         (due > now).then_some(due)
@@ -102,22 +102,22 @@ mod tests {
     #[test]
     fn limit_of_the_buffer_below() {
         let start = Instant::now();
-        for buffer in [0, limits::VOD_BUFFER_LEAST_MS] {
+        for buffer in [0, limits::VOD_BUFFER_MIN_MS] {
             let mut pacing = Pacing::new(buffer);
             assert_eq!(pacing.due(0, start), None);
-            assert_eq!(pacing.due(limits::VOD_BUFFER_LEAST_MS + 1000, start), None);
-            assert!(pacing.due(limits::VOD_BUFFER_LEAST_MS + 1001, start).is_some());
+            assert_eq!(pacing.due(limits::VOD_BUFFER_MIN_MS + 1000, start), None);
+            assert!(pacing.due(limits::VOD_BUFFER_MIN_MS + 1001, start).is_some());
         }
     }
 
     #[test]
     fn limit_of_the_buffer_above() {
         let start = Instant::now();
-        for buffer in [limits::VOD_BUFFER_MOST_MS, limits::VOD_BUFFER_MOST_MS + 1, limits::VOD_UNPACED_MS - 1] {
+        for buffer in [limits::VOD_BUFFER_MAX_MS, limits::VOD_BUFFER_MAX_MS + 1, limits::VOD_UNPACED_MS - 1] {
             let mut pacing = Pacing::new(buffer);
             assert_eq!(pacing.due(0, start), None);
-            assert_eq!(pacing.due(limits::VOD_BUFFER_MOST_MS + 1000, start), None);
-            assert!(pacing.due(limits::VOD_BUFFER_MOST_MS + 1001, start).is_some());
+            assert_eq!(pacing.due(limits::VOD_BUFFER_MAX_MS + 1000, start), None);
+            assert!(pacing.due(limits::VOD_BUFFER_MAX_MS + 1001, start).is_some());
         }
     }
 

@@ -6,7 +6,9 @@ use std::time::Instant;
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 
 use super::source::{Source, Step};
-use super::{Control, Controls, Output, Pacing, PlayRequest, PlaybackEvent, PlaybackSummary, Video, is_local_address};
+use super::{
+    Control, ControlReceiver, Output, Pacing, PlayRequest, PlaybackEvent, PlaybackSummary, Video, is_local_address,
+};
 use crate::flv::KeyFrame;
 use crate::media::{Packet, PacketKind};
 use crate::{Result, limits};
@@ -14,7 +16,7 @@ use crate::{Result, limits};
 /// Room for the packets of most batches.
 const BATCH_PACKETS: usize = 16;
 
-/// Plays a file until the viewer stops or is gone; dropping the [`Remote`](super::Remote) is a stop. Blocks,
+/// Plays a file until the viewer stops or is gone; dropping the [`ControlSender`](super::Remote) is a stop. Blocks,
 /// so it wants a thread of its own. Fails only with what the output fails with.
 ///
 /// After [`PlaybackEvent::Started`] come the metadata (time 0), the sequence headers (time of the first frame)
@@ -27,7 +29,7 @@ const BATCH_PACKETS: usize = 16;
 pub fn play(
     mut video: Box<Video>,
     request: PlayRequest,
-    controls: Controls,
+    controls: ControlReceiver,
     output: &mut dyn Output,
 ) -> Result<PlaybackSummary> {
     let start_ms = request.start_ms.unwrap_or(0);
@@ -60,7 +62,7 @@ struct Player<'o> {
     source: Source,
     start_ms: u32,
     end_ms: Option<u32>,
-    controls: Controls,
+    controls: ControlReceiver,
     /// Controls taken from the channel and not yet obeyed.
     queue: VecDeque<Control>,
     output: &'o mut dyn Output,
@@ -70,7 +72,7 @@ struct Player<'o> {
     has_ended: bool,
     wants_audio: bool,
     wants_video: bool,
-    /// After pictures were switched on again.
+    /// After video frames were switched on again.
     awaits_key_frame: bool,
     /// A packet that was read but isn't due.
     held: Option<Packet>,
@@ -261,21 +263,21 @@ impl Player<'_> {
         Ok(Wait::Nothing)
     }
 
-    /// Sends the first picture from here, or a piece of sound when no picture comes.
+    /// Sends the first video frame from here, or a piece of audio when no video frame comes.
     fn show_one_frame(&mut self, place: KeyFrame) -> Result<()> {
         let mut sound = None;
-        for _ in 0..limits::FLV_HEAD_TAGS {
+        for _ in 0..limits::FLV_PREAMBLE_TAGS {
             match self.step() {
                 Step::Packet(packet) if packet.kind == PacketKind::Audio && is_frame(&packet) => {
                     sound.get_or_insert(packet);
                 }
                 Step::Packet(packet) => {
-                    let is_picture = is_frame(&packet);
+                    let is_video = is_frame(&packet);
                     self.push(packet);
-                    if is_picture || self.batch_bytes >= limits::VOD_BATCH_BYTES {
+                    if is_video || self.batch_bytes >= limits::VOD_BATCH_BYTES {
                         self.flush()?;
                     }
-                    if is_picture {
+                    if is_video {
                         return Ok(());
                     }
                 }
@@ -347,7 +349,7 @@ impl Player<'_> {
     }
 }
 
-/// Whether a packet takes time: sound or picture, neither data nor a sequence header.
+/// Whether a packet takes time: audio or video, neither data nor a sequence header.
 fn is_frame(packet: &Packet) -> bool {
     packet.kind != PacketKind::Data && !packet.is_sequence_header()
 }
@@ -360,7 +362,7 @@ mod tests {
     use crate::flv::sample;
     use crate::media::Timestamp;
     use crate::vod::Library;
-    use crate::vod::{Remote, remote};
+    use crate::vod::{ControlSender, control_channel};
     use crossbeam_channel::{Receiver, Sender};
     use std::thread::JoinHandle;
     use std::time::Duration;
@@ -394,7 +396,7 @@ mod tests {
 
     struct Playing {
         folder: tempfile::TempDir,
-        remote: Remote,
+        remote: ControlSender,
         events: Receiver<Event>,
         thread: JoinHandle<(Result<PlaybackSummary>, usize)>,
     }
@@ -411,7 +413,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("a.flv"), bytes).unwrap();
             let video = Library::new(folder.path().to_owned()).open("a").unwrap();
-            let (remote, controls) = remote();
+            let (remote, controls) = control_channel();
             let tell = |control: &Control| remote.tell(*control, Duration::from_secs(20)).unwrap();
             let (before, meanwhile) = before.split_at(before.len().min(limits::VOD_CONTROLS));
             before.iter().for_each(tell);
@@ -445,11 +447,11 @@ mod tests {
             self.until(|notice| matches!(notice, PlaybackEvent::Ended { .. }))
         }
 
-        /// What happens up to the sound of a time.
+        /// What happens up to the audio of a time.
         fn until_time(&self, time_ms: u32) -> Vec<Event> {
             let mut events = Vec::new();
             loop {
-                let event = self.events.recv_timeout(Duration::from_secs(10)).expect("the sound comes");
+                let event = self.events.recv_timeout(Duration::from_secs(10)).expect("the audio comes");
                 let is_last = matches!(&event, Sent(packet)
                     if packet.kind == PacketKind::Audio && packet.timestamp.milliseconds() >= time_ms);
                 events.push(event);
@@ -554,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn duration_zero_is_one_picture() {
+    fn duration_zero_is_one_frame() {
         let mut packets = sample::usual(3);
         packets.insert(2, sample::sound(0));
         let playing = Playing::of(&sample::file(&packets), request(Some(0), Some(0), 1000));
@@ -562,7 +564,7 @@ mod tests {
         assert_eq!(sent(&playing.until_end()), expected);
         let sounds: Vec<Packet> = (0..500).map(|number| sample::sound(number * 20)).collect();
         let playing = Playing::of(&sample::file(&sounds), request(Some(0), Some(0), 1000));
-        assert_eq!(sent(&playing.until_end()), [sample::sound(0)], "or one sound");
+        assert_eq!(sent(&playing.until_end()), [sample::sound(0)], "or one audio");
     }
 
     #[test]
@@ -635,7 +637,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seek_while_paused_shows_the_picture_there() {
+    fn a_seek_while_paused_shows_the_frame_there() {
         let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
         playing.until_time(2000);
         playing.tell(Control::Pause { position_ms: 300 });
@@ -667,7 +669,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_and_pictures_can_be_switched_off() {
+    fn audio_and_frames_can_be_switched_off() {
         let playing = Playing::after(
             &sample::file(&sample::usual(3)),
             request(Some(0), None, AT_ONCE),
@@ -679,16 +681,16 @@ mod tests {
         playing.tell(Control::ReceiveVideo(false));
         playing.tell(Control::Seek { position_ms: 1000 });
         let events = playing.until_end();
-        let without_pictures: Vec<Packet> = usual_from(1, 3)
+        let without_video: Vec<Packet> = usual_from(1, 3)
             .into_iter()
             .filter(|packet| packet.kind == PacketKind::Audio || packet.is_sequence_header())
             .collect();
-        assert_eq!(sent(&events), without_pictures);
+        assert_eq!(sent(&events), without_video);
         playing.stop();
     }
 
     #[test]
-    fn pictures_come_back_with_a_key_frame() {
+    fn frames_come_back_with_a_key_frame() {
         let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
         playing.until_time(2000);
         playing.tell(Control::ReceiveVideo(false));
@@ -788,7 +790,7 @@ mod tests {
     }
 
     /// Wants no more as soon as something comes.
-    struct Content(Remote);
+    struct Content(ControlSender);
 
     impl Output for Content {
         fn send(&mut self, _: &[Packet], _: bool) -> Result<()> {
@@ -807,7 +809,7 @@ mod tests {
         let bytes = limits::VOD_BATCH_BYTES / 8;
         std::fs::write(folder.path().join("a.flv"), large_frames(1000, bytes)).unwrap();
         let video = Library::new(folder.path().to_owned()).open("a").unwrap();
-        let (remote, controls) = remote();
+        let (remote, controls) = control_channel();
         let done = play(video, request(None, None, AT_ONCE), controls, &mut Content(remote)).unwrap();
         let over = done.bytes as usize - limits::VOD_BYTES_AT_ONCE;
         assert!(over < bytes, "no more than one frame over it: {over}");

@@ -48,7 +48,7 @@ pub fn cut(open: impl Fn() -> Result<Box<Video>>, every_ms: u32, most: usize) ->
             cuts.push(Cut { time_ms: next.time_ms, is_other });
             (last, ahead) = (next, every_ms);
         } else {
-            // One group of pictures is longer than that.
+            // One GOP is longer than that.
             ahead = ahead.saturating_add(every_ms);
         }
     }

@@ -66,7 +66,7 @@ impl SharedFile {
 
     /// Tells the log what is wrong with the file, once.
     pub fn report(&self, name: &str, damage: &Damage) {
-        if self.damage_log.is_news(self.version, damage.offset) {
+        if self.damage_log.should_report(self.version, damage.offset) {
             log::warn!("video \"{}\": {damage}; it plays up to there", name.escape_debug());
         }
     }
@@ -78,10 +78,10 @@ impl SharedFile {
 pub(super) struct DamageLog(Mutex<VecDeque<(FileVersion, u64)>>);
 
 impl DamageLog {
-    fn is_news(&self, version: FileVersion, offset: u64) -> bool {
+    fn should_report(&self, version: FileVersion, offset: u64) -> bool {
         let mut told = self.0.lock();
         let known = told.iter().position(|(other, _)| other.is_same_file(&version)).and_then(|at| told.remove(at));
-        let is_news = known.is_none_or(|(other, place)| {
+        let should_report = known.is_none_or(|(other, place)| {
             let has_grown = other.bytes < version.bytes && place < offset;
             (other, place) != (version, offset) && !has_grown
         });
@@ -89,7 +89,7 @@ impl DamageLog {
             told.pop_front();
         }
         told.push_back((version, offset));
-        is_news
+        should_report
     }
 }
 
@@ -104,20 +104,20 @@ mod tests {
     #[test]
     fn damage_is_told_once_for_each_version() {
         let log = DamageLog::default();
-        assert!(log.is_news(version(1, 1000, 1), 900));
-        assert!(!log.is_news(version(1, 1000, 1), 900));
-        assert!(log.is_news(version(2, 1000, 1), 900), "another file");
-        assert!(!log.is_news(version(1, 2000, 2), 1900), "it grows");
-        assert!(!log.is_news(version(1, 2000, 2), 1900));
-        assert!(log.is_news(version(1, 2000, 2), 50), "another place");
-        assert!(log.is_news(version(1, 1500, 3), 1400), "it was cut");
-        assert!(log.is_news(version(1, 1500, 4), 1400), "it was written anew");
+        assert!(log.should_report(version(1, 1000, 1), 900));
+        assert!(!log.should_report(version(1, 1000, 1), 900));
+        assert!(log.should_report(version(2, 1000, 1), 900), "another file");
+        assert!(!log.should_report(version(1, 2000, 2), 1900), "it grows");
+        assert!(!log.should_report(version(1, 2000, 2), 1900));
+        assert!(log.should_report(version(1, 2000, 2), 50), "another place");
+        assert!(log.should_report(version(1, 1500, 3), 1400), "it was cut");
+        assert!(log.should_report(version(1, 1500, 4), 1400), "it was written anew");
     }
 
     #[test]
     fn damaged_files_at_the_limit_and_one_past() {
         let log = DamageLog::default();
-        let tell = |inode| log.is_news(version(inode, 10, 1), 5);
+        let tell = |inode| log.should_report(version(inode, 10, 1), 5);
         for inode in 0..=limits::DAMAGED_FILES as u64 {
             assert!(tell(inode));
         }

@@ -19,7 +19,7 @@ pub(super) struct Source {
 
 /// What the next tag of a file came to.
 pub(super) enum Step {
-    /// Something to send. Sound and pictures have the file's time, data has 0.
+    /// Something to send. Audio and video have the file's time, data has 0.
     Packet(Packet),
     /// A tag that nobody needs.
     Nothing,

@@ -75,7 +75,7 @@ impl Video {
         for header in &headers {
             formats.note(header);
         }
-        if let Err(error) = self.look_at_frames(&mut formats) {
+        if let Err(error) = self.probe_frames(&mut formats) {
             log::debug!("{}: {error}", self.name.escape_debug());
         }
         formats.video = formats.video.map(|video| video.or_size(self.listed.size()));
@@ -83,10 +83,10 @@ impl Video {
     }
 
     /// Codecs without configuration show in their frames, and some encoders send an empty configuration before the real one.
-    fn look_at_frames(&self, formats: &mut Formats) -> Result<()> {
+    fn probe_frames(&self, formats: &mut Formats) -> Result<()> {
         let mut reader = Reader::with_buffer(HOP_BUFFER_BYTES, self.cursor())?;
         reader.seek_to(self.head.first_frame)?;
-        for _ in 0..limits::FLV_HEAD_TAGS {
+        for _ in 0..limits::FLV_PREAMBLE_TAGS {
             if formats.are_complete() {
                 break;
             }

@@ -56,7 +56,7 @@ fn shows_no_secret(server: &Server) {
 
 /// The answer to a client of ours.
 fn asked(server: &Server, app: &str, ask: impl FnOnce(&mut Client) -> gortmp::Result<()>) -> Result<Client, String> {
-    let client = Client::connect(server.address, app).and_then(|mut client| {
+    let client = crate::support::connect(server, app).and_then(|mut client| {
         client.set_timeout(Some(PATIENCE))?;
         ask(&mut client)?;
         Ok(client)
@@ -307,12 +307,12 @@ fn addresses_are_let_in_by_the_first_rule_that_fits() {
     let line = server.wait_for_log("listening on rtmp://[::1]");
     let other: std::net::SocketAddr = line.split_once("rtmp://").unwrap().1.trim().parse().unwrap();
     let publish = |address| {
-        Client::connect(address, "live").and_then(|mut client| client.publish("cam").map(|()| client)).map_err(
-            |error| match error {
+        Client::connect(&format!("rtmp://{address}/live"))
+            .and_then(|mut client| client.publish("cam").map(|()| client))
+            .map_err(|error| match error {
                 Error::Refused { code, description } => (code.into_owned(), description.into_owned()),
                 error => panic!("{error}"),
-            },
-        )
+            })
     };
     let denied = publish(server.address).map(drop).unwrap_err();
     assert_eq!(denied.0, "NetStream.Publish.Denied");
@@ -324,7 +324,7 @@ fn addresses_are_let_in_by_the_first_rule_that_fits() {
     settle(&mut viewer);
     camera.send(video(0, KEY)).unwrap();
     assert_eq!(next_media(&mut viewer).payload, KEY);
-    let refused = Client::connect(other, "live").unwrap().play("cam", None);
+    let refused = Client::connect(&format!("rtmp://{other}/live")).unwrap().play("cam", None);
     assert!(matches!(refused, Err(Error::Refused { code, .. }) if code == "NetStream.Play.Failed"), "only IPv4 may");
 }
 
@@ -351,7 +351,7 @@ fn refused_plays_win_no_time_and_not_many_are_had() {
     let began = std::time::Instant::now();
     let patient = support::wire::Wire::open(server.address, "live");
     let greedy = support::wire::Wire::open(server.address, "live");
-    for guess in 0..gortmp::limits::REFUSALS {
+    for guess in 0..gortmp::limits::CONSECUTIVE_REFUSALS {
         greedy.send(&support::wire::play_command(&format!("cam?key={guess}")));
     }
     support::read_to_end(&greedy.socket);

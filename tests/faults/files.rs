@@ -26,7 +26,7 @@ const PICTURE: usize = 10_000;
 
 /// Plays a file, or says why not.
 fn view(server: &Server, name: &str, buffer_ms: u32) -> Result<Client, String> {
-    let mut client = Client::connect(server.address, "gortmp").unwrap();
+    let mut client = Client::connect(&server.url("gortmp")).unwrap();
     client.set_timeout(Some(PATIENCE)).unwrap();
     let buffer = UserControl::SetBufferLength { stream_id: 1, buffer_ms };
     client.message(0, &Message::UserControl(buffer)).unwrap();

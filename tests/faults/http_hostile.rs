@@ -97,12 +97,12 @@ fn slow_and_silent_clients_are_closed_and_take_nothing_from_others() {
     let began = Instant::now();
     let mut slow = Http::open(&server);
     let mut dripping = true;
-    while dripping && began.elapsed() < limits::HTTP_ASKING + Duration::from_secs(10) {
+    while dripping && began.elapsed() < limits::HTTP_REQUEST_DEADLINE + Duration::from_secs(10) {
         dripping = slow.0.get_mut().write_all(b"x").is_ok();
         std::thread::sleep(Duration::from_millis(500));
     }
     assert!(!dripping, "a byte now and then is no request");
-    assert!(began.elapsed() > limits::HTTP_ASKING - Duration::from_secs(2), "it had its time");
+    assert!(began.elapsed() > limits::HTTP_REQUEST_DEADLINE - Duration::from_secs(2), "it had its time");
     for socket in &idle {
         assert!(read_to_end(socket).is_empty());
     }

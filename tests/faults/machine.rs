@@ -83,7 +83,7 @@ impl Clients {
         let before = Holdings::of_calm(server);
         let witness = Witness::start(server, "witness", 3, 2_000);
         let watching = watch_film(server, 8);
-        let asking = Client::connect(server.address, "gortmp").unwrap();
+        let asking = Client::connect(&server.url("gortmp")).unwrap();
         asking.set_timeout(Some(PATIENCE)).unwrap();
         Self { before, witness, watching, asking }
     }
@@ -136,7 +136,7 @@ fn by_itself_it_takes_as_many_clients_as_leave_room_for_files() {
     command.arg("--nofile=64:64").arg(BINARY);
     let server = Server::start_by(command, &["--lanes", "2", "--video-dir", dir.path().to_str().unwrap()]);
     server.wait_for_log("leaves room for 40 connections");
-    let mut asking = Client::connect(server.address, "gortmp").unwrap();
+    let mut asking = Client::connect(&server.url("gortmp")).unwrap();
     asking.set_timeout(Some(PATIENCE)).unwrap();
     let _connections: Vec<_> = (0..39).map(|_| wire::dial(server.address)).collect();
     read_to_end(&wire::dial(server.address));
@@ -183,7 +183,7 @@ fn set_clock(file: &Path, offset: &str) {
 /// Waits for a line in the log from another day and hour than that; returns which.
 fn logged_hour(server: &Server, other: &str) -> String {
     wait_for("its clock to be set", || {
-        Client::connect(server.address, "live").unwrap();
+        Client::connect(&server.url("live")).unwrap();
         let hour = server.log().pop()?.get(1..14)?.to_owned();
         (hour != other).then_some(hour)
     })
@@ -300,7 +300,7 @@ fn a_terminal_that_hangs_holds_nobody_up() {
     let mut command = tool("python3", "python3");
     command.args(["-c", hang, BINARY, "-v", "--no-http", "--listen", &address.to_string(), "--video-dir"]);
     let mut process = command.arg(dir.path()).stdin(std::process::Stdio::piped()).spawn().unwrap();
-    let connect = || gortmp::Client::connect(address, "live");
+    let connect = || gortmp::Client::connect(&format!("rtmp://{address}/live"));
     let mut first = wait_for("it to listen", || connect().ok());
     (0..1_500).for_each(|_| drop(wire::dial(address)));
     first.publish("cam").unwrap();

@@ -30,7 +30,7 @@ fn wait_long_for(server: &Server, text: &str, count: usize, patience: Duration) 
 }
 
 fn publish_is_refused(server: &Server, name: &str) -> bool {
-    let mut client = Client::connect(server.address, "live").unwrap();
+    let mut client = Client::connect(&server.url("live")).unwrap();
     client.set_timeout(Some(PATIENCE)).unwrap();
     matches!(client.publish(name), Err(Error::Refused { .. }))
 }

@@ -298,10 +298,10 @@ fn what_is_refused_is_counted() {
     };
     let mut refused = |what: &str| figure(&format!("gortmp_refusals_total{{of=\"{what}\"}}"));
     assert_eq!(["connection", "connect", "publish", "play"].map(&mut refused), [0.0; 4]);
-    assert!(gortmp::Client::connect(server.address, "nothing/here").is_err());
-    let publish = |app| gortmp::Client::connect(server.address, app).unwrap().publish("cam");
+    assert!(crate::support::connect(&server, "nothing/here").is_err());
+    let publish = |app| gortmp::Client::connect(&server.url(app)).unwrap().publish("cam");
     assert!(publish("live").is_err() && publish("gortmp").is_err());
-    let mut player = gortmp::Client::connect(server.address, "live").unwrap();
+    let mut player = gortmp::Client::connect(&server.url("live")).unwrap();
     assert!(player.play("cam", None).is_err());
     assert_eq!(get(&server, "/live/cam.flv").status, 403);
     assert_eq!(["connection", "connect", "publish", "play"].map(&mut refused), [0.0, 1.0, 2.0, 2.0]);

@@ -124,7 +124,7 @@ fn several_addresses_are_one_server() {
         let line = log.iter().find(|line| line.contains("listening on rtmp://127.0.0.2:"))?;
         line.split_once("rtmp://")?.1.parse::<std::net::SocketAddr>().ok()
     });
-    let mut player = Client::connect(second, "live").unwrap();
+    let mut player = Client::connect(&format!("rtmp://{second}/live")).unwrap();
     player.set_timeout(Some(PATIENCE)).unwrap();
     player.play("both", None).unwrap();
     publisher(&server, "both").send(video(0, KEY)).unwrap();
@@ -181,7 +181,7 @@ fn its_port_is_free_again_at_once() {
 
 /// The refusal that a client gets from `ask`, and that its connection is closed then.
 fn refused(server: &Server, app: &str, ask: impl FnOnce(&mut Client) -> gortmp::Result<()>) -> (String, String) {
-    let asked = Client::connect(server.address, app).and_then(|mut client| {
+    let asked = crate::support::connect(server, app).and_then(|mut client| {
         client.set_timeout(Some(PATIENCE)).unwrap();
         ask(&mut client)
     });
@@ -241,7 +241,7 @@ fn a_refused_application_is_an_error_with_that_transaction_and_then_the_end() {
 fn names_of_the_applications_can_be_chosen() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::with_videos(dir.path(), &["--live-app", "cam", "--vod-app", "film"]);
-    let mut camera = Client::connect(server.address, "cam").unwrap();
+    let mut camera = Client::connect(&server.url("cam")).unwrap();
     camera.publish("door").unwrap();
     assert_eq!(refused(&server, "film", |client| client.publish("door")).0, "NetStream.Publish.Denied");
     for app in ["live", "gortmp"] {
@@ -265,7 +265,7 @@ fn quiet_logs_nothing_while_all_is_well() {
     command.env_remove("RUST_LOG");
     let output = dir.path().join("output");
     let mut running = Running::start(command, output);
-    let mut client = wait_for("it to listen", || Client::connect(address, "live").ok());
+    let mut client = wait_for("it to listen", || Client::connect(&format!("rtmp://{address}/live")).ok());
     client.publish("quiet").unwrap();
     drop(client);
     terminate(running.pid());
@@ -290,9 +290,9 @@ fn the_library_serves_and_stops_from_another_thread() {
     let handle = server.handle();
     let running = std::thread::spawn(move || server.run());
 
-    let mut publisher = Client::connect(address, "live").unwrap();
+    let mut publisher = Client::connect(&format!("rtmp://{address}/live")).unwrap();
     publisher.publish("embedded").unwrap();
-    let mut player = Client::connect(address, "live").unwrap();
+    let mut player = Client::connect(&format!("rtmp://{address}/live")).unwrap();
     player.set_timeout(Some(PATIENCE)).unwrap();
     player.play("embedded", None).unwrap();
     publisher.send(video(0, KEY)).unwrap();
@@ -378,7 +378,7 @@ fn a_server_out_of_descriptors_goes_on_when_there_are_some_again() {
     drop(connections);
     // Those that have gone may still be in its hands for a moment.
     let mut player = wait_for("it to take clients again", || {
-        let mut player = Client::connect(server.address, "live").ok()?;
+        let mut player = Client::connect(&server.url("live")).ok()?;
         player.set_timeout(Some(PATIENCE)).unwrap();
         player.play("scarce", None).ok().map(|()| player)
     });
@@ -397,7 +397,7 @@ fn a_log_that_nobody_reads_any_more_does_not_stop_it() {
         .spawn()
         .unwrap();
     drop(process.stderr.take());
-    let mut client = wait_for("it to listen", || Client::connect(address, "live").ok());
+    let mut client = wait_for("it to listen", || Client::connect(&format!("rtmp://{address}/live")).ok());
     client.publish("unheard").unwrap();
     terminate(process.id());
     let status = wait_for("it to end", || process.try_wait().unwrap());
@@ -439,7 +439,7 @@ fn the_environment_sets_the_log_level() {
         let line = log.lines().find(|line| line.contains("listening on rtmp://"))?;
         line.split_once("rtmp://")?.1.trim().parse().ok()
     });
-    let _client = Client::connect(address, "live").unwrap();
+    let _client = Client::connect(&format!("rtmp://{address}/live")).unwrap();
     wait_for("what is only for the curious", || running.text().contains("shook hands").then_some(()));
 }
 
@@ -460,7 +460,7 @@ fn library_servers_that_have_stopped_leave_no_threads() {
                 .unwrap();
         let (address, handle) = (server.local_addr(), server.handle());
         let running = std::thread::spawn(move || server.run());
-        let mut client = Client::connect(address, "live").unwrap();
+        let mut client = Client::connect(&format!("rtmp://{address}/live")).unwrap();
         client.publish("short").unwrap();
         handle.stop();
         running.join().unwrap().unwrap();

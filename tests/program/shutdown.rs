@@ -88,7 +88,7 @@ fn a_library_server_ends_in_time_reloads_and_can_be_dropped() {
     let (address, handle) = (server.local_addr(), server.handle());
     let running = std::thread::spawn(move || server.run());
     let publish = |name: &str| {
-        let mut client = Client::connect(address, "live").unwrap();
+        let mut client = Client::connect(&format!("rtmp://{address}/live")).unwrap();
         client.publish(name).map(|()| client)
     };
     let mut camera = publish("cam?key=one").unwrap();

@@ -164,7 +164,7 @@ pub fn resident(server: &Server) -> usize {
 /// Publishes under a name as soon as it is free, and plays that.
 pub fn works_again(server: &Server, name: &str) {
     let mut publisher = wait_for(&format!("the name \"{name}\" to be free"), || {
-        let mut client = Client::connect(server.address, "live").ok()?;
+        let mut client = Client::connect(&server.url("live")).ok()?;
         client.set_timeout(Some(PATIENCE)).ok()?;
         client.publish(name).ok().map(|()| client)
     });

@@ -156,9 +156,16 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// A client of ours at an application, which may be written in any way.
+pub fn connect(server: &Server, app: &str) -> gortmp::Result<Client> {
+    let mut options = Client::options();
+    options.app = Some(app.to_owned());
+    options.connect(&server.url("live"))
+}
+
 /// A client of ours that publishes under `name`.
 pub fn publisher(server: &Server, name: &str) -> Client {
-    let mut client = Client::connect(server.address, "live").expect("connects");
+    let mut client = Client::connect(&server.url("live")).expect("connects");
     client.set_timeout(Some(PATIENCE)).unwrap();
     client.publish(name).expect("publishes");
     client
@@ -166,7 +173,7 @@ pub fn publisher(server: &Server, name: &str) -> Client {
 
 /// A client of ours that plays `name` of an application.
 pub fn player(server: &Server, app: &str, name: &str) -> Client {
-    let mut client = Client::connect(server.address, app).expect("connects");
+    let mut client = connect(server, app).expect("connects");
     client.set_timeout(Some(PATIENCE)).unwrap();
     client.play(name, None).expect("plays");
     client
@@ -174,7 +181,7 @@ pub fn player(server: &Server, app: &str, name: &str) -> Client {
 
 /// What `getStreamLength` comes to, in seconds.
 pub fn stream_length(server: &Server, app: &str, name: &str) -> f64 {
-    let mut client = Client::connect(server.address, app).expect("connects");
+    let mut client = connect(server, app).expect("connects");
     client.set_timeout(Some(PATIENCE)).unwrap();
     let call = gortmp::rtmp::command::Command::new("getStreamLength", vec![name.into()]);
     let call = gortmp::rtmp::command::Command { transaction_id: 9.0, ..call };

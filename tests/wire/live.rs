@@ -241,14 +241,14 @@ fn one_stream_under_all_the_forms_of_its_name() {
         ("live/_definst_", "/yard/café 1"),
         ("live?token=x", "yard/café 1?other=y"),
     ] {
-        let mut player = Client::connect(server.address, app).unwrap();
+        let mut player = connect(&server, app).unwrap();
         player.set_timeout(Some(PATIENCE)).unwrap();
         player.play(name, None).unwrap();
         assert_eq!(next_media(&mut player).payload, KEY, "{app} + {name}");
     }
     let mut other = player(&server, "cam", "yard/café 1");
     settle(&mut other);
-    let mut elsewhere = Client::connect(server.address, "cam").unwrap();
+    let mut elsewhere = Client::connect(&server.url("cam")).unwrap();
     elsewhere.publish("yard/café 1").unwrap();
     elsewhere.send(video(9, KEY)).unwrap();
     assert_eq!(next(&mut other, 1), expected(&[(9, KEY)]), "each application has names of its own");
@@ -425,7 +425,7 @@ fn empty_messages_and_end_of_sequence_do_no_harm() {
 #[test]
 fn a_player_is_told_that_its_stream_begins() {
     let server = Server::start(&[]);
-    let mut player = Client::connect(server.address, "live").unwrap();
+    let mut player = Client::connect(&server.url("live")).unwrap();
     player.set_timeout(Some(PATIENCE)).unwrap();
     player.command("play", Value::Null, vec!["begins".into()]).unwrap();
     assert_eq!(player.next_event().unwrap(), ClientEvent::Event(UserControl::StreamBegin(1)));
@@ -442,7 +442,7 @@ fn whatever_start_a_player_asks_for_a_live_stream_is_live() {
     for arguments in
         [&[][..], &[-2_000.0], &[-1_000.0], &[-2.0], &[-1.0], &[0.0], &[3_000.0], &[0.0, -1.0], &[-2.0, 5.0]]
     {
-        let mut player = Client::connect(server.address, "live").unwrap();
+        let mut player = Client::connect(&server.url("live")).unwrap();
         player.set_timeout(Some(PATIENCE)).unwrap();
         let name = [Value::from("start")];
         let arguments = name.into_iter().chain(arguments.iter().map(|number| Value::from(*number)));

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod client;
 mod format;
 mod live;
 mod republish;

@@ -44,14 +44,14 @@ fn delete_stream() -> Message {
 /// Publishes under a name whose last publisher has just gone; the server may not have seen it yet.
 fn publish_when_free(server: &Server, name: &str) -> Client {
     wait_for("the name to be free", || {
-        let mut client = Client::connect(server.address, "live").expect("connects");
+        let mut client = Client::connect(&server.url("live")).expect("connects");
         client.set_timeout(Some(PATIENCE)).unwrap();
         client.publish(name).ok().map(|()| client)
     })
 }
 
 fn refusal(server: &Server, name: &str) -> Option<String> {
-    let mut client = Client::connect(server.address, "live").expect("connects");
+    let mut client = Client::connect(&server.url("live")).expect("connects");
     client.set_timeout(Some(PATIENCE)).unwrap();
     match client.publish(name) {
         Ok(()) => None,

@@ -33,7 +33,7 @@ pub(super) fn push(window: &LiveWindow, pieces: impl IntoIterator<Item = MuxerOu
     window.push(0, &messages);
 }
 
-/// Pictures from a time to another, a key frame every two seconds.
+/// Video frames from a time to another, a key frame every two seconds.
 fn pictures(from: u64, to: u64, step: u64) -> impl Iterator<Item = MuxerOutput> {
     let picture = move |time: u64| frame(PacketKind::Video, time, step as u32, time.is_multiple_of(2000));
     (from..to).step_by(step as usize).map(picture)
@@ -73,7 +73,7 @@ fn parts_and_segments_of_a_camera() {
 }
 
 #[test]
-fn sound_behind_the_last_picture_goes_with_the_next() {
+fn audio_behind_the_last_frame_goes_with_the_next() {
     let window = empty();
     push(&window, [init(true)]);
     for picture in pictures(0, 2_500, 40) {
@@ -86,7 +86,7 @@ fn sound_behind_the_last_picture_goes_with_the_next() {
 }
 
 #[test]
-fn five_pictures_a_second_have_a_part_each_and_thirty_have_no_short_ones() {
+fn five_frames_a_second_have_a_part_each_and_thirty_have_no_short_ones() {
     for (step, part) in [(200, 200), (100, 200), (33, 198), (1000, 1000)] {
         let window = empty();
         push(&window, [init(true)]);
@@ -101,7 +101,7 @@ fn five_pictures_a_second_have_a_part_each_and_thirty_have_no_short_ones() {
 }
 
 #[test]
-fn sound_alone_has_segments_as_well() {
+fn audio_alone_has_segments_as_well() {
     let window = empty();
     push(&window, [init(false)]);
     push(&window, (0..200).map(|number| frame(PacketKind::Audio, number * 23, 23, true)));
@@ -290,7 +290,7 @@ fn a_leap_in_time_is_a_discontinuity() {
 }
 
 #[test]
-fn sound_goes_on_when_pictures_do_not() {
+fn audio_goes_on_when_frames_do_not() {
     let window = empty();
     push(&window, [init(true)]);
     push(&window, pictures(0, 2_400, 40));

@@ -22,7 +22,7 @@ pub(super) use videos::Videos;
 use super::{HttpService, Method, Request, Response};
 use crate::access::Secret;
 use crate::error::{Error, Result};
-use crate::guard::Bucket;
+use crate::guard::TokenBucket;
 use crate::limits;
 
 /// The description of all this.
@@ -32,12 +32,12 @@ const OPENAPI: &str = include_str!("openapi.json");
 #[derive(Debug)]
 pub(super) struct Admin {
     key: Option<Secret>,
-    wrong: Mutex<Bucket>,
+    wrong: Mutex<TokenBucket>,
 }
 
 impl Admin {
     pub fn new(key: Option<Secret>) -> Self {
-        Self { key, wrong: Mutex::new(Bucket::new(limits::WRONG_KEYS, limits::WRONG_KEYS_PER_SECOND)) }
+        Self { key, wrong: Mutex::new(TokenBucket::new(limits::WRONG_KEYS, limits::WRONG_KEYS_PER_SECOND)) }
     }
 
     /// Whether the request brings the key. Without a key there is nobody who has it.
@@ -59,7 +59,7 @@ impl Admin {
 
     /// Whether the request may see who is connected: with the key, or from this machine if there is none. Through a proxy
     /// on it that says so, it comes from elsewhere.
-    fn may_look(&self, request: &Request, ip: IpAddr) -> Result<()> {
+    fn authorize_view(&self, request: &Request, ip: IpAddr) -> Result<()> {
         let is_passed_on = ["forwarded", "x-forwarded-for", "via"].iter().any(|name| request.header(name).is_some());
         let is_local = ip.to_canonical().is_loopback() && !is_passed_on;
         if self.knows(request)? || (self.key.is_none() && is_local) {
@@ -69,7 +69,7 @@ impl Admin {
     }
 
     /// Whether the request may end what goes on.
-    fn may_end(&self, request: &Request) -> Result<()> {
+    fn authorize_admin(&self, request: &Request) -> Result<()> {
         if self.knows(request)? { Ok(()) } else { Err(self.refusal()) }
     }
 
@@ -103,7 +103,7 @@ pub(super) fn answer(http: &HttpService, request: &Request, ip: IpAddr) -> Respo
 fn try_answer(http: &HttpService, request: &Request, ip: IpAddr) -> Result<Response> {
     let nothing = || Error::Http { status: 404, reason: "there is nothing here: see /api/v1/openapi.json".into() };
     if request.method == Method::Delete {
-        http.admin.may_end(request)?;
+        http.admin.authorize_admin(request)?;
         let path = request.path.strip_prefix("/api/v1/").ok_or_else(nothing)?;
         connections::end(http, path)?;
         return Ok(Response::empty(204));
@@ -112,20 +112,20 @@ fn try_answer(http: &HttpService, request: &Request, ip: IpAddr) -> Result<Respo
         "/healthz" => Response::ok("text/plain; charset=utf-8", &b"ok\n"[..]),
         "/metrics" => {
             if http.settings.play_restricted {
-                http.admin.may_look(request, ip)?;
+                http.admin.authorize_view(request, ip)?;
             }
             Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics::text(http).into_bytes())
         }
         "/api/v1/openapi.json" => Response::ok("application/json", OPENAPI.as_bytes()),
-        "/api/v1/server" => as_json(&server(http, http.admin.may_look(request, ip).is_ok())),
+        "/api/v1/server" => as_json(&server(http, http.admin.authorize_view(request, ip).is_ok())),
         "/api/v1/streams" => json(&streams::Snapshot::take(http).text(http, request, ip)),
         "/api/v1/videos" => json(&videos::text(http, request, ip)),
         "/api/v1/connections" => {
-            http.admin.may_look(request, ip)?;
+            http.admin.authorize_view(request, ip)?;
             as_json(&json!({ "connections": connections::list(http) }))
         }
         "/api/v1/players" => {
-            http.admin.may_look(request, ip)?;
+            http.admin.authorize_view(request, ip)?;
             let players: Vec<_> = connections::list(http).into_iter().filter(|one| !one.plays.is_empty()).collect();
             as_json(&json!({ "players": players }))
         }
@@ -147,7 +147,7 @@ fn json_text(value: &impl Serialize) -> Arc<str> {
     serde_json::to_string(value).unwrap_or_default().into()
 }
 
-fn server(http: &HttpService, may_look: bool) -> serde_json::Value {
+fn server(http: &HttpService, authorize_view: bool) -> serde_json::Value {
     let (service, settings) = (&http.service, &http.settings);
     let streams = service.registry.status();
     json!({
@@ -159,7 +159,7 @@ fn server(http: &HttpService, may_look: bool) -> serde_json::Value {
         "rtmps_port": settings.rtmps_port,
         "publish_restricted": settings.publish_restricted,
         "play_restricted": settings.play_restricted,
-        "may_see_connections": may_look,
+        "may_see_connections": authorize_view,
         "limits": {
             "connections": http.connections.max_connections(),
             "connections_per_address": http.connections.max_per_ip(),

@@ -65,7 +65,7 @@ impl Videos {
             if !found.iter().eq(known.files.files.iter().map(|(listed, _)| listed)) {
                 let before: HashMap<_, _> = known.files.files.iter().map(|(listed, file)| (listed, file)).collect();
                 let files = found.into_iter().map(|listed| {
-                    let file = before.get(&listed).map_or_else(|| look_into(library, &listed), |file| (*file).clone());
+                    let file = before.get(&listed).map_or_else(|| inspect(library, &listed), |file| (*file).clone());
                     (listed, file)
                 });
                 known.files = Arc::new(Files { files: files.collect(), all: OnceLock::new() });
@@ -77,7 +77,7 @@ impl Videos {
 }
 
 /// What is known of a file; of a damaged one, nothing.
-fn look_into(library: &Library, listed: &ListedVideo) -> File {
+fn inspect(library: &Library, listed: &ListedVideo) -> File {
     let name = encoded(&listed.name);
     let opened = library.open(&name).inspect_err(|error| log::debug!("{}: {error}", listed.name.escape_debug())).ok();
     let formats = opened.as_ref().map(|video| video.formats()).unwrap_or_default();

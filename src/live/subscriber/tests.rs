@@ -134,7 +134,7 @@ fn message(kind: PacketKind, first: [u8; 2], time: u64, length: usize) -> LiveMe
 /// What arrives, when, and how often it was skipped to.
 fn play(case: &Case) -> Link {
     let link = Arc::new(Mutex::new(Link::default()));
-    let patience = Patience::default();
+    let patience = QueueLimits::default();
     let mut player = Subscriber::new(1, link.clone(), 1, Wanted::default(), patience, Arc::default(), Arc::default());
     for number in 0..case.seconds * FRAMES_PER_SECOND {
         let time = number * FRAME_MS;

@@ -1,5 +1,5 @@
-//! The chunk stream (RTMP 1.0 §5.3): messages cut into chunks, so that a long picture doesn't hold up
-//! a short sound.
+//! The chunk stream (RTMP 1.0 §5.3): messages cut into chunks, so that a long video frame doesn't hold up
+//! a short audio.
 //!
 //! ```text
 //! chunk  = basic header (1–3) | message header (11, 7, 3 or 0) | extended timestamp (0 or 4) | data

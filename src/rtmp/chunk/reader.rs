@@ -83,8 +83,13 @@ impl<R: BufRead> ChunkReader<R> {
 
     /// From now on, notes there how many bytes of the message that is being read are still to come, each time before it
     /// reads; 0 between messages.
-    pub fn tell_missing(&mut self, missing: Arc<AtomicUsize>) {
-        self.source.tell_missing = Some(missing);
+    pub fn report_missing(&mut self, missing: Arc<AtomicUsize>) {
+        self.source.report_missing = Some(missing);
+    }
+
+    /// Where it reads from.
+    pub fn source(&self) -> &R {
+        &self.source.inner
     }
 
     /// Where it reads from; what has been taken from there and belongs to what follows is not in it.

@@ -21,12 +21,12 @@ pub(super) struct Source<R> {
     pub received: u64,
     /// Bytes of the message that is being read which are still to come, and where that is told.
     pub missing: usize,
-    pub tell_missing: Option<Arc<AtomicUsize>>,
+    pub report_missing: Option<Arc<AtomicUsize>>,
 }
 
 impl<R: BufRead> Source<R> {
     pub fn new(inner: R) -> Self {
-        Self { inner, given_back: [0; 4], again: 0, received: 0, missing: 0, tell_missing: None }
+        Self { inner, given_back: [0; 4], again: 0, received: 0, missing: 0, report_missing: None }
     }
 
     /// The next byte; `None` at the end.
@@ -68,7 +68,7 @@ impl<R: BufRead> Source<R> {
     }
 
     fn before_reading(&self) {
-        if let Some(told) = &self.tell_missing {
+        if let Some(told) = &self.report_missing {
             told.store(self.missing, Ordering::Relaxed);
         }
     }

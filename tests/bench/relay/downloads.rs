@@ -112,7 +112,7 @@ fn fetch(
             break count == 0;
         }
     };
-    if is_whole && !body.may_end() {
+    if is_whole && !body.authorize_admin() {
         return Err(format!("it broke off after {place} bytes"));
     }
     match whole.filter(|_| is_whole) {

@@ -78,7 +78,7 @@ impl Body {
     }
 
     /// Whether the connection may end here.
-    pub fn may_end(&self) -> bool {
+    pub fn authorize_admin(&self) -> bool {
         matches!(self.state, State::Whole | State::End)
     }
 }

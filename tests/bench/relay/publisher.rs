@@ -38,7 +38,7 @@ pub enum Line {
 
 impl Line {
     pub fn rtmp(server: SocketAddr, name: &str) -> Self {
-        let mut client = Client::connect(server, "live").expect("the server takes publishers");
+        let mut client = Client::connect(&format!("rtmp://{server}/live")).expect("the server takes publishers");
         client.publish(name).expect("the server lets publish");
         Self::Rtmp(Box::new(client))
     }

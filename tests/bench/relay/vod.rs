@@ -28,7 +28,7 @@ pub fn write_file(path: &Path, shape: Shape, seconds: u64) {
 /// Milliseconds from asking for a seek to the first picture behind it: of the first seek, and of each later one.
 pub fn seek_times(name: &str, length_ms: u32, videos: &Path) -> (f64, Vec<f64>) {
     let server = Server::start(&Target::Gortmp(Vec::new()), videos);
-    let mut client = Client::connect(server.address, "gortmp").expect("a connection");
+    let mut client = Client::connect(&format!("rtmp://{}/gortmp", server.address)).expect("a connection");
     client.set_timeout(Some(Duration::from_secs(60))).expect("a socket option");
     client.play(name, Some(0)).expect("the file plays");
     let mut seek = |position_ms: u32| {

@@ -43,8 +43,8 @@ pub fn names(input: &[u8]) {
     let has_key = text.contains(KEY);
     let admission = house.access.admit(&path, "FMLE/3.0", ip);
     if let Admission::Granted(verified) = admission {
-        for verb in [Operation::Publish, Operation::Play] {
-            let allowed = house.access.check(verb, &path, ip, &verified).is_ok();
+        for operation in [Operation::Publish, Operation::Play] {
+            let allowed = house.access.check(operation, &path, ip, &verified).is_ok();
             assert!(!allowed || has_key, "in without the key");
         }
     }

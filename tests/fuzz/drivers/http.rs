@@ -58,7 +58,7 @@ fn server() -> SocketAddr {
         let server = server.expect("a server");
         let addresses: Vec<_> = server.local_addrs().collect();
         std::thread::spawn(|| server.run());
-        let mut camera = Client::connect(addresses[0], "live").expect("a connection");
+        let mut camera = Client::connect(&format!("rtmp://{}/live", addresses[0])).expect("a connection");
         camera.publish("cam").expect("a live stream");
         packets.into_iter().for_each(|packet| camera.send(packet).expect("it goes out"));
         std::thread::spawn(move || {

@@ -161,8 +161,8 @@ impl Seen {
             return Some(format!("{read:?} instead of {packet:?}"));
         }
         self.has_key_frame |= message.is_key_frame;
-        let is_picture = packet.kind == PacketKind::Video && !message.is_essential;
-        (is_picture && !self.has_key_frame).then(|| "a picture before the first key frame".to_owned())
+        let is_video = packet.kind == PacketKind::Video && !message.is_essential;
+        (is_video && !self.has_key_frame).then(|| "a picture before the first key frame".to_owned())
     }
 }
 

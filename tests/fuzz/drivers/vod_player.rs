@@ -5,7 +5,7 @@ use std::time::Duration;
 use gortmp::Result;
 use gortmp::limits;
 use gortmp::media::{Packet, PacketKind};
-use gortmp::vod::{Control, Library, Output, PlayRequest, PlaybackEvent, Remote, play, remote};
+use gortmp::vod::{Control, ControlSender, Library, Output, PlayRequest, PlaybackEvent, control_channel, play};
 
 use super::flv_file;
 use super::input::Input;
@@ -23,7 +23,7 @@ pub fn vod_player(input: &[u8]) {
     std::fs::write(folder.path().join("a.flv"), &bytes).expect("a file can be written");
     let Ok(video) = Library::new(folder.path().to_owned()).open("a") else { return };
     assert!(video.duration().is_none_or(|seconds| seconds > 0.0));
-    let (wishes, receiver) = remote();
+    let (wishes, receiver) = control_channel();
     let mut viewer = Viewer { controls, wishes, bytes: 0, packets: 0, rounds: 0, began: false };
     let finished = play(video, request, receiver, &mut viewer).expect("the viewer takes everything");
     assert_eq!((finished.packets, finished.bytes), (viewer.packets, viewer.bytes));
@@ -48,7 +48,7 @@ fn control(input: &mut Input<'_>) -> Control {
 /// Wants the next thing each time that it hears something, and leaves when it wants no more.
 struct Viewer {
     controls: std::collections::VecDeque<Control>,
-    wishes: Remote,
+    wishes: ControlSender,
     bytes: u64,
     packets: u64,
     rounds: u64,

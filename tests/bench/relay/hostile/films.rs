@@ -41,7 +41,7 @@ pub fn watch(group: &Group, server: SocketAddr, file: &[Packet], at_once: bool, 
 }
 
 fn play(group: &Group, server: SocketAddr, file: &[Packet], at_once: bool, stage: &Stage) -> Result<()> {
-    let mut client = Client::connect(server, "gortmp")?;
+    let mut client = Client::connect(&format!("rtmp://{server}/gortmp"))?;
     client.set_timeout(Some(Duration::from_secs(30)))?;
     let buffer_ms = if at_once { AT_ONCE_MS } else { BUFFER_MS };
     client.message(0, &Message::UserControl(UserControl::SetBufferLength { stream_id: 1, buffer_ms }))?;

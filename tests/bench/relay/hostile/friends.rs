@@ -55,7 +55,7 @@ pub fn publish(server: SocketAddr, stream: Stream, stage: &Stage, publications: 
     let (shape, mut rng) = (stream.shape, Rng::new(7 + u64::from(stream.number)));
     let (mut sequence, mut sent) = (Sequence::default(), 0);
     while stage.good_go_on() {
-        let mut client = Client::connect(server, "live")?;
+        let mut client = Client::connect(&format!("rtmp://{server}/live"))?;
         client.publish(stream.name)?;
         publications.fetch_add(1, Relaxed);
         sequence_headers().into_iter().try_for_each(|header| client.send(header))?;

@@ -135,7 +135,8 @@ impl Plan {
     }
 
     fn watch_player(&self, case: &Case, link: &Link) -> Outcome {
-        let mut client = Client::connect(reach(FOR_PUBLISHERS), "live").expect("the server takes publishers");
+        let mut client =
+            Client::connect(&format!("rtmp://{}/live", reach(FOR_PUBLISHERS))).expect("the server takes publishers");
         client.publish(NAME).expect("the server lets publish");
         let publisher = Publisher::start(client, case.stream);
         // Just behind the second key frame: what waits in the cache for who comes is another matter.

@@ -13,15 +13,15 @@ use super::Control;
 use crate::limits;
 
 /// Makes the two ends: one for who knows the viewer, one for [`play`](super::play).
-pub fn remote() -> (Remote, Controls) {
+pub fn control_channel() -> (ControlSender, ControlReceiver) {
     let (sender, receiver) = crossbeam_channel::bounded(limits::VOD_CONTROLS);
     let player = Arc::new(OnceLock::new());
-    (Remote { sender: Some(sender), player: player.clone() }, Controls { receiver, player })
+    (ControlSender { sender: Some(sender), player: player.clone() }, ControlReceiver { receiver, player })
 }
 
 /// Tells the player of a file what its viewer wants. Dropping it is a [`Control::Stop`].
 #[derive(Debug)]
-pub struct Remote {
+pub struct ControlSender {
     /// There until the end.
     sender: Option<Sender<Control>>,
     player: Arc<OnceLock<Thread>>,
@@ -31,7 +31,7 @@ pub struct Remote {
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooMany;
 
-impl Remote {
+impl ControlSender {
     /// Tells it. A player that has ended takes everything.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Remote {
     }
 }
 
-impl Drop for Remote {
+impl Drop for ControlSender {
     fn drop(&mut self) {
         self.sender = None;
         self.wake_player();
@@ -59,13 +59,13 @@ impl Drop for Remote {
 
 /// What the viewer of a file wants.
 #[derive(Debug)]
-pub struct Controls {
+pub struct ControlReceiver {
     receiver: Receiver<Control>,
     /// Who receives.
     player: Arc<OnceLock<Thread>>,
 }
 
-impl Controls {
+impl ControlReceiver {
     pub(super) fn try_recv(&self) -> Result<Control, TryRecvError> {
         self.receiver.try_recv()
     }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn wishes_and_the_end_wake_who_waits() {
-        let (remote, controls) = remote();
+        let (remote, controls) = control_channel();
         let playing = std::thread::spawn(move || {
             let began = Instant::now();
             assert_eq!(controls.recv(Some(began + Duration::from_millis(5))), Err(RecvTimeoutError::Timeout));
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn limit_of_the_wishes_that_wait() {
-        let (remote, controls) = remote();
+        let (remote, controls) = control_channel();
         for _ in 0..limits::VOD_CONTROLS {
             remote.tell(Control::ReceiveAudio(true), Duration::ZERO).unwrap();
         }

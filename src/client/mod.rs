@@ -1,9 +1,24 @@
-//! A small blocking client: it publishes or plays one stream. For tests, tools and relays.
+//! A blocking client: it publishes or plays one stream. For tests, tools and relays.
+
+mod config;
+mod events;
+mod login;
+mod socket;
+mod tls;
+mod url;
 
 use std::collections::VecDeque;
 use std::io::{BufReader, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::time::Duration;
+
+pub use config::ClientConfig;
+pub use events::ClientEvent;
+use events::refusal;
+use login::Demand;
+use socket::Socket;
+pub use tls::Trust;
+pub use url::StreamUrl;
 
 use crate::amf::{Object, Value};
 use crate::error::{Error, Result};
@@ -11,97 +26,120 @@ use crate::limits;
 use crate::media::Packet;
 use crate::rtmp::chunk::{ChunkReader, ChunkSize, ChunkWriter, RawMessage};
 use crate::rtmp::command::Command;
-use crate::rtmp::handshake;
 use crate::rtmp::message::{Message, media_message};
 use crate::rtmp::user_control::UserControl;
 
-/// What a server sent.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ClientEvent {
-    /// Sound, picture or data of the stream that is played.
-    Media(Packet),
-    /// `onStatus`: what the info object says.
-    Status {
-        /// `status`, `warning` or `error`.
-        level: String,
-        /// The code, for example `NetStream.Play.Start`.
-        code: String,
-        /// The description.
-        description: String,
-    },
-    /// A User Control event other than a ping, which is answered here.
-    Event(UserControl),
-    /// Any other command.
-    Command(Command),
-}
-
 /// A connection to a server, with one message stream.
+///
+/// URLs are those of [`StreamUrl`]. A user's name and key in them answer a server that asks for them, as gortmp does
+/// with `--ask-password`, and FMS and Wowza do. Time limits and whom to trust over RTMPS are in [`options`](Self::options).
 #[derive(Debug)]
 pub struct Client {
-    socket: TcpStream,
-    chunks: ChunkReader<BufReader<TcpStream>>,
+    /// Reads what the server sends; what goes to the server goes to the socket in it.
+    chunks: ChunkReader<BufReader<Socket>>,
     writer: ChunkWriter,
     stream_id: u32,
     next_transaction: f64,
     /// Came while an answer was waited for.
     waiting: VecDeque<ClientEvent>,
+    /// Bytes of media in `waiting`, and some for each event.
+    waiting_bytes: usize,
 }
 
 impl Client {
-    /// Connects to an application, for example `("127.0.0.1:1935", "live")`, and creates a message stream.
+    /// Settings for a client.
+    pub fn options() -> ClientConfig {
+        ClientConfig::default()
+    }
+
+    /// Publishes the live stream that the URL names; returns when the server has granted it.
     ///
     /// # Errors
-    /// [`Error::Io`] when there is no connection to be had, [`Error::Refused`] when the server says no.
-    pub fn connect(address: impl ToSocketAddrs, app: &str) -> Result<Self> {
-        let socket = TcpStream::connect(address).map_err(|error| Error::io("connecting", error))?;
-        let host = socket.peer_addr().map_err(|error| Error::io("connecting", error))?;
-        let clone = || {
-            socket.set_nodelay(true)?;
-            socket.try_clone()
-        };
-        let mut reader = BufReader::new(clone().map_err(|error| Error::io("connecting", error))?);
-        handshake::client::connect(&mut reader, &mut &socket, handshake::client::ClientKind::Simple)?;
+    /// [`Error::Refused`] with the server's reason when it says no, [`Error::Config`] for what is no URL,
+    /// [`Error::Io`] when there is no connection to be had.
+    pub fn publisher(url: &str) -> Result<Self> {
+        Self::options().publish(url)
+    }
+
+    /// Plays the stream or, from its start, the file that the URL names; returns when the server has granted it.
+    ///
+    /// # Errors
+    /// As [`publisher`](Self::publisher).
+    pub fn player(url: &str) -> Result<Self> {
+        Self::options().play(url)
+    }
+
+    /// Connects to the application that the URL names, and creates a message stream. What is done with it is said by
+    /// [`publish`](Self::publish) or [`play`](Self::play), whatever stream's name the URL has.
+    ///
+    /// # Errors
+    /// As [`publisher`](Self::publisher).
+    pub fn connect(url: &str) -> Result<Self> {
+        Self::options().connect(url)
+    }
+
+    fn open(url: &StreamUrl, config: &ClientConfig, program: &str) -> Result<Self> {
+        let program = config.program.as_deref().unwrap_or(program);
+        let mut app = url.app().to_owned();
+        // Each answer takes a connection of its own: first for the name, then for the key.
+        for _ in 0..2 {
+            match Self::enter(url, config, program, &app) {
+                Err(Error::Refused { code, description }) => {
+                    let (Some(login), Some(demand)) = (url.login(), Demand::read(&description)) else {
+                        return Err(Error::Refused { code, description });
+                    };
+                    let mark = if url.app().contains('?') { '&' } else { '?' };
+                    let nonce = format!("{:08x}", random());
+                    app = format!("{}{mark}{}", url.app(), demand.query(login, &nonce));
+                }
+                result => return result,
+            }
+        }
+        Self::enter(url, config, program, &app)
+    }
+
+    fn enter(url: &StreamUrl, config: &ClientConfig, program: &str, app: &str) -> Result<Self> {
+        let mut socket = BufReader::new(Socket::connect(url, config)?);
+        socket::shake_hands(&mut socket)?;
         let mut client = Self {
-            socket,
-            chunks: ChunkReader::new(reader),
+            chunks: ChunkReader::new(socket),
             writer: ChunkWriter::new(),
             stream_id: 0,
             next_transaction: 1.0,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
         };
-        let properties = Object::new()
-            .with("app", app)
-            .with("flashVer", concat!("gortmp/", env!("CARGO_PKG_VERSION")))
-            .with("tcUrl", format!("rtmp://{host}/{app}"));
+        let properties =
+            Object::new().with("app", app).with("flashVer", program).with("tcUrl", format!("{}/{app}", url.server()));
         client.message(0, &Message::SetChunkSize(ChunkSize::LARGE))?;
         client.call("connect", properties.into(), Vec::new())?;
         client.message(0, &Message::WindowAckSize(limits::ACKNOWLEDGEMENT_WINDOW))?;
         let answer = client.call("createStream", Value::Null, Vec::new())?;
         client.stream_id = answer.argument(0).as_number().unwrap_or(0.0) as u32;
+        client.set_timeout(config.read_timeout)?;
         Ok(client)
     }
 
-    /// Publishes a live stream under `name`; returns when the server has granted it.
+    /// Publishes a live stream under `name`, behind which a query may stand; returns when the server has granted it.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the server says no.
+    /// [`Error::Refused`] with the server's reason when it says no.
     pub fn publish(&mut self, name: &str) -> Result<()> {
         self.command("publish", Value::Null, vec![Value::from(name), Value::from("live")])?;
         self.wait_for_status("NetStream.Publish.Start")
     }
 
-    /// Plays a stream; returns when the server has granted it. `start_ms` is where to begin in a file.
+    /// Plays a stream; returns when the server has granted it. `start_ms` is where to begin in a file, in milliseconds.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the server says no.
+    /// [`Error::Refused`] with the server's reason when it says no.
     pub fn play(&mut self, name: &str, start_ms: Option<u32>) -> Result<()> {
         let start = start_ms.map_or(-2000.0, f64::from);
         self.command("play", Value::Null, vec![Value::from(name), start.into()])?;
         self.wait_for_status("NetStream.Play.Start")
     }
 
-    /// Sends sound, picture or data of the stream that is published.
+    /// Sends audio, video or data of the stream that is published.
     ///
     /// # Errors
     /// [`Error::Io`] when the connection is gone.
@@ -136,21 +174,22 @@ impl Client {
     pub fn raw(&mut self, message: &RawMessage) -> Result<()> {
         let mut bytes = Vec::new();
         self.writer.write(message, &mut bytes);
-        (&self.socket).write_all(&bytes).map_err(|error| Error::io("sending", error))
+        let socket = self.chunks.source_mut().get_mut();
+        socket.write_all(&bytes).and_then(|()| socket.flush()).map_err(|error| Error::io("sending", error))
     }
 
-    /// The socket, for who wants to reach around the protocol.
+    /// The TCP socket, below TLS if there is any, for who wants to reach around the protocol.
     pub fn socket(&self) -> &TcpStream {
-        &self.socket
+        self.chunks.source().get_ref().tcp()
     }
 
-    /// How long [`next_event`](Self::next_event) waits at most; for ever if `None`. After a timeout the client is of
-    /// no use any more.
+    /// How long [`next_event`](Self::next_event) waits at most for more to come; for ever if `None`. After a timeout the
+    /// client is of no use any more.
     ///
     /// # Errors
     /// [`Error::Io`] when the socket refuses it.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
-        self.socket.set_read_timeout(timeout).map_err(|error| Error::io("setting a timeout", error))
+        self.socket().set_read_timeout(timeout).map_err(|error| Error::io("setting a timeout", error))
     }
 
     /// Waits for what the server sends next. Pings and windows are answered here.
@@ -159,7 +198,10 @@ impl Client {
     /// [`Error::Disconnected`] at the end, [`Error::Io`] and what the protocol brings otherwise.
     pub fn next_event(&mut self) -> Result<ClientEvent> {
         match self.waiting.pop_front() {
-            Some(event) => Ok(event),
+            Some(event) => {
+                self.waiting_bytes -= weight(&event);
+                Ok(event)
+            }
             None => self.read_event(),
         }
     }
@@ -181,19 +223,21 @@ impl Client {
                     self.answer(&Message::UserControl(UserControl::PingResponse(time)))?;
                 }
                 Message::UserControl(event) => return Ok(ClientEvent::Event(event)),
-                Message::Command(command) if command.name == "onStatus" => {
-                    let info = command.argument(0).as_object();
-                    let text = |key| info.and_then(|info| info.get(key)).and_then(Value::as_str).unwrap_or_default();
-                    return Ok(ClientEvent::Status {
-                        level: text("level").to_owned(),
-                        code: text("code").to_owned(),
-                        description: text("description").to_owned(),
-                    });
-                }
-                Message::Command(command) => return Ok(ClientEvent::Command(command)),
+                Message::Command(command) => return Ok(ClientEvent::of(command)),
                 _ => {}
             }
         }
+    }
+
+    /// Keeps what came while an answer is waited for.
+    fn keep(&mut self, event: ClientEvent) -> Result<()> {
+        self.waiting_bytes += weight(&event);
+        self.waiting.push_back(event);
+        let (value, limit) = (self.waiting_bytes as u64, limits::CLIENT_WAITING_BYTES as u64);
+        if value <= limit {
+            return Ok(());
+        }
+        Err(Error::Limit { what: "what a server sends before its answer", value, limit })
     }
 
     /// Calls a command of the connection and waits for its answer.
@@ -207,7 +251,7 @@ impl Client {
                 ClientEvent::Command(answer) if answer.transaction_id == transaction_id => {
                     return if answer.name == "_result" { Ok(answer) } else { Err(refusal(&answer)) };
                 }
-                event => self.waiting.push_back(event),
+                event => self.keep(event)?,
             }
         }
     }
@@ -219,14 +263,21 @@ impl Client {
                 ClientEvent::Status { level, code, description } if level == "error" => {
                     return Err(Error::Refused { code: code.into(), description: description.into() });
                 }
-                event => self.waiting.push_back(event),
+                ClientEvent::Command(answer) if answer.name == "_error" => return Err(refusal(&answer)),
+                event => self.keep(event)?,
             }
         }
     }
 }
 
-fn refusal(answer: &Command) -> Error {
-    let info = answer.argument(0).as_object();
-    let text = |key| info.and_then(|info| info.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Error::Refused { code: text("code").into(), description: text("description").into() }
+/// What an event counts for while it waits, in bytes.
+fn weight(event: &ClientEvent) -> usize {
+    let media = if let ClientEvent::Media(packet) = event { packet.payload.len() } else { 0 };
+    media + limits::CLIENT_EVENT_BYTES
+}
+
+/// A number for a challenge, which keeps an answer from being made ahead.
+fn random() -> u32 {
+    use std::hash::BuildHasher;
+    std::collections::hash_map::RandomState::new().hash_one(0) as u32
 }
