@@ -291,7 +291,7 @@ fn a_name_does_not_write_lines_of_its_own_into_the_log() {
     let mut second = Client::connect(&server.url("live")).unwrap();
     assert!(second.publish(forged).is_err(), "the name is taken");
     drop(publisher);
-    let _ = support::connect(&server, "no\nforged");
+    let _ = crate::support::connect(&server, "no\nforged");
     is_closed("a command before connect", &say(&server, &wire::command(0, 1.0, forged, Value::Null, Vec::new())));
     server.wait_for_log("is being published already");
     server.wait_for_log("before connect");

@@ -181,7 +181,7 @@ fn its_port_is_free_again_at_once() {
 
 /// The refusal that a client gets from `ask`, and that its connection is closed then.
 fn refused(server: &Server, app: &str, ask: impl FnOnce(&mut Client) -> gortmp::Result<()>) -> (String, String) {
-    let asked = support::connect(server, app).and_then(|mut client| {
+    let asked = crate::support::connect(server, app).and_then(|mut client| {
         client.set_timeout(Some(PATIENCE)).unwrap();
         ask(&mut client)
     });

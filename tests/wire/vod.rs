@@ -47,7 +47,7 @@ fn folder(seconds: u32) -> TempDir {
 }
 
 fn connect(server: &Server, app: &str) -> Client {
-    let client = support::connect(server, app).unwrap();
+    let client = crate::support::connect(server, app).unwrap();
     client.set_timeout(Some(PATIENCE)).unwrap();
     client
 }
