@@ -36,7 +36,7 @@ fn pulls(name: &str) {
         server.url("live/cam")
     );
     let _nginx = Nginx::start(&dir, &application);
-    server.wait_for_log("plays live/cam");
+    server.wait_for_log("started playing live/cam");
     let mut command = ffmpeg_for(name);
     command.arg("-i").arg(sample(name)).args(["-c", "copy", "-f", "flv"]).arg(server.url("live/cam"));
     let mut pusher = Running::start(command, dir.path().join("push.log"));

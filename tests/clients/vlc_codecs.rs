@@ -73,7 +73,7 @@ fn plays_stream(name: &str, container: &str) {
     let (server, dir) = (Server::start(&["--republish-grace", "1"]), TempDir::new().unwrap());
     let played = dir.path().join("played").with_extension(container);
     let mut playing = Running::start(vlc(&server.url("live/cam"), &played, &dir), dir.path().join("play.log"));
-    server.wait_for_log("plays live/cam");
+    server.wait_for_log("started playing live/cam");
     let mut command = ffmpeg_for(name);
     command.arg("-i").arg(sample(name)).args(["-c", "copy", "-f", "flv"]).arg(server.url("live/cam"));
     let mut pusher = Running::start(command, dir.path().join("push.log"));

@@ -29,7 +29,7 @@ fn from_stream(player: Player, name: &str) -> Vec<Tag> {
     let (server, dir) = (Server::start(&["--republish-grace", "1"]), TempDir::new().unwrap());
     let played: PathBuf = dir.path().join("played.flv");
     let mut playing = Running::start(player(&server.url("live/cam"), &played, &dir), dir.path().join("play.log"));
-    server.wait_for_log("plays live/cam");
+    server.wait_for_log("started playing live/cam");
     let mut command = ffmpeg_for(name);
     command.arg("-i").arg(sample(name)).args(["-c", "copy", "-f", "flv"]).arg(server.url("live/cam"));
     let mut pusher = Running::start(command, dir.path().join("push.log"));
