@@ -1,6 +1,8 @@
 //! The command line: options in, a server out, an exit code back.
 
 mod completions;
+#[cfg(test)]
+mod guide_table;
 mod help;
 mod manual;
 mod options;

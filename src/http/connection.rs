@@ -73,8 +73,12 @@ impl HttpConnection {
         let end = client.end_of(result.map(|_| ()), Some(&self.http.service.client_log));
         client.linger();
         client.close(&end);
-        let seconds = self.started.elapsed().as_secs_f32();
-        log::debug!("{client} {end} after {seconds:.1} s and {served} answers over HTTP");
+        log::debug!(
+            "{client} closed: {end}; {:.1} s, {} KiB received, {} KiB sent, {served} requests",
+            self.started.elapsed().as_secs_f32(),
+            client.socket().received() / 1024,
+            client.socket().sent() / 1024
+        );
     }
 
     fn enter(&self, phase: Phase) {
@@ -95,7 +99,7 @@ impl HttpConnection {
             Err(error) => return Err(error),
         };
         self.enter(Phase::Responding);
-        log::debug!("{} asks for {request:?}", self.client);
+        log::debug!("{} requested {request:?}", self.client);
         self.client.set_agent(request.header("user-agent").unwrap_or_default());
         if !self.requests.take(Instant::now()) {
             self.respond(None, Response::error(429, "too many requests"))?;
@@ -181,7 +185,7 @@ impl HttpConnection {
         let is_live = path.app != service.vod_app;
         service.access.check(Operation::Play, path, self.client.origin(), &VerifiedKeys::default()).map_err(
             |denied| {
-                service.client_log.warn(format_args!("{} can't play {path} over HTTP: {}", self.client, denied.0));
+                service.client_log.warn(format_args!("{} denied playing {path} over HTTP: {}", self.client, denied.0));
                 service.refusals.plays.add(1);
                 Error::Http { status: 403, reason: denied.0.into() }
             },

@@ -317,17 +317,17 @@ impl ManagedConnection {
         self.finish(now);
     }
 
-    /// How the connection ended, for the log and for whom it concerns; warns of what was wrong where nobody knows yet.
+    /// Returns why the connection ended, and warns of a protocol error in `client_log`.
     pub fn end_of(&self, result: Result<()>, client_log: Option<&ClientLog>) -> String {
         match (result, self.close_reason()) {
-            (_, Some(reason)) => format!("was closed: {reason}"),
+            (_, Some(reason)) => reason,
             (Err(error), None) if !error.is_disconnect() => {
                 if let Some(client_log) = client_log {
-                    client_log.warn(format_args!("{self} {error}"));
+                    client_log.warn(format_args!("{self} closed: {error}"));
                 }
-                format!("was closed: {error}")
+                error.to_string()
             }
-            _ => "left".to_owned(),
+            _ => "the client disconnected".to_owned(),
         }
     }
 
@@ -336,7 +336,7 @@ impl ManagedConnection {
     pub fn linger(&self) {
         self.socket().finish();
         if let Err(error) = self.socket().drain(limits::CLOSE_GRACE) {
-            log::debug!("{self} after its end: {error}");
+            log::debug!("{self} lingering: {error}");
         }
     }
 

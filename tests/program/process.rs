@@ -334,7 +334,7 @@ fn connections_that_are_gone_leave_nothing_behind() {
     let server = Server::start(&["--republish-grace", "0"]);
     // What is made once and kept.
     drop(publisher(&server, "first"));
-    server.wait_for_logs(" left after", 1);
+    server.wait_for_logs("] closed: ", 1);
     let before = wait_for("a calm server", || {
         let now = holdings(&server);
         std::thread::sleep(Duration::from_millis(100));
