@@ -36,7 +36,7 @@ fn pulls(name: &str) {
         server.url("live/cam")
     );
     let _nginx = Nginx::start(&dir, &application);
-    server.wait_for_log("plays live/cam");
+    server.wait_for_log("started playing live/cam");
     let mut pusher = push_fast(&server.url("live/cam"), name, &dir);
     assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0), "{}", pusher.text());
     server.wait_for_log("stopped playing live/cam");

@@ -70,7 +70,7 @@ fn a_late_ffmpeg_starts_at_a_key_frame_at_once() {
 fn nginx_rtmp_pulling() {
     let (server, dir) = (Server::start(&GRACE), TempDir::new().unwrap());
     let nginx = Nginx::start(&dir, &format!("live on; pull {} name=cam static;", server.url("live/cam")));
-    server.wait_for_log("plays live/cam");
+    server.wait_for_log("started playing live/cam");
     let file = dir.path().join("played.flv");
     let mut command = media::ffmpeg();
     command.args(["-i", &nginx.url("cam"), "-c", "copy", "-flush_packets", "1", "-f", "flv"]).arg(&file);
@@ -96,7 +96,7 @@ fn a_player_survives_the_crash_and_return_of_its_publisher() {
     let file = dir.path().join("played.flv");
     let mut playing =
         Running::start(players::ffmpeg(&server.url("live/cam"), &file, &dir), dir.path().join("play.log"));
-    server.wait_for_log("plays live/cam");
+    server.wait_for_log("started playing live/cam");
     let mut first = push(&server, "h264-aac", "live/cam", &dir);
     let mut watching = support::player(&server, "live", "cam");
     while support::next_media(&mut watching).timestamp.milliseconds() < 2_000 {}

@@ -87,7 +87,7 @@ fn a_killed_ffmpeg_frees_the_name_at_once() {
 fn a_second_ffmpeg_is_refused_and_gives_up() {
     let (server, dir) = (Server::start(&["--replace-publisher", "never"]), TempDir::new().unwrap());
     let mut first = push(&server, "h264-aac", "live/cam", &dir);
-    server.wait_for_log("publishes live/cam");
+    server.wait_for_log("started publishing live/cam");
     let other_dir = TempDir::new().unwrap();
     let mut second = push(&server, "h264-aac", "live/cam", &other_dir);
     assert_eq!(second.wait(CLIENT_PATIENCE), Some(1), "ffmpeg's answer to BadName");

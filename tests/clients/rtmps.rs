@@ -57,7 +57,7 @@ impl TlsStream {
 fn ffmpeg_pushes_and_plays_over_tls_byte_for_byte() {
     let secured = TlsStream::start(&[]);
     let (mut playing, file) = secured.record("live/cam", &[]);
-    secured.server.wait_for_log("plays live/cam");
+    secured.server.wait_for_log("started playing live/cam");
     let mut pushing = push_to(&secured.url("live/cam"), "h264-aac", &secured.dir);
     assert_eq!(pushing.wait(CLIENT_PATIENCE), Some(0), "{}", pushing.text());
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
@@ -71,7 +71,7 @@ fn browsers_and_players_get_it_over_https() {
     let site = line.split_once("on ").unwrap().1.trim();
     let url = format!("{site}/live/cam.flv");
     let mut pushing = push(&secured.server, "h264-aac", "live/cam", &secured.dir);
-    secured.server.wait_for_log("publishes live/cam");
+    secured.server.wait_for_log("started publishing live/cam");
     let file = secured.dir.path().join("got.flv");
     let mut command = ffmpeg();
     command.args(["-tls_verify", "0", "-i", &url, "-c", "copy", "-f", "flv"]).arg(&file);
@@ -95,7 +95,7 @@ fn browsers_and_players_get_it_over_https() {
 fn one_side_may_go_without() {
     let secured = TlsStream::start(&[]);
     let (mut playing, file) = secured.record("live/mixed", &[]);
-    secured.server.wait_for_log("plays live/mixed");
+    secured.server.wait_for_log("started playing live/mixed");
     let mut pushing = push(&secured.server, "h264-aac", "live/mixed", &secured.dir);
     assert_eq!(pushing.wait(CLIENT_PATIENCE), Some(0), "{}", pushing.text());
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
@@ -139,7 +139,7 @@ fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
 
     let mut running = publisher(&secured.server, "running");
     let (_playing, _) = secured.record("live/running", &[]);
-    secured.server.wait_for_log("plays live/running");
+    secured.server.wait_for_log("started playing live/running");
     tls::make_certificate(secured.dir.path());
     assert!(!secured.openssl(&trusted).contains("Verify return code: 0"), "the old one is in use");
     let pid = secured.server.pid().to_string();

@@ -21,7 +21,7 @@ fn real_clients_are_told_and_end_by_themselves() {
 
     let command = push_without_end(ffmpeg(), &sample("h264-aac"), &server.url("live/cam"));
     let mut pushing = Running::start(command, dir.path().join("push.log"));
-    server.wait_for_log("publishes live/cam");
+    server.wait_for_log("started publishing live/cam");
     let start = |player: Player, url: &str, name: &str| {
         let recorded = dir.path().join(name);
         (Running::start(player(url, &recorded, &dir), dir.path().join(format!("{name}.log"))), recorded)
@@ -32,7 +32,7 @@ fn real_clients_are_told_and_end_by_themselves() {
         start(players::rtmpdump, &server.url("live/cam"), "rtmpdump.flv"),
         start(players::rtmp2src, &server.url("live/cam"), "gstreamer.flv"),
     ];
-    server.wait_for_logs("plays live/cam", playing.len());
+    server.wait_for_logs("started playing live/cam", playing.len());
     // So that each has something to write down.
     std::thread::sleep(Duration::from_secs(3));
 
@@ -75,12 +75,10 @@ fn a_library_server_ends_in_time_reloads_and_can_be_dropped() {
     let dir = TempDir::new().unwrap();
     let key_file = dir.path().join("keys");
     std::fs::write(&key_file, "live/cam one\n").unwrap();
-    let mut config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        video_dir: dir.path().to_owned(),
-        http: None,
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    config.video_dir = dir.path().to_owned();
+    config.http = None;
     config.access.publish.key_file = Some(key_file.clone());
     drop(Library::bind(config.clone()).unwrap());
 

@@ -218,7 +218,7 @@ pub fn record_stream(
     let (server, dir) = (Server::start(&["--republish-grace", "1"]), TempDir::new().expect("a folder of ours"));
     let (url, file) = (server.url("live/cam"), dir.path().join(file));
     let mut playing = Running::start(player(&url, &file, &dir), dir.path().join("play.log"));
-    server.wait_for_log("plays live/cam");
+    server.wait_for_log("started playing live/cam");
     let mut pushing = push(&url, name, &dir);
     assert_eq!(pushing.wait(CLIENT_PATIENCE), Some(0), "{}", pushing.text());
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "the player ends by itself, and well:\n{}", playing.text());

@@ -29,7 +29,7 @@ impl Target {
         match self {
             Self::Gortmp(_) => "gortmp",
             Self::Nginx => "nginx-rtmp",
-            Self::Bare => "bare send loop",
+            Self::Bare => "loopback baseline",
             Self::Other(name, _) => name,
         }
     }

@@ -6,7 +6,7 @@ use super::cases::{Case, Viewer};
 use crate::goals::{Goal, at_least, at_most, table};
 use crate::scenario::median;
 
-/// Between these lines of the README stand the tables.
+/// Between these lines of the guide's chapter stand the tables.
 pub const BEGIN: &str = "<!-- weak links: made by scripts/bench.sh weak -->";
 pub const END: &str = "<!-- end of weak links -->";
 
