@@ -175,7 +175,8 @@ pub mod tls;
 pub mod transport;
 pub mod vod;
 
+pub use access::{AccessConfig, AccessRequest, Denied, Operation, Permission, Policy, Rule, RuleKind, Secret};
 pub use client::{Client, ClientConfig, ClientEvent, StreamUrl, Trust};
-pub use config::Config;
+pub use config::{Config, Congestion, HttpConfig, MergeWindow, ReplacePublisher, Times, TlsConfig};
 pub use error::{Error, Result};
 pub use server::{Handle, Server, serve};

@@ -70,7 +70,7 @@ fn commands_of_the_guide_that_need_a_server_run() {
     let url = format!("rtmp://{}/live/livestream", server.address);
     let camera = format!("exec ffmpeg -v error -re -stream_loop -1 -i film.mp4 -c copy -f flv {url}");
     let _camera = Running::start(shell(dir.path(), &camera), dir.path().join("camera"));
-    server.wait_for_log("publishes live/livestream");
+    server.wait_for_log("started publishing live/livestream");
     let blocks = blocks("sh client");
     assert!(blocks.len() >= 6, "{blocks:?}");
     for (name, script) in blocks {

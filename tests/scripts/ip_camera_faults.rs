@@ -38,7 +38,7 @@ fn players_go_on_when_a_camera_has_rebooted() {
     let before = next_frames(&mut player, 40).pop().unwrap();
 
     let camera = camera.replace(&dir, &[]);
-    server.wait_for_logs("publishes live/cam", 2);
+    server.wait_for_logs("started publishing live/cam", 2);
     let after = next_frames(&mut player, 80);
     let last = after.last().unwrap();
     assert!(last.timestamp.since(before.timestamp) > 0, "time goes on: {:?}", last.timestamp);
@@ -63,7 +63,7 @@ fn freezes(ffmpeg: Ffmpeg, freeze: &str, thaw: &str) {
     wait_for_text(&pusher, "push-ip-camera.sh: ffmpeg exited with status");
     assert!(frozen.elapsed() < NOTICED, "it took {:?}", frozen.elapsed());
     camera.signal(thaw);
-    server.wait_for_logs("publishes live/cam", 2);
+    server.wait_for_logs("started publishing live/cam", 2);
     next_frames(&mut player, 80);
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::network;
 use super::nginx;
-use super::secure::make_certificate;
+use crate::support::tls::make_certificate;
 
 /// Which server.
 #[derive(Clone, Debug, PartialEq, Eq)]
