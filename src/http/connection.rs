@@ -73,8 +73,12 @@ impl HttpConnection {
         let end = client.end_of(result.map(|_| ()), Some(&self.http.service.client_log));
         client.linger();
         client.close(&end);
-        let seconds = self.started.elapsed().as_secs_f32();
-        log::debug!("{client} {end} after {seconds:.1} s and {served} answers over HTTP");
+        log::debug!(
+            "{client} closed: {end}; {:.1} s, {} KiB received, {} KiB sent, {served} requests",
+            self.started.elapsed().as_secs_f32(),
+            client.socket().received() / 1024,
+            client.socket().sent() / 1024
+        );
     }
 
     fn enter(&self, phase: Phase) {
@@ -95,7 +99,7 @@ impl HttpConnection {
             Err(error) => return Err(error),
         };
         self.enter(Phase::Responding);
-        log::debug!("{} asks for {request:?}", self.client);
+        log::debug!("{} requested {request:?}", self.client);
         self.client.set_agent(request.header("user-agent").unwrap_or_default());
         if !self.requests.take(Instant::now()) {
             self.respond(None, Response::error(429, "too many requests"))?;
@@ -151,7 +155,7 @@ impl HttpConnection {
 
     fn api(&self, request: &Request) -> Result<Next> {
         if request.path != "/api/v1/events" {
-            let response = api::answer(&self.http, request, self.client.ip());
+            let response = api::answer(&self.http, request, self.client.origin());
             // Whoever guesses at keys has to come anew each time.
             let to = (![401, 403].contains(&response.status)).then_some(request);
             return self.respond(to, response);
@@ -160,7 +164,8 @@ impl HttpConnection {
         let head = self.head(Some(request), 200, response::without_end(headers), Length::Unknown);
         self.client.send(&mut [IoSlice::new(&head)], limits::WRITE_STALL)?;
         if request.method == Method::Get {
-            api::EventStream { http: &self.http, request, ip: self.client.ip(), client: &self.client }.tell()?;
+            api::EventStream { http: &self.http, request, origin: self.client.origin(), client: &self.client }
+                .tell()?;
         }
         Ok(Next::End)
     }
@@ -178,11 +183,13 @@ impl HttpConnection {
             return Err(not_found("there is nothing here"));
         }
         let is_live = path.app != service.vod_app;
-        service.access.check(Operation::Play, path, self.client.ip(), &VerifiedKeys::default()).map_err(|denied| {
-            service.client_log.warn(format_args!("{} can't play {path} over HTTP: {}", self.client, denied.0));
-            service.refusals.plays.add(1);
-            Error::Http { status: 403, reason: denied.0.into() }
-        })?;
+        service.access.check(Operation::Play, path, self.client.origin(), &VerifiedKeys::default()).map_err(
+            |denied| {
+                service.client_log.warn(format_args!("{} denied playing {path} over HTTP: {}", self.client, denied.0));
+                service.refusals.plays.add(1);
+                Error::Http { status: 403, reason: denied.0.into() }
+            },
+        )?;
         match (representation, is_live) {
             (Representation::Flv, true) => self.live_flv(request, path, reader),
             (Representation::Flv, false) => self.file_flv(request, path),

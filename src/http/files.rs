@@ -1,7 +1,7 @@
 //! Files of the video folder.
 
 use std::io::IoSlice;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::body::{Body, Length};
 use super::condition::is_unchanged;
@@ -55,7 +55,7 @@ impl HttpConnection {
             return Ok(Next::Request);
         }
         let level = if part.start == 0 { log::Level::Info } else { log::Level::Debug };
-        log::log!(level, "{} gets {path}.flv from byte {}", self.client, part.start);
+        log::log!(level, "{} started downloading {path}.flv from byte {}", self.client, part.start);
         for place in part.clone().step_by(PIECE) {
             if self.client.should_stop() {
                 break;
@@ -95,17 +95,24 @@ impl HttpConnection {
             return body.end();
         }
         self.client.set_activities(Vec::new(), vec![path.to_string()]);
-        log::info!("{} plays {path} over HTTP from {start:.1} s", self.client);
+        log::info!("{} started playing {path} over HTTP from {start:.1} s", self.client);
+        let (began, sent_before) = (Instant::now(), self.client.socket().sent());
+        let mut why = "the file has ended";
         body.write(&init.bytes)?;
         for fragment in fragments {
             match fragment? {
                 // The rest has other tracks, for which the client has to ask anew.
-                MuxerOutput::Init(_) => break,
+                MuxerOutput::Init(_) => {
+                    why = "the tracks have changed";
+                    break;
+                }
                 MuxerOutput::Fragment(fragment) => body.write(&fragment.bytes)?,
             }
         }
         let next = body.end();
-        log::info!("{} stopped playing {path} over HTTP", self.client);
+        let seconds = began.elapsed().as_secs_f32();
+        let kib = (self.client.socket().sent() - sent_before) / 1024;
+        log::info!("{} stopped playing {path} over HTTP: {why}; {seconds:.1} s, {kib} KiB sent", self.client);
         next
     }
 
@@ -124,7 +131,7 @@ impl HttpConnection {
             Error::Refused { description, .. } => not_found(description),
             error @ (Error::Flv { .. } | Error::Limit { .. }) => not_found(error.to_string()),
             error @ Error::Io { .. } => {
-                self.http.service.client_log.warn(format_args!("{} can't get {path}: {error}", self.client));
+                self.http.service.client_log.warn(format_args!("{} {path}: {error}", self.client));
                 Error::Http { status: 500, reason: "the file can't be read".into() }
             }
             error => error,

@@ -110,18 +110,18 @@ impl HttpConnection {
         self.client.set_activities(Vec::new(), vec![stream_name(path)]);
         let began = Instant::now();
         let Some(subscription) = subscribe(self) else {
-            self.client.end_streaming("its stream has ended");
+            self.client.end_streaming("the stream has ended");
             return Ok(Next::End);
         };
-        let how = if is_web_socket { "a WebSocket" } else { "HTTP" };
-        log::info!("{} plays {path} over {how}", self.client);
+        let how = if is_web_socket { "WebSocket" } else { "HTTP" };
+        log::info!("{} started playing {path} over {how}", self.client);
         let result = if is_web_socket { web_socket::wait(reader) } else { wait(reader).map(|()| None) };
         let (seconds, kib, dropped) =
             (began.elapsed().as_secs_f32(), self.client.sent() / 1024, subscription.dropped());
         drop(subscription);
-        let why = self.client.close_reason().unwrap_or_else(|| "it left".to_owned());
+        let why = self.client.close_reason().unwrap_or_else(|| "the client disconnected".to_owned());
         log::info!(
-            "{} stopped playing {path} over {how}: {seconds:.1} s, {kib} KiB, {dropped} messages dropped ({why})",
+            "{} stopped playing {path} over {how}: {why}; {seconds:.1} s, {kib} KiB sent, {dropped} messages dropped",
             self.client
         );
         if let Some(close) = result? {

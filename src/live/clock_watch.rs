@@ -34,6 +34,7 @@ const OWED_MOST_MS: f64 = 600_000.0;
 
 /// Which times messages get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Times {
     /// The publisher's, whatever they are.
     Publisher,

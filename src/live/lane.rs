@@ -5,7 +5,7 @@
 //! of them can hold up the others.
 //!
 //! Lanes are shared by all streams and there is one for each core. Chosen by measurement, on two cores and with
-//! everything sent at once (`--merge_window 0`); in CPU seconds for each Gbit, and 99 % of video frames within:
+//! everything sent at once (`--gather 0`); in CPU seconds for each Gbit, and 99 % of video frames within:
 //!
 //! | | 1 lane | 2 lanes | 4 lanes | nginx-rtmp |
 //! |---|---|---|---|---|

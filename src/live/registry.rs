@@ -19,6 +19,7 @@ use crate::stats::Traffic;
 
 /// What happens when somebody publishes under a name that is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReplacePublisher {
     /// The second is refused.
     Never,

@@ -251,7 +251,7 @@ impl Stream {
             state.left = None;
             if !state.players.is_empty() {
                 log::info!(
-                    "{}: nobody published it again within {} s, its players are told ({})",
+                    "{}: not published again within {} s, ended for {} players",
                     self.name.escape_debug(),
                     grace.as_secs(),
                     state.players.len()

@@ -46,8 +46,8 @@ impl Weakness {
             bytes => format!("{:.1} Mbit/s", bytes as f64 * 8.0 / 1e6 / seconds.max(0.001)),
         };
         WEAKNESS.warn(format_args!(
-            "[{peer}] is too slow: its link carried {carried} for {seconds:.1} s, {} KiB have waited for {:.1} s; video is left \
-             out to keep it near the present",
+            "[{peer}] too slow: the link carried {carried} for {seconds:.1} s, {} KiB queued for {:.1} s; dropping video to \
+             stay near the live edge",
             backlog.bytes / 1024,
             backlog.age.as_secs_f32(),
         ));

@@ -38,17 +38,19 @@ impl Activity {
                     (since.elapsed().as_secs_f32(), publication.traffic());
                 log::log!(
                     client.event_level(),
-                    "{client} stopped publishing {name}: {seconds:.1} s, {} KiB; its players have got {} KiB, {dropped} \
-                     messages were dropped ({why})",
+                    "{client} stopped publishing {name}: {why}; {seconds:.1} s, {} KiB received, {} KiB sent to players, \
+                     {dropped} messages dropped",
                     bytes / 1024,
                     bytes_out / 1024,
                 );
             }
             Self::Playing(play) => {
-                log::log!(client.event_level(), "{client} stopped playing {} ({why})", play.summary(client))
+                let (name, figures) = (play.name().escape_debug(), play.figures(client));
+                log::log!(client.event_level(), "{client} stopped playing {name}: {why}; {figures}")
             }
             Self::PlayingFile(play) => {
-                log::log!(client.event_level(), "{client} stopped playing {} ({why})", play.summary(client))
+                let (name, figures) = (play.name(), play.figures(client));
+                log::log!(client.event_level(), "{client} stopped playing {name}: {why}; {figures}")
             }
         }
     }
@@ -85,7 +87,7 @@ impl RtmpConnection {
     #[inline(never)]
     fn stop(&mut self, stream_id: u32) {
         if let Some(activity) = self.activities.remove(&stream_id) {
-            activity.end(&self.client, "as it asked");
+            activity.end(&self.client, "requested by the client");
             self.client.discard(stream_id);
             self.client.keep_open(stream_id);
             self.enter_phase(Phase::Idle, 0);
@@ -110,7 +112,7 @@ impl RtmpConnection {
 
     #[inline(never)]
     fn log_unknown(&self, what: &str) {
-        log::debug!("{} sent {what}, which is not known here", self.client);
+        log::debug!("{} ignored {what}: not supported", self.client);
     }
 
     #[inline(never)]
@@ -122,27 +124,30 @@ impl RtmpConnection {
             let (description, reason) = match service.access.admit(&path, &request.flash_version, self.client.ip()) {
                 Admission::Granted(verified) => {
                     let (app, program) = (app.escape_debug(), request.flash_version.escape_debug());
-                    log::debug!("{} connects to {app} ({program})", self.client);
+                    log::debug!("{} accepted connect to {app} ({program})", self.client);
                     self.client.set_agent(&request.flash_version);
                     self.verified = verified;
                     self.client.reply(&self.session.accept_connect());
                     return Ok(());
                 }
                 Admission::Challenge(description) => {
-                    self.was_asked = true;
-                    (description, "it was asked for a password")
+                    log::debug!("{} challenged: a password is needed", self.client);
+                    (description, "a password is needed")
                 }
                 Admission::Rejected(description) => {
                     service.refusals.connects.add(1);
-                    (description, "its password was wrong")
+                    service.client_log.warn(format_args!("{} rejected: wrong password", self.client));
+                    (description, "wrong password")
                 }
             };
-            log::debug!("{} {reason}", self.client);
+            self.is_refusal_logged = true;
             self.client.reply(&self.session.refuse_connect(&description));
             return Err(Self::refusal(StatusCode::ConnectRejected, reason.to_owned()));
         }
         service.refusals.connects.add(1);
         let reason = service.no_app(app);
+        service.client_log.warn(format_args!("{} rejected: {reason}", self.client));
+        self.is_refusal_logged = true;
         self.client.reply(&self.session.refuse_connect(&reason));
         Err(Self::refusal(StatusCode::ConnectRejected, reason))
     }
@@ -155,7 +160,7 @@ impl RtmpConnection {
             let client = &self.client;
             log::log!(
                 client.event_level(),
-                "{client} {path} is meant by /{}, which is no application",
+                "{client} {path}: resolved from /{}, which is no application",
                 named.escape_debug()
             );
         }
@@ -180,6 +185,7 @@ impl RtmpConnection {
 
     #[inline(never)]
     fn publish(&mut self, stream_id: u32, path: StreamPath, kind: PublishKind, now: Instant) -> Result<()> {
+        let requested = path.to_string();
         let result = match self.publishable(path) {
             Err(refusal) => Err(refusal),
             Ok(path) => {
@@ -202,14 +208,14 @@ impl RtmpConnection {
                 let agent = self.session.connect_request().map_or("", |connect| &connect.flash_version).escape_debug();
                 self.client.mark_active();
                 let (client, name) = (&self.client, publication.name().escape_debug());
-                log::log!(client.event_level(), "{client} publishes {name} ({agent})");
+                log::log!(client.event_level(), "{client} started publishing {name} ({agent})");
                 let description = match kind {
                     PublishKind::Live => "Publishing.",
                     PublishKind::Record | PublishKind::Append => "Publishing live: this server does not record.",
                 };
                 if kind != PublishKind::Live {
-                    let what = "asked for a recording: this server relays it live and does not record";
-                    self.service.client_log.warn(format_args!("{} {what}", self.client));
+                    let why = "this server relays it live and does not record";
+                    self.service.client_log.warn(format_args!("{client} ignored recording of {name}: {why}"));
                 }
                 self.client.reply(&self.session.accept_publish(stream_id, description));
                 let low_water = LowWater::new();
@@ -219,7 +225,10 @@ impl RtmpConnection {
                 Ok(())
             }
             Err((code, reason)) => {
-                self.service.refusals.publishes.add(1);
+                let (service, client) = (&self.service, &self.client);
+                service.client_log.warn(format_args!("{client} denied publishing {requested}: {reason}"));
+                self.is_refusal_logged = true;
+                service.refusals.publishes.add(1);
                 self.client.reply(&self.session.refuse_publish(stream_id, code, &reason));
                 Err(Self::refusal(code, reason))
             }
@@ -246,7 +255,7 @@ impl RtmpConnection {
 
     /// Whether the client may do that, and if not, why.
     pub(super) fn check(&self, operation: Operation, path: &StreamPath) -> Result<(), String> {
-        self.service.access.check(operation, path, self.client.ip(), &self.verified).map_err(|denied| denied.0)
+        self.service.access.check(operation, path, self.client.origin(), &self.verified).map_err(|denied| denied.0)
     }
 
     /// The error that ends the connection after a refusal.

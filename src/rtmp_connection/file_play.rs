@@ -61,10 +61,10 @@ impl FilePlay {
         let play = move || match catch_panic(|| vod::play(video, file_request, controls, &mut output)) {
             Some(Err(error)) if !error.is_disconnect() => {
                 service.client_log.warn(format_args!("{} {}: {error}", output.client, output.name));
-                output.client.close("its file could not be read on");
+                output.client.close("the file can't be read");
             }
             Some(_) => {}
-            None => output.client.close("playing its file panicked"),
+            None => output.client.close("file playback panicked"),
         };
         let thread = std::thread::Builder::new()
             .name(format!("vod {name}"))
@@ -84,10 +84,10 @@ impl FilePlay {
         })
     }
 
-    /// For the log: the stream's path, how long, how much it got.
-    pub fn summary(&self, client: &ManagedConnection) -> String {
+    /// For the log: duration and bytes sent.
+    pub fn figures(&self, client: &ManagedConnection) -> String {
         let (seconds, kib) = (self.since.elapsed().as_secs_f32(), (client.sent() - self.sent_before) / 1024);
-        format!("{}: {seconds:.1} s, {kib} KiB", self.name)
+        format!("{seconds:.1} s, {kib} KiB sent")
     }
 
     /// The file's path, application included.
@@ -110,7 +110,7 @@ impl FilePlay {
         }
         let Some(remote) = &self.remote else { return };
         if let Err(TooMany) = remote.tell(control, limits::VOD_CONTROL_TIMEOUT) {
-            self.client.close("it asks for more than it reads");
+            self.client.close("too many unanswered control requests");
         }
     }
 }

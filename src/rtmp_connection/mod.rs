@@ -39,8 +39,8 @@ pub struct RtmpConnection {
     session: Session,
     /// Keys that it has shown to know at `connect`.
     verified: VerifiedKeys,
-    /// It was told to come back with a password, which is no reason to complain.
-    was_asked: bool,
+    /// The refusal that ends the connection is in the log, or is a challenge, which is no reason to warn.
+    is_refusal_logged: bool,
     started: Instant,
     /// A message of it that made no sense was ignored, which is said once.
     has_ignored: bool,
@@ -64,7 +64,7 @@ impl RtmpConnection {
             client,
             session: Session::new(),
             verified: VerifiedKeys::default(),
-            was_asked: false,
+            is_refusal_logged: false,
             started: Instant::now(),
             has_ignored: false,
             commands: TokenBucket::new(limits::COMMANDS, limits::COMMANDS_PER_SECOND),
@@ -91,8 +91,7 @@ impl RtmpConnection {
     #[inline(never)]
     fn finish(mut self: Box<Self>, result: Result<()>) {
         let was_refused = matches!(result, Err(Error::Refused { .. }));
-        // Who was told to come back with a password is no reason to complain.
-        let client_log = (!self.was_asked).then_some(&self.service.client_log);
+        let client_log = (!self.is_refusal_logged).then_some(&self.service.client_log);
         let end = self.client.end_of(result, client_log);
         self.end_activities(&end);
         if was_refused || self.client.is_draining() {
@@ -100,7 +99,7 @@ impl RtmpConnection {
         }
         self.client.close(&end);
         log::debug!(
-            "{} {end} after {:.1} s, {} KiB received, {} KiB sent",
+            "{} closed: {end}; {:.1} s, {} KiB received, {} KiB sent",
             self.client,
             self.started.elapsed().as_secs_f32(),
             self.received / 1024,
@@ -130,7 +129,7 @@ impl RtmpConnection {
         let (client, hints) = (self.client.clone(), ReadHints::default());
         let mut reader = BufReader::with_capacity(READ_BUFFER, ConnectionReader::new(&client, &hints));
         let kind = handshake::server::accept(&mut reader, &mut client.socket())?;
-        log::debug!("{} shook hands: {kind:?}", self.client);
+        log::debug!("{} completed the handshake: {kind:?}", self.client);
         self.client.enter(Phase::Idle, 0);
         // The handshake and the chunks share one buffer: the first chunk may come along with C2.
         let mut chunks = ChunkReader::new(reader);
@@ -173,7 +172,7 @@ impl RtmpConnection {
     // Apart, for the sake of the stack of those that make sense.
     #[inline(never)]
     fn note_ignored(&mut self, error: &Error) {
-        let text = format_args!("{} byte {}: {error}: ignored", self.client, self.received);
+        let text = format_args!("{} ignored the message at byte {}: {error}", self.client, self.received);
         match std::mem::replace(&mut self.has_ignored, true) {
             false => self.service.client_log.warn(text),
             true => log::debug!("{text}"),

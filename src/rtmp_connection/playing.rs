@@ -50,12 +50,12 @@ impl RtmpConnection {
                 self.refused_in_a_row = 0;
                 self.note_activities();
                 self.client.mark_active();
-                log::log!(self.client.event_level(), "{} plays {}", self.client, request.path);
+                log::log!(self.client.event_level(), "{} started playing {}", self.client, request.path);
                 Ok(())
             }
             Err((code, reason)) => {
-                let complaint = format_args!("{} can't play {}: {reason}", self.client, request.path);
-                self.service.client_log.warn(complaint);
+                let denied = format_args!("{} denied playing {}: {reason}", self.client, request.path);
+                self.service.client_log.warn(denied);
                 self.client.reply(&self.session.refuse_play(stream_id, code, &reason));
                 self.was_refused()
             }
@@ -233,12 +233,11 @@ impl LivePlay {
         self.subscription.is_none()
     }
 
-    /// For the log: name, how long, how much it got, and how much it was too slow for.
-    pub fn summary(&self, client: &ManagedConnection) -> String {
+    /// For the log: duration, bytes sent and messages dropped.
+    pub fn figures(&self, client: &ManagedConnection) -> String {
         let dropped = self.dropped + self.subscription.as_ref().map_or(0, Subscription::dropped);
-        let (name, seconds) = (self.name.escape_debug(), self.since.elapsed().as_secs_f32());
-        let kib = (client.sent() - self.sent_before) / 1024;
-        format!("{name}: {seconds:.1} s, {kib} KiB, {dropped} messages dropped")
+        let (seconds, kib) = (self.since.elapsed().as_secs_f32(), (client.sent() - self.sent_before) / 1024);
+        format!("{seconds:.1} s, {kib} KiB sent, {dropped} messages dropped")
     }
 
     fn unsubscribe(&mut self) {

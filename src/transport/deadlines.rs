@@ -153,23 +153,23 @@ impl Deadlines {
             return (since(finished) > unread).then(|| reason.to_owned());
         }
         if stalled > limits::WRITE_STALL && !matches!(self.phase, Phase::Paused | Phase::Responding) {
-            return Some(format!("it took nothing of what it was sent for {} s", stalled.as_secs()));
+            return Some(format!("it accepted no data for {} s", stalled.as_secs()));
         }
         // A large frame on a slow line takes its time, but not for ever: who sends a byte now and then is no publisher.
         let message_timeout = self.publish_timeout.saturating_mul(limits::PUBLISHER_MESSAGE_FACTOR);
         if self.phase == Phase::Publishing && since(self.completed) > message_timeout {
-            return Some(format!("its publisher completed no message ({} s)", message_timeout.as_secs()));
+            return Some(format!("the publisher completed no message within {} s", message_timeout.as_secs()));
         }
         let (time, limit, what) = match self.phase {
-            Phase::Requesting => (since(self.since), limits::HTTP_REQUEST_DEADLINE, "it sent no request"),
+            Phase::Requesting => (since(self.since), limits::HTTP_REQUEST_DEADLINE, "no HTTP request within"),
             Phase::Responding | Phase::Streaming => return None,
-            Phase::Handshake => (since(self.since), limits::HANDSHAKE_DEADLINE, "the handshake took too long"),
-            Phase::Idle => (since(self.since), limits::IDLE_DEADLINE, "it neither published nor played"),
-            Phase::Publishing => (since(self.received), self.publish_timeout, "its publisher fell silent"),
-            Phase::Paused => (since(self.received), limits::PAUSE_TIMEOUT, "it paused and was not heard of again"),
-            Phase::Playing => (since(self.received), limits::PING_TIMEOUT, "it answered no ping"),
+            Phase::Handshake => (since(self.since), limits::HANDSHAKE_DEADLINE, "no complete handshake within"),
+            Phase::Idle => (since(self.since), limits::IDLE_DEADLINE, "neither publish nor play within"),
+            Phase::Publishing => (since(self.received), self.publish_timeout, "no data from the publisher for"),
+            Phase::Paused => (since(self.received), limits::PAUSE_TIMEOUT, "no data while paused for"),
+            Phase::Playing => (since(self.received), limits::PING_TIMEOUT, "no answer to pings within"),
         };
-        (time > limit).then(|| format!("{what} ({} s)", limit.as_secs()))
+        (time > limit).then(|| format!("{what} {} s", limit.as_secs()))
     }
 }
 
@@ -230,7 +230,7 @@ mod tests {
         let (mut deadlines, now) = deadlines(Phase::Handshake);
         let late = now + limits::HANDSHAKE_DEADLINE + SECOND;
         deadlines.record_activity(late);
-        assert_eq!(deadlines.check(late, Duration::ZERO), Verdict::Close("the handshake took too long (10 s)".into()));
+        assert_eq!(deadlines.check(late, Duration::ZERO), Verdict::Close("no complete handshake within 10 s".into()));
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Sink for ManagedConnection {
         let (backlog, needed) = self.outgoing.live(framing, &messages[..fitting]);
         self.retry_if(needed);
         if fitting < messages.len() {
-            self.end_streaming("its tracks have changed");
+            self.end_streaming("the tracks have changed");
         }
         backlog
     }

@@ -14,6 +14,7 @@ use super::delivery::Delivery;
 use super::framing::Framing;
 use super::outgoing::Outgoing;
 use super::socket::Socket;
+use crate::access::Origin;
 use crate::error::Result;
 use crate::guard::ClientLog;
 use crate::limits;
@@ -152,6 +153,11 @@ impl ManagedConnection {
     /// Where the client is.
     pub fn ip(&self) -> IpAddr {
         self.address.ip()
+    }
+
+    /// Where its requests come from, for access control.
+    pub fn origin(&self) -> Origin {
+        Origin { ip: self.ip(), is_http: self.protocol == Protocol::Http, is_tls: self.socket().is_tls() }
     }
 
     /// Its address, for the log.
@@ -311,17 +317,17 @@ impl ManagedConnection {
         self.finish(now);
     }
 
-    /// How the connection ended, for the log and for whom it concerns; warns of what was wrong where nobody knows yet.
+    /// Returns why the connection ended, and warns of a protocol error in `client_log`.
     pub fn end_of(&self, result: Result<()>, client_log: Option<&ClientLog>) -> String {
         match (result, self.close_reason()) {
-            (_, Some(reason)) => format!("was closed: {reason}"),
+            (_, Some(reason)) => reason,
             (Err(error), None) if !error.is_disconnect() => {
                 if let Some(client_log) = client_log {
-                    client_log.warn(format_args!("{self} {error}"));
+                    client_log.warn(format_args!("{self} closed: {error}"));
                 }
-                format!("was closed: {error}")
+                error.to_string()
             }
-            _ => "left".to_owned(),
+            _ => "the client disconnected".to_owned(),
         }
     }
 
@@ -330,7 +336,7 @@ impl ManagedConnection {
     pub fn linger(&self) {
         self.socket().finish();
         if let Err(error) = self.socket().drain(limits::CLOSE_GRACE) {
-            log::debug!("{self} after its end: {error}");
+            log::debug!("{self} lingering: {error}");
         }
     }
 

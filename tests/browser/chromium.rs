@@ -45,7 +45,7 @@ impl HttpService {
         let url = self.server.url(&format!("live/{}", name.replace(' ', "%20")));
         let command = push_without_end(media::ffmpeg(), &sample, &url);
         let running = Running::start(command, self.dir.path().join("camera.log"));
-        self.server.wait_for_log(&format!("publishes live/{name}"));
+        self.server.wait_for_log(&format!("started publishing live/{name}"));
         running
     }
 
@@ -65,7 +65,7 @@ impl HttpService {
         push.args("-map 0 -c copy -f tee".split(' ')).arg(outputs.join("|"));
         let running = Running::start(push, self.dir.path().join("camera.log"));
         for number in 1..=16 {
-            self.server.wait_for_log(&format!("publishes {}", name(number)));
+            self.server.wait_for_log(&format!("started publishing {}", name(number)));
         }
         running
     }
@@ -133,7 +133,7 @@ fn what_a_browser_cannot_play_is_called_by_its_name() {
     let push = |ffmpeg, file: &Path, name: &str| {
         let command = push_without_end(ffmpeg, file, &site.server.url(&format!("live/{name}")));
         let running = Running::start(command, site.dir.path().join("camera.log"));
-        site.server.wait_for_log(&format!("publishes live/{name}"));
+        site.server.wait_for_log(&format!("started publishing live/{name}"));
         running
     };
     let _cameras = [
@@ -161,7 +161,7 @@ fn cameras_of_any_frame_rate_play_without_running_dry() {
         assert!(make.arg(&path).status().unwrap().success());
         let command = push_without_end(media::ffmpeg(), &path, &site.server.url(&format!("live/{name}")));
         let running = Running::start(command, site.dir.path().join("camera.log"));
-        site.server.wait_for_log(&format!("publishes live/{name}"));
+        site.server.wait_for_log(&format!("started publishing live/{name}"));
         running
     };
     let _cameras: Vec<_> = cameras.iter().map(push).collect();
@@ -181,7 +181,7 @@ fn mp3_is_heard_in_step_with_the_video() {
     assert!(make.status().unwrap().success());
     let command = push_without_end(media::ffmpeg(), &film, &site.server.url("live/mp3"));
     let _camera = Running::start(command, site.dir.path().join("camera.log"));
-    site.server.wait_for_log("publishes live/mp3");
+    site.server.wait_for_log("started publishing live/mp3");
     site.run("mp3", &[]);
 }
 
@@ -255,7 +255,7 @@ fn hls_js_shows_a_frame_soon_in_a_long_gop() {
     script.waits_for("ready");
     let command = push_without_end(media::ffmpeg(), &file, &site.server.url("live/cam"));
     let _camera = Running::start(command, site.dir.path().join("camera.log"));
-    site.server.wait_for_log("publishes live/cam");
+    site.server.wait_for_log("started publishing live/cam");
     std::thread::sleep(Duration::from_millis(2_700));
     script.go_on();
     script.ends_well();

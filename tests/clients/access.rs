@@ -6,7 +6,9 @@ use std::process::Command;
 use gortmp::{Client, Error};
 use tempfile::TempDir;
 
-use crate::support::media::{CLIENT_PATIENCE, Expect, WHOLE, assert_same, ffmpeg, frames, frames_to_the_end, sample};
+use crate::support::media::{
+    CLIENT_PATIENCE, Expect, WHOLE, assert_same, ffmpeg, frames, frames_to_the_end, push_to, sample,
+};
 use crate::support::{
     self, KEY, PATIENCE, Running, Server, next_media, player, publisher, settle, tool, video, wait_for,
 };
@@ -23,9 +25,7 @@ fn url(server: &Server, user: &str, path: &str) -> String {
 
 /// ffmpeg pushing a sample there.
 fn push(url: &str, dir: &TempDir) -> Running {
-    let mut command = ffmpeg();
-    command.args(["-re", "-i"]).arg(sample("h264-aac")).args(["-c", "copy", "-f", "flv", url]);
-    Running::start(command, dir.path().join("push.log"))
+    push_to(url, "h264-aac", dir)
 }
 
 /// Such a push arrives byte for byte.
@@ -49,7 +49,10 @@ fn is_refused(server: &Server, url: &str, reason: &str) {
 
 fn shows_no_secret(server: &Server) {
     let log = server.log();
-    assert!(log.iter().any(|line| line.contains("publishes") || line.contains("plays")), "nothing happened at all");
+    assert!(
+        log.iter().any(|line| line.contains("started publishing") || line.contains("started playing")),
+        "nothing happened at all"
+    );
     let shown: Vec<_> = log.iter().filter(|line| line.contains(SECRET)).collect();
     assert!(shown.is_empty(), "{shown:?}");
 }
@@ -132,7 +135,7 @@ fn keys_with_characters_of_urls_work_encoded_and_are_told_of() {
         "publishing live/cam1/b+c  needs another key; a key with /",
     );
     let mut pusher = push(&url(&server, "", "live/cam1?key=a%2fb%2Bc%2520"), &dir);
-    server.wait_for_log("publishes live/cam1 ");
+    server.wait_for_log("started publishing live/cam1 ");
     assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0), "{}", pusher.text());
     std::fs::write(&file, "# two\n* plain\nlive/cam1 what?ever\n").unwrap();
     assert!(Command::new("kill").args(["-s", "HUP", &server.pid().to_string()]).status().unwrap().success());
@@ -166,13 +169,13 @@ fn a_stream_without_an_application() {
             assert_eq!(support::http::packets(&mut flv, 1)[0].payload, KEY, "{path}");
         }
     }
-    assert!(server.wait_for_log("live/cam1 is meant by /cam1").contains("no application"));
+    assert!(server.wait_for_log("live/cam1: resolved from /cam1").contains("no application"));
     assert_eq!(
         asked(&server, "", |client| client.publish("cam1?key=two")).map(drop),
         Err("NetStream.Publish.Denied".to_owned())
     );
     let mut pusher = push(&url(&server, "", "cam2?key=two"), &dir);
-    server.wait_for_log("publishes live/cam2 ");
+    server.wait_for_log("started publishing live/cam2 ");
     let played = dir.path().join("played.flv");
     let mut command = ffmpeg();
     command.args(["-i", &url(&server, "", "cam2"), "-c", "copy", "-f", "flv"]).arg(&played);
@@ -196,10 +199,10 @@ fn a_key_file_that_can_t_be_read_is_told_at_the_start() {
 fn ffmpeg_publishes_with_a_user_and_password() {
     let server = Server::start(&[&LOUD[..], &["--publish-key", SECRET, "--ask-password"]].concat());
     pushes(&server, &url(&server, &format!("camera:{SECRET}@"), "live/one"), "one");
-    is_refused(&server, &url(&server, "camera:wrong@", "live/one"), "its password was wrong");
+    is_refused(&server, &url(&server, "camera:wrong@", "live/one"), "wrong password");
     is_refused(&server, &url(&server, "", "live/one"), "it was asked for a password");
     let warnings: Vec<_> = server.log().into_iter().filter(|line| line.contains("WARN")).collect();
-    assert!(warnings.iter().all(|line| line.contains("its password was wrong")), "{warnings:?}");
+    assert!(warnings.iter().all(|line| line.contains("wrong password")), "{warnings:?}");
     shows_no_secret(&server);
 }
 
@@ -216,7 +219,7 @@ fn gstreamer_publishes_and_plays_with_a_user_and_password() {
     };
     let source = format!("rtmp2src {} ! filesink location={}", secured("two"), recorded.display());
     let mut playing = start(source, "play.log");
-    server.wait_for_log("plays live/cam");
+    server.wait_for_log("started playing live/cam");
     let sink = format!(
         "filesrc location={} ! flvdemux name=d flvmux name=m streamable=true ! rtmp2sink {} \
          d.video ! queue ! h264parse ! m. d.audio ! queue ! aacparse ! m.",

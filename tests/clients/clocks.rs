@@ -95,7 +95,7 @@ fn mends(clock: Clock, what: &str) {
     let dir = TempDir::new().unwrap();
     let server = Server::with_http(dir.path(), &[]);
     push(&server, clock);
-    server.wait_for_log("publishes live/cam");
+    server.wait_for_log("started publishing live/cam");
     // It is there from the beginning.
     let mut early = support::player(&server, "live", "cam");
     let found = wait_for("a warning", || warnings(&server).into_iter().next());
@@ -144,7 +144,7 @@ fn whose_times_count_can_be_set() {
     let dir = TempDir::new().unwrap();
     let server = Server::with_http(dir.path(), &["--times", "arrival"]);
     push(&server, |_| 7);
-    server.wait_for_log("publishes live/cam");
+    server.wait_for_log("started publishing live/cam");
     assert_sane("from the first frame on", &over_rtmp(&server));
     let server = Server::with_http(dir.path(), &["--times", "publisher"]);
     push(&server, |_| 7);

@@ -58,7 +58,7 @@ fn pulls(player: Player, sample_name: &str, path: &str, name: &str) -> (TempDir,
     let dir = TempDir::new().unwrap();
     let server = Server::with_http(dir.path(), &["--republish-grace", "1"]);
     let mut pushing = push(&server, sample_name, "live/cam", &dir);
-    server.wait_for_log("publishes live/cam");
+    server.wait_for_log("started publishing live/cam");
     let (mut playing, file) = play(player, &server, path, &dir, name);
     assert_eq!(pushing.wait(CLIENT_PATIENCE), Some(0));
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "it ends by itself, and well:\n{}", playing.text());
@@ -145,7 +145,7 @@ fn the_header_of_a_live_flv_promises_what_comes() {
         let mut pushing = media::ffmpeg();
         pushing.args(["-re", "-stream_loop", "-1", "-i"]).arg(sample(name)).args(["-c", "copy", "-f", "flv"]);
         let mut pushing = Running::start(tail(pushing, &server.url("live/cam")), dir.path().join("push.log"));
-        server.wait_for_log("publishes live/cam");
+        server.wait_for_log("started publishing live/cam");
         // The metadata and the first frames have come when a player has got something.
         let mut player = support::player(&server, "live", "cam");
         support::next_medias(&mut player, 3);

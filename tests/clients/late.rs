@@ -41,7 +41,7 @@ fn joins(player: Player, name: &str, missing_last: usize) {
     wait_for("the middle of the stream", || (clock.load(Ordering::Relaxed) >= JOINS_AT).then_some(()));
     let played = dir.path().join("played.flv");
     let mut playing = Running::start(player(&server.url("live/cam"), &played, &dir), dir.path().join("play.log"));
-    server.wait_for_logs("plays live/cam", 2);
+    server.wait_for_logs("started playing live/cam", 2);
     let joined_at = clock.load(Ordering::Relaxed);
     assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0), "{}", pusher.text());
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "it ends by itself, and well:\n{}", playing.text());

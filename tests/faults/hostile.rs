@@ -110,7 +110,7 @@ fn who_leaves_in_the_middle_of_the_handshake_is_no_trouble() {
     wait_for("all to be gone", || {
         let log = server.log();
         let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
-        (count(" connected") == count(" left after") + count(" was closed") + 2).then_some(())
+        (count("] connected") == count(" KiB received, ") + 2).then_some(())
     });
     assert!(server.log().iter().all(|line| !line.contains("WARN")), "who leaves is nothing to warn of");
 }
@@ -345,6 +345,6 @@ fn the_handshake_must_be_done_in_ten_seconds_however_it_drips() {
     };
     assert!(closed > limit - Duration::from_secs(1), "after {closed:?}");
     is_closed("one that said nothing", &silent);
-    server.wait_for_logs("the handshake took too long", 2);
+    server.wait_for_logs("no complete handshake within", 2);
     bystanders.check();
 }

@@ -118,8 +118,8 @@ fn a_viewer_that_reads_nothing_is_closed_and_the_others_go_on() {
     let witness = Witness::start(&server, "witness", 1, 50_000);
     let mut stuck = Http::open(&server);
     stuck.request("GET", "/live/witness.flv", "");
-    server.wait_for_log("plays live/witness over HTTP");
-    server.wait_for_log("is too slow");
+    server.wait_for_log("started playing live/witness over HTTP");
+    server.wait_for_log("too slow");
     wait_for_long("it to be closed", || {
         server.log().iter().any(|line| line.contains("stopped playing live/witness over HTTP")).then_some(())
     });

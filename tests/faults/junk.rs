@@ -77,7 +77,7 @@ fn plays_without_junk(name: &str) {
     };
     let mut pulling = [pull("/live/cam.mp4", "mp4.flv"), pull("/live/cam/index.m3u8", "hls.flv")];
     // Over RTMP, as FLV, and as MP4.
-    server.wait_for_logs("plays live/cam", 3);
+    server.wait_for_logs("started playing live/cam", 3);
     let began = Instant::now();
     for packet in &all[start..] {
         let due = Duration::from_millis(packet.timestamp.milliseconds().into()) / 2;

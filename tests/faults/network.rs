@@ -21,9 +21,9 @@ fn a_killed_player_takes_nothing_from_the_others() {
             Running::start(command, dir.path().join(format!("play{n}.log")))
         })
         .collect();
-    server.wait_for_logs("plays live/cam", 4);
+    server.wait_for_logs("started playing live/cam", 4);
     let mut pusher = push(&server, "h264-aac", "live/cam", &dir);
-    server.wait_for_log("publishes live/cam");
+    server.wait_for_log("started publishing live/cam");
     std::thread::sleep(Duration::from_millis(1_500));
     players[1].kill();
     players[3].kill();
@@ -47,7 +47,7 @@ fn a_killed_publisher_frees_its_name_and_players_go_on_with_the_next() {
     let file = dir.path().join("got.flv");
     let command = media::players::ffmpeg(&server.url("live/cam"), &file, &dir);
     let mut playing = Running::start(command, dir.path().join("play.log"));
-    server.wait_for_log("plays live/cam");
+    server.wait_for_log("started playing live/cam");
     let mut watching = player(&server, "live", "cam");
     settle(&mut watching);
 
@@ -55,7 +55,7 @@ fn a_killed_publisher_frees_its_name_and_players_go_on_with_the_next() {
     for kill in 1..=3 {
         let command = push_without_end(media::ffmpeg(), &sample, &server.url("live/cam"));
         let mut pusher = Running::start(command, dir.path().join(format!("push{kill}.log")));
-        server.wait_for_logs("publishes live/cam", kill);
+        server.wait_for_logs("started publishing live/cam", kill);
         next_medias(&mut watching, 40);
         pusher.kill();
         server.wait_for_logs("stopped publishing live/cam", kill);
@@ -89,7 +89,7 @@ fn killed_players_of_files_leave_nothing_behind() {
             Running::start(command, dir.path().join(format!("play{n}.log")))
         })
         .collect();
-    server.wait_for_logs("plays gortmp/film", 3);
+    server.wait_for_logs("started playing gortmp/film", 3);
     let mut other = player(&server, "gortmp", "film");
     let mut media = next_medias(&mut other, 100);
     assert!(server.log().iter().all(|line| !line.contains("stopped playing")), "all of them play");

@@ -163,7 +163,7 @@ fn an_administrator_ends_publishers_and_players_and_nobody_else_does() {
     settle(&mut camera);
     assert_eq!(ask(&server, "DELETE", "/api/v1/streams/live/a%20cam", Some("adm1n")).status, 204);
     while camera.next_event().is_ok() {}
-    server.wait_for_log("an administrator ended it");
+    server.wait_for_log("ended by an administrator");
     assert!(!server.log().iter().any(|line| line.contains("adm1n") || line.contains("guess")));
     let statuses: Vec<_> = (0..20).map(|_| ask(&server, "GET", "/api/v1/players", Some("guess")).status).collect();
     assert_eq!(statuses.last(), Some(&429), "who guesses has to wait");

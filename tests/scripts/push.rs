@@ -60,7 +60,7 @@ fn a_file_plays_over_and_over_and_comes_back_after_a_crash() {
         descendants(pusher.pid()).into_iter().find(|pid| command_name(*pid).as_deref() == Some("ffmpeg"))
     });
     assert!(Command::new("kill").args(["-9", &ffmpeg.to_string()]).status().unwrap().success());
-    server.wait_for_logs("publishes live/file", 2);
+    server.wait_for_logs("started publishing live/file", 2);
     let mut last = next_media(&mut player).timestamp;
     for _ in 0..100 {
         let timestamp = next_media(&mut player).timestamp;

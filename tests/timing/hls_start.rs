@@ -56,7 +56,7 @@ impl HttpService {
         let server = Server::with_http(dir.path(), &[]);
         let command = push_without_end(ffmpeg(), &file, &server.url("live/cam"));
         let camera = Running::start(command, dir.path().join("camera.log"));
-        server.wait_for_log("publishes live/cam");
+        server.wait_for_log("started publishing live/cam");
         Self { server, dir, began: Instant::now(), _camera: camera }
     }
 

@@ -33,7 +33,7 @@ fn passes(options: &ClientConfig, publish: &str, play: &str) {
 fn a_url_says_what_to_publish_and_to_play() {
     let server = Server::start(&["--publish-key", "s3cret"]);
     passes(&Client::options(), &server.url("live/yard/cam?key=s3cret"), &server.url("live/yard/cam?gop=0"));
-    let line = server.wait_for_log("publishes");
+    let line = server.wait_for_log("started publishing");
     assert!(line.contains("live/yard/cam") && !line.contains("s3cret"), "{line}");
 }
 

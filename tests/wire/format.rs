@@ -296,7 +296,7 @@ fn commands_and_data_in_amf3_form() {
     let publish = [&[0], &*publish, &[0x11, 0x06, 0x0b], b"flash"].concat();
     wire.send(&wire::message(3, 0, 17, 1, &publish));
     wire.wait_for_status("NetStream.Publish.Start");
-    server.wait_for_log("publishes live/flash");
+    server.wait_for_log("started publishing live/flash");
 
     let mut player = Wire::player(server.address, "flash");
     let width = Object::new().with("width", 640.0);

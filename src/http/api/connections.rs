@@ -52,7 +52,7 @@ pub(super) fn list(http: &HttpService) -> Vec<Connection> {
 /// # Errors
 /// [`Error::Http`] when there is no such thing.
 pub(super) fn end(http: &HttpService, path: &str) -> Result<()> {
-    const REASON: &str = "an administrator ended it";
+    const REASON: &str = "ended by an administrator";
     let has_ended = match path.split_once('/') {
         Some(("connections", id)) => {
             id.parse().ok().and_then(|id| http.connections.get(id)).map(|who| who.close(REASON))
@@ -64,6 +64,6 @@ pub(super) fn end(http: &HttpService, path: &str) -> Result<()> {
         _ => None,
     };
     has_ended.ok_or(Error::Http { status: 404, reason: "there is no such connection or stream".into() })?;
-    log::info!("{} was ended by way of HTTP", path.escape_debug());
+    log::info!("ended {} through the API", path.escape_debug());
     Ok(())
 }

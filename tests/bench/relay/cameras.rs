@@ -43,7 +43,7 @@ fn watch(options: &[&str], time: Duration) -> [Vec<f64>; 2] {
     let server = Server::with_http(dir.path(), &[]);
     let camera = Camera::start(&dir, options);
     let _pusher = push_camera(Ffmpeg::System, &camera.url, &server, &dir, &[]);
-    server.wait_for_log("publishes live/cam");
+    server.wait_for_log("started publishing live/cam");
     let begun = now();
     let end = begun + time.as_secs_f64() * 1000.0;
     let [messages, decoded] = std::thread::scope(|scope| {
