@@ -71,6 +71,21 @@ fn paths_of_the_guide_are_those_of_the_api() {
 }
 
 #[test]
+fn metrics_that_readme_and_guide_name_are_those_of_the_code() {
+    let code = std::fs::read_to_string(root().join("src/http/api/metrics.rs")).unwrap();
+    let mut count = 0;
+    // The changes name what is no more as well.
+    for text in markdown::all().iter().filter(|text| !text.path.ends_with("changes.md")) {
+        for span in text.code_spans() {
+            let is_metric = ["gortmp_", "process_"].iter().any(|prefix| span.starts_with(prefix));
+            assert!(!is_metric || code.contains(&format!("\"{span}\"")), "{}: there is no {span}", text.path.display());
+            count += usize::from(is_metric);
+        }
+    }
+    assert!(count >= 5, "{count} metrics only");
+}
+
+#[test]
 fn files_that_readme_and_guide_name_are_there() {
     for text in markdown::all() {
         for span in text.code_spans() {
