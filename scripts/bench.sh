@@ -11,10 +11,10 @@ Usage: bench.sh [OPTIONS] | bench.sh simulate HOURS | bench.sh soak MINUTES
                      [--disposable] [--write] [-- OPTIONS OF GORTMP]
        bench.sh micro [NAME]
 Puts the same load on gortmp, on nginx with its RTMP module (installed when
-missing; root or sudo) and on a bare loop of sends, one after the other, checks
-every byte that players get, and prints a table with ratios and goals. Takes
-about twenty-five minutes; everything stays on this machine's loopback and in
-network namespaces of its own.
+missing; root or sudo) and on a loopback baseline that only sends, one after the
+other, checks every byte that players get, and prints a table with ratios and
+goals. Takes about twenty-five minutes; everything stays on this machine's
+loopback and in network namespaces of its own.
 
   --quick            one short run of each load, about six minutes
   --rounds N         runs of each load, of which the medians count [3]
@@ -26,7 +26,8 @@ network namespaces of its own.
   --peer NAME=CMD    another server, started by CMD with its port for {port}
   --with-xiu         xiu as well, built from crates.io into target/tools
   --with-nms         node-media-server as well, from npm into target/tools
-  --write            put the tables into README.md and the plot into tests/bench
+  --write            put the tables into src/guide/performance.md and the plot
+                     into tests/bench
 
 simulate: hours of stream as fast as it goes. soak: players come and go in real
 time. hostile: the same amid attacks of many kinds; fails if any good client

@@ -5,12 +5,12 @@ set -eu
 usage() {
     cat <<'EOF'
 Usage: fuzz.sh [--minutes N] [--keep] [TARGET…]
-Runs each TARGET (all of them if none is named) with cargo-fuzz, and prints how
-many inputs it tried, how many a second, and how much of the code they reached.
-A finding is left under tests/fuzz/artifacts and ends the script with 1.
+Runs each TARGET (all if none is named) with cargo-fuzz, and prints how many
+inputs it tried, how many per second, and how much of the code they reached. A
+finding is saved in tests/fuzz/artifacts and makes the script exit with 1.
 
-  --minutes N  how long for each target [1]
-  --keep       put what reached new code into tests/fuzz/corpus, made small
+  --minutes N  how long to run each target [1]
+  --keep       add inputs that reach new code to tests/fuzz/corpus, minimized
   -h, --help   print this
 
 Needs the nightly toolchain and cargo-fuzz:

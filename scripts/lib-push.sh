@@ -28,21 +28,21 @@ second=
 
 common_help() {
     cat <<'EOF'
-  --once             don't start ffmpeg again when it ends
-  --loglevel LEVEL   what ffmpeg prints (default warning)
+  --once             don't restart ffmpeg when it exits
+  --loglevel LEVEL   log level of ffmpeg (default warning)
   -h, --help         print this
 
-When ffmpeg ends it is started again after 1, 2, 4, ... at most 30 seconds, and
+When ffmpeg exits it is restarted after 1, 2, 4, ... at most 30 seconds, and
 after 1 second again once it has run for 60. An ffmpeg that sends nothing for 12
-seconds is ended. Ending the script ends ffmpeg. A second script for the same
-stream is refused.
+seconds is stopped. Stopping the script stops ffmpeg. A second script for the
+same stream is refused.
 
 Environment, in seconds: GORTMP_PUSH_DELAY (first delay, 1),
 GORTMP_PUSH_DELAY_MAX (longest delay, 30), GORTMP_PUSH_STEADY (how long a run
-counts as good, 60). Locks are in ${TMPDIR:-/tmp}/gortmp-push-UID.
+must last to reset the delay, 60). Locks are in ${TMPDIR:-/tmp}/gortmp-push-UID.
 
-Exit status: 0 all was pushed, 1 failed, 2 wrong usage, 3 already being pushed,
-128 + N ended by signal N; with --once, that of ffmpeg.
+Exit status: 0 everything was published, 1 failed, 2 wrong usage, 3 already
+being published, 128 + N stopped by signal N; with --once, that of ffmpeg.
 EOF
 }
 
@@ -90,20 +90,20 @@ check_number() {
     case $2 in
     '' | *[!0-9]* | 0?* | ??????*) bad_usage "$1: $2 is not a whole number" ;;
     esac
-    [ "$2" -ge "${3:-0}" ] || bad_usage "$1: at least $3"
+    [ "$2" -ge "${3:-0}" ] || bad_usage "$1: $2 is less than $3"
 }
 
 check_size() {
     case $2 in
-    *[!0-9x]* | *x*x* | x* | *x) bad_usage "$1: $2 is not like 1280x720" ;;
+    *[!0-9x]* | *x*x* | x* | *x) bad_usage "$1: $2 is not a size such as 1280x720" ;;
     *x*) ;;
-    *) bad_usage "$1: $2 is not like 1280x720" ;;
+    *) bad_usage "$1: $2 is not a size such as 1280x720" ;;
     esac
 }
 
 check_bitrate() {
     case ${2%[kM]} in
-    '' | *[!0-9]*) bad_usage "$1: $2 is not like 1500k" ;;
+    '' | *[!0-9]*) bad_usage "$1: $2 is not a rate such as 1500k" ;;
     esac
 }
 
@@ -111,7 +111,7 @@ check_url() {
     case $1 in
     *[[:space:]]*) bad_usage "$1 has a space in it" ;;
     rtmp://?*/?* | rtmps://?*/?*) ;;
-    *) bad_usage "$1 is not like $default_url" ;;
+    *) bad_usage "$1 is not a URL such as $default_url" ;;
     esac
 }
 
@@ -129,7 +129,7 @@ begin() {
     check_number GORTMP_PUSH_STEADY "$steady"
     locks=${TMPDIR:-/tmp}/gortmp-push-$(id -u)
     mkdir -m 700 "$locks" 2>/dev/null
-    [ -n "$(find "$locks" -prune -type d -user "$(id -u)" 2>/dev/null)" ] || die 1 "$locks is not a folder of ours"
+    [ -n "$(find "$locks" -prune -type d -user "$(id -u)" 2>/dev/null)" ] || die 1 "$locks does not belong to this user"
     ! setpriv --pdeathsig TERM true 2>/dev/null || tied=yes
     # A log reader that went away must not end the script before it has ended ffmpeg.
     trap '' PIPE
@@ -223,10 +223,10 @@ supervise() {
         if [ -n "$once" ] || { [ "$status" -eq 0 ] && [ -n "$until_done" ]; }; then
             exit "$status"
         fi
-        [ "$status" -ne 2 ] || [ -z "$lasting_errors" ] || die 2 "ended by a wrong setting, not started again"
+        [ "$status" -ne 2 ] || [ -z "$lasting_errors" ] || die 2 "stopped because of a wrong setting; not restarting"
         [ $(($(date +%s) - begun)) -lt "$steady" ] || delay=$delay_first
         [ "$delay" -le "$delay_max" ] || delay=$delay_max
-        say "${what:-ffmpeg} ended with status $status, again in $delay s"
+        say "${what:-ffmpeg} exited with status $status, restarting in $delay s"
         run sleep "$delay"
         delay=$((delay * 2))
     done
@@ -241,7 +241,7 @@ claim_stream() {
     if read -r _ stray <"$lock"; then
         case $(command_line "$stray") in
         *ffmpeg*" $1 ")
-            say "ending the ffmpeg that an earlier pusher left (process $stray)"
+            say "stopping an ffmpeg left over from an earlier run (process $stray)"
             end_processes "$stray"
             ;;
         esac
@@ -274,7 +274,7 @@ advise_bbr() {
     used=$(cat "${ways}_congestion_control" 2>/dev/null)
     [ "$used" != bbr ] && [ -z "${GORTMP_PUSH_ADVISED-}" ] || return
     export GORTMP_PUSH_ADVISED=yes
-    say "over Wi-Fi or a mobile network video stays nearer to the present if this machine sends with bbr instead of" \
+    say "over Wi-Fi or a mobile network, video lags less if this machine uses the congestion control bbr instead of" \
         "$used: sysctl -w net.ipv4.tcp_congestion_control=bbr"
 }
 
@@ -298,5 +298,5 @@ claim() {
             return
         fi
     fi
-    die 3 "$2 is already being pushed by process $holder; end that one first"
+    die 3 "$2 is already being published by process $holder: stop that one first"
 }

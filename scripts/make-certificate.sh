@@ -8,11 +8,11 @@ Usage: make-certificate.sh [--days N] [--out DIR] [NAME…]
 Makes cert.pem and key.pem, self-signed, for these host names or addresses
 (localhost and 127.0.0.1 if none is given), and says how to start gortmp.
 
-  --days N    valid for so many days [365]
+  --days N    valid for N days [365]
   --out DIR   where to put the two files [.]
   -h, --help  print this
 
-Players and pushers will only trust it if they are told to, or not to check.
+Clients trust it only if they are told to, or told not to check.
 EOF
 }
 

@@ -12,8 +12,8 @@ if [ $# -gt 0 ]; then
     esac
     cat <<'EOF'
 Usage: make-sample.sh
-Makes video/sample.flv: 12 seconds of test picture and tone, H.264 Baseline
-640x360 at 25 frames a second with a key frame every second, and AAC. The same
+Makes video/sample.flv: 12 seconds of test pattern and tone, H.264 Baseline
+640x360 at 25 frames per second with a key frame every second, and AAC. The same
 ffmpeg makes the same bytes.
 
   -h, --help         print this

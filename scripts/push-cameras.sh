@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pushes every camera of a list, each by its own pusher.
+# Publishes every camera of a list, each with a script of its own.
 # shellcheck source-path=SCRIPTDIR source=lib-push.sh
 . "$(dirname "$0")/lib-push.sh"
 
@@ -10,26 +10,26 @@ only=
 usage() {
     cat <<EOF
 Usage: push-cameras.sh [OPTIONS] [FILE]
-Pushes all the cameras that FILE lists (default cameras.conf beside this
-script; cameras.example shows how to write it), and ends them all when it ends.
+Publishes all cameras that FILE lists (by default cameras.conf beside this
+script; cameras.example shows its format), and stops them all when it stops.
 
-  --server URL       where a plain name is pushed to (default
+  --server URL       server for plain names (default
                      $server)
-  --only NAME        just this camera of the list
+  --only NAME        this camera of the list only
   -h, --help         print this
 
-A pusher that dies is started again. One that ends well (a file without --loop)
-or was called with wrong options is not.
+A script that dies is restarted. One that succeeds (a file without --loop) or
+was called with wrong options is not.
 
-Exit status: 0 all ended well, 1 some didn't, 2 wrong usage or list, 128 + N
-ended by signal N.
+Exit status: 0 all succeeded, 1 some failed, 2 wrong usage or list, 128 + N
+stopped by signal N.
 EOF
 }
 
 while [ $# -gt 0 ]; do
     case $1 in
     --server | --only) need_value "$@" ;;
-    --once | --loglevel) bad_usage "$1 is for the pushers: write it into the list" ;;
+    --once | --loglevel) bad_usage "$1 is an option of the scripts: write it into the list" ;;
     esac
     taken=2
     case $1 in
@@ -42,7 +42,7 @@ done
 [ -z "$second" ] || bad_usage "too many arguments"
 list=${first:-$here/cameras.conf}
 check_url "$server/name"
-[ -r "$list" ] || die 2 "there is no list $list; begin with a copy of $here/cameras.example"
+[ -r "$list" ] || die 2 "there is no list $list: start with a copy of $here/cameras.example"
 
 name_url() {
     case $1 in
@@ -82,7 +82,7 @@ while read -r name source options; do
     check_url "$url"
     id=$(stream_id "$url")
     case $id in
-    *[!A-Za-z0-9._:/-]*) die 2 "$where: only letters, digits and . _ - in a name" ;;
+    *[!A-Za-z0-9._:/-]*) die 2 "$where: a name consists of letters, digits and . _ -" ;;
     esac
     case "$seen " in
     *" $id "*) die 2 "$where: $id is in the list twice" ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pushes a media file to an RTMP server at the speed it plays.
+# Publishes a media file to an RTMP server in real time.
 # shellcheck source-path=SCRIPTDIR source=lib-push.sh
 . "$(dirname "$0")/lib-push.sh"
 
@@ -10,15 +10,15 @@ transcode=
 usage() {
     cat <<EOF
 Usage: push-file.sh [OPTIONS] FILE [URL]
-Pushes a file as if it were live, to $default_url unless
-told otherwise. Codecs that FLV knows (H.264, AAC, MP3) are copied as they are,
-anything else is transcoded to H.264 and AAC. Ends with the file, unless --loop
-is given.
+Publishes a file in real time, by default to
+$default_url. Codecs that FLV knows (H.264, AAC, MP3)
+are copied, all others are transcoded to H.264 and AAC. Ends with the file,
+unless --loop is given.
 
-  --loop             begin again at the end of the file, for ever
+  --loop             start over at the end of the file, for ever
   --transcode        transcode everything to H.264 and AAC, which all browsers
                      play
-  --bitrate RATE     of the video, if it is transcoded (default $bitrate)
+  --bitrate RATE     video bit rate when transcoding (default $bitrate)
 EOF
     common_help
 }
@@ -36,7 +36,7 @@ while [ $# -gt 0 ]; do
     shift "$taken"
 done
 url=${second:-$default_url}
-[ -n "$first" ] || bad_usage "which file?"
+[ -n "$first" ] || bad_usage "no file given"
 check_bitrate --bitrate "$bitrate"
 check_url "$url"
 [ -f "$first" ] || die 1 "there is no file $first"

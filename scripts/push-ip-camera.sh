@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pushes a camera on the network (RTSP) to an RTMP server.
+# Publishes a network camera (RTSP) to an RTMP server.
 # shellcheck source-path=SCRIPTDIR source=lib-push.sh
 . "$(dirname "$0")/lib-push.sh"
 
@@ -14,18 +14,18 @@ advised=
 usage() {
     cat <<EOF
 Usage: push-ip-camera.sh [OPTIONS] RTSP_URL [URL]
-Pushes a network camera to $default_url unless told
-otherwise. H.264 and AAC are copied as they are, anything else is transcoded to
-them. RTSP_URL is like rtsp://user:password@192.0.2.7/stream1; log lines don't
-show the password.
+Publishes a network camera, by default to $default_url.
+H.264 and AAC are copied, everything else is transcoded to them. RTSP_URL is the
+camera's, such as rtsp://user:password@192.0.2.7/stream1; the log does not show
+the password.
 
   --no-audio         leave the audio out
-  --copy-hevc        copy H.265 as well, which takes a core less; for players
-                     that know it, and with FFmpeg 6.1 or later
-  --transcode        transcode H.264 and AAC too, for a camera whose video or
-                     audio some player can't decode
+  --copy-hevc        copy H.265 as well, which saves about a core; for players
+                     that support it, and with FFmpeg 6.1 or later
+  --transcode        transcode H.264 and AAC as well, for a camera whose video
+                     or audio some player can't decode
   --transport T      RTSP over tcp or udp (default $transport)
-  --bitrate RATE     of the video, if it is transcoded (default $bitrate)
+  --bitrate RATE     video bit rate when transcoding (default $bitrate)
 EOF
     common_help
 }
@@ -50,7 +50,7 @@ done
 camera=$first
 url=${second:-$default_url}
 case $camera in
-'') bad_usage "which camera? Give its RTSP URL" ;;
+'') bad_usage "no camera given: its RTSP URL is needed" ;;
 *[[:space:]]*) bad_usage "the camera's URL has a space in it" ;;
 rtsp://?* | rtsps://?*) ;;
 *) bad_usage "the camera's URL does not begin with rtsp://" ;;
@@ -59,7 +59,7 @@ case $transport in
 tcp | udp) ;;
 *) bad_usage "--transport: tcp or udp" ;;
 esac
-[ -z "$transcode" ] || [ -z "$copy_hevc" ] || bad_usage "--transcode and --copy-hevc contradict each other"
+[ -z "$transcode" ] || [ -z "$copy_hevc" ] || bad_usage "--transcode and --copy-hevc exclude each other"
 check_bitrate --bitrate "$bitrate"
 check_url "$url"
 
@@ -92,11 +92,11 @@ complain() {
     *@*)
         user=${authority%@*}
         say "the camera refuses the user ${user%%:*}: check name and password in its URL (write characters such as" \
-            "@ : / ? # % as %40 %3A %2F %3F %23 %25), and in the camera whether this user may watch by RTSP." \
+            "@ : / ? # % as %40 %3A %2F %3F %23 %25), and in the camera whether this user may use RTSP." \
             "Many cameras lock a user out for some minutes after a few wrong passwords"
         ;;
     *)
-        say "the camera asks for a user and a password, and there are none in its URL; put user:password@ in front" \
+        say "the camera asks for a user and a password, and its URL has none: put user:password@ in front" \
             "of its address (write characters such as @ : / ? # % in them as %40 %3A %2F %3F %23 %25)"
         ;;
     esac
@@ -105,8 +105,8 @@ complain() {
 advise_hevc() {
     [ -z "$advised" ] || return
     advised=yes
-    advice="it could be copied by FFmpeg 6.1 or later"
-    ! has_ffmpeg_6_1 || advice="--copy-hevc copies it, for players that know it"
+    advice="FFmpeg 6.1 or later could copy it"
+    ! has_ffmpeg_6_1 || advice="--copy-hevc copies it, for players that support it"
     say "the camera sends H.265, and transcoding it to H.264 takes about a core; $advice"
 }
 

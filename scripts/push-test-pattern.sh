@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pushes a test picture with a clock and a tone to an RTMP server: a camera for those who have none.
+# Publishes a test pattern with a clock and a tone to an RTMP server: a camera for those who have none.
 # shellcheck source-path=SCRIPTDIR source=lib-push.sh
 . "$(dirname "$0")/lib-push.sh"
 
@@ -11,13 +11,13 @@ duration=
 usage() {
     cat <<EOF
 Usage: push-test-pattern.sh [OPTIONS] [URL]
-Pushes a test picture with the time of day in it and a tone, as H.264 and AAC,
-to $default_url unless told otherwise.
+Publishes a test pattern with the time of day and a tone, as H.264 and AAC, by
+default to $default_url.
 
-  --size WxH         size of the picture (default $size)
-  --fps N            frames a second (default $fps), a key frame every 2 s
-  --bitrate RATE     of the video (default $bitrate)
-  --duration N       end after N seconds (default: never)
+  --size WxH         resolution (default $size)
+  --fps N            frames per second (default $fps); a key frame every 2 s
+  --bitrate RATE     video bit rate (default $bitrate)
+  --duration N       stop after N seconds (default: never)
 EOF
     common_help
 }

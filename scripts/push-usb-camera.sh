@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pushes a camera on USB (v4l2), with sound from ALSA if wanted, to an RTMP server.
+# Publishes a USB camera (v4l2), with audio from ALSA if wanted, to an RTMP server.
 # shellcheck source-path=SCRIPTDIR source=lib-push.sh
 . "$(dirname "$0")/lib-push.sh"
 
@@ -12,16 +12,16 @@ input_format=
 usage() {
     cat <<EOF
 Usage: push-usb-camera.sh [OPTIONS] [/dev/videoN] [URL]
-Pushes a USB camera as H.264, from /dev/video0 to
-$default_url unless told otherwise.
+Publishes a USB camera as H.264, by default /dev/video0 to
+$default_url.
 
-  --audio DEVICE     sound from this ALSA device, such as "default" or "hw:1"
-                     (list them with: arecord -l); default: no sound
-  --size WxH         size of the picture (default $size)
-  --fps N            frames a second (default $fps), a key frame every 2 s
-  --bitrate RATE     of the video (default $bitrate)
-  --input-format F   what the camera shall deliver, such as mjpeg, yuyv422 or
-                     h264 (list them with: v4l2-ctl --list-formats)
+  --audio DEVICE     audio from this ALSA device, such as "default" or "hw:1"
+                     (arecord -l lists them); default: no audio
+  --size WxH         resolution (default $size)
+  --fps N            frames per second (default $fps); a key frame every 2 s
+  --bitrate RATE     video bit rate (default $bitrate)
+  --input-format F   format to ask the camera for, such as mjpeg, yuyv422 or
+                     h264 (v4l2-ctl --list-formats lists them)
 EOF
     common_help
 }

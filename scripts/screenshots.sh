@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the pictures of the page that the README shows.
+# Makes the screenshots of the page that the README shows.
 set -eu
 
 case "${1-}" in
@@ -7,8 +7,8 @@ case "${1-}" in
     cat <<'OUT'
 Usage: screenshots.sh
 Starts a server with three test cameras and the sample video, opens its page in
-Chromium as on a desktop and on a telephone, in light and in dark, and puts the
-pictures into tests/browser/screenshots. Look at them before they are kept.
+Chromium as on a desktop and on a telephone, in light and in dark, and saves
+screenshots in tests/browser/screenshots. Look at them before you commit them.
 Needs what install-test-tools.sh installs.
 
   -h, --help         print this

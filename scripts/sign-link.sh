@@ -1,16 +1,17 @@
 #!/bin/sh
-# A link with which somebody can play one stream until it expires, without knowing the key.
+# Signs a link that plays one stream until it expires, without the key in it.
 set -eu
 
 usage() {
     cat <<'EOF'
 Usage: sign-link.sh --key-file FILE [--hours N | --until UNIX] URL
-Prints URL (such as rtmp://host/live/cam1) with ?expires=…&sign=… behind it.
+Prints URL (such as rtmp://host/live/cam1) with ?expires=…&sign=… added: a
+link that plays this one stream, without the key in it.
 
   --key-file FILE  its first line is the key for playing that stream, the same
                    as in --play-key or --play-key-file of the server
-  --hours N        good for so many hours from now [24]
-  --until UNIX     good until then, in seconds since 1970
+  --hours N        valid for N hours from now [24]
+  --until UNIX     valid until then, in seconds since 1970
   -h, --help       print this
 
 The name in URL has to be written as the server knows it: no percent escapes.
@@ -44,7 +45,7 @@ while [ $# -gt 0 ]; do
     *) break ;;
     esac
 done
-[ $# -eq 1 ] || fail "one URL is needed"
+[ $# -eq 1 ] || fail "exactly one URL is needed"
 [ -n "$key_file" ] || fail "--key-file is needed"
 for number in "$hours" "${until:-0}"; do
     case $number in '' | *[!0-9]*) fail "\"$number\" is no number" ;; esac

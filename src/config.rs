@@ -18,10 +18,15 @@ pub const DEFAULT_HTTP_PORT: u16 = 8080;
 /// Everything that can be set. The defaults suit a camera or two on a LAN.
 ///
 /// ```
-/// let config = gortmp::Config { video_dir: "films".into(), ..gortmp::Config::default() };
+/// let mut config = gortmp::Config::default();
 /// assert_eq!(config.live_apps, ["live"]);
+/// config.video_dir = "films".into();
+/// config.access.publish.key = Some(gortmp::Secret::new("s3cret"));
+/// config.check()?;
+/// # Ok::<(), gortmp::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
     /// Where to listen. Empty, the default, means `[::]:1935`, which takes IPv4 as well, or
     /// `0.0.0.0:1935` on a machine without IPv6. Port 0 picks a free one.
@@ -70,6 +75,7 @@ pub struct Config {
 
 /// Which congestion control connections use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Congestion {
     /// BBR where the system offers it to this program, else the system's.
     #[default]
@@ -81,7 +87,16 @@ pub enum Congestion {
 }
 
 /// Settings for HTTP.
+///
+/// ```
+/// let mut http = gortmp::HttpConfig::default();
+/// http.listen = vec!["127.0.0.1:8080".parse()?];
+/// let mut config = gortmp::Config::default();
+/// config.http = Some(http);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HttpConfig {
     /// Where to listen. Empty, the default, means `[::]:8080`, or `0.0.0.0:8080` on a machine without IPv6, and that the
     /// server does without HTTP when the port is taken.
@@ -98,7 +113,16 @@ pub struct HttpConfig {
 }
 
 /// Settings for RTMPS and HTTPS.
+///
+/// ```
+/// let mut tls = gortmp::TlsConfig::new("cert.pem", "key.pem");
+/// tls.listen = vec!["[::]:443".parse()?];
+/// let mut config = gortmp::Config::default();
+/// config.tls = Some(tls);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TlsConfig {
     /// Where to listen for RTMPS.
     pub listen: Vec<SocketAddr>,
@@ -108,6 +132,13 @@ pub struct TlsConfig {
     pub certificate: PathBuf,
     /// Its key, a PEM file.
     pub key: PathBuf,
+}
+
+impl TlsConfig {
+    /// With those PEM files, and nowhere to listen yet.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { listen: Vec::new(), https: Vec::new(), certificate: certificate.into(), key: key.into() }
+    }
 }
 
 impl Default for Config {
@@ -204,6 +235,12 @@ impl Config {
 mod tests {
     use super::*;
 
+    fn with_empty_key() -> Config {
+        let mut config = Config::default();
+        config.access.play.key = Some(Secret::new(""));
+        config
+    }
+
     #[test]
     fn what_cannot_work_is_told() {
         assert!(Config::default().check().is_ok());
@@ -221,13 +258,7 @@ mod tests {
             Config { player_queue: limits::PLAYER_QUEUE_CAP_BYTES, ..Config::default() },
             Config { lanes: Some(0), ..Config::default() },
             Config { lanes: Some(limits::LANES + 1), ..Config::default() },
-            Config {
-                access: AccessConfig {
-                    play: Permission { key: Some(Secret::new("")), ..Permission::default() },
-                    ..AccessConfig::default()
-                },
-                ..Config::default()
-            },
+            with_empty_key(),
         ];
         for config in bad {
             assert!(matches!(config.check(), Err(Error::Config(_))), "{config:?}");

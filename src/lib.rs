@@ -92,7 +92,7 @@
 //!
 //! Nothing is copied on the way but once, from the read buffer into the message: the payload goes out as it came in,
 //! between headers that are the same for all players. What each step costs alone is measured by
-//! `scripts/bench.sh micro`, the whole way beside other servers by `scripts/bench.sh`; the guide has the figures.
+//! `scripts/bench.sh micro`, the whole way beside other servers by `scripts/bench.sh`; [`guide::performance`] has the figures.
 //!
 //! # The way of a seek
 //!
@@ -158,6 +158,7 @@ pub mod flv;
 pub mod fmp4;
 pub mod forms;
 pub mod guard;
+pub mod guide;
 pub mod hls;
 pub mod http;
 pub mod limits;
@@ -174,7 +175,8 @@ pub mod tls;
 pub mod transport;
 pub mod vod;
 
+pub use access::{AccessConfig, AccessRequest, Denied, Operation, Permission, Policy, Rule, RuleKind, Secret};
 pub use client::{Client, ClientConfig, ClientEvent, StreamUrl, Trust};
-pub use config::Config;
+pub use config::{Config, Congestion, HttpConfig, MergeWindow, ReplacePublisher, Times, TlsConfig};
 pub use error::{Error, Result};
 pub use server::{Handle, Server, serve};

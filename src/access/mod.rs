@@ -9,6 +9,7 @@
 mod challenge;
 mod keys;
 pub mod link;
+mod policy;
 mod rules;
 
 use std::net::IpAddr;
@@ -21,6 +22,8 @@ use parking_lot::RwLock;
 use challenge::{Answer, Challenge};
 pub use keys::Secret;
 use keys::{Digest, Keys};
+use policy::SharedPolicy;
+pub use policy::{AccessRequest, Origin, Policy};
 pub use rules::{Rule, RuleKind};
 
 use crate::error::Result;
@@ -28,6 +31,7 @@ use crate::session::StreamPath;
 
 /// What may be done with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Operation {
     /// Send it.
     Publish,
@@ -37,6 +41,7 @@ pub enum Operation {
 
 /// The settings for one of the two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Permission {
     /// A key for all streams.
     pub key: Option<Secret>,
@@ -49,6 +54,7 @@ pub struct Permission {
 
 /// The settings for access.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AccessConfig {
     /// For publishing.
     pub publish: Permission,
@@ -57,9 +63,15 @@ pub struct AccessConfig {
     /// Ask clients that bring no key to `connect` for a user's name and password, as OBS and ffmpeg know it.
     /// Those can't bring a key behind the stream's name any more, which comes too late for the question.
     pub ask_password: bool,
+    policy: Option<SharedPolicy>,
 }
 
 impl AccessConfig {
+    /// Has the program's own policy asked for what these settings grant.
+    pub fn set_policy(&mut self, policy: impl Policy) {
+        self.policy = Some(SharedPolicy::new(policy));
+    }
+
     fn permission(&self, operation: Operation) -> &Permission {
         match operation {
             Operation::Publish => &self.publish,
@@ -70,17 +82,37 @@ impl AccessConfig {
     /// Whether anybody is kept from doing this.
     pub fn is_restricted(&self, operation: Operation) -> bool {
         let permission = self.permission(operation);
-        permission.key.is_some() || permission.key_file.is_some() || !permission.rules.is_empty()
+        let has_rules = permission.key.is_some() || permission.key_file.is_some() || !permission.rules.is_empty();
+        has_rules || self.policy.is_some()
     }
 }
 
 /// Why somebody may not: for the log and the client, without any key in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied(pub String);
+pub struct Denied(pub(crate) String);
+
+impl Denied {
+    /// With a reason that the client may read.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl std::fmt::Display for Denied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Denied {}
 
 /// Keys of which a client has shown at `connect` that it knows them.
 #[derive(Clone, Default)]
-pub struct VerifiedKeys(Vec<Digest>);
+pub struct VerifiedKeys {
+    digests: Vec<Digest>,
+    /// Who has verified them.
+    user: String,
+}
 
 /// Without the keys, whose digests somebody could try keys against.
 impl std::fmt::Debug for VerifiedKeys {
@@ -175,17 +207,30 @@ impl Access {
                 if verified.is_empty() {
                     Admission::Rejected(challenge::FAILED.to_owned())
                 } else {
-                    Admission::Granted(VerifiedKeys(verified))
+                    Admission::Granted(VerifiedKeys { digests: verified, user: answer.user })
                 }
             }
         }
     }
 
-    /// Whether a client at that address may do that with the stream, or file, that it named.
+    /// Whether a client from there may do that with the stream, or file, that it named.
     ///
     /// # Errors
     /// [`Denied`] with the reason.
     pub fn check(
+        &self,
+        operation: Operation,
+        path: &StreamPath,
+        origin: Origin,
+        verified: &VerifiedKeys,
+    ) -> Result<(), Denied> {
+        self.check_rules(operation, path, origin.ip, verified)?;
+        let Some(policy) = &self.config.policy else { return Ok(()) };
+        let user = Some(&*verified.user).filter(|user| !user.is_empty());
+        policy.check(operation, path, origin, user)
+    }
+
+    fn check_rules(
         &self,
         operation: Operation,
         path: &StreamPath,
@@ -210,7 +255,7 @@ impl Access {
         let name = format!("{}/{}", path.app, path.live_name());
         let fitting = keys.of(&name);
         // Most have shown nothing, and digests of all keys are not for nothing.
-        if !verified.0.is_empty() && fitting.clone().any(|key| verified.0.contains(&key.digest())) {
+        if !verified.digests.is_empty() && fitting.clone().any(|key| verified.digests.contains(&key.digest())) {
             return Ok(());
         }
         // ffmpeg takes what stands behind a slash in a key for the stream's name.
@@ -238,12 +283,16 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
+    fn from(ip: IpAddr) -> Origin {
+        Origin { ip, is_http: false, is_tls: false }
+    }
+
     fn path(app: &str, name: &str) -> StreamPath {
         StreamPath::new(app, name).unwrap()
     }
 
     fn access(publish: Permission, play: Permission) -> Access {
-        Access::new(AccessConfig { publish, play, ask_password: false }).unwrap()
+        Access::new(AccessConfig { publish, play, ask_password: false, policy: None }).unwrap()
     }
 
     fn with_key(key: &str) -> Permission {
@@ -251,7 +300,7 @@ mod tests {
     }
 
     fn may(access: &Access, operation: Operation, app: &str, name: &str) -> bool {
-        access.check(operation, &path(app, name), HERE, &VerifiedKeys::default()).is_ok()
+        access.check(operation, &path(app, name), from(HERE), &VerifiedKeys::default()).is_ok()
     }
 
     #[test]
@@ -282,8 +331,10 @@ mod tests {
     fn refusals_say_what_is_missing_and_show_no_key() {
         let access = access(with_key("s3cret"), Permission::default());
         for (name, expected) in [("cam?key=guess", "needs another key"), ("cam", "?key=KEY")] {
-            let denied =
-                access.check(Operation::Publish, &path("live", name), HERE, &VerifiedKeys::default()).unwrap_err().0;
+            let denied = access
+                .check(Operation::Publish, &path("live", name), from(HERE), &VerifiedKeys::default())
+                .unwrap_err()
+                .0;
             assert!(denied.contains(expected) && !denied.contains("guess"), "{denied}");
         }
         assert!(!format!("{access:?}").contains("s3cret"), "not even in a dump");
@@ -293,7 +344,7 @@ mod tests {
     fn addresses_come_before_keys() {
         let rules = vec![RuleKind::Deny.rule("192.0.2.0/24").unwrap()];
         let access = access(Permission { rules, ..with_key("k") }, Permission::default());
-        let denied = access.check(Operation::Publish, &path("live", "cam?key=k"), HERE, &VerifiedKeys::default());
+        let denied = access.check(Operation::Publish, &path("live", "cam?key=k"), from(HERE), &VerifiedKeys::default());
         assert_eq!(denied, Err(Denied("publishing is not allowed from 192.0.2.7".to_owned())));
     }
 
@@ -347,7 +398,7 @@ mod tests {
                 continue;
             };
             assert!(welcome);
-            assert!(access.check(Operation::Publish, &path("live", "cam"), HERE, &verified).is_ok());
+            assert!(access.check(Operation::Publish, &path("live", "cam"), from(HERE), &verified).is_ok());
             let long = "x".repeat(crate::limits::CHALLENGE_BYTES + 1);
             assert!(matches!(admit(&format!("live?{query}&x={long}"), HERE), Admission::Granted(_)));
             let long = query.replace("user=eve", &format!("user={long}"));

@@ -1,6 +1,8 @@
 //! The command line: options in, a server out, an exit code back.
 
 mod completions;
+#[cfg(test)]
+mod guide_table;
 mod help;
 mod manual;
 mod options;
@@ -135,8 +137,7 @@ mod tests {
 
     use super::*;
     use crate::config::{
-        AccessConfig, Congestion, HttpConfig, MergeWindow, Permission, ReplacePublisher, RuleKind, Secret, Times,
-        TlsConfig,
+        AccessConfig, Congestion, HttpConfig, MergeWindow, ReplacePublisher, RuleKind, Secret, Times, TlsConfig,
     };
 
     fn parsed(arguments: &[&str]) -> Result<Wish> {
@@ -212,15 +213,11 @@ mod tests {
         ]);
         use RuleKind::{Allow, Deny};
         let rules = [(Deny, "192.0.2.7"), (Allow, "192.0.2.0/24"), (Deny, "::/0")];
-        let access = AccessConfig {
-            publish: Permission { key: Some(Secret::new("s3cret")), ..Permission::default() },
-            play: Permission {
-                key: None,
-                key_file: Some("keys".into()),
-                rules: rules.map(|(kind, network)| kind.rule(network).unwrap()).into(),
-            },
-            ask_password: true,
-        };
+        let mut access = AccessConfig::default();
+        access.publish.key = Some(Secret::new("s3cret"));
+        access.play.key_file = Some("keys".into());
+        access.play.rules = rules.map(|(kind, network)| kind.rule(network).unwrap()).into();
+        access.ask_password = true;
         let expected = Config {
             listen: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:1936".parse().unwrap()],
             video_dir: "films".into(),

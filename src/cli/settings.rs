@@ -7,8 +7,7 @@ use std::time::Duration;
 use getopts::Matches;
 
 use crate::config::{
-    AccessConfig, Config, Congestion, HttpConfig, MergeWindow, Permission, ReplacePublisher, RuleKind, Secret, Times,
-    TlsConfig,
+    Config, Congestion, HttpConfig, MergeWindow, Permission, ReplacePublisher, RuleKind, Secret, Times, TlsConfig,
 };
 use crate::error::{Error, Result};
 
@@ -78,11 +77,9 @@ pub(super) fn config(matches: &Matches) -> Result<Config> {
     config.max_connections = number(matches, "max-connections", "a number")?;
     config.max_per_ip = number(matches, "max-per-ip", "a number")?.unwrap_or(config.max_per_ip);
     config.max_publishers = number(matches, "max-publishers", "a number")?.unwrap_or(config.max_publishers);
-    config.access = AccessConfig {
-        publish: permission(matches, "publish")?,
-        play: permission(matches, "play")?,
-        ask_password: matches.opt_present("ask-password"),
-    };
+    config.access.publish = permission(matches, "publish")?;
+    config.access.play = permission(matches, "play")?;
+    config.access.ask_password = matches.opt_present("ask-password");
     let files = [matches.opt_str("tls-cert"), matches.opt_str("tls-key")].map(|file| file.map(PathBuf::from));
     let (listen, https) = (addresses(matches, "tls-listen")?, addresses(matches, "https")?);
     config.tls = match files {

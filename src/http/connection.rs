@@ -155,7 +155,7 @@ impl HttpConnection {
 
     fn api(&self, request: &Request) -> Result<Next> {
         if request.path != "/api/v1/events" {
-            let response = api::answer(&self.http, request, self.client.ip());
+            let response = api::answer(&self.http, request, self.client.origin());
             // Whoever guesses at keys has to come anew each time.
             let to = (![401, 403].contains(&response.status)).then_some(request);
             return self.respond(to, response);
@@ -164,7 +164,8 @@ impl HttpConnection {
         let head = self.head(Some(request), 200, response::without_end(headers), Length::Unknown);
         self.client.send(&mut [IoSlice::new(&head)], limits::WRITE_STALL)?;
         if request.method == Method::Get {
-            api::EventStream { http: &self.http, request, ip: self.client.ip(), client: &self.client }.tell()?;
+            api::EventStream { http: &self.http, request, origin: self.client.origin(), client: &self.client }
+                .tell()?;
         }
         Ok(Next::End)
     }
@@ -182,11 +183,13 @@ impl HttpConnection {
             return Err(not_found("there is nothing here"));
         }
         let is_live = path.app != service.vod_app;
-        service.access.check(Operation::Play, path, self.client.ip(), &VerifiedKeys::default()).map_err(|denied| {
-            service.client_log.warn(format_args!("{} denied playing {path} over HTTP: {}", self.client, denied.0));
-            service.refusals.plays.add(1);
-            Error::Http { status: 403, reason: denied.0.into() }
-        })?;
+        service.access.check(Operation::Play, path, self.client.origin(), &VerifiedKeys::default()).map_err(
+            |denied| {
+                service.client_log.warn(format_args!("{} denied playing {path} over HTTP: {}", self.client, denied.0));
+                service.refusals.plays.add(1);
+                Error::Http { status: 403, reason: denied.0.into() }
+            },
+        )?;
         match (representation, is_live) {
             (Representation::Flv, true) => self.live_flv(request, path, reader),
             (Representation::Flv, false) => self.file_flv(request, path),

@@ -19,8 +19,8 @@ const RECOVERY_POINTS_IN_A_ROW: u32 = 3;
 
 impl KeyFrames {
     /// Records a key frame, or a mere recovery point.
-    pub fn record(&mut self, is_mere_recovery_point: bool, now: Instant) {
-        self.recovery_points = if is_mere_recovery_point { self.recovery_points.saturating_add(1) } else { 0 };
+    pub fn record(&mut self, is_recovery_point_only: bool, now: Instant) {
+        self.recovery_points = if is_recovery_point_only { self.recovery_points.saturating_add(1) } else { 0 };
         if let Some(last) = self.last.replace(now) {
             let interval = now.saturating_duration_since(last);
             if interval <= limits::KEY_FRAME_FORESEEN {

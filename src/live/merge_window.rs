@@ -6,6 +6,7 @@ use crate::limits;
 
 /// The window in which a stream's messages are merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MergeWindow {
     /// None for few players; beyond [`limits::MERGE_WINDOW_FROM_PLAYERS`] players on a lane it grows with each.
     #[default]

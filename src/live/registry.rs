@@ -19,6 +19,7 @@ use crate::stats::Traffic;
 
 /// The policy for publishing under a name in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReplacePublisher {
     /// The second publisher is refused.
     Never,

@@ -100,7 +100,7 @@ impl State {
     pub fn add(&mut self, mut message: LiveMessage, now: Instant) -> Arc<LiveMessage> {
         if message.packet.kind == PacketKind::Video {
             if message.is_key_frame {
-                self.key_frames.record(message.packet.is_mere_recovery_point(), now);
+                self.key_frames.record(message.packet.is_recovery_point_only(), now);
             }
             message.is_key_frame_expected = self.key_frames.expected_interval(now).is_some();
         }

@@ -34,6 +34,7 @@ const MAX_DELAY_MS: f64 = 600_000.0;
 
 /// The source of timestamps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Times {
     /// The publisher, whatever it sends.
     Publisher,

@@ -1,37 +1,37 @@
-//! The codecs that FLV 10.1 and Enhanced RTMP v2 know, and what they are called.
+//! Codecs of FLV 10.1 and Enhanced RTMP v2, and their names.
 
 use std::fmt;
 
 use super::PacketKind;
 
-/// Which codec a message is of.
+/// The codec of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Codec {
-    /// The four-bit number of FLV 10.1: `CodecID` of video (§E.4.3.1) or `SoundFormat` of audio (§E.4.2.1).
+    /// A four-bit codec number of FLV 10.1: `CodecID` of video (§E.4.3.1) or `SoundFormat` of audio (§E.4.2.1).
     Legacy(u8),
-    /// Four ASCII bytes of Enhanced RTMP, such as `hvc1` or `Opus`.
+    /// A FourCC of Enhanced RTMP, such as `hvc1` or `Opus`.
     FourCc([u8; 4]),
-    /// The message is too short to tell.
+    /// The message is too short to contain a codec.
     #[default]
     Unknown,
 }
 
-/// What a codec is called.
+/// The names of a codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodecName {
-    /// By programs, as ffmpeg or ISO/IEC 14496 have it: `avc1`, `alaw`.
+    /// Machine-readable name, as in ffmpeg or ISO/IEC 14496: `avc1`, `alaw`.
     pub id: &'static str,
-    /// By people: `H.264`, `G.711 A-law`.
+    /// Display name: `H.264`, `G.711 A-law`.
     pub name: &'static str,
 }
 
 impl Codec {
     pub(super) const AVC: Self = Self::Legacy(7);
-    /// Not in any specification; HEVC as several camera makers and CDNs send it.
+    /// HEVC as several camera makers and CDNs send it; in no specification.
     pub(super) const HEVC_LEGACY: Self = Self::Legacy(12);
     pub(super) const AAC: Self = Self::Legacy(10);
 
-    /// Whether its frames make no sense without a codec configuration before them.
+    /// Whether frames of this codec can't be decoded without a codec configuration.
     pub fn needs_configuration(self, kind: PacketKind) -> bool {
         match (self, kind) {
             (Self::Legacy(number), PacketKind::Video) => [7, 12, 13].contains(&number),
@@ -41,7 +41,7 @@ impl Codec {
         }
     }
 
-    /// Its name as a codec of video; `None` for one that nobody has defined.
+    /// Returns the names of a video codec; `None` for an undefined one.
     pub fn video_name(self) -> Option<CodecName> {
         let (id, name) = match self {
             Self::Legacy(1) => ("mjpeg", "JPEG"),
@@ -63,7 +63,7 @@ impl Codec {
         Some(CodecName { id, name })
     }
 
-    /// Its name as a codec of audio; `None` for one that nobody has defined.
+    /// Returns the names of an audio codec; `None` for an undefined one.
     pub fn audio_name(self) -> Option<CodecName> {
         let (id, name) = match self {
             Self::Legacy(0 | 3) => ("pcm", "PCM"),
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_generations_of_a_codec_have_one_name() {
+    fn legacy_number_and_fourcc_have_the_same_name() {
         assert_eq!(Codec::AVC.video_name(), Codec::FourCc(*b"avc1").video_name());
         assert_eq!(Codec::AAC.audio_name(), Codec::FourCc(*b"mp4a").audio_name());
         assert_eq!(Codec::HEVC_LEGACY.video_name().map(|codec| codec.name), Some("H.265"));

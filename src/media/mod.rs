@@ -1,4 +1,4 @@
-//! One message of audio, video frame or data, and what its first bytes say about it.
+//! Media messages (audio, video, data) and the parsing of their tag headers.
 
 pub mod codec;
 mod nal_units;

@@ -1,14 +1,15 @@
-//! NAL units behind lengths, as FLV has them: the first that is a slice, and whether a decoder may start with it.
+//! Length-prefixed NAL units, as in FLV: finds the first slice, random access points and recovery points.
 
 use super::Codec;
 
-/// Bytes of a NAL unit's length. Others than four are hardly ever used, and read as four make no sense.
+/// Size of a NAL unit's length prefix, in bytes. Other sizes are rare, and misread as four bytes they yield no valid
+/// units.
 const LENGTH_BYTES: usize = 4;
 
-/// The payload type of a recovery point SEI, in both codecs (ITU-T H.264 §D.1.8, H.265 §D.2.8).
+/// SEI payload type of a recovery point, in both codecs (ITU-T H.264 §D.1.8, H.265 §D.2.8).
 const RECOVERY_POINT: u32 = 6;
 
-/// Which of the codecs that consist of NAL units.
+/// A codec whose access units consist of NAL units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NalCodec {
     H264,
@@ -31,12 +32,13 @@ impl NalCodec {
         }
     }
 
-    /// The first slice. The NAL units before it are whole, of two bytes at least, and their forbidden bits are 0.
+    /// Returns the first slice NAL unit, provided that it and all units before it are complete, at least two bytes long
+    /// and have `forbidden_zero_bit` 0.
     pub fn first_slice(self, coded: &[u8]) -> Option<&[u8]> {
         units(coded).map_while(|unit| unit).find(|unit| self.is_slice(unit))
     }
 
-    /// Whether the video frame is one that refers to no other: IDR (H.264), or IDR, CRA or BLA (H.265 §7.4.2.2).
+    /// Whether the access unit can be decoded without any other: IDR (H.264), or IDR, CRA or BLA (H.265 §7.4.2.2).
     pub fn is_random_access(self, coded: &[u8]) -> bool {
         let slice = self.first_slice(coded);
         slice.is_some_and(|unit| match self {
@@ -45,7 +47,7 @@ impl NalCodec {
         })
     }
 
-    /// Whether a recovery point SEI stands before the first slice.
+    /// Whether a recovery point SEI precedes the first slice.
     pub fn has_recovery_point(self, coded: &[u8]) -> bool {
         let before = units(coded).map_while(|unit| unit.filter(|unit| !self.is_slice(unit)));
         let mut messages = before.filter_map(|unit| match self {
@@ -56,14 +58,15 @@ impl NalCodec {
     }
 }
 
-/// NAL units of two bytes at least; `None` for what is none, which is the last.
+/// Iterates over the NAL units; ends with `None` at the first that is truncated, shorter than two bytes or has its
+/// forbidden bit set.
 fn units(mut coded: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     std::iter::from_fn(move || {
         if coded.is_empty() {
             return None;
         }
-        let unit = coded.split_first_chunk::<LENGTH_BYTES>().and_then(|(length, behind)| {
-            let (unit, rest) = behind.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        let unit = coded.split_first_chunk::<LENGTH_BYTES>().and_then(|(length, after_length)| {
+            let (unit, rest) = after_length.split_at_checked(u32::from_be_bytes(*length) as usize)?;
             coded = rest;
             (unit.len() >= 2 && unit[0] & 0x80 == 0).then_some(unit)
         });
@@ -74,13 +77,13 @@ fn units(mut coded: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     })
 }
 
-/// Whether one of the messages of an SEI NAL unit is a recovery point (ITU-T H.264 §7.3.2.3). `messages` is what follows
-/// the unit's header.
+/// Whether an SEI NAL unit contains a recovery point message (ITU-T H.264 §7.3.2.3). `messages` is the unit without its
+/// header.
 fn has_recovery_point(messages: &[u8]) -> bool {
     let mut bytes = without_emulation_prevention(messages).peekable();
-    // What ends the unit is a byte with one bit.
+    // rbsp_trailing_bits ends the unit.
     while bytes.peek().is_some_and(|byte| *byte != 0x80) {
-        let (Some(kind), Some(size)) = (coded_number(&mut bytes), coded_number(&mut bytes)) else { return false };
+        let (Some(kind), Some(size)) = (sei_number(&mut bytes), sei_number(&mut bytes)) else { return false };
         if kind == RECOVERY_POINT {
             return true;
         }
@@ -91,8 +94,8 @@ fn has_recovery_point(messages: &[u8]) -> bool {
     false
 }
 
-/// Bytes of 255, and a last one, that add up.
-fn coded_number(bytes: &mut impl Iterator<Item = u8>) -> Option<u32> {
+/// Reads a payload type or size: the sum of any number of 255 bytes and one final byte (§7.3.2.3.1).
+fn sei_number(bytes: &mut impl Iterator<Item = u8>) -> Option<u32> {
     let mut sum = 0_u32;
     loop {
         let byte = bytes.next()?;
@@ -103,13 +106,13 @@ fn coded_number(bytes: &mut impl Iterator<Item = u8>) -> Option<u32> {
     }
 }
 
-/// The bytes without each 3 behind two zeros, which is there to make no start code (§7.4.1).
+/// Removes emulation prevention bytes: each 3 after two zeros (§7.4.1).
 fn without_emulation_prevention(bytes: &[u8]) -> impl Iterator<Item = u8> {
     let mut zeros = 0;
     bytes.iter().copied().filter(move |byte| {
-        let is_left_out = zeros >= 2 && *byte == 3;
+        let is_emulation_prevention = zeros >= 2 && *byte == 3;
         zeros = if *byte == 0 { zeros + 1 } else { 0 };
-        !is_left_out
+        !is_emulation_prevention
     })
 }
 
@@ -119,7 +122,7 @@ mod tests {
     use NalCodec::{H264, H265};
     use proptest::prelude::*;
 
-    fn lengths(units: &[&[u8]]) -> Vec<u8> {
+    fn length_prefixed(units: &[&[u8]]) -> Vec<u8> {
         units.iter().flat_map(|unit| [&(unit.len() as u32).to_be_bytes()[..], unit].concat()).collect()
     }
 
@@ -136,36 +139,39 @@ mod tests {
         let not_escaped = [6, 5, 4, 0, 0, 0, 9, 6, 1, 0xc4, 0x80];
         let delimiter: &[u8] = &[9, 0xf0];
         for found in [&[&recovery[..], SLICE][..], &[delimiter, &user_data, &recovery, SLICE], &[&both, SLICE]] {
-            assert!(H264.has_recovery_point(&lengths(found)), "{found:x?}");
+            assert!(H264.has_recovery_point(&length_prefixed(found)), "{found:x?}");
         }
         for found in [&escaped[..], &not_escaped] {
-            assert!(H264.has_recovery_point(&lengths(&[found, SLICE])), "{found:x?}");
+            assert!(H264.has_recovery_point(&length_prefixed(&[found, SLICE])), "{found:x?}");
         }
         for none in
             [&[&user_data[..], SLICE][..], &[SLICE, &recovery], &[&[6, 5, 200, 6, 6, 6], SLICE], &[&[6, 6]], &[]]
         {
-            assert!(!H264.has_recovery_point(&lengths(none)), "{none:x?}");
+            assert!(!H264.has_recovery_point(&length_prefixed(none)), "{none:x?}");
         }
         let prefix = [39 << 1, 1, 6, 2, 0xd0, 0x80];
-        assert!(H265.has_recovery_point(&lengths(&[&prefix, HEVC_SLICE])));
-        assert!(!H265.has_recovery_point(&lengths(&[&[40 << 1, 1, 6, 2, 0xd0, 0x80], HEVC_SLICE])), "a suffix");
+        assert!(H265.has_recovery_point(&length_prefixed(&[&prefix, HEVC_SLICE])));
+        assert!(
+            !H265.has_recovery_point(&length_prefixed(&[&[40 << 1, 1, 6, 2, 0xd0, 0x80], HEVC_SLICE])),
+            "a suffix SEI"
+        );
     }
 
     #[test]
-    fn frames_that_refer_to_none() {
-        assert!(H264.is_random_access(&lengths(&[&[9, 0xf0], &[0x65, 0x88]])));
-        assert!(!H264.is_random_access(&lengths(&[SLICE, &[0x65, 0x88]])));
+    fn random_access_by_nal_unit_type() {
+        assert!(H264.is_random_access(&length_prefixed(&[&[9, 0xf0], &[0x65, 0x88]])));
+        assert!(!H264.is_random_access(&length_prefixed(&[SLICE, &[0x65, 0x88]])));
         for (nal_type, is_random_access) in [(1, false), (9, false), (16, true), (19, true), (21, true), (22, false)] {
-            assert_eq!(H265.is_random_access(&lengths(&[&[nal_type << 1, 1]])), is_random_access, "{nal_type}");
+            assert_eq!(H265.is_random_access(&length_prefixed(&[&[nal_type << 1, 1]])), is_random_access, "{nal_type}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_bytes_can_be_read(body in proptest::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..80)) {
+        fn arbitrary_bytes_do_not_panic(body in proptest::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..80)) {
             for codec in [H264, H265] {
                 let _ = (codec.has_recovery_point(&body), codec.is_random_access(&body));
-                let _ = codec.has_recovery_point(&lengths(&[&[6, 1], &body]));
+                let _ = codec.has_recovery_point(&length_prefixed(&[&[6, 1], &body]));
             }
             let _ = has_recovery_point(&body);
         }

@@ -1,4 +1,4 @@
-//! A media message as everything above the wire formats sees it.
+//! The media message that all layers above the wire formats use.
 
 use bytes::Bytes;
 
@@ -6,21 +6,21 @@ use super::Timestamp;
 use super::nal_units::NalCodec;
 use super::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 
-/// What a [`Packet`] carries. The numbers are the message types of RTMP (1.0 §6.1) and the tag types
-/// of FLV (10.1 §E.4.1), which are the same.
+/// The type of a [`Packet`]. The discriminants are the RTMP message types (1.0 §6.1), which equal the FLV tag types
+/// (10.1 §E.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum PacketKind {
-    /// Audio: an FLV audio tag body.
+    /// An FLV audio tag body.
     Audio = 8,
-    /// Video frame: an FLV video tag body.
+    /// An FLV video tag body.
     Video = 9,
     /// AMF0 data: a name and values, such as `onMetaData`.
     Data = 18,
 }
 
 impl PacketKind {
-    /// The kind with that message or tag type.
+    /// Returns the kind for an RTMP message type or FLV tag type; `None` for other types.
     pub fn from_type_id(type_id: u8) -> Option<Self> {
         match type_id {
             8 => Some(Self::Audio),
@@ -30,59 +30,59 @@ impl PacketKind {
         }
     }
 
-    /// The message type of RTMP and tag type of FLV.
+    /// Returns the RTMP message type, which is also the FLV tag type.
     pub fn type_id(self) -> u8 {
         self as u8
     }
 }
 
-/// One message of audio, video frame or data: the payload of an RTMP message of type 8, 9 or 18, and just
-/// as well the data of an FLV tag.
+/// A media message: the payload of an RTMP message of type 8, 9 or 18, or equally the data of an FLV tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Audio, video or data.
     pub kind: PacketKind,
     /// Decoding time.
     pub timestamp: Timestamp,
-    /// The bytes as they came, never changed on their way through the server.
+    /// The payload as received; the server never modifies it.
     pub payload: Bytes,
 }
 
 impl Packet {
-    /// What the first bytes of a video frame say; `None` for other kinds.
+    /// Parses the video tag header; `None` for other kinds.
     pub fn video_header(&self) -> Option<VideoTagHeader> {
         (self.kind == PacketKind::Video).then(|| VideoTagHeader::parse(&self.payload))
     }
 
-    /// What the first bytes of audio say; `None` for other kinds.
+    /// Parses the audio tag header; `None` for other kinds.
     pub fn audio_header(&self) -> Option<AudioTagHeader> {
         (self.kind == PacketKind::Audio).then(|| AudioTagHeader::parse(&self.payload))
     }
 
-    /// Whether a decoder can start at this video frame.
+    /// Whether this is a video key frame, by its tag header.
     pub fn is_key_frame(&self) -> bool {
         self.video_header().is_some_and(|header| header.is_key_frame())
     }
 
-    /// Whether it is a video frame that refers to no other, a key frame or what the codec calls so though FLV doesn't: CRA and BLA
-    /// video frames of H.265.
+    /// Whether this is a random access point: a key frame, or a CRA or BLA picture of H.265, which FLV doesn't mark as
+    /// one.
     pub fn is_random_access(&self) -> bool {
-        self.is_key_frame() || self.has(NalCodec::is_random_access)
+        self.is_key_frame() || self.access_unit_has(NalCodec::is_random_access)
     }
 
-    /// Whether a decoder can start at this video frame, perhaps with damage at first: a key frame, or a recovery point (SEI) of
-    /// H.264 or H.265, as encoders mark them that refresh video frames little by little.
+    /// Whether a decoder can start here, perhaps with artefacts at first: a random access point, or a recovery point
+    /// SEI of H.264 or H.265, which encoders with intra refresh write.
     pub fn is_starting_point(&self) -> bool {
-        self.is_random_access() || self.has(NalCodec::has_recovery_point)
+        self.is_random_access() || self.access_unit_has(NalCodec::has_recovery_point)
     }
 
-    /// Whether it is a recovery point and refers to others, FLV may call it a key frame or not: browsers start at none.
-    pub fn is_mere_recovery_point(&self) -> bool {
-        self.has(NalCodec::has_recovery_point) && !self.has(NalCodec::is_random_access)
+    /// Whether this is a recovery point but no random access point, regardless of FLV's frame type: browsers can't
+    /// start at one.
+    pub fn is_recovery_point_only(&self) -> bool {
+        self.access_unit_has(NalCodec::has_recovery_point) && !self.access_unit_has(NalCodec::is_random_access)
     }
 
-    /// Whether that holds for the coded video frame of the first track.
-    fn has(&self, property: impl FnOnce(NalCodec, &[u8]) -> bool) -> bool {
+    /// Evaluates `property` for the access unit of the first track.
+    fn access_unit_has(&self, property: impl FnOnce(NalCodec, &[u8]) -> bool) -> bool {
         let header = self.video_header().filter(|header| header.content == Content::Frame && header.track == 0);
         header.is_some_and(|header| {
             let (codec, coded) = (NalCodec::of(header.codec), header.coded(&self.payload));
@@ -90,12 +90,12 @@ impl Packet {
         })
     }
 
-    /// Whether this configures a decoder instead of being audio or video itself.
+    /// Whether this configures a decoder and carries no coded media.
     pub fn is_sequence_header(&self) -> bool {
         self.header_slot().is_some()
     }
 
-    /// Whether it configures a decoder with something: some encoders send an empty configuration before the real one.
+    /// Whether this is a sequence header with a non-empty body: some encoders send an empty one before the real one.
     pub fn has_configuration(&self) -> bool {
         let coded = match self.kind {
             PacketKind::Audio => self.audio_header().and_then(|header| header.coded(&self.payload)),
@@ -107,18 +107,18 @@ impl Packet {
         self.is_sequence_header() && coded.is_some_and(|coded| !coded.is_empty())
     }
 
-    /// Which earlier sequence header this one replaces; `None` when it is none.
+    /// Returns the slot of this sequence header; `None` for other messages.
     pub fn header_slot(&self) -> Option<HeaderSlot> {
         let (content, track) = match self.kind {
             PacketKind::Audio => self.audio_header().map(|header| (header.content, header.track)),
             PacketKind::Video => self.video_header().map(|header| (header.content, header.track)),
             PacketKind::Data => None,
         }?;
-        content.configures().then_some(HeaderSlot { kind: self.kind, content, track })
+        content.is_configuration().then_some(HeaderSlot { kind: self.kind, content, track })
     }
 }
 
-/// The place of a sequence header: of two with the same, the later one holds.
+/// What a sequence header configures: a newer one replaces an older one of the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HeaderSlot {
     kind: PacketKind,
@@ -127,7 +127,7 @@ pub struct HeaderSlot {
 }
 
 impl HeaderSlot {
-    /// Of what configures all tracks at once: the initialisation segment of fragmented MP4.
+    /// The slot of an fMP4 initialization segment, which configures all tracks at once.
     pub const INIT: Self = Self { kind: PacketKind::Data, content: Content::SequenceHeader, track: 0 };
 }
 
@@ -139,7 +139,7 @@ mod tests {
         Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() }
     }
 
-    /// Random access, starting point.
+    /// `is_random_access` and `is_starting_point`.
     fn starts(payload: &[u8]) -> (bool, bool) {
         let packet = video(payload);
         (packet.is_random_access(), packet.is_starting_point())
@@ -151,8 +151,8 @@ mod tests {
         assert_eq!(starts(b"\x17\x01\0\0\0"), (true, true));
         assert_eq!(starts(b"\x27\x01\0\0\0\0\0\0\x02\x41\x9a"), (false, false));
         assert_eq!(starts(&[b"\x27\x01\0\0\0", RECOVERY].concat()), (false, true));
-        assert!(video(&[b"\x17\x01\0\0\0", RECOVERY].concat()).is_mere_recovery_point());
-        assert!(!video(b"\x17\x01\0\0\0\0\0\0\x04\x06\x06\x01\xc4\0\0\0\x02\x65\x9a").is_mere_recovery_point());
+        assert!(video(&[b"\x17\x01\0\0\0", RECOVERY].concat()).is_recovery_point_only());
+        assert!(!video(b"\x17\x01\0\0\0\0\0\0\x04\x06\x06\x01\xc4\0\0\0\x02\x65\x9a").is_recovery_point_only());
         assert_eq!(starts(&[b"\xa1avc1\0\0\0", RECOVERY].concat()), (false, true));
         assert_eq!(starts(&[b"\x27\x00\0\0\0", RECOVERY].concat()), (false, false), "a configuration");
         assert_eq!(starts(&[b"\xa6\x01avc1\x01\0\0\0", RECOVERY].concat()), (false, false), "a second track");

@@ -1,12 +1,12 @@
-//! Which video frames others refer to.
+//! Detection of disposable video frames.
 
 use super::nal_units::NalCodec;
 use super::tag_header::{Content, VideoTagHeader};
 use super::{Packet, PacketKind};
 
-/// Finds frames that no other needs, which can be left out where not all of them can be sent: those of which FLV says so
-/// (frame type 3), and those whose first slice is not for reference: `nal_ref_idc` 0 (ITU-T H.264 §7.4.1), or a sub-layer
-/// non-reference video frame (H.265 §7.4.2.2) in the highest sub-layer.
+/// Finds disposable frames, which no other frame references and which can be dropped when a client is too slow: those
+/// that FLV marks (frame type 3), and those whose first slice isn't used for reference: `nal_ref_idc` 0 (ITU-T H.264
+/// §7.4.1), or a sub-layer non-reference picture (H.265 §7.4.2.2) in the highest sub-layer.
 #[derive(Debug, Default)]
 pub struct References {
     /// The highest temporal sub-layer of H.265 so far.
@@ -14,7 +14,7 @@ pub struct References {
 }
 
 impl References {
-    /// Whether nothing refers to this frame. To be asked about all frames of a stream, in order.
+    /// Whether no other frame references this one. Must be called for all frames of a stream, in order.
     pub fn is_disposable(&mut self, packet: &Packet) -> bool {
         if packet.kind != PacketKind::Video {
             return false;
@@ -50,13 +50,13 @@ mod tests {
         Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() }
     }
 
-    /// A delimiter, and a slice that begins with these two bytes.
+    /// An access unit delimiter, and a slice that starts with these two bytes.
     fn units(delimiter: [u8; 2], slice: [u8; 2]) -> Vec<u8> {
         [&[0, 0, 0, 2][..], &delimiter, &[0, 0, 0, 3], &slice, &[9]].concat()
     }
 
     #[test]
-    fn h264_says_it_with_nal_ref_idc() {
+    fn h264_marks_disposable_frames_by_nal_ref_idc() {
         let legacy = |slice: u8| [&[0x27, 1, 0, 0, 0][..], &units([9, 0xf0], [slice, 0x9a])].concat();
         let extended = |slice: u8| [&[0xa3, b'a', b'v', b'c', b'1'][..], &units([9, 0xf0], [slice, 0x9a])].concat();
         let mut references = References::default();
@@ -64,12 +64,12 @@ mod tests {
             assert_eq!(references.is_disposable(&video(&legacy(slice))), is_disposable, "{slice:#x}");
             assert_eq!(references.is_disposable(&video(&extended(slice))), is_disposable, "{slice:#x}");
         }
-        // With lengths of two bytes nothing can be said.
+        // Two-byte length prefixes are not supported.
         assert!(!references.is_disposable(&video(&[0x27, 1, 0, 0, 0, 0, 3, 0x01, 0x9a, 9])));
     }
 
     #[test]
-    fn h265_says_it_with_the_type_for_the_highest_sub_layer() {
+    fn h265_marks_disposable_frames_by_nal_unit_type_in_the_highest_sub_layer() {
         let frame = |nal_type: u8, layer: u8| {
             let slice = units([35 << 1, 1], [nal_type << 1, layer]);
             video(&[&[0xa3, b'h', b'v', b'c', b'1'][..], &slice].concat())
@@ -80,19 +80,19 @@ mod tests {
         assert!(references.is_disposable(&frame(8, 1)));
         assert!(!references.is_disposable(&frame(21, 1)), "a random access point");
         assert!(references.is_disposable(&frame(2, 2)));
-        assert!(!references.is_disposable(&frame(0, 1)), "another sub-layer may refer to it now");
+        assert!(!references.is_disposable(&frame(0, 1)), "a higher sub-layer may now reference it");
     }
 
     #[test]
-    fn flv_says_it_for_any_codec() {
+    fn flv_marks_disposable_frames_of_any_codec() {
         let mut references = References::default();
         assert!(references.is_disposable(&video(&[0x32, 0])));
         assert!(references.is_disposable(&video(&[0xb1, b'a', b'v', b'0', b'1', 0])));
         assert!(!references.is_disposable(&video(&[0x22, 0])));
-        for cut in
+        for truncated in
             [&[][..], &[0x27], &[0x27, 1, 0, 0], &[0x27, 1, 0, 0, 0, 0, 0, 0, 1, 1], &[0xa3, b'h', b'v', b'c', b'1']]
         {
-            assert!(!references.is_disposable(&video(cut)), "{cut:?}");
+            assert!(!references.is_disposable(&video(truncated)), "{truncated:?}");
         }
     }
 }

@@ -1,71 +1,71 @@
-//! What the first bytes of an audio or video message say: codec, key frame, sequence header.
+//! Parsing of audio and video tag headers: codec, frame type, packet type, track.
 //!
-//! Both generations are read: the header of FLV 10.1 §E.4.2.1 and §E.4.3.1, and the extended one with
-//! FourCC of Enhanced RTMP v2, in which ModEx and Multitrack put the real packet type a level down.
-//! Reading never fails: the server relays what it does not understand, so a message that makes no
-//! sense is [`Content::Unknown`] and neither starts nor configures anything.
+//! Both generations are supported: the header of FLV 10.1 §E.4.2.1 and §E.4.3.1, and the extended header with FourCC of
+//! Enhanced RTMP v2, in which ModEx and Multitrack precede the actual packet type. Parsing never fails: the server
+//! relays what it can't parse, so a malformed message is [`Content::Unknown`], which is neither a frame nor a sequence
+//! header.
 
 pub use super::codec::Codec;
 
-/// What the body behind the header is.
+/// The type of the body after a tag header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Content {
-    /// Configures the decoder: AVCDecoderConfigurationRecord, AudioSpecificConfig and their like.
+    /// Codec configuration: AVCDecoderConfigurationRecord, AudioSpecificConfig and the like.
     SequenceHeader,
     /// Coded audio or video.
     Frame,
-    /// The sender will send no more of this sequence.
+    /// End of sequence.
     SequenceEnd,
-    /// Enhanced RTMP metadata: colour information of video, channel layout of audio.
+    /// Enhanced RTMP metadata: colour information of video, channel configuration of audio.
     Metadata,
-    /// A command to the player instead of a video frame (frame type 5).
+    /// A command to the player (frame type 5) instead of a video frame.
     Command,
-    /// Of a packet type that the codec does not have, or cut off before its type.
+    /// A packet type that the codec doesn't define, or a truncated header.
     Unknown,
 }
 
 impl Content {
-    /// Whether players that come later need this before any audio or video.
-    pub fn configures(self) -> bool {
+    /// Whether late joiners need this before any audio or video.
+    pub fn is_configuration(self) -> bool {
         matches!(self, Self::SequenceHeader | Self::Metadata)
     }
 }
 
-/// The header of a video message.
+/// A video tag header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VideoTagHeader {
     /// The codec of the (first) track.
     pub codec: Codec,
     /// 1 key frame, 2 inter frame, 3 disposable inter frame, 4 generated key frame, 5 command.
     pub frame_type: u8,
-    /// What follows.
+    /// The type of the body.
     pub content: Content,
     /// The (first) track; 0 unless the message is multitrack.
     pub track: u8,
-    /// Where the coded video frame or configuration is.
+    /// Position of the access unit or codec configuration.
     body: Body,
 }
 
-/// The header of an audio message.
+/// An audio tag header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioTagHeader {
     /// The codec of the (first) track.
     pub codec: Codec,
-    /// What follows.
+    /// The type of the body.
     pub content: Content,
     /// The (first) track; 0 unless the message is multitrack.
     pub track: u8,
-    /// Where the coded audio or configuration is.
+    /// Position of the audio frame or codec configuration.
     body: Body,
 }
 
-/// Where what a decoder gets lies in a message.
+/// Position of the decoder's input within a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Body {
     start: usize,
-    /// Of several tracks, the first is so long.
+    /// Length of the first of several tracks; `None` for the rest of the message.
     length: Option<usize>,
-    /// It begins with 24 bits of composition time.
+    /// It starts with 24 bits of composition time.
     has_composition_time: bool,
 }
 
@@ -81,7 +81,7 @@ impl Body {
 }
 
 impl VideoTagHeader {
-    /// Reads the header of a video message of any length, 0 included.
+    /// Parses the header of a video message of any length, including 0.
     pub fn parse(payload: &[u8]) -> Self {
         let Some(&first) = payload.first() else {
             let body = Body::default();
@@ -109,7 +109,7 @@ impl VideoTagHeader {
         let frame_type = (first >> 4) & 7;
         let extended = Extended::parse(payload, 6);
         let content = match extended.packet_type {
-            // The Metadata packet's frame type means nothing: look at it before the command.
+            // The frame type of a Metadata packet is undefined, so 5 doesn't make it a command.
             Some(4) => Content::Metadata,
             _ if frame_type == 5 => Content::Command,
             Some(0 | 5) => Content::SequenceHeader,
@@ -117,39 +117,39 @@ impl VideoTagHeader {
             Some(2) => Content::SequenceEnd,
             _ => Content::Unknown,
         };
-        // Only these two have video frames in another order than that of their decoding (Enhanced RTMP v2, CodedFrames).
-        let is_reordered =
+        // Only CodedFrames of these codecs carry a composition time (Enhanced RTMP v2).
+        let has_b_frames =
             matches!(extended.codec, Codec::FourCc(code) if [*b"avc1", *b"hvc1", *b"vvc1"].contains(&code));
-        let has_composition_time = extended.packet_type == Some(1) && is_reordered;
+        let has_composition_time = extended.packet_type == Some(1) && has_b_frames;
         let body = Body { has_composition_time, ..extended.body };
         Self { codec: extended.codec, frame_type, content, track: extended.track, body }
     }
 
-    /// The composition time in milliseconds, by which the video frame is shown after it is decoded, and what the decoder
-    /// gets; `None` when the message is too short.
+    /// Returns the composition time offset in milliseconds and the decoder's input; `None` when the message is too
+    /// short.
     pub fn coded<'a>(&self, payload: &'a [u8]) -> Option<(i32, &'a [u8])> {
         let body = self.body.of(payload)?;
         if !self.body.has_composition_time {
             return Some((0, body));
         }
         let (&[high, middle, low], coded) = body.split_first_chunk::<3>()?;
-        // Signed: the high byte's sign is the number's.
+        // SI24: sign-extended by the arithmetic shift.
         Some((i32::from_be_bytes([high, middle, low, 0]) >> 8, coded))
     }
 
-    /// Whether a decoder that has the sequence header can start here.
+    /// Whether a decoder with the codec configuration can start here.
     pub fn is_key_frame(&self) -> bool {
         self.frame_type == 1 && self.content == Content::Frame && self.codec != Codec::Unknown && self.track == 0
     }
 
-    /// Whether players that come later need this message before any video frame.
+    /// Whether late joiners need this message before any video frame.
     pub fn is_sequence_header(&self) -> bool {
-        self.content.configures()
+        self.content.is_configuration()
     }
 }
 
 impl AudioTagHeader {
-    /// Reads the header of an audio message of any length, 0 included.
+    /// Parses the header of an audio message of any length, including 0.
     pub fn parse(payload: &[u8]) -> Self {
         let Some(&first) = payload.first() else {
             return Self { codec: Codec::Unknown, content: Content::Unknown, track: 0, body: Body::default() };
@@ -176,21 +176,21 @@ impl AudioTagHeader {
         Self { codec, content, track: 0, body }
     }
 
-    /// What the decoder gets; `None` when the message is too short.
+    /// Returns the decoder's input; `None` when the message is too short.
     pub fn coded<'a>(&self, payload: &'a [u8]) -> Option<&'a [u8]> {
         self.body.of(payload)
     }
 
-    /// Whether players that come later need this message before any audio.
+    /// Whether late joiners need this message before any audio.
     pub fn is_sequence_header(&self) -> bool {
-        self.content.configures()
+        self.content.is_configuration()
     }
 }
 
-/// What stands behind the first byte of an extended header, audio and video alike.
+/// The extended header after its first byte, common to audio and video.
 #[derive(Default)]
 struct Extended {
-    /// `None` when the message ends before it.
+    /// `None` when the message is truncated.
     packet_type: Option<u8>,
     codec: Codec,
     track: u8,
@@ -202,7 +202,7 @@ impl Extended {
     const ONE_TRACK: u8 = 0;
     const MANY_TRACKS_MANY_CODECS: u8 = 2;
 
-    /// `multitrack` is the packet type that means Multitrack: 6 for video, 5 for audio.
+    /// `multitrack` is the packet type of Multitrack: 6 for video, 5 for audio.
     fn parse(payload: &[u8], multitrack: u8) -> Self {
         Self::try_parse(payload, multitrack).unwrap_or_default()
     }
@@ -211,25 +211,25 @@ impl Extended {
         let (&first, mut rest) = payload.split_first()?;
         let mut packet_type = first & 0x0f;
         while packet_type == Self::MOD_EX {
-            let (&size, behind_size) = rest.split_first()?;
-            let (size, behind_size) = match size {
-                // 255 escapes to a 16-bit size.
+            let (&size, after_size) = rest.split_first()?;
+            let (size, after_size) = match size {
+                // 255 announces a 16-bit size.
                 255 => {
-                    let (wide, behind) = behind_size.split_at_checked(2)?;
-                    (usize::from(u16::from_be_bytes([wide[0], wide[1]])) + 1, behind)
+                    let (wide, after_wide) = after_size.split_at_checked(2)?;
+                    (usize::from(u16::from_be_bytes([wide[0], wide[1]])) + 1, after_wide)
                 }
-                size => (usize::from(size) + 1, behind_size),
+                size => (usize::from(size) + 1, after_size),
             };
-            let (&types, behind) = behind_size.get(size..)?.split_first()?;
+            let (&types, after_types) = after_size.get(size..)?.split_first()?;
             packet_type = types & 0x0f;
-            rest = behind;
+            rest = after_types;
         }
         let mut track = 0;
         let mut tracks = None;
         if packet_type == multitrack {
-            let (&types, behind) = rest.split_first()?;
+            let (&types, after_types) = rest.split_first()?;
             packet_type = types & 0x0f;
-            rest = behind;
+            rest = after_types;
             tracks = Some(types >> 4);
             if types >> 4 > Self::MANY_TRACKS_MANY_CODECS || packet_type == multitrack {
                 return None;
@@ -241,7 +241,7 @@ impl Extended {
         };
         let mut body = Body::at(payload.len() - rest.len() + 4);
         if let Some(tracks) = tracks {
-            // One FourCC for all tracks or one for each: the first track's id follows it either way.
+            // Whether there is one FourCC for all tracks or one per track, the first track's ID follows it.
             track = *rest.get(4)?;
             body.start += 1;
             if tracks != Self::ONE_TRACK {
@@ -292,18 +292,18 @@ mod tests {
         assert!(video(b"\x93av01").is_key_frame());
         assert!(!video(b"\xa3hvc1").is_key_frame());
         assert_eq!(video(b"\x84hvc1").content, Content::Metadata);
-        assert_eq!(video(b"\xd4hvc1").content, Content::Metadata, "its frame type means nothing");
+        assert_eq!(video(b"\xd4hvc1").content, Content::Metadata, "its frame type is undefined");
         assert_eq!(video(b"\xd1\x00").content, Content::Command);
         assert!(video(b"\x95av01").is_sequence_header(), "MPEG2TSSequenceStart");
     }
 
     #[test]
-    fn a_level_down() {
+    fn multitrack_and_mod_ex() {
         let second_track = video(b"\x96\x01av01\x01");
         assert_eq!((second_track.track, second_track.codec), (1, Codec::FourCc(*b"av01")));
         assert!(!second_track.is_key_frame(), "a GOP starts on track 0");
         assert!(video(b"\x96\x11av01\x00\0\0\x01").is_key_frame());
-        assert!(video(b"\x97\x02\x07\xa1\x20\x01hvc1\0\0\0").is_key_frame(), "behind ModEx");
+        assert!(video(b"\x97\x02\x07\xa1\x20\x01hvc1\0\0\0").is_key_frame(), "after ModEx");
         let mut wide = vec![0x97, 255, 0x01, 0x00];
         wide.extend([0; 257]);
         wide.extend(b"\x00hvc1");
@@ -319,18 +319,18 @@ mod tests {
     }
 
     #[test]
-    fn stubs_start_nothing() {
-        for stub in
+    fn truncated_headers_are_neither_key_frame_nor_configuration() {
+        for truncated in
             [&b""[..], b"\x97", b"\x97\xff", b"\x97\x02\x01", b"\x96", b"\x96\x01", b"\x96\x66av01\0", b"\x91hv"]
         {
-            assert!(!video(stub).is_key_frame() && !video(stub).is_sequence_header(), "{stub:x?}");
+            assert!(!video(truncated).is_key_frame() && !video(truncated).is_sequence_header(), "{truncated:x?}");
         }
         assert!(!video(b"\x17").is_sequence_header());
         assert!(!AudioTagHeader::parse(b"\xaf").is_sequence_header());
     }
 
     #[test]
-    fn packet_types_that_a_codec_does_not_have() {
+    fn undefined_packet_types_are_unknown() {
         // The second is what some drones and action cameras send between frames.
         for junk in [&b"\x17\x03\0\0\0"[..], b"\xff\xfe\xf7\x17\0\0\0\0", b"\xff", b"\x17", b"\x9favc1", b"\x97", b""] {
             assert_eq!(video(junk).content, Content::Unknown, "{junk:x?}");
@@ -342,7 +342,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = VideoTagHeader::parse(&bytes);
             let _ = AudioTagHeader::parse(&bytes);
         }

@@ -1,11 +1,11 @@
-//! Time on the wire: 32 bits of milliseconds that wrap.
+//! Timestamps: 32-bit milliseconds that wrap.
 
 use std::fmt;
 
-/// Milliseconds modulo 2³² since an epoch of the sender's choosing (RTMP 1.0 §4).
+/// Milliseconds modulo 2³² since an epoch that the sender chooses (RTMP 1.0 §4).
 ///
-/// The value wraps after 49 days 17 hours; order is by the shorter way round the circle, so there is
-/// no `Ord`: use [`since`](Self::since).
+/// The value wraps after 49 days 17 hours and is compared by serial number arithmetic, so there is no `Ord`: use
+/// [`since`](Self::since).
 ///
 /// ```
 /// use gortmp::media::Timestamp;
@@ -20,17 +20,17 @@ impl Timestamp {
     /// The epoch itself.
     pub const ZERO: Self = Self(0);
 
-    /// A time of `milliseconds` after the epoch.
+    /// Creates a timestamp of `milliseconds` after the epoch.
     pub const fn new(milliseconds: u32) -> Self {
         Self(milliseconds)
     }
 
-    /// Milliseconds after the epoch, modulo 2³².
+    /// Returns the milliseconds after the epoch, modulo 2³².
     pub const fn milliseconds(self) -> u32 {
         self.0
     }
 
-    /// Signed milliseconds from `earlier` to `self`, right while they are less than 24.8 days apart.
+    /// Returns the signed milliseconds from `earlier` to `self`; valid while they are less than 24.8 days apart.
     pub const fn since(self, earlier: Self) -> i32 {
         self.0.wrapping_sub(earlier.0) as i32
     }
@@ -38,7 +38,7 @@ impl Timestamp {
 
 impl std::ops::Add<u32> for Timestamp {
     type Output = Self;
-    /// Wrapping, so that a delta ≥ 2³¹ is a step back, as librtmp and OBS send it.
+    /// Wraps, so that a delta ≥ 2³¹ goes backwards, as librtmp and OBS send it.
     fn add(self, milliseconds: u32) -> Self {
         Self(self.0.wrapping_add(milliseconds))
     }
@@ -46,7 +46,7 @@ impl std::ops::Add<u32> for Timestamp {
 
 impl std::ops::Sub for Timestamp {
     type Output = u32;
-    /// The wrapping delta that [`Add`](std::ops::Add) undoes.
+    /// Returns the wrapping delta, the inverse of [`Add`](std::ops::Add).
     fn sub(self, earlier: Self) -> u32 {
         self.0.wrapping_sub(earlier.0)
     }
@@ -64,20 +64,20 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn order_holds_across_the_wrap() {
+    fn differences_are_correct_across_the_wrap() {
         assert_eq!(Timestamp::new(5).since(Timestamp::new(u32::MAX - 4)), 10);
         assert_eq!(Timestamp::new(u32::MAX - 4).since(Timestamp::new(5)), -10);
     }
 
     proptest! {
         #[test]
-        fn adding_the_delta_gives_the_later_time(a: u32, b: u32) {
+        fn adding_the_delta_yields_the_later_timestamp(a: u32, b: u32) {
             let (a, b) = (Timestamp::new(a), Timestamp::new(b));
             prop_assert_eq!(a + (b - a), b);
         }
 
         #[test]
-        fn since_undoes_small_steps(a: u32, step in -1_000_000i32..1_000_000) {
+        fn since_returns_small_steps(a: u32, step in -1_000_000i32..1_000_000) {
             let a = Timestamp::new(a);
             prop_assert_eq!((a + step as u32).since(a), step);
         }

@@ -8,52 +8,52 @@ use crate::amf::{Object, Value, amf0};
 use crate::error::{Error, Result};
 use crate::rtmp::status::StatusCode;
 
-/// A command, or the answer to one (`_result`, `_error`).
+/// A command, or the response to one (`_result`, `_error`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    /// What to do, for example `connect`.
+    /// Command name, for example `connect`.
     pub name: String,
-    /// Comes back in the answer; 0 asks for none.
+    /// Transaction id, which the response repeats; 0 requests no response.
     pub transaction_id: f64,
-    /// Properties, or null.
+    /// Command object: properties, or null.
     pub object: Value,
-    /// What follows.
+    /// Arguments after the command object.
     pub arguments: Vec<Value>,
 }
 
 impl Command {
-    /// A command with transaction id 0 and no command object.
+    /// Creates a command with transaction id 0 and no command object.
     pub fn new(name: impl Into<String>, arguments: Vec<Value>) -> Self {
         Self { name: name.into(), transaction_id: 0.0, object: Value::Null, arguments }
     }
 
-    /// The positive answer to the command with that transaction id.
+    /// Creates the `_result` for the command with that transaction id.
     pub fn result(transaction_id: f64, object: Value, argument: Value) -> Self {
         Self { transaction_id, object, ..Self::new("_result", vec![argument]) }
     }
 
-    /// The negative answer to the command with that transaction id.
+    /// Creates the `_error` for the command with that transaction id.
     pub fn error(transaction_id: f64, info: Object) -> Self {
         Self { transaction_id, ..Self::new("_error", vec![info.into()]) }
     }
 
-    /// `onStatus` with an info object of that code.
+    /// Creates an `onStatus` with the info object of that code.
     pub fn status(code: StatusCode, description: impl Into<String>) -> Self {
         Self::new("onStatus", vec![code.info(description).into()])
     }
 
-    /// The argument at an index; undefined where the sender left it out.
+    /// Returns the argument at an index, or undefined where the sender left it out.
     pub fn argument(&self, index: usize) -> &Value {
         self.arguments.get(index).unwrap_or(&Value::Undefined)
     }
 
-    /// Reads the payload of a command message of type 20, or of type 17 behind its first byte.
+    /// Decodes the payload of a command message of type 20, or of type 17 after its first byte.
     ///
-    /// Real clients leave values out and append some of their own: only the name must be there, a missing
-    /// transaction id is 0, and what can't be read behind the command object ends the arguments.
+    /// Real clients leave values out and append their own: only the name is required, a missing transaction id is 0, and
+    /// a value that can't be read after the command object ends the arguments.
     ///
     /// # Errors
-    /// [`Error::Amf`] or [`Error::Message`] when the first three values can't be read or are no command.
+    /// [`Error::Amf`] or [`Error::Message`] if the first three values can't be read or are not those of a command.
     pub fn decode(payload: &[u8]) -> Result<Self> {
         let mut values = amf0::Decoder::new(payload);
         let Some(Value::String(name)) = values.next().transpose()? else {
@@ -65,7 +65,7 @@ impl Command {
         Ok(Self { name, transaction_id, object, arguments })
     }
 
-    /// The payload of a command message of type 20.
+    /// Encodes the payload of a command message of type 20.
     pub fn encode(&self) -> Vec<u8> {
         let mut payload = Vec::with_capacity(256);
         amf0::encode(&Value::String(self.name.clone()), &mut payload);

@@ -10,42 +10,42 @@ use crate::rtmp::command::Command;
 use crate::rtmp::numbers::{BandwidthLimit, MessageType};
 use crate::rtmp::user_control::UserControl;
 
-/// A message with its payload taken apart.
+/// A decoded message.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Message {
     /// Type 1.
     SetChunkSize(ChunkSize),
-    /// Type 2: the number of the chunk stream.
+    /// Type 2: the chunk stream id.
     Abort(u32),
     /// Type 3: bytes received, modulo 2³².
     Acknowledgement(u32),
     /// Type 4.
     UserControl(UserControl),
-    /// Type 5: bytes.
+    /// Type 5: the window in bytes.
     WindowAckSize(u32),
     /// Type 6.
     SetPeerBandwidth {
-        /// Bytes.
+        /// Window in bytes.
         size: u32,
-        /// How it is meant.
+        /// Limit type.
         limit: BandwidthLimit,
     },
-    /// Types 8, 9, 18 and 15, the last with its payload as type 18 has it.
+    /// Types 8, 9, 18 and 15; the payload of the last is converted to that of type 18.
     Media(Packet),
     /// Types 20 and 17.
     Command(Command),
-    /// Type 22, taken apart.
+    /// Type 22, as its sub-messages.
     Aggregate(Vec<Packet>),
-    /// Shared objects, and types that no specification knows: to be ignored.
+    /// Shared objects and unknown types, which are ignored.
     Other(u8),
 }
 
 impl Message {
-    /// Takes the payload of a message apart.
+    /// Decodes a message by its type.
     ///
     /// # Errors
-    /// [`Error::Message`] and [`Error::Amf`] when it isn't what the type promises.
+    /// [`Error::Message`] and [`Error::Amf`] if the payload is malformed.
     pub fn decode(raw: RawMessage) -> Result<Self> {
         let number = |name: &'static str| {
             let bytes = raw.payload.first_chunk().ok_or_else(|| Error::message(name, "shorter than 4 bytes"))?;
@@ -80,8 +80,8 @@ impl Message {
         Self::Media(Packet { kind, timestamp, payload })
     }
 
-    /// The message for the wire, on the chunk stream that suits it. Media keeps its own timestamp,
-    /// everything else has 0. `None` for what this crate only receives: aggregates and [`Message::Other`].
+    /// Encodes the message for its usual chunk stream. Media keeps its timestamp, everything else has 0. Returns `None` for
+    /// what this crate only receives: aggregates and [`Message::Other`].
     pub fn encode(&self, stream_id: u32) -> Option<RawMessage> {
         let (message_type, payload) = match self {
             Self::SetChunkSize(size) => (MessageType::SetChunkSize, size.get().to_be_bytes().to_vec()),
@@ -106,7 +106,7 @@ impl Message {
     }
 }
 
-/// A packet as a message on the chunk stream that suits it.
+/// Converts a packet to a message on its usual chunk stream.
 pub fn media_message(packet: Packet, stream_id: u32) -> RawMessage {
     RawMessage {
         chunk_stream_id: chunk_stream_for(packet.kind),
@@ -117,13 +117,13 @@ pub fn media_message(packet: Packet, stream_id: u32) -> RawMessage {
     }
 }
 
-/// The headers of a packet's chunks on a message stream.
+/// Builds the chunk headers of a packet on a message stream.
 pub fn media_headers(packet: &Packet, stream_id: u32) -> ChunkHeaders {
     let Packet { kind, timestamp, payload } = packet;
     ChunkHeaders::new(chunk_stream_for(*kind), *timestamp, kind.type_id(), stream_id, payload.len())
 }
 
-/// The chunk stream that audio, video frame and data travel on when this crate sends them.
+/// Returns the chunk stream on which this crate sends audio, video or data.
 pub fn chunk_stream_for(kind: PacketKind) -> ChunkStreamId {
     match kind {
         PacketKind::Audio => ChunkStreamId::AUDIO,
@@ -132,19 +132,19 @@ pub fn chunk_stream_for(kind: PacketKind) -> ChunkStreamId {
     }
 }
 
-/// The AMF3 forms have a zero byte in front of what the AMF0 forms have; some senders forget it.
+/// Strips the zero byte that precedes the AMF0 values in messages of AMF3 type; some senders leave it out.
 fn without_selector(payload: &[u8]) -> &[u8] {
     payload.strip_prefix(&[0]).unwrap_or(payload)
 }
 
-/// Takes an aggregate message apart (RTMP 1.0 §7.1.6).
+/// Splits an aggregate message into its sub-messages (RTMP 1.0 §7.1.6).
 ///
 /// ```text
 /// { type u8 | length u24 | timestamp u24, its high byte u8 | stream id u24 | data | back pointer u32 } …
 /// ```
 ///
-/// The aggregate's own time is that of the first sub-message; the others keep their distance to it. A
-/// missing last back pointer is forgiven, sub-messages other than media are ignored.
+/// The aggregate's own timestamp is that of the first sub-message, and the others keep their offset to it. A missing last
+/// back pointer is tolerated, sub-messages other than media are ignored.
 fn split_aggregate(timestamp: Timestamp, mut rest: &[u8]) -> Result<Vec<Packet>> {
     let broken = || Error::message("Aggregate", "a sub-message reaches past its end");
     let mut packets = Vec::new();
@@ -156,15 +156,15 @@ fn split_aggregate(timestamp: Timestamp, mut rest: &[u8]) -> Result<Vec<Packet>>
             let limit = limits::AGGREGATE_MESSAGES as u64;
             return Err(Error::Limit { what: "the number of messages in an aggregate", value: count as u64, limit });
         }
-        let (header, behind) = rest.split_first_chunk::<11>().ok_or_else(broken)?;
+        let (header, after) = rest.split_first_chunk::<11>().ok_or_else(broken)?;
         let length = u32::from_be_bytes([0, header[1], header[2], header[3]]) as usize;
         let time = Timestamp::new(u32::from_be_bytes([header[7], header[4], header[5], header[6]]));
-        let (data, behind) = behind.split_at_checked(length).ok_or_else(broken)?;
-        let distance = time - *first_time.get_or_insert(time);
+        let (data, after) = after.split_at_checked(length).ok_or_else(broken)?;
+        let offset = time - *first_time.get_or_insert(time);
         if let Some(kind) = PacketKind::from_type_id(header[0]) {
-            packets.push(Packet { kind, timestamp: timestamp + distance, payload: Bytes::copy_from_slice(data) });
+            packets.push(Packet { kind, timestamp: timestamp + offset, payload: Bytes::copy_from_slice(data) });
         }
-        rest = behind.get(4..).unwrap_or_default();
+        rest = after.get(4..).unwrap_or_default();
     }
     Ok(packets)
 }

@@ -1,6 +1,6 @@
 //! The wire format of RTMP 1.0: handshake, chunk stream, messages, commands.
 //!
-//! Everything here is generic over `Read` and `Write` or plain bytes; nothing knows of sockets.
+//! Everything here works on `Read` and `Write` or plain bytes, never on sockets.
 //!
 //! # Numbers by their names
 //!

@@ -1,79 +1,79 @@
-//! The numbers of RTMP by their names.
+//! Named numbers of RTMP.
 
 use crate::numbers::numbers;
 
 numbers! {
-    /// What a message is (RTMP 1.0 §5.4 and §7.1).
+    /// Message type id (RTMP 1.0 §5.4 and §7.1).
     pub enum MessageType: u8 {
-        /// How many bytes of a message a chunk carries from now on.
+        /// Sets the sender's chunk size.
         SetChunkSize = 1,
-        /// Forget the unfinished message of a chunk stream.
+        /// Discards the partial message of a chunk stream.
         Abort = 2,
-        /// So many bytes were received.
+        /// Acknowledges the bytes received so far.
         Acknowledgement = 3,
-        /// An event, see [`UserControl`](super::UserControl).
+        /// User control event, see [`UserControl`](super::UserControl).
         UserControl = 4,
-        /// How many bytes the peer may send before it waits for an acknowledgement.
+        /// Sets the window after which the peer acknowledges.
         WindowAckSize = 5,
-        /// How many unacknowledged bytes the peer shall send at most.
+        /// Limits the peer's unacknowledged output.
         SetPeerBandwidth = 6,
         /// Audio.
         Audio = 8,
         /// Video.
         Video = 9,
-        /// Data in AMF3 form.
+        /// Data message, AMF3.
         DataAmf3 = 15,
-        /// Shared object in AMF3 form.
+        /// Shared object message, AMF3.
         SharedObjectAmf3 = 16,
-        /// Command in AMF3 form.
+        /// Command message, AMF3.
         CommandAmf3 = 17,
-        /// Data in AMF0.
+        /// Data message, AMF0.
         DataAmf0 = 18,
-        /// Shared object in AMF0.
+        /// Shared object message, AMF0.
         SharedObjectAmf0 = 19,
-        /// Command in AMF0.
+        /// Command message, AMF0.
         CommandAmf0 = 20,
-        /// Several messages in one.
+        /// Several messages in one, see RTMP 1.0 §7.1.6.
         Aggregate = 22,
     }
 }
 
 numbers! {
-    /// What a User Control message tells (RTMP 1.0 §7.1.7); [`UserControl`](super::UserControl) is the event with its data.
+    /// User control event type (RTMP 1.0 §7.1.7); [`UserControl`](super::UserControl) is the event with its data.
     pub enum EventType: u16 {
         /// The stream is ready for use.
         StreamBegin = 0,
-        /// No more data will come for now.
+        /// Playback of the stream is over.
         StreamEof = 1,
-        /// Nothing has come for a while.
+        /// No data has arrived for a while.
         StreamDry = 2,
-        /// How much the player wants to have buffered.
+        /// The player's buffer length.
         SetBufferLength = 3,
         /// The stream is a recording.
         StreamIsRecorded = 4,
-        /// Asks whether the peer is there.
+        /// Asks for a ping response.
         PingRequest = 6,
-        /// Answers a ping.
+        /// Answers a ping request.
         PingResponse = 7,
-        /// Asks a player to prove which one it is.
+        /// Requests SWF verification.
         VerifyRequest = 0x1a,
-        /// The proof.
+        /// SWF verification response.
         VerifyResponse = 0x1b,
-        /// The server's buffer for the stream ran empty.
+        /// The server's buffer for the stream is empty.
         BufferEmpty = 0x1f,
-        /// The server's buffer for the stream is filled.
+        /// The server's buffer for the stream is ready.
         BufferReady = 0x20,
     }
 }
 
 numbers! {
-    /// How a Set Peer Bandwidth message is meant (RTMP 1.0 §5.4.5).
+    /// Limit type of Set Peer Bandwidth (RTMP 1.0 §5.4.5).
     pub enum BandwidthLimit: u8 {
-        /// Limit the output to the size.
+        /// The output is limited to the window.
         Hard = 0,
-        /// The smaller of the size and the limit in force.
+        /// The output is limited to the smaller of the window and the limit in effect.
         Soft = 1,
-        /// As hard if the last one was hard, else to be ignored.
+        /// Hard if the previous limit was hard, ignored otherwise.
         Dynamic = 2,
     }
 }

@@ -3,52 +3,52 @@
 
 use crate::amf::Object;
 
-/// A status, written in full on the wire: `NetStream.Publish.Start` and so on.
+/// A status code, such as `NetStream.Publish.Start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StatusCode {
-    /// `connect` is granted.
+    /// `connect` succeeded.
     ConnectSuccess,
-    /// `connect` is refused.
+    /// `connect` was rejected.
     ConnectRejected,
-    /// The server stops.
+    /// The server is shutting down.
     ConnectAppShutdown,
-    /// A command that is not known, or that can't be served now.
+    /// The command is unknown, or can't be served now.
     CallFailed,
-    /// `publish` is granted.
+    /// Publishing has started.
     PublishStart,
-    /// The name is in use, or is none.
+    /// The stream name is in use or invalid.
     PublishBadName,
-    /// This peer may not publish here.
+    /// Access control denies publishing.
     PublishDenied,
-    /// The publication has ended.
+    /// Publishing has stopped.
     UnpublishSuccess,
-    /// What was played before is over; comes ahead of `PlayStart`.
+    /// The previous play on the message stream is over; precedes `PlayStart`.
     PlayReset,
-    /// `play` is granted.
+    /// Playing has started.
     PlayStart,
-    /// The player has got everything.
+    /// Playing has stopped: everything was sent.
     PlayStop,
-    /// There is nothing of that name.
+    /// There is no stream or file of that name.
     PlayStreamNotFound,
-    /// It is there but can't be played.
+    /// The stream or file can't be played.
     PlayFailed,
-    /// The publisher is gone for good.
+    /// The live stream has ended.
     PlayUnpublishNotify,
     /// In `onPlayStatus`: the recording was sent to its end.
     PlayComplete,
     /// `pause` took effect.
     PauseNotify,
-    /// The stream goes on after a pause.
+    /// The stream resumed after a pause.
     UnpauseNotify,
-    /// `seek` took effect: what follows is from the new place.
+    /// `seek` took effect: what follows is from the new position.
     SeekNotify,
-    /// `seek` can't be done.
+    /// `seek` failed.
     SeekFailed,
 }
 
 impl StatusCode {
-    /// The code as it stands on the wire.
+    /// Returns the code as it is on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ConnectSuccess => "NetConnection.Connect.Success",
@@ -73,7 +73,7 @@ impl StatusCode {
         }
     }
 
-    /// The level that belongs to the code: `status` or `error`. Clients give up at `error`.
+    /// Returns the level of the code: `status`, or `error`, at which clients give up.
     pub fn level(self) -> &'static str {
         match self {
             Self::ConnectRejected
@@ -88,7 +88,7 @@ impl StatusCode {
         }
     }
 
-    /// The info object `{level, code, description}`.
+    /// Builds the info object `{level, code, description}`.
     pub fn info(self, description: impl Into<String>) -> Object {
         Object::new().with("level", self.level()).with("code", self.as_str()).with("description", description.into())
     }

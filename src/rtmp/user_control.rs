@@ -1,57 +1,57 @@
 //! User Control messages (RTMP 1.0 §7.1.7): events about message streams and the connection.
 //!
 //! ```text
-//! event type u16 | event data: mostly a message stream id u32, or a time u32
+//! event type u16 | event data: usually a message stream id u32, or a timestamp u32
 //! ```
 
 use crate::error::{Error, Result};
 use crate::rtmp::numbers::EventType;
 
-/// One event. Stream ids are message stream ids.
+/// A user control event. Stream ids are message stream ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UserControl {
     /// 0: the stream is ready for use.
     StreamBegin(u32),
-    /// 1: no more data will come for now.
+    /// 1: playback of the stream is over.
     StreamEof(u32),
-    /// 2: nothing has come for a while.
+    /// 2: no data has arrived for a while.
     StreamDry(u32),
-    /// 3: how much the player wants to have buffered. It may come before the stream is played.
+    /// 3: the player's buffer length, which may be sent before `play`.
     SetBufferLength {
-        /// The stream; 0 before there is one.
+        /// Message stream id; 0 before there is one.
         stream_id: u32,
         /// Milliseconds.
         buffer_ms: u32,
     },
     /// 4: the stream is a recording.
     StreamIsRecorded(u32),
-    /// 6: are you there? The time is the sender's own.
+    /// 6: asks for a ping response; the timestamp is the sender's own.
     PingRequest(u32),
-    /// 7: I am; the time is the request's.
+    /// 7: answers a ping request with its timestamp.
     PingResponse(u32),
-    /// 0x1a: prove which player you are. Never sent by this crate.
+    /// 0x1a: requests SWF verification. Never sent by this crate.
     VerifyRequest,
-    /// 0x1b: the proof, 42 bytes that nobody here checks.
+    /// 0x1b: the SWF verification response, 42 bytes that are not checked.
     VerifyResponse(Vec<u8>),
-    /// 0x1f: the server's buffer for the stream ran empty.
+    /// 0x1f: the server's buffer for the stream is empty.
     BufferEmpty(u32),
-    /// 0x20: the server's buffer for the stream is filled.
+    /// 0x20: the server's buffer for the stream is ready.
     BufferReady(u32),
-    /// Anything else, to be ignored.
+    /// Any other event, which is ignored.
     Unknown {
-        /// The event type.
+        /// Event type.
         event: u16,
-        /// Its data.
+        /// Event data.
         data: Vec<u8>,
     },
 }
 
 impl UserControl {
-    /// Reads a payload.
+    /// Decodes a payload.
     ///
     /// # Errors
-    /// [`Error::Message`] when it is too short for its event.
+    /// [`Error::Message`] if it is too short for its event.
     pub fn decode(payload: &[u8]) -> Result<Self> {
         let (event, data) = payload.split_first_chunk().ok_or_else(|| too_short(payload))?;
         let number = |at: usize| {
@@ -74,7 +74,7 @@ impl UserControl {
         })
     }
 
-    /// Which event it is.
+    /// Returns the type of the event.
     pub fn event_type(&self) -> EventType {
         match self {
             Self::StreamBegin(_) => EventType::StreamBegin,
@@ -92,7 +92,7 @@ impl UserControl {
         }
     }
 
-    /// The payload that [`decode`](Self::decode) reads.
+    /// Encodes the payload.
     pub fn encode(&self) -> Vec<u8> {
         let mut payload = self.event_type().number().to_be_bytes().to_vec();
         match self {

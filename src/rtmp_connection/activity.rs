@@ -255,7 +255,7 @@ impl RtmpConnection {
 
     /// Whether the client may do that, and if not, why.
     pub(super) fn check(&self, operation: Operation, path: &StreamPath) -> Result<(), String> {
-        self.service.access.check(operation, path, self.client.ip(), &self.verified).map_err(|denied| denied.0)
+        self.service.access.check(operation, path, self.client.origin(), &self.verified).map_err(|denied| denied.0)
     }
 
     /// The error that ends the connection after a refusal.

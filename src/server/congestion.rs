@@ -64,7 +64,7 @@ mod tests {
         let _client = std::net::TcpStream::connect(listeners[0].address).unwrap();
         let (accepted, _) = listeners[0].socket.accept().unwrap();
         assert_eq!(sockopt::tcp_congestion(&accepted).unwrap(), "reno");
-        assert!(describe(&listeners[0].socket).unwrap().contains("by reno; bbr"));
+        assert!(describe(&listeners[0].socket).unwrap().contains("reno; bbr"));
         let error = choose(&Congestion::Named("nonsense".to_owned()), &listeners).unwrap_err().to_string();
         assert!(error.contains("nonsense") && error.contains("reno"), "{error}");
     }

@@ -41,7 +41,8 @@ const STOP_REASON: &str = "the server stops";
 /// A server that listens, and serves once it [`run`](Self::run)s.
 ///
 /// ```no_run
-/// let config = gortmp::Config { listen: vec!["127.0.0.1:0".parse()?], ..Default::default() };
+/// let mut config = gortmp::Config::default();
+/// config.listen = vec!["127.0.0.1:0".parse()?];
 /// let server = gortmp::Server::bind(config)?;
 /// println!("rtmp://{}/live/livestream", server.local_addr());
 /// let handle = server.handle();

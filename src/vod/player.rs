@@ -16,7 +16,7 @@ use crate::{Result, limits};
 /// Room for the packets of most batches.
 const BATCH_PACKETS: usize = 16;
 
-/// Plays a file until the viewer stops or is gone; dropping the [`ControlSender`](super::Remote) is a stop. Blocks,
+/// Plays a file until the viewer stops or is gone; dropping the [`ControlSender`](super::ControlSender) is a stop. Blocks,
 /// so it wants a thread of its own. Fails only with what the output fails with.
 ///
 /// After [`PlaybackEvent::Started`] come the metadata (time 0), the sequence headers (time of the first frame)

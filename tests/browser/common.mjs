@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { randomFillSync } from "node:crypto";
+import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 /** Ends the test with a reason. */
@@ -29,6 +30,12 @@ export async function until(what, ask, seconds = 20) {
     await pause(100);
   }
   return fail(`waited ${seconds} s for ${what}; the last answer was ${last}`);
+}
+
+/** What waits for the next line on standard input: that is how a test tells its script to go on. */
+export function lineReader() {
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  return () => lines.next();
 }
 
 /** Lets timers of so many milliseconds never end: what they would bring about has to come of something else. */

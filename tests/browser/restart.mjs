@@ -1,11 +1,10 @@
 // A server that is ended and started again: BASE. Says `playing`, waits for a line on standard input, which is sent when
 // the server is gone, says `waiting`, and waits for everything to be as before.
 
-import { createInterface } from "node:readline";
-import { check, openPage, pause, plays, run, stopTimers, until } from "./common.mjs";
+import { check, lineReader, openPage, pause, plays, run, stopTimers, until } from "./common.mjs";
 
 run(async (base) => {
-  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const nextLine = lineReader();
   const { browser, page, problems } = await openPage(base);
   const tile = 'li:has(.name:text-is("live/cam")) video';
   const server = (text) => page.isVisible(`#server:has-text("${text}")`);
@@ -13,7 +12,7 @@ run(async (base) => {
   await plays(page, tile);
   check(await server("up for"), "it tells the server's age");
   console.log("playing");
-  await lines.next();
+  await nextLine();
   await until("it to tell that the server is gone", () => server("does not answer"));
   // It looks again after an error, which is not what shall tell it here.
   await stopTimers(page, 1500, 1500);

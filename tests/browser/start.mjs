@@ -1,8 +1,7 @@
 // How soon hls.js shows something of a camera with long GOPs: BASE PATH MOST-MS. Says "ready", and goes on when it is told.
 
 import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
-import { check, openPage, pause, run } from "./common.mjs";
+import { check, lineReader, openPage, pause, run } from "./common.mjs";
 
 const library = createRequire(import.meta.url).resolve("hls.js/dist/hls.js");
 
@@ -23,9 +22,9 @@ run(async (base, path, most) => {
       hls.attachMedia(video);
     }), base + path);
   };
-  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const nextLine = lineReader();
   console.log("ready");
-  await lines.next();
+  await nextLine();
   // The first in the camera's first GOP, another in the same, one in a later.
   for (const wait of [0, 0, 10_000]) {
     await pause(wait);

@@ -1,8 +1,7 @@
 // A telephone whose program goes into the background: BASE. Says `playing`, waits for a line on standard input, which is sent
 // when there is no more video, says `heard`, waits for a line again, and for the video to be back.
 
-import { createInterface } from "node:readline";
-import { check, openPage, pause, plays, run, until, videoState } from "./common.mjs";
+import { check, lineReader, openPage, pause, plays, run, until, videoState } from "./common.mjs";
 
 const NO_VIDEO = "No video from the camera";
 
@@ -16,11 +15,11 @@ async function watch(page, seconds) {
 }
 
 run(async (base) => {
-  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const nextLine = lineReader();
   const { browser, page, problems } = await openPage(base, "/#live/cam");
   await plays(page, "#large-video");
   console.log("playing");
-  await lines.next();
+  await nextLine();
   const began = await videoState(page, "#large-video");
   await until("it to say so", async () => (await page.textContent("#large-hint")) === NO_VIDEO);
   check(await page.isVisible("#large-hint"), "it is seen");
@@ -58,7 +57,7 @@ run(async (base) => {
   await other.close();
 
   console.log("heard");
-  await lines.next();
+  await nextLine();
   await until("the video to be back", async () => {
     const { width, frames } = await videoState(page, "#large-video");
     return width > 0 && frames > 10 && (await page.textContent("#large-hint")) === "";

@@ -6,7 +6,9 @@ use std::process::Command;
 use gortmp::{Client, Error};
 use tempfile::TempDir;
 
-use crate::support::media::{CLIENT_PATIENCE, Expect, WHOLE, assert_same, ffmpeg, frames, frames_to_the_end, sample};
+use crate::support::media::{
+    CLIENT_PATIENCE, Expect, WHOLE, assert_same, ffmpeg, frames, frames_to_the_end, push_to, sample,
+};
 use crate::support::{
     self, KEY, PATIENCE, Running, Server, next_media, player, publisher, settle, tool, video, wait_for,
 };
@@ -23,9 +25,7 @@ fn url(server: &Server, user: &str, path: &str) -> String {
 
 /// ffmpeg pushing a sample there.
 fn push(url: &str, dir: &TempDir) -> Running {
-    let mut command = ffmpeg();
-    command.args(["-re", "-i"]).arg(sample("h264-aac")).args(["-c", "copy", "-f", "flv", url]);
-    Running::start(command, dir.path().join("push.log"))
+    push_to(url, "h264-aac", dir)
 }
 
 /// Such a push arrives byte for byte.

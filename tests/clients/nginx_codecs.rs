@@ -3,9 +3,11 @@
 
 use tempfile::TempDir;
 
-use crate::support::media::{CLIENT_PATIENCE, Expect, assert_same, ffmpeg_for, frames, frames_to_the_end, sample};
+use crate::support::media::{
+    CLIENT_PATIENCE, Expect, assert_same, frames, frames_to_the_end, push_fast, push_to, sample,
+};
 use crate::support::nginx::Nginx;
-use crate::support::{Running, Server, player, tags, wait_for};
+use crate::support::{Server, player, tags, wait_for};
 
 /// Frames of one kind in 2.5 s of a sample. nginx keeps nothing for later: until it is connected to us and
 /// the next key frame has come, frames are lost.
@@ -16,9 +18,7 @@ fn pushes(name: &str) {
     let (server, dir) = (Server::start(&["--republish-grace", "1"]), TempDir::new().unwrap());
     let mut waiting = player(&server, "live", "relayed");
     let nginx = Nginx::start(&dir, &format!("live on; push {};", server.url("live/relayed")));
-    let mut command = ffmpeg_for(name);
-    command.arg("-re").arg("-i").arg(sample(name)).args(["-c", "copy", "-f", "flv"]).arg(nginx.url("cam"));
-    let mut pusher = Running::start(command, dir.path().join("push.log"));
+    let mut pusher = push_to(&nginx.url("cam"), name, &dir);
     let got = frames_to_the_end(&mut waiting);
     assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0), "{}", pusher.text());
     let expect = Expect { missing_first: LOST_AT_FIRST, missing_last: 0, rounding: 0 };
@@ -37,9 +37,7 @@ fn pulls(name: &str) {
     );
     let _nginx = Nginx::start(&dir, &application);
     server.wait_for_log("started playing live/cam");
-    let mut command = ffmpeg_for(name);
-    command.arg("-i").arg(sample(name)).args(["-c", "copy", "-f", "flv"]).arg(server.url("live/cam"));
-    let mut pusher = Running::start(command, dir.path().join("push.log"));
+    let mut pusher = push_fast(&server.url("live/cam"), name, &dir);
     assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0), "{}", pusher.text());
     server.wait_for_log("stopped playing live/cam");
     let record = folder.join("cam.flv");

@@ -4,7 +4,8 @@ use tempfile::TempDir;
 
 use crate::support::media::players::{self, Player};
 use crate::support::media::{
-    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_pictures, frames, push, sample,
+    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_pictures, frames, push, push_to, record_stream,
+    sample,
 };
 use crate::support::nginx::Nginx;
 use crate::support::{self, Running, Server};
@@ -12,52 +13,12 @@ use crate::support::{self, Running, Server};
 /// Players are told the end soon after the publisher left.
 const GRACE: [&str; 2] = ["--republish-grace", "1"];
 
-/// Starts a player, then pushes a sample; returns what the player recorded when both have ended.
-fn record(player: Player, sample: &str, file: &str) -> (TempDir, std::path::PathBuf) {
-    let (server, dir) = (Server::start(&GRACE), TempDir::new().unwrap());
-    let file = dir.path().join(file);
-    let mut playing = Running::start(player(&server.url("live/cam"), &file, &dir), dir.path().join("play.log"));
-    server.wait_for_log("started playing live/cam");
-    let mut pusher = push(&server, sample, "live/cam", &dir);
-    assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0));
-    assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "the player ends by itself, and well:\n{}", playing.text());
-    (dir, file)
-}
-
 fn plays(player: Player, name: &str, expect: Expect) {
-    let (_dir, file) = record(player, name, "played.flv");
+    let (_dir, file) = record_stream(player, name, "played.flv", push_to);
     assert_same(&frames(&file), &frames(&sample(name)), expect);
 }
 
-#[test]
-fn ffmpeg_h264_and_aac() {
-    plays(players::ffmpeg, "h264-aac", WHOLE);
-}
-
-#[test]
-fn ffmpeg_h264_with_b_frames() {
-    plays(players::ffmpeg, "h264-b-frames-aac", WHOLE);
-}
-
-#[test]
-fn ffmpeg_h264_and_mp3() {
-    plays(players::ffmpeg, "h264-mp3", WHOLE);
-}
-
-#[test]
-fn ffmpeg_sound_only() {
-    plays(players::ffmpeg, "audio-only", WHOLE);
-}
-
-#[test]
-fn ffmpeg_pictures_only() {
-    plays(players::ffmpeg, "video-only", WHOLE);
-}
-
-#[test]
-fn ffmpeg_sorenson_and_mp3() {
-    plays(players::ffmpeg, "sorenson-mp3", WHOLE);
-}
+ffmpeg_with_each_codec!(|name| plays(players::ffmpeg, name, WHOLE));
 
 #[test]
 fn a_recent_ffmpeg_with_hevc_by_enhanced_rtmp() {
@@ -82,7 +43,7 @@ fn gstreamer_rtmp2src_h264_with_b_frames() {
 
 #[test]
 fn vlc_h264_and_aac() {
-    let (_dir, file) = record(players::vlc, "h264-aac", "played.ts");
+    let (_dir, file) = record_stream(players::vlc, "h264-aac", "played.ts", push_to);
     // It loses the last packets of what it records.
     assert_same_pictures(&file, &sample("h264-aac"), 6);
 }

@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use crate::support::media::{
-    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, frames, frames_to_the_end, push, sample,
+    CLIENT_PATIENCE, Expect, WHOLE, assert_same, frames, frames_to_the_end, push, push_to, sample,
 };
 use crate::support::nginx::Nginx;
 use crate::support::{self, Running, Server, player, tool};
@@ -21,35 +21,7 @@ fn ffmpeg_publishes(name: &str) {
     assert_same(&got, &frames(&sample(name)), WHOLE);
 }
 
-#[test]
-fn ffmpeg_h264_and_aac() {
-    ffmpeg_publishes("h264-aac");
-}
-
-#[test]
-fn ffmpeg_h264_with_b_frames() {
-    ffmpeg_publishes("h264-b-frames-aac");
-}
-
-#[test]
-fn ffmpeg_h264_and_mp3() {
-    ffmpeg_publishes("h264-mp3");
-}
-
-#[test]
-fn ffmpeg_sound_only() {
-    ffmpeg_publishes("audio-only");
-}
-
-#[test]
-fn ffmpeg_pictures_only() {
-    ffmpeg_publishes("video-only");
-}
-
-#[test]
-fn ffmpeg_sorenson_and_mp3() {
-    ffmpeg_publishes("sorenson-mp3");
-}
+ffmpeg_with_each_codec!(ffmpeg_publishes);
 
 #[test]
 fn a_recent_ffmpeg_with_hevc_by_enhanced_rtmp() {
@@ -91,9 +63,7 @@ fn nginx_rtmp_pushing() {
     let (server, dir) = (Server::start(&GRACE), TempDir::new().unwrap());
     let mut waiting = player(&server, "live", "relayed");
     let nginx = Nginx::start(&dir, &format!("live on; push {};", server.url("live/relayed")));
-    let mut command = media::ffmpeg();
-    command.arg("-re").arg("-i").arg(sample("h264-aac")).args(["-c", "copy", "-f", "flv"]).arg(nginx.url("cam"));
-    let mut pusher = Running::start(command, dir.path().join("push.log"));
+    let mut pusher = push_to(&nginx.url("cam"), "h264-aac", &dir);
     let got = frames_to_the_end(&mut waiting);
     assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0));
     // It has no cache: what came before it was connected to us and the next key frame is missing.

@@ -1,7 +1,7 @@
 //! RTMP over TLS, with ffmpeg at both ends and openssl looking in.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gortmp::{Client, limits};
 use tempfile::TempDir;
 
-use crate::support::media::{CLIENT_PATIENCE, Expect, WHOLE, assert_same, ffmpeg, frames, push, sample};
+use crate::support::media::{CLIENT_PATIENCE, Expect, WHOLE, assert_same, ffmpeg, frames, push, push_to, sample};
 use crate::support::{
     self, AAC, INTER, KEY, PATIENCE, Running, Server, audio, next_media, player, publisher, settle, tls, tool, video,
     wire,
@@ -22,23 +22,13 @@ struct TlsStream {
     dir: TempDir,
 }
 
-/// A certificate for localhost, by the script for it.
-fn make_certificate(dir: &Path) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/make-certificate.sh");
-    let output = Command::new(script).arg("--out").arg(dir).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
 impl TlsStream {
     fn start(options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
-        make_certificate(dir.path());
-        let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-        let (cert, key) = (file("cert.pem"), file("key.pem"));
-        let tls = ["--tls-listen", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key, "--republish-grace", "1"];
-        let server = Server::with_videos(dir.path(), &[&tls[..], options].concat());
-        let line = server.wait_for_log("listening on rtmps://");
-        let address = line.split_once("rtmps://").unwrap().1.trim().parse().unwrap();
+        let tls = tls::options(dir.path());
+        let tls = tls.each_ref().map(String::as_str);
+        let server = Server::with_videos(dir.path(), &[&tls[..], &["--republish-grace", "1"], options].concat());
+        let address = server.wait_for_address("rtmps");
         Self { server, address, dir }
     }
 
@@ -68,9 +58,7 @@ fn ffmpeg_pushes_and_plays_over_tls_byte_for_byte() {
     let secured = TlsStream::start(&[]);
     let (mut playing, file) = secured.record("live/cam", &[]);
     secured.server.wait_for_log("started playing live/cam");
-    let mut command = ffmpeg();
-    command.args(["-re", "-i"]).arg(sample("h264-aac")).args(["-c", "copy", "-f", "flv", &secured.url("live/cam")]);
-    let mut pushing = Running::start(command, secured.dir.path().join("push.log"));
+    let mut pushing = push_to(&secured.url("live/cam"), "h264-aac", &secured.dir);
     assert_eq!(pushing.wait(CLIENT_PATIENCE), Some(0), "{}", pushing.text());
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
     assert_same(&frames(&file), &frames(&sample("h264-aac")), WHOLE);
@@ -152,7 +140,7 @@ fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
     let mut running = publisher(&secured.server, "running");
     let (_playing, _) = secured.record("live/running", &[]);
     secured.server.wait_for_log("started playing live/running");
-    make_certificate(secured.dir.path());
+    tls::make_certificate(secured.dir.path());
     assert!(!secured.openssl(&trusted).contains("Verify return code: 0"), "the old one is in use");
     let pid = secured.server.pid().to_string();
     assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
@@ -197,8 +185,7 @@ fn who_says_nothing_on_it_is_closed_like_all_others() {
 #[test]
 fn what_is_missing_for_it_is_told() {
     let dir = TempDir::new().unwrap();
-    make_certificate(dir.path());
-    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    let [cert, key] = tls::make_certificate(dir.path());
     let empty = dir.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
     for (cert, key, named) in [(&empty, &key, "empty.pem"), (&cert, &empty, "empty.pem"), (&key, &cert, "key.pem")] {

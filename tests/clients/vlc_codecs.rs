@@ -5,8 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::media::{CLIENT_PATIENCE, ffmpeg, ffmpeg_for, not_as_root, sample};
-use crate::support::{Running, Server};
+use crate::support::media::{ffmpeg, not_as_root, push_fast, record_file, record_stream, sample};
 
 /// How many of the last sounds or pictures VLC loses of what it records; those next to them may be damaged.
 const LOSES: usize = 12;
@@ -60,25 +59,12 @@ fn assert_played(played: &Path, name: &str) {
 }
 
 fn plays_file(name: &str, container: &str) {
-    let dir = TempDir::new().unwrap();
-    std::fs::copy(sample(name), dir.path().join("film.flv")).unwrap();
-    let server = Server::with_videos(dir.path(), &[]);
-    let played = dir.path().join("played").with_extension(container);
-    let mut playing = Running::start(vlc(&server.url("gortmp/film"), &played, &dir), dir.path().join("play.log"));
-    assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
+    let (_dir, played) = record_file(vlc, name, &format!("played.{container}"), 0);
     assert_played(&played, name);
 }
 
 fn plays_stream(name: &str, container: &str) {
-    let (server, dir) = (Server::start(&["--republish-grace", "1"]), TempDir::new().unwrap());
-    let played = dir.path().join("played").with_extension(container);
-    let mut playing = Running::start(vlc(&server.url("live/cam"), &played, &dir), dir.path().join("play.log"));
-    server.wait_for_log("started playing live/cam");
-    let mut command = ffmpeg_for(name);
-    command.arg("-i").arg(sample(name)).args(["-c", "copy", "-f", "flv"]).arg(server.url("live/cam"));
-    let mut pusher = Running::start(command, dir.path().join("push.log"));
-    assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0), "{}", pusher.text());
-    assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "it ends by itself, and well:\n{}", playing.text());
+    let (_dir, played) = record_stream(vlc, name, &format!("played.{container}"), push_fast);
     assert_played(&played, name);
 }
 

@@ -10,55 +10,16 @@ use tempfile::TempDir;
 
 use crate::support::media::players::{self, Player};
 use crate::support::media::{
-    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_pictures, frames, not_as_root, sample,
+    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_pictures, frames, not_as_root, record_file, sample,
 };
 use crate::support::{Running, Server, wait_for};
 
-/// Plays a sample on demand, under a name of its own; returns what the player recorded.
-fn record(player: Player, name: &str, file: &str, exit_code: i32) -> (TempDir, PathBuf) {
-    let dir = TempDir::new().unwrap();
-    std::fs::copy(sample(name), dir.path().join("film.flv")).unwrap();
-    let server = Server::with_videos(dir.path(), &[]);
-    let file = dir.path().join(file);
-    let mut playing = Running::start(player(&server.url("gortmp/film"), &file, &dir), dir.path().join("play.log"));
-    assert_eq!(playing.wait(CLIENT_PATIENCE), Some(exit_code), "{}", playing.text());
-    (dir, file)
-}
-
 fn plays(player: Player, name: &str, expect: Expect) {
-    let (_dir, file) = record(player, name, "played.flv", 0);
+    let (_dir, file) = record_file(player, name, "played.flv", 0);
     assert_same(&frames(&file), &frames(&sample(name)), expect);
 }
 
-#[test]
-fn ffmpeg_h264_and_aac() {
-    plays(players::ffmpeg, "h264-aac", WHOLE);
-}
-
-#[test]
-fn ffmpeg_h264_with_b_frames() {
-    plays(players::ffmpeg, "h264-b-frames-aac", WHOLE);
-}
-
-#[test]
-fn ffmpeg_h264_and_mp3() {
-    plays(players::ffmpeg, "h264-mp3", WHOLE);
-}
-
-#[test]
-fn ffmpeg_sound_only() {
-    plays(players::ffmpeg, "audio-only", WHOLE);
-}
-
-#[test]
-fn ffmpeg_pictures_only() {
-    plays(players::ffmpeg, "video-only", WHOLE);
-}
-
-#[test]
-fn ffmpeg_sorenson_and_mp3() {
-    plays(players::ffmpeg, "sorenson-mp3", WHOLE);
-}
+ffmpeg_with_each_codec!(|name| plays(players::ffmpeg, name, WHOLE));
 
 #[test]
 fn a_recent_ffmpeg_with_hevc() {
@@ -69,7 +30,7 @@ fn a_recent_ffmpeg_with_hevc() {
 fn rtmpdump_gets_the_file_as_it_is() {
     // It says 2, "may be incomplete", when the last picture comes before the end of the duration that the
     // metadata tells, which it always does.
-    let (_dir, file) = record(players::rtmpdump, "h264-b-frames-aac", "played.flv", 2);
+    let (_dir, file) = record_file(players::rtmpdump, "h264-b-frames-aac", "played.flv", 2);
     assert_same(&frames(&file), &frames(&sample("h264-b-frames-aac")), WHOLE);
 }
 
@@ -81,7 +42,7 @@ fn gstreamer_rtmp2src() {
 
 #[test]
 fn vlc() {
-    let (_dir, file) = record(players::vlc, "h264-aac", "played.ts", 0);
+    let (_dir, file) = record_file(players::vlc, "h264-aac", "played.ts", 0);
     // It loses the last packets of what it records.
     assert_same_pictures(&file, &sample("h264-aac"), 6);
 }

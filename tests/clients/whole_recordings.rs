@@ -1,40 +1,22 @@
 //! Players that record what comes off the wire as it is: tag by tag, headers and order included.
 
-use std::path::PathBuf;
-
-use tempfile::TempDir;
-
 use crate::support::media::players::{self, Player};
-use crate::support::media::{CLIENT_PATIENCE, ffmpeg_for, sample};
+use crate::support::media::{push_fast, record_file, record_stream, sample};
 use crate::support::tags::{self, DATA, Tag, assert_equal, assert_run, assert_same_headers, tags as tags_of};
-use crate::support::{Running, Server};
 
 /// What rtmpdump ends with when the last picture comes before the end of the metadata's duration, which is
 /// always so.
-const RTMPDUMP_MAY_BE_INCOMPLETE: Option<i32> = Some(2);
+const RTMPDUMP_MAY_BE_INCOMPLETE: i32 = 2;
 
 /// Plays a sample as a file on demand; returns what the player recorded.
-fn from_file(player: Player, name: &str, exit_code: Option<i32>) -> Vec<Tag> {
-    let dir = TempDir::new().unwrap();
-    std::fs::copy(sample(name), dir.path().join("film.flv")).unwrap();
-    let server = Server::with_videos(dir.path(), &[]);
-    let played = dir.path().join("played.flv");
-    let mut playing = Running::start(player(&server.url("gortmp/film"), &played, &dir), dir.path().join("play.log"));
-    assert_eq!(playing.wait(CLIENT_PATIENCE), exit_code, "{}", playing.text());
+fn from_file(player: Player, name: &str, exit_code: i32) -> Vec<Tag> {
+    let (_dir, played) = record_file(player, name, "played.flv", exit_code);
     tags_of(&played)
 }
 
 /// Lets a player wait for a stream, pushes a sample as fast as it goes, and returns what was recorded.
 fn from_stream(player: Player, name: &str) -> Vec<Tag> {
-    let (server, dir) = (Server::start(&["--republish-grace", "1"]), TempDir::new().unwrap());
-    let played: PathBuf = dir.path().join("played.flv");
-    let mut playing = Running::start(player(&server.url("live/cam"), &played, &dir), dir.path().join("play.log"));
-    server.wait_for_log("started playing live/cam");
-    let mut command = ffmpeg_for(name);
-    command.arg("-i").arg(sample(name)).args(["-c", "copy", "-f", "flv"]).arg(server.url("live/cam"));
-    let mut pusher = Running::start(command, dir.path().join("push.log"));
-    assert_eq!(pusher.wait(CLIENT_PATIENCE), Some(0), "{}", pusher.text());
-    assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "it ends by itself, and well:\n{}", playing.text());
+    let (_dir, played) = record_stream(player, name, "played.flv", push_fast);
     tags_of(&played)
 }
 
@@ -49,7 +31,7 @@ fn rtmpdump_gets_the_file(name: &str) {
 
 /// It may drop the message just before StreamEOF.
 fn rtmp2src_gets_the_file(name: &str) {
-    let got = from_file(players::rtmp2src, name, Some(0));
+    let got = from_file(players::rtmp2src, name, 0);
     let sent = tags_of(&sample(name));
     assert_same_headers(&got, &sent);
     assert_eq!(assert_run(&got, &sent, 1), 0, "frames are missing at the start");

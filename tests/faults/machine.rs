@@ -35,7 +35,7 @@ fn watch_film(server: &Server, seconds: u32) -> std::thread::JoinHandle<Client> 
     })
 }
 
-fn client_log(server: &Server) -> usize {
+fn warnings(server: &Server) -> usize {
     server.log().iter().filter(|line| line.contains("WARN")).count()
 }
 
@@ -56,7 +56,7 @@ fn crowd(server: &Server, witness: &Witness) -> Vec<std::net::TcpStream> {
         assert!(began.elapsed() < PATIENCE, "there is no end to what it takes");
         connections.extend((0..8).map(|_| wire::dial(server.address)));
         std::thread::sleep(Duration::from_millis(20));
-        if before == 0 && client_log(server) > 0 {
+        if before == 0 && warnings(server) > 0 {
             before = connections.len();
         }
     }
@@ -66,8 +66,39 @@ fn crowd(server: &Server, witness: &Witness) -> Vec<std::net::TcpStream> {
     }
     witness.goes_on();
     let allowed = limits::WARNINGS as usize + 2 + 2 * began.elapsed().as_secs() as usize;
-    assert!(client_log(server) <= allowed, "{} lines of complaint in {:?}", client_log(server), began.elapsed());
+    assert!(warnings(server) <= allowed, "{} lines of complaint in {:?}", warnings(server), began.elapsed());
     connections
+}
+
+/// Those that are connected before something runs out: a stream, a viewer of a film, and one that wants that film later.
+struct Clients {
+    before: Holdings,
+    witness: Witness,
+    watching: std::thread::JoinHandle<Client>,
+    asking: Client,
+}
+
+impl Clients {
+    fn of(server: &Server) -> Self {
+        let before = Holdings::of_calm(server);
+        let witness = Witness::start(server, "witness", 3, 2_000);
+        let watching = watch_film(server, 8);
+        let asking = Client::connect(&server.url("gortmp")).unwrap();
+        asking.set_timeout(Some(PATIENCE)).unwrap();
+        Self { before, witness, watching, asking }
+    }
+
+    /// When there is enough again the film can be had, the others have lost nothing, and nothing is left of all of them.
+    fn have_what_they_want(self, server: &Server) {
+        let Self { before, witness, watching, mut asking } = self;
+        wait_for("the film to be had", || (ask(&mut asking) == "NetStream.Play.Start").then_some(()));
+        works_again(server, "scarce");
+        drop(watching.join().unwrap());
+        witness.goes_on();
+        witness.finish();
+        drop(asking);
+        before.are_back(server);
+    }
 }
 
 fn out_of_descriptors(limit: u32) {
@@ -77,25 +108,15 @@ fn out_of_descriptors(limit: u32) {
     // By itself it takes no more clients than leave room for files.
     let options = ["--lanes", "2", "--max-connections", "1000", "--video-dir", dir.path().to_str().unwrap()];
     let server = Server::start_by(command, &options);
-    let before = Holdings::of_calm(&server);
-    let witness = Witness::start(&server, "witness", 3, 2_000);
-    let watching = watch_film(&server, 8);
-    let mut asking = Client::connect(&server.url("gortmp")).unwrap();
-    asking.set_timeout(Some(PATIENCE)).unwrap();
+    let mut clients = Clients::of(&server);
 
-    let connections = crowd(&server, &witness);
+    let connections = crowd(&server, &clients.witness);
     assert!(Holdings::now(&server).descriptors >= limit as usize - 1, "it uses what there is");
-    assert_eq!(ask(&mut asking), "NetStream.Play.Failed", "a file takes a descriptor");
+    assert_eq!(ask(&mut clients.asking), "NetStream.Play.Failed", "a file takes a descriptor");
     let shed = wire::dial(server.address);
     read_to_end(&shed);
     drop((connections, shed));
-    wait_for("the film to be had", || (ask(&mut asking) == "NetStream.Play.Start").then_some(()));
-    works_again(&server, "scarce");
-    drop(watching.join().unwrap());
-    witness.goes_on();
-    witness.finish();
-    drop(asking);
-    before.are_back(&server);
+    clients.have_what_they_want(&server);
 }
 
 #[test]
@@ -132,25 +153,15 @@ fn out_of_threads_new_clients_are_turned_away_and_old_ones_lose_nothing() {
     let namespace: &[&str] = if is_root() { &[] } else { &["unshare", "--user", "--map-root-user"] };
     let command = without_rights(&room, &[namespace, &limit].concat());
     let server = Server::start_by(command, &["--lanes", "2", "--video-dir", dir.path().to_str().unwrap()]);
-    let before = Holdings::of_calm(&server);
-    let witness = Witness::start(&server, "witness", 3, 2_000);
-    let watching = watch_film(&server, 8);
-    let mut asking = Client::connect(&server.url("gortmp")).unwrap();
-    asking.set_timeout(Some(PATIENCE)).unwrap();
+    let mut clients = Clients::of(&server);
 
-    let connections = crowd(&server, &witness);
+    let connections = crowd(&server, &clients.witness);
     assert_eq!(Holdings::now(&server).threads, 24, "it uses what there is");
     read_to_end(&wire::dial(server.address));
-    assert_eq!(ask(&mut asking), "NetStream.Play.Failed", "a file takes a thread");
+    assert_eq!(ask(&mut clients.asking), "NetStream.Play.Failed", "a file takes a thread");
     server.wait_for_log("denied playing gortmp/film");
     drop(connections);
-    wait_for("the film to be had", || (ask(&mut asking) == "NetStream.Play.Start").then_some(()));
-    works_again(&server, "scarce");
-    drop(watching.join().unwrap());
-    witness.goes_on();
-    witness.finish();
-    drop(asking);
-    before.are_back(&server);
+    clients.have_what_they_want(&server);
 }
 
 /// The library that hands a program another time than the machine's.

@@ -273,15 +273,20 @@ fn quiet_logs_nothing_while_all_is_well() {
     assert_eq!(running.text(), "");
 }
 
+/// Settings for a server on a port of its own, without HTTP.
+fn quiet(videos: &std::path::Path) -> Config {
+    let mut config = Config::default();
+    config.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    config.video_dir = videos.to_owned();
+    config.http = None;
+    config
+}
+
 #[test]
 fn the_library_serves_and_stops_from_another_thread() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()],
-        video_dir: dir.path().join("video"),
-        http: None,
-        ..Config::default()
-    };
+    let mut config = quiet(&dir.path().join("video"));
+    config.listen = vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
     let server = gortmp::Server::bind(config.clone()).unwrap();
     let address = server.local_addr();
     assert_ne!(address.port(), 0);
@@ -305,16 +310,15 @@ fn the_library_serves_and_stops_from_another_thread() {
     assert!(before.elapsed() < Duration::from_secs(3), "{:?}", before.elapsed());
     while player.next_event().is_ok() {}
     // Another one can be had, on the same port.
-    let again = gortmp::Server::bind(Config { listen: vec![address], ..config }).unwrap();
+    config.listen = vec![address];
+    let again = gortmp::Server::bind(config).unwrap();
     assert_eq!(again.local_addr(), address);
 }
 
 #[test]
 fn a_library_server_that_was_stopped_before_it_ran_returns() {
     let dir = tempfile::tempdir().unwrap();
-    let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    let server =
-        gortmp::Server::bind(Config { listen, video_dir: dir.path().into(), http: None, ..Config::default() }).unwrap();
+    let server = gortmp::Server::bind(quiet(dir.path())).unwrap();
     server.handle().stop();
     server.run().unwrap();
 }
@@ -440,7 +444,7 @@ fn the_environment_sets_the_log_level() {
         line.split_once("rtmp://")?.1.trim().parse().ok()
     });
     let _client = Client::connect(&format!("rtmp://{address}/live")).unwrap();
-    wait_for("what is only for the curious", || running.text().contains("shook hands").then_some(()));
+    wait_for("what is only for the curious", || running.text().contains("completed the handshake").then_some(()));
 }
 
 #[test]
@@ -454,10 +458,7 @@ fn library_servers_that_have_stopped_leave_no_threads() {
     };
     let dir = tempfile::tempdir().unwrap();
     for _ in 0..30 {
-        let listen = vec!["127.0.0.1:0".parse().unwrap()];
-        let server =
-            gortmp::Server::bind(Config { listen, video_dir: dir.path().into(), http: None, ..Config::default() })
-                .unwrap();
+        let server = gortmp::Server::bind(quiet(dir.path())).unwrap();
         let (address, handle) = (server.local_addr(), server.handle());
         let running = std::thread::spawn(move || server.run());
         let mut client = Client::connect(&format!("rtmp://{address}/live")).unwrap();

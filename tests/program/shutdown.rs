@@ -1,15 +1,14 @@
 //! The end of the server, as real clients see it.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gortmp::{Client, Config, Server as Library};
 use tempfile::TempDir;
 
+use crate::support::faults::push_without_end;
 use crate::support::media::players::{self, Player};
 use crate::support::media::{CLIENT_PATIENCE, ffmpeg, frames, sample};
-use crate::support::{KEY, Running, Server, player, publisher, settle, terminate, video};
+use crate::support::{KEY, Running, Server, player, publisher, settle, terminate, tls, video};
 
 /// How long the whole end may take, as promised.
 const PROMISED: Duration = Duration::from_secs(5);
@@ -17,17 +16,10 @@ const PROMISED: Duration = Duration::from_secs(5);
 #[test]
 fn real_clients_are_told_and_end_by_themselves() {
     let dir = TempDir::new().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/make-certificate.sh");
-    assert!(Command::new(script).arg("--out").arg(dir.path()).output().unwrap().status.success());
-    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let (cert, key) = (file("cert.pem"), file("key.pem"));
-    let mut server = Server::start(&["--tls-listen=127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key]);
-    let line = server.wait_for_log("listening on rtmps://");
-    let secured = format!("rtmps://{}/live/cam", line.split_once("rtmps://").unwrap().1.trim());
+    let mut server = Server::start(&tls::options(dir.path()).each_ref().map(String::as_str));
+    let secured = format!("rtmps://{}/live/cam", server.wait_for_address("rtmps"));
 
-    let mut command = ffmpeg();
-    command.args(["-re", "-stream_loop", "-1", "-i"]).arg(sample("h264-aac"));
-    command.args(["-c", "copy", "-f", "flv", &server.url("live/cam")]);
+    let command = push_without_end(ffmpeg(), &sample("h264-aac"), &server.url("live/cam"));
     let mut pushing = Running::start(command, dir.path().join("push.log"));
     server.wait_for_log("started publishing live/cam");
     let start = |player: Player, url: &str, name: &str| {
@@ -83,12 +75,10 @@ fn a_library_server_ends_in_time_reloads_and_can_be_dropped() {
     let dir = TempDir::new().unwrap();
     let key_file = dir.path().join("keys");
     std::fs::write(&key_file, "live/cam one\n").unwrap();
-    let mut config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        video_dir: dir.path().to_owned(),
-        http: None,
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    config.video_dir = dir.path().to_owned();
+    config.http = None;
     config.access.publish.key_file = Some(key_file.clone());
     drop(Library::bind(config.clone()).unwrap());
 

@@ -229,8 +229,8 @@ fn ip_camera_is_transcoded_only_where_it_must_be() {
         (FFMPEG_5_1, "h264,video,0,0", "", copies(copy, "-an"), ""),
         (FFMPEG_6_1, "h264,video,0,0", "--copy-hevc", copies(copy, "-an"), ""),
         (FFMPEG_5_1, "aac,audio,8000,0\nh264,video,0,0", "--no-audio", copies(copy, "-an"), ""),
-        (FFMPEG_5_1, hevc, "", encodes(AAC), "it could be copied by FFmpeg 6.1 or later"),
-        (FFMPEG_6_1, hevc, "", encodes(AAC), "--copy-hevc copies it, for players that know it"),
+        (FFMPEG_5_1, hevc, "", encodes(AAC), "FFmpeg 6.1 or later could copy it"),
+        (FFMPEG_6_1, hevc, "", encodes(AAC), "--copy-hevc copies it, for players that support it"),
         (FFMPEG_6_1, hevc, "--copy-hevc", copies(&copy_of(2, 4), AAC), ""),
     ] {
         let (failing, probe) = ("echo \"$*: refused\" >&2; exit 7", format!("printf '{streams}\\n'"));
@@ -272,7 +272,7 @@ fn file_is_transcoded_only_where_it_must_be() {
 
 #[test]
 fn bbr_is_advised_once_where_it_helps() {
-    let advice = "sends with bbr instead of cubic: sysctl -w net.ipv4.tcp_congestion_control=bbr";
+    let advice = "uses the congestion control bbr instead of cubic: sysctl -w net.ipv4.tcp_congestion_control=bbr";
     let pattern = |url: &'static str| ["push-test-pattern.sh", "--once", url].map(str::to_owned).to_vec();
     for (offered, used, command, times) in [
         ("reno cubic bbr", "cubic", pattern("rtmp://192.0.2.1/live/a"), 1),
@@ -312,13 +312,13 @@ fn ffmpeg_is_restarted_with_a_growing_delay() {
     let cases = [(growing, ["1 s", "2 s", "4 s"]), (capped, ["1 s", "2 s", "2 s"]), (steady, ["1 s", "1 s", "1 s"])];
     let mut running: Vec<_> = cases.iter().map(|(place, _)| place.start("push-test-pattern.sh", &[])).collect();
     for ((place, expected), script) in cases.iter().zip(&mut running) {
-        wait(15, "the third delay", || place.log().matches("again in ").count() >= 3);
+        wait(15, "the third delay", || place.log().matches("restarting in ").count() >= 3);
         let asked = Instant::now();
         script.signal("TERM");
         assert_eq!(script.end().code(), Some(143));
         assert!(asked.elapsed() < Duration::from_secs(2), "a signal has to end the wait for the next start");
         let log = place.log();
-        let delays: Vec<_> = log.lines().filter_map(|line| line.split("again in ").nth(1)).collect();
+        let delays: Vec<_> = log.lines().filter_map(|line| line.split("restarting in ").nth(1)).collect();
         assert_eq!(delays, expected);
         assert_eq!(place.calls().len(), 3);
     }
@@ -372,7 +372,8 @@ fn second_pusher_of_a_stream_is_refused() {
     let child = place.wait_calls(1)[0].0;
     let same = ["rtsp://192.0.2.7/", "rtmp://192.0.2.1:1935/live/cam?key=2"];
     assert_eq!(place.run("push-ip-camera.sh", &same), Some(3));
-    let line = format!("192.0.2.1/live/cam is already being pushed by process {}; end that one first", first.0.id());
+    let line =
+        format!("192.0.2.1/live/cam is already being published by process {}: stop that one first", first.0.id());
     assert!(place.log().contains(&line), "{}", place.log());
 
     // Another stream from the same device is refused as well.
@@ -443,7 +444,9 @@ fn camera_list_runs_one_pusher_a_line() {
     signal(pusher, "KILL");
     let calls = place.wait_calls(4);
     assert!(calls[3].1.ends_with("rtmp://192.0.2.1/live/door"));
-    assert!(place.log().contains("[door] push-cameras.sh: push-ip-camera.sh ended with status 137, again in 1 s"));
+    assert!(
+        place.log().contains("[door] push-cameras.sh: push-ip-camera.sh exited with status 137, restarting in 1 s")
+    );
 
     script.signal("TERM");
     assert_eq!(script.end().code(), Some(143));
@@ -587,7 +590,7 @@ fn file_goes_on_when_the_server_is_back() {
         receiver.end();
         assert_eq!(packets(&file).iter().map(|(codec, _)| codec.as_str()).collect::<Vec<_>>(), ["h264", "aac"]);
     }
-    assert!(place.log().contains("push-file.sh: ffmpeg ended with status 1, again in 1 s"), "{}", place.log());
+    assert!(place.log().contains("push-file.sh: ffmpeg exited with status 1, restarting in 1 s"), "{}", place.log());
     script.signal("TERM");
     assert_eq!(script.end().code(), Some(143));
 }

@@ -46,7 +46,7 @@ fn players_go_on_when_a_camera_has_rebooted() {
     // A slice of the last frame that came is in what the new camera sent.
     let slice = &last.payload[last.payload.len() - 40..];
     assert!(sent.iter().any(|sent| sent.bytes.ends_with(slice)), "the last frame is not the new camera's");
-    wait_for_text(&pusher, "ended with status");
+    wait_for_text(&pusher, "exited with status");
 }
 
 /// Freezes a camera by one signal and thaws it by another: noticed in time, and then all goes on.
@@ -60,7 +60,7 @@ fn freezes(ffmpeg: Ffmpeg, freeze: &str, thaw: &str) {
 
     camera.signal(freeze);
     let frozen = Instant::now();
-    wait_for_text(&pusher, "push-ip-camera.sh: ffmpeg ended with status");
+    wait_for_text(&pusher, "push-ip-camera.sh: ffmpeg exited with status");
     assert!(frozen.elapsed() < NOTICED, "it took {:?}", frozen.elapsed());
     camera.signal(thaw);
     server.wait_for_logs("started publishing live/cam", 2);
@@ -100,8 +100,8 @@ fn a_camera_with_another_password_is_explained_once() {
     // It comes back with another password, and later with the old one.
     let camera = camera.replace(&dir, &[&user[..], &["second-secret"]].concat());
     wait_for_text(&pusher, "push-ip-camera.sh: the camera refuses the user visitor: check name and password");
-    let so_far = pusher.text().matches("again in 1 s").count();
-    wait_for("further attempts", || (pusher.text().matches("again in 1 s").count() >= so_far + 3).then_some(()));
+    let so_far = pusher.text().matches("restarting in 1 s").count();
+    wait_for("further attempts", || (pusher.text().matches("restarting in 1 s").count() >= so_far + 3).then_some(()));
     assert_eq!(pusher.text().matches("refuses").count(), 1, "{}", pusher.text());
     let _camera = camera.replace(&dir, &[&user[..], &["first-secret"]].concat());
     next_frames(&mut player, 80);
@@ -113,8 +113,5 @@ fn a_camera_whose_password_was_not_given_is_explained() {
     let (server, dir) = (Server::start(&[]), TempDir::new().unwrap());
     let camera = Camera::start(&dir, &["--user", "visitor", "--password", "secret"]);
     let pusher = push_camera(Ffmpeg::Recent, &camera.url, &server, &dir, &[]);
-    wait_for_text(
-        &pusher,
-        "push-ip-camera.sh: the camera asks for a user and a password, and there are none in its URL",
-    );
+    wait_for_text(&pusher, "push-ip-camera.sh: the camera asks for a user and a password, and its URL has none");
 }

@@ -33,7 +33,7 @@ fn watch(ffmpeg: Ffmpeg, camera: &[&str], options: &[&str]) -> Watched {
         got.push(next_media(&mut player));
     }
     let log = pusher.text();
-    for complaint in ["Timestamps are unset", "Non-monoton", "Invalid DTS", "ended with status"] {
+    for complaint in ["Timestamps are unset", "Non-monoton", "Invalid DTS", "exited with status"] {
         assert!(!log.contains(complaint), "{log}");
     }
     Watched { got, sent: camera.sent(), pusher, dir }

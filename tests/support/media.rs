@@ -176,9 +176,53 @@ pub fn assert_same_pictures(got: &Path, sent: &Path, missing_last: usize) {
 
 /// Pushes a sample at its own pace with ffmpeg, without touching the codecs.
 pub fn push(server: &Server, name: &str, path: &str, dir: &TempDir) -> Running {
+    push_to(&server.url(path), name, dir)
+}
+
+/// The same to any URL.
+pub fn push_to(url: &str, name: &str, dir: &TempDir) -> Running {
+    push_with(&["-re"], url, name, dir)
+}
+
+/// The same as fast as the server takes it.
+pub fn push_fast(url: &str, name: &str, dir: &TempDir) -> Running {
+    push_with(&[], url, name, dir)
+}
+
+fn push_with(options: &[&str], url: &str, name: &str, dir: &TempDir) -> Running {
     let mut command = ffmpeg_for(name);
-    command.arg("-re").arg("-i").arg(sample(name)).args(["-c", "copy", "-f", "flv"]).arg(server.url(path));
+    command.args(options).arg("-i").arg(sample(name)).args(["-c", "copy", "-f", "flv", url]);
     Running::start(command, dir.path().join("push.log"))
+}
+
+/// Lets a player record a sample as a file on demand, under a name of its own, until it ends with that exit code.
+/// Returns what it recorded in a file of that name, and the folder that holds it.
+pub fn record_file(player: players::Player, name: &str, file: &str, exit_code: i32) -> (TempDir, PathBuf) {
+    let dir = TempDir::new().expect("a folder of ours");
+    std::fs::copy(sample(name), dir.path().join("film.flv")).expect("a copy");
+    let server = Server::with_videos(dir.path(), &[]);
+    let file = dir.path().join(file);
+    let mut playing = Running::start(player(&server.url("gortmp/film"), &file, &dir), dir.path().join("play.log"));
+    assert_eq!(playing.wait(CLIENT_PATIENCE), Some(exit_code), "{}", playing.text());
+    (dir, file)
+}
+
+/// Lets a player wait for a live stream, which `push` then pushes a sample to; both end by themselves, and well.
+/// Returns what the player recorded in a file of that name, and the folder that holds it.
+pub fn record_stream(
+    player: players::Player,
+    name: &str,
+    file: &str,
+    push: fn(&str, &str, &TempDir) -> Running,
+) -> (TempDir, PathBuf) {
+    let (server, dir) = (Server::start(&["--republish-grace", "1"]), TempDir::new().expect("a folder of ours"));
+    let (url, file) = (server.url("live/cam"), dir.path().join(file));
+    let mut playing = Running::start(player(&url, &file, &dir), dir.path().join("play.log"));
+    server.wait_for_log("started playing live/cam");
+    let mut pushing = push(&url, name, &dir);
+    assert_eq!(pushing.wait(CLIENT_PATIENCE), Some(0), "{}", pushing.text());
+    assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "the player ends by itself, and well:\n{}", playing.text());
+    (dir, file)
 }
 
 /// Sound and pictures that come until the server says that the stream has ended.

@@ -72,7 +72,8 @@ impl Server {
         server
     }
 
-    fn wait_for_address(&self, scheme: &str) -> SocketAddr {
+    /// Where it listens by its log, as soon as it does.
+    pub fn wait_for_address(&self, scheme: &str) -> SocketAddr {
         let line = self.wait_for_log(&format!("listening on {scheme}://"));
         let (_, address) = line.split_once("://").expect("an address");
         address.trim().parse().expect("an address")

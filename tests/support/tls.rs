@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,6 +13,20 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+
+/// Makes a certificate for this machine in a folder, by the script for it, and returns its file and that of its key.
+pub fn make_certificate(dir: &Path) -> [PathBuf; 2] {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/make-certificate.sh");
+    let output = Command::new(script).arg("--out").arg(dir).output().expect("the script runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ["cert.pem", "key.pem"].map(|name| dir.join(name))
+}
+
+/// Options of a server that listens for RTMPS on a port of its own, with a certificate that is made in a folder.
+pub fn options(dir: &Path) -> [String; 6] {
+    let [cert, key] = make_certificate(dir).map(|path| path.to_str().expect("a plain path").to_owned());
+    ["--tls-listen".into(), "127.0.0.1:0".into(), "--tls-cert".into(), cert, "--tls-key".into(), key]
+}
 
 /// Believes any certificate: which it is does not matter here.
 #[derive(Debug)]

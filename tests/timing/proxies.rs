@@ -1,4 +1,4 @@
-//! Streams, events and playlists through nginx, with its default settings and with those that the README gives.
+//! Streams, events and playlists through nginx, with its default settings and with those that the guide gives.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -156,11 +156,11 @@ fn playlists_are_waited_for_through_nginx_with_its_defaults() {
     assert_eq!(part.header("content-length").map(str::to_owned), Some(part.body.len().to_string()));
 }
 
-/// What the README has nginx do, word by word, but for the port.
+/// What the guide has nginx do, word by word, but for the port.
 #[test]
-fn the_page_and_its_web_sockets_work_behind_nginx_as_the_readme_has_it() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let (_, rest) = readme.split_once("```nginx\n").expect("how to set up nginx");
+fn the_page_and_its_web_sockets_work_behind_nginx_as_the_guide_has_it() {
+    let chapter = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/proxy.md")).unwrap();
+    let (_, rest) = chapter.split_once("```nginx\n").expect("how to set up nginx");
     let (block, _) = rest.split_once("```").unwrap();
     let dir = TempDir::new().unwrap();
     let options = ["--video-dir", dir.path().to_str().unwrap(), "--http", "127.0.0.1:0", "--host", "cams.example.org"];

@@ -1,8 +1,6 @@
 //! Players whose links carry half of their stream: near the present, decodable, with all audio.
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gortmp::Client;
@@ -97,16 +95,10 @@ fn check(how: &str, arrivals: &Arrivals, sent: &[Instant]) -> (usize, Duration) 
 #[test]
 fn half_a_stream_is_near_the_present_with_all_its_audio() {
     let dir = tempfile::tempdir().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/make-certificate.sh");
-    assert!(Command::new(script).arg("--out").arg(dir.path()).output().unwrap().status.success());
-    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let (cert, key) = (file("cert.pem"), file("key.pem"));
-    let server = Server::with_http(
-        dir.path(),
-        &["--tls-listen", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key, "--republish-grace", "0"],
-    );
-    let line = server.wait_for_log("listening on rtmps://");
-    let rtmps = line.split_once("rtmps://").unwrap().1.trim().parse().unwrap();
+    let tls = tls::options(dir.path());
+    let tls = tls.each_ref().map(String::as_str);
+    let server = Server::with_http(dir.path(), &[&tls[..], &["--republish-grace", "0"]].concat());
+    let rtmps = server.wait_for_address("rtmps");
     let name = "weak";
     let links = [server.address, rtmps, server.http.unwrap()].map(|to| Throttle::start(to, BYTES_PER_SECOND / 2));
     let over_rtmp = watch_rtmp(links[0].address, name);

@@ -7,6 +7,7 @@ use gortmp::amf::Value;
 use gortmp::media::{Packet, PacketKind};
 use gortmp::{Client, ClientEvent, limits};
 
+use crate::support::faults::resident;
 use crate::support::*;
 
 /// Pictures between two key frames, the first of them counted.
@@ -28,13 +29,6 @@ fn checked(packet: &Packet) -> u32 {
     let n = number(packet);
     assert!(*packet == picture(n), "picture {n} is whole");
     n
-}
-
-/// Memory that a process holds, in bytes.
-fn resident(server: &Server) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
 /// Reads a stream as fast as it comes and hands its frames on, headers left out.
@@ -211,6 +205,32 @@ fn one_that_reads_again_goes_on_at_a_key_frame_with_whole_messages_and_the_newes
     assert!(pictures[*before..].iter().all(|n| *n >= 300), "and before its own");
 }
 
+/// Audio frame `n`: so large that few of them fill what may wait for a player.
+fn large_audio(n: u32) -> Packet {
+    audio(n * 23, &numbered(&[AAC, &vec![n as u8; 50_000]].concat(), n))
+}
+
+/// Publishes on from audio frame 400, to `most` at the most, until a player that was too slow gets what is new: whole
+/// frames, and never one before the last.
+fn assert_hears_again(slow: Client, most: u32, mut publish: impl FnMut(u32)) {
+    let reading = frames(slow);
+    let mut last = None;
+    let mut n = 400;
+    while last < Some(400) {
+        publish(n);
+        n += 1;
+        while let Ok(packet) = reading.recv_timeout(Duration::from_millis(20)) {
+            if packet.kind == PacketKind::Audio {
+                let seen = number(&packet);
+                assert!(packet == large_audio(seen), "audio frame {seen} is whole");
+                assert!(Some(seen) > last, "never back");
+                last = Some(seen);
+            }
+        }
+        assert!(n < most, "it gets on again");
+    }
+}
+
 #[test]
 fn sound_without_pictures_goes_on_for_a_slow_player_too() {
     let server = Server::start(&[]);
@@ -218,28 +238,14 @@ fn sound_without_pictures_goes_on_for_a_slow_player_too() {
     publisher.send(audio(0, AAC_HEADER)).unwrap();
     settle(&mut publisher);
     let slow = player(&server, "live", "sound");
-    let sound = |n: u32| audio(n * 23, &numbered(&[AAC, &vec![n as u8; 50_000]].concat(), n));
     for n in 0..400 {
-        publisher.send(sound(n)).unwrap();
+        publisher.send(large_audio(n)).unwrap();
     }
     settle(&mut publisher);
     server.wait_for_log("too slow");
 
     // It reads all that waits, and then what comes next.
-    let reading = frames(slow);
-    let mut last = None;
-    let mut n = 400;
-    while last < Some(400) {
-        publisher.send(sound(n)).unwrap();
-        n += 1;
-        while let Ok(packet) = reading.recv_timeout(Duration::from_millis(20)) {
-            let seen = number(&packet);
-            assert!(packet == sound(seen), "sound {seen} is whole");
-            assert!(Some(seen) > last, "never back");
-            last = Some(seen);
-        }
-        assert!(n < 1_400, "it gets on again");
-    }
+    assert_hears_again(slow, 1_400, |n| publisher.send(large_audio(n)).unwrap());
 }
 
 #[test]
@@ -252,28 +258,17 @@ fn one_that_wants_no_pictures_gets_its_sound_again() {
     let mut slow = player(&server, "live", "listener");
     slow.command("receiveVideo", Value::Null, vec![false.into()]).unwrap();
     settle(&mut slow);
-    let sound = |n: u32| audio(n * 23, &numbered(&[AAC, &vec![n as u8; 50_000]].concat(), n));
     for n in 0..400 {
-        publisher.send(sound(n)).unwrap();
+        publisher.send(large_audio(n)).unwrap();
         publisher.send(video(n * 23, KEY)).unwrap();
     }
     settle(&mut publisher);
     server.wait_for_log("too slow");
 
-    let reading = frames(slow);
-    let mut last = None;
-    let mut n = 400;
-    while last < Some(400) {
-        publisher.send(sound(n)).unwrap();
+    assert_hears_again(slow, 800, |n| {
+        publisher.send(large_audio(n)).unwrap();
         publisher.send(video(n * 23, KEY)).unwrap();
-        n += 1;
-        while let Ok(packet) = reading.recv_timeout(Duration::from_millis(20)) {
-            if packet.kind == PacketKind::Audio {
-                last = Some(number(&packet));
-            }
-        }
-        assert!(n < 800, "it gets on again");
-    }
+    });
 }
 
 #[test]

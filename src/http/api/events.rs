@@ -1,12 +1,12 @@
 //! Changes as they happen, as server-sent events (HTML, server-sent events).
 
 use std::io::IoSlice;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::streams::RECENT;
 use super::videos;
+use crate::access::Origin;
 use crate::error::Result;
 use crate::limits;
 use crate::transport::ManagedConnection;
@@ -24,7 +24,7 @@ const ALIVE: Duration = Duration::from_secs(15);
 pub(in crate::http) struct EventStream<'a> {
     pub http: &'a HttpService,
     pub request: &'a Request,
-    pub ip: IpAddr,
+    pub origin: Origin,
     pub client: &'a ManagedConnection,
 }
 
@@ -42,7 +42,7 @@ impl EventStream<'_> {
             if seen != Some(changes.count()) || told.elapsed() >= FIGURES {
                 let snapshot = self.http.event_feed.recent(self.http);
                 if seen.replace(snapshot.changes) != Some(snapshot.changes) || snapshot.is_live() {
-                    let list = snapshot.text(self.http, self.request, self.ip);
+                    let list = snapshot.text(self.http, self.request, self.origin);
                     self.send("streams", &list)?;
                     (wrote, rest) = (Instant::now(), rest_after(list.len()));
                 }
@@ -50,7 +50,7 @@ impl EventStream<'_> {
             }
             if files.is_none() || looked.elapsed() >= videos::FRESH {
                 looked = Instant::now();
-                let list = videos::text(self.http, self.request, self.ip);
+                let list = videos::text(self.http, self.request, self.origin);
                 if files.as_ref() != Some(&list) {
                     self.send("videos", &list)?;
                     (files, wrote) = (Some(list), Instant::now());

@@ -20,7 +20,7 @@ pub(super) use streams::EventFeed;
 pub(super) use videos::Videos;
 
 use super::{HttpService, Method, Request, Response};
-use crate::access::Secret;
+use crate::access::{Origin, Secret};
 use crate::error::{Error, Result};
 use crate::guard::TokenBucket;
 use crate::limits;
@@ -89,8 +89,8 @@ pub(super) fn is_meant(path: &str) -> bool {
 }
 
 /// Answers a request whose path [`is_meant`].
-pub(super) fn answer(http: &HttpService, request: &Request, ip: IpAddr) -> Response {
-    try_answer(http, request, ip).unwrap_or_else(|error| {
+pub(super) fn answer(http: &HttpService, request: &Request, origin: Origin) -> Response {
+    try_answer(http, request, origin).unwrap_or_else(|error| {
         let (status, reason) = match &error {
             Error::Http { status, reason } => (*status, reason.to_string()),
             error => (503, error.to_string()),
@@ -100,7 +100,7 @@ pub(super) fn answer(http: &HttpService, request: &Request, ip: IpAddr) -> Respo
     })
 }
 
-fn try_answer(http: &HttpService, request: &Request, ip: IpAddr) -> Result<Response> {
+fn try_answer(http: &HttpService, request: &Request, origin: Origin) -> Result<Response> {
     let nothing = || Error::Http { status: 404, reason: "there is nothing here: see /api/v1/openapi.json".into() };
     if request.method == Method::Delete {
         http.admin.authorize_admin(request)?;
@@ -112,20 +112,20 @@ fn try_answer(http: &HttpService, request: &Request, ip: IpAddr) -> Result<Respo
         "/healthz" => Response::ok("text/plain; charset=utf-8", &b"ok\n"[..]),
         "/metrics" => {
             if http.settings.play_restricted {
-                http.admin.authorize_view(request, ip)?;
+                http.admin.authorize_view(request, origin.ip)?;
             }
             Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics::text(http).into_bytes())
         }
         "/api/v1/openapi.json" => Response::ok("application/json", OPENAPI.as_bytes()),
-        "/api/v1/server" => as_json(&server(http, http.admin.authorize_view(request, ip).is_ok())),
-        "/api/v1/streams" => json(&streams::Snapshot::take(http).text(http, request, ip)),
-        "/api/v1/videos" => json(&videos::text(http, request, ip)),
+        "/api/v1/server" => as_json(&server(http, http.admin.authorize_view(request, origin.ip).is_ok())),
+        "/api/v1/streams" => json(&streams::Snapshot::take(http).text(http, request, origin)),
+        "/api/v1/videos" => json(&videos::text(http, request, origin)),
         "/api/v1/connections" => {
-            http.admin.authorize_view(request, ip)?;
+            http.admin.authorize_view(request, origin.ip)?;
             as_json(&json!({ "connections": connections::list(http) }))
         }
         "/api/v1/players" => {
-            http.admin.authorize_view(request, ip)?;
+            http.admin.authorize_view(request, origin.ip)?;
             let players: Vec<_> = connections::list(http).into_iter().filter(|one| !one.plays.is_empty()).collect();
             as_json(&json!({ "players": players }))
         }

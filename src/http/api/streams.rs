@@ -1,6 +1,5 @@
 //! Live streams, as far as the one who asks may play them.
 
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::json_text;
-use crate::access::{Operation, VerifiedKeys};
+use crate::access::{Operation, Origin, VerifiedKeys};
 use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::live::StreamStatus;
 use crate::session::StreamPath;
@@ -63,14 +62,15 @@ impl Snapshot {
     }
 
     /// As JSON, for one who asks.
-    pub fn text(&self, http: &HttpService, request: &Request, ip: IpAddr) -> Arc<str> {
+    pub fn text(&self, http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
         if !http.settings.play_restricted {
             return self
                 .all
                 .get_or_init(|| json_text(&List { streams: self.streams.iter().collect(), locked: 0 }))
                 .clone();
         }
-        let streams: Vec<_> = self.streams.iter().filter(|stream| may_play(http, request, ip, &stream.name)).collect();
+        let streams: Vec<_> =
+            self.streams.iter().filter(|stream| may_play(http, request, origin, &stream.name)).collect();
         json_text(&List { locked: self.streams.len() - streams.len(), streams })
     }
 }
@@ -175,9 +175,9 @@ impl Stream {
 }
 
 /// Whether the request may play the stream or file of that name.
-pub(super) fn may_play(http: &HttpService, request: &Request, ip: IpAddr, name: &str) -> bool {
+pub(super) fn may_play(http: &HttpService, request: &Request, origin: Origin, name: &str) -> bool {
     let path = StreamPath::new("", &format!("{}?{}", encoded(name), request.query()));
-    path.is_ok_and(|path| http.service.access.check(Operation::Play, &path, ip, &VerifiedKeys::default()).is_ok())
+    path.is_ok_and(|path| http.service.access.check(Operation::Play, &path, origin, &VerifiedKeys::default()).is_ok())
 }
 
 /// A name as part of a URL's path, in which nothing in it means anything else.
@@ -188,6 +188,8 @@ pub(super) fn encoded(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
     use crate::access::{Access, AccessConfig};
     use crate::guard::{Budget, ClientLog};
     use crate::http::HttpSettings;
@@ -197,6 +199,8 @@ mod tests {
     use crate::stats::Refusals;
     use crate::transport::ConnectionTable;
     use crate::vod::Library;
+
+    const HERE: Origin = Origin { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), is_http: true, is_tls: false };
 
     fn http() -> HttpService {
         let service = Service {
@@ -218,7 +222,7 @@ mod tests {
     #[test]
     fn who_hears_of_changes_shares_one_list_for_a_while() {
         let (http, request) = (http(), Request::read(&mut &b"GET / HTTP/1.0\r\n\r\n"[..]).unwrap().unwrap());
-        let text = |snapshot: &Snapshot| snapshot.text(&http, &request, [127, 0, 0, 1].into());
+        let text = |snapshot: &Snapshot| snapshot.text(&http, &request, HERE);
         let began = Instant::now();
         let first = http.event_feed.recent(&http);
         let _publication =

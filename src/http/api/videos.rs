@@ -1,7 +1,6 @@
 //! Files of the video folder, as far as the one who asks may play them.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use serde::Serialize;
 
 use super::json_text;
 use super::streams::{Audio, Video, encoded, may_play};
+use crate::access::Origin;
 use crate::vod::{Library, ListedVideo};
 
 use super::super::{HttpService, Request};
@@ -91,13 +91,13 @@ fn inspect(library: &Library, listed: &ListedVideo) -> File {
 }
 
 /// The files of the video folder as JSON, for one who asks.
-pub(super) fn text(http: &HttpService, request: &Request, ip: IpAddr) -> Arc<str> {
+pub(super) fn text(http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
     let known = http.videos.list(&http.service.library);
     let files = known.files.iter().map(|(_, file)| file);
     if !http.settings.play_restricted {
         return known.all.get_or_init(|| json_text(&List { videos: files.collect(), locked: 0 })).clone();
     }
-    let may = |file: &&File| may_play(http, request, ip, &format!("{}/{}", http.service.vod_app, file.name));
+    let may = |file: &&File| may_play(http, request, origin, &format!("{}/{}", http.service.vod_app, file.name));
     let videos: Vec<_> = files.filter(may).collect();
     json_text(&List { locked: known.files.len() - videos.len(), videos })
 }

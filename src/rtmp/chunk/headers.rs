@@ -1,12 +1,12 @@
-//! What stands between the payload's slices on the wire.
+//! The chunk headers of one message.
 
 use super::{ChunkSize, ChunkStreamId, EXTENDED, HeaderFormat};
 use crate::media::Timestamp;
 
-/// The headers of one message's chunks: a type 0 chunk, then as many of type 3 as it takes.
+/// The headers of one message's chunks: a type 0 chunk followed by type 3 chunks.
 ///
-/// Absolute timestamps need no state, so the same headers serve every player, and all known clients read
-/// them. With [`slices`](Self::slices) the payload goes out as it is, without a copy.
+/// Absolute timestamps need no state, so the same headers serve every player, and all known clients read them. With
+/// [`slices`](Self::slices) the payload is sent from where it is, without a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkHeaders {
     first: Header<18>,
@@ -14,13 +14,13 @@ pub struct ChunkHeaders {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header<const MOST: usize> {
-    bytes: [u8; MOST],
+struct Header<const CAPACITY: usize> {
+    bytes: [u8; CAPACITY],
     length: u8,
 }
 
 impl ChunkHeaders {
-    /// The headers for a payload of `length` bytes, of which 2²⁴ − 1 are the most that there can be.
+    /// Builds the headers for a payload of `length` bytes, at most 2²⁴ − 1.
     pub fn new(id: ChunkStreamId, timestamp: Timestamp, type_id: u8, stream_id: u32, length: usize) -> Self {
         let milliseconds = timestamp.milliseconds();
         let (mut first, mut next) = (Header::new(HeaderFormat::Full, id), Header::new(HeaderFormat::Continuation, id));
@@ -29,15 +29,15 @@ impl ChunkHeaders {
         first.push(&[type_id]);
         first.push(&stream_id.to_le_bytes());
         if milliseconds >= EXTENDED {
-            // In type 3 chunks as well: ffmpeg and librtmp always expect it there, and lose the stream without it.
+            // In type 3 chunks as well: ffmpeg and librtmp expect it there, and lose sync without it.
             first.push(&milliseconds.to_be_bytes());
             next.push(&milliseconds.to_be_bytes());
         }
         Self { first, next }
     }
 
-    /// Headers and slices of the payload, in their order on the wire. What is beyond 2²⁴ − 1 bytes, for which the
-    /// length field has no room, is left out.
+    /// Iterates over headers and slices of the payload in wire order. Bytes beyond 2²⁴ − 1, which the length field can't
+    /// express, are left out.
     pub fn slices<'a>(&'a self, chunk_size: ChunkSize, payload: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let chunk_size = chunk_size.get() as usize;
         let payload = &payload[..payload.len().min(EXTENDED as usize)];
@@ -46,7 +46,7 @@ impl ChunkHeaders {
         [self.first.get(), data].into_iter().chain(rest)
     }
 
-    /// Bytes of all slices together.
+    /// Returns the length of all slices together, in bytes.
     pub fn wire_length(&self, chunk_size: ChunkSize, payload: &[u8]) -> usize {
         let length = payload.len().min(EXTENDED as usize);
         let more_chunks = length.div_ceil(chunk_size.get() as usize).saturating_sub(1);
@@ -54,10 +54,10 @@ impl ChunkHeaders {
     }
 }
 
-impl<const MOST: usize> Header<MOST> {
-    /// Begins with the basic header.
+impl<const CAPACITY: usize> Header<CAPACITY> {
+    /// Creates a header that starts with the basic header.
     fn new(format: HeaderFormat, id: ChunkStreamId) -> Self {
-        let mut header = Self { bytes: [0; MOST], length: 0 };
+        let mut header = Self { bytes: [0; CAPACITY], length: 0 };
         let format = format.number() << 6;
         match id.get() {
             id @ 0..=63 => header.push(&[format | id as u8]),

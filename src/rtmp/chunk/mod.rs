@@ -1,14 +1,15 @@
-//! The chunk stream (RTMP 1.0 §5.3): messages cut into chunks, so that a long video frame doesn't hold up
-//! a short audio.
+//! The chunk stream (RTMP 1.0 §5.3): messages are split into chunks, so that a long video message doesn't delay a
+//! short audio message.
 //!
 //! ```text
 //! chunk  = basic header (1–3) | message header (11, 7, 3 or 0) | extended timestamp (0 or 4) | data
 //! type 0 = timestamp u24 | length u24 | message type u8 | message stream id u32 little endian
 //! type 1 = delta u24     | length u24 | message type u8
 //! type 2 = delta u24
-//! type 3 = nothing: the message goes on, or a new one repeats everything
+//! type 3 = nothing: continues the message, or begins a new one with the same header
 //! ```
 
+mod chunk_stream;
 mod format;
 mod headers;
 mod reader;
@@ -25,25 +26,25 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::media::Timestamp;
 
-/// The value of a 24-bit timestamp field that says: the time stands in the extended field.
+/// Value of the 24-bit timestamp field when the extended timestamp field is present (RTMP 1.0 §5.3.1.3).
 const EXTENDED: u32 = 0x00ff_ffff;
 
-/// A message as the chunk stream carries it: its type is only a number, its payload only bytes.
+/// A message as the chunk stream carries it, with its type and payload not yet interpreted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawMessage {
-    /// The chunk stream it travelled or shall travel on.
+    /// The chunk stream that it came in or goes out on.
     pub chunk_stream_id: ChunkStreamId,
-    /// Absolute time.
+    /// Absolute timestamp.
     pub timestamp: Timestamp,
     /// The message type (RTMP 1.0 §5.4 and §7.1).
     pub type_id: u8,
-    /// The message stream; 0 is the connection itself.
+    /// The message stream id; 0 is the connection itself.
     pub stream_id: u32,
     /// At most 2²⁴ − 1 bytes.
     pub payload: Bytes,
 }
 
-/// Number of a chunk stream: 2 to 65,599 (RTMP 1.0 §5.3.1.1).
+/// A chunk stream id: 2 to 65,599 (RTMP 1.0 §5.3.1.1).
 ///
 /// ```
 /// use gortmp::rtmp::chunk::ChunkStreamId;
@@ -61,23 +62,23 @@ pub struct RawMessage {
 pub struct ChunkStreamId(u32);
 
 impl ChunkStreamId {
-    /// The protocol's own control messages.
+    /// Protocol control messages and user control messages.
     pub const CONTROL: Self = Self(2);
-    /// Commands about the connection.
+    /// Commands on message stream 0.
     pub const COMMAND: Self = Self(3);
     /// Audio.
     pub const AUDIO: Self = Self(4);
-    /// Statuses and data of a message stream.
+    /// Commands and data messages of a message stream.
     pub const STREAM: Self = Self(5);
     /// Video.
     pub const VIDEO: Self = Self(6);
 
-    /// The id with that number, if there can be one.
+    /// Returns the id with that number, if it is valid.
     pub fn new(id: u32) -> Option<Self> {
         (2..=65_599).contains(&id).then_some(Self(id))
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn get(self) -> u32 {
         self.0
     }
@@ -92,26 +93,29 @@ impl From<ChunkStreamId> for u32 {
 impl TryFrom<u32> for ChunkStreamId {
     type Error = Error;
 
-    /// The id with that number.
+    /// Returns the id with that number, or [`Error::Chunk`].
     fn try_from(id: u32) -> Result<Self> {
         let refused = || Error::Chunk { chunk_stream_id: id, position: 0, reason: "no such chunk stream".into() };
         Self::new(id).ok_or_else(refused)
     }
 }
 
-/// How many bytes of a message one chunk carries at most: 1 to 2³¹ − 1 (RTMP 1.0 §5.4.1).
+/// The largest number of message bytes in one chunk: 1 to 2³¹ − 1 (RTMP 1.0 §5.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkSize(u32);
 
 impl ChunkSize {
-    /// What both sides start with.
+    /// The size that both sides start with.
     pub const DEFAULT: Self = Self(128);
 
-    /// What this crate sends with. Large, since it writes messages whole and every chunk costs a header;
-    /// below 65,536, which is the most that OBS's reader is known to take.
+    /// The size that this crate sends with: large, since messages are written whole and each chunk costs a header, and
+    /// below 65,536, the largest size that OBS is known to accept.
     pub const LARGE: Self = Self(60_000);
 
-    /// The size with that many bytes, or an error for 0 and for values with the top bit set.
+    /// Returns the size of that many bytes.
+    ///
+    /// # Errors
+    /// [`Error::Message`] for 0 and for values with the top bit set.
     pub fn new(bytes: u32) -> Result<Self> {
         match bytes {
             1..=0x7fff_ffff => Ok(Self(bytes)),
@@ -119,7 +123,7 @@ impl ChunkSize {
         }
     }
 
-    /// Bytes, as announced.
+    /// Returns the size in bytes.
     pub fn get(self) -> u32 {
         self.0
     }

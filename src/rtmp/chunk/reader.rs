@@ -1,4 +1,4 @@
-//! Chunks to messages.
+//! Reassembles messages from chunks.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -6,28 +6,20 @@ use std::sync::atomic::AtomicUsize;
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
+use super::chunk_stream::{ChunkStream, FIRST_RESERVE};
 use super::source::{Source, cut_off};
 use super::{ChunkSize, ChunkStreamId, EXTENDED, HeaderFormat, RawMessage};
 use crate::error::{Error, Result};
 use crate::guard::Share;
 use crate::limits;
-use crate::media::Timestamp;
 use crate::rtmp::numbers::MessageType;
 
-/// The most that a message's buffer starts with; beyond it grows as bytes really come.
-const FIRST_RESERVE: usize = 128 * 1024;
+/// Smallest window that is honored, in bytes: below it, every few chunks would be acknowledged.
+const MIN_WINDOW: u32 = 1_000;
 
-/// Windows below this would cost an acknowledgement for every few chunks.
-const LEAST_WINDOW: u32 = 1_000;
-
-/// By the specification, a message that starts with a type 3 chunk right behind a type 0 chunk comes as
-/// many milliseconds after it as its absolute time says. ffmpeg means that; nginx-rtmp and librtmp mean
-/// "at the same time". Nobody's frames are a minute apart, so later than that the second reading holds.
-const LONGEST_DELTA_FROM_ABSOLUTE: u32 = 60_000;
-
-/// Puts messages together from chunks, which may interleave at will.
+/// Reassembles messages from chunks, which may interleave in any way.
 ///
-/// It obeys Set Chunk Size and Abort and counts for acknowledgements itself, so that no caller can
+/// Applies Set Chunk Size, Abort and Window Acknowledgement Size and counts received bytes itself, so that no caller can
 /// forget to; those messages are returned like all others.
 #[derive(Debug)]
 pub struct ChunkReader<R> {
@@ -36,27 +28,10 @@ pub struct ChunkReader<R> {
     streams: Vec<ChunkStream>,
     partial_bytes: usize,
     partial_limit: usize,
-    /// Of what all connections may hold unfinished.
+    /// Share of the budget for unfinished messages of all connections.
     share: Option<Share>,
     acknowledged: u64,
     window: u32,
-}
-
-/// What is remembered of a chunk stream between its chunks.
-#[derive(Debug)]
-struct ChunkStream {
-    id: ChunkStreamId,
-    timestamp: Timestamp,
-    delta: u32,
-    /// The delta came from an absolute timestamp.
-    delta_is_absolute: bool,
-    /// The extended timestamp field of the last chunk that could have one.
-    extended: Option<u32>,
-    length: usize,
-    type_id: u8,
-    stream_id: u32,
-    in_progress: bool,
-    payload: Vec<u8>,
 }
 
 impl<R: BufRead> ChunkReader<R> {
@@ -74,35 +49,34 @@ impl<R: BufRead> ChunkReader<R> {
         }
     }
 
-    /// Lets so many bytes of unfinished messages wait, and what is over [`limits::PARTIAL_FREE_BYTES`] of them only as
-    /// long as `share` has room. Without this it is [`limits::PARTIAL_BYTES`], and nothing is shared.
+    /// Limits unfinished messages to `bytes`; what exceeds [`limits::PARTIAL_FREE_BYTES`] is taken from `share`. The default
+    /// is [`limits::PARTIAL_BYTES`] without a share.
     pub fn limit_partial(&mut self, bytes: usize, share: Option<Share>) {
         self.partial_limit = bytes;
         self.share = share;
     }
 
-    /// From now on, notes there how many bytes of the message that is being read are still to come, each time before it
-    /// reads; 0 between messages.
+    /// Stores in `missing`, before each read, how many bytes of the current message are still to come; 0 between messages.
     pub fn report_missing(&mut self, missing: Arc<AtomicUsize>) {
         self.source.report_missing = Some(missing);
     }
 
-    /// Where it reads from.
+    /// Returns the source.
     pub fn source(&self) -> &R {
         &self.source.inner
     }
 
-    /// Where it reads from; what has been taken from there and belongs to what follows is not in it.
+    /// Returns the source; bytes that the reader has already taken for the next message are no longer in it.
     pub fn source_mut(&mut self) -> &mut R {
         &mut self.source.inner
     }
 
-    /// Bytes received since the handshake.
+    /// Returns the bytes received since the handshake.
     pub fn received(&self) -> u64 {
         self.source.received
     }
 
-    /// The number to send in an Acknowledgement now, if one is due: half a window came since the last.
+    /// Returns the sequence number of the Acknowledgement to send, if half a window has arrived since the last one.
     pub fn acknowledgement_due(&mut self) -> Option<u32> {
         let received = self.received();
         if received - self.acknowledged < u64::from(self.window / 2) {
@@ -155,7 +129,7 @@ impl<R: BufRead> ChunkReader<R> {
         Ok((HeaderFormat::of(first), id))
     }
 
-    /// Between two chunks, and nowhere else, a peer may leave.
+    /// Reads the first byte of a chunk: only here is the end of the source a clean disconnect.
     fn first_byte(&mut self) -> Result<u8> {
         match self.source.byte()? {
             Some(byte) => Ok(byte),
@@ -168,7 +142,7 @@ impl<R: BufRead> ChunkReader<R> {
         if let Some(index) = self.streams.iter().position(|stream| stream.id == id) {
             return Ok(index);
         }
-        // librtmp's ping response is a type 1 chunk on a fresh chunk stream; types 2 and 3 have no length there.
+        // librtmp's ping response is a type 1 chunk on a new chunk stream; types 2 and 3 have no length to take over there.
         if matches!(format, HeaderFormat::SameLengthAndStream | HeaderFormat::Continuation) {
             return Err(self.error(id.get(), "begins with a chunk that repeats a header which never came"));
         }
@@ -205,8 +179,7 @@ impl<R: BufRead> ChunkReader<R> {
             _ => (stream.length, stream.type_id),
         };
         if resumed {
-            // By the specification only type 3 may go on with a message. A repeated header does no harm
-            // while it says the same.
+            // By the specification only type 3 continues a message. A repeated header is harmless if it says the same.
             if (length, type_id) != (stream.length, stream.type_id) {
                 return Err(self.error(id, "a new message begins inside another"));
             }
@@ -220,12 +193,12 @@ impl<R: BufRead> ChunkReader<R> {
         if format == HeaderFormat::Full {
             stream.stream_id = LittleEndian::read_u32(&bytes[7..11]);
         }
-        stream.begin(format, extended.or(field), extended, length, type_id);
+        stream.begin_message(format, extended.or(field), extended, length, type_id);
         Ok(())
     }
 
-    /// A type 3 chunk repeats the extended timestamp (RTMP 1.0 §5.3.1.3), but old senders leave it out:
-    /// it is there if the four bytes that follow are the same again.
+    /// Reads the extended timestamp that a type 3 chunk repeats (RTMP 1.0 §5.3.1.3). Old senders omit it: it is present if
+    /// the next four bytes equal the last one.
     fn repeated_extended_timestamp(&mut self, expected: Option<u32>) -> Result<Option<u32>> {
         if let Some(expected) = expected {
             let mut bytes = [0; 4];
@@ -253,7 +226,7 @@ impl<R: BufRead> ChunkReader<R> {
         while missing > 0 {
             let step = missing.min(FIRST_RESERVE);
             hold(&mut self.share, partial - missing + step)?;
-            stream.make_room(step);
+            stream.reserve(step);
             self.source.append(step, &mut stream.payload)?;
             missing -= step;
         }
@@ -270,11 +243,11 @@ impl<R: BufRead> ChunkReader<R> {
             stream_id: stream.stream_id,
             payload: std::mem::take(&mut stream.payload).into(),
         };
-        self.obey(&message)?;
+        self.apply_control(&message)?;
         Ok(Some(message))
     }
 
-    fn obey(&mut self, message: &RawMessage) -> Result<()> {
+    fn apply_control(&mut self, message: &RawMessage) -> Result<()> {
         let Some(argument) = message.payload.first_chunk().map(|bytes| u32::from_be_bytes(*bytes)) else {
             return Ok(());
         };
@@ -289,7 +262,7 @@ impl<R: BufRead> ChunkReader<R> {
                 }
             }
             MessageType::WindowAckSize => {
-                self.window = if argument == 0 { limits::ACKNOWLEDGEMENT_WINDOW } else { argument.max(LEAST_WINDOW) };
+                self.window = if argument == 0 { limits::ACKNOWLEDGEMENT_WINDOW } else { argument.max(MIN_WINDOW) };
             }
             _ => {}
         }
@@ -301,55 +274,7 @@ impl<R: BufRead> ChunkReader<R> {
     }
 }
 
-impl ChunkStream {
-    fn new(id: ChunkStreamId) -> Self {
-        Self {
-            id,
-            timestamp: Timestamp::ZERO,
-            delta: 0,
-            delta_is_absolute: false,
-            extended: None,
-            length: 0,
-            type_id: 0,
-            stream_id: 0,
-            in_progress: false,
-            payload: Vec::new(),
-        }
-    }
-
-    /// Starts a message; `time` is the absolute time of a type 0 chunk, the delta of types 1 and 2.
-    fn begin(&mut self, format: HeaderFormat, time: Option<u32>, extended: Option<u32>, length: usize, type_id: u8) {
-        match (format, time) {
-            (HeaderFormat::Full, Some(time)) => {
-                self.timestamp = Timestamp::new(time);
-                self.delta = time;
-                self.delta_is_absolute = true;
-            }
-            (HeaderFormat::SameStream | HeaderFormat::SameLengthAndStream, Some(delta)) => {
-                self.delta = delta;
-                self.delta_is_absolute = false;
-                self.timestamp = self.timestamp + delta;
-            }
-            _ if self.delta_is_absolute && self.delta > LONGEST_DELTA_FROM_ABSOLUTE => {}
-            _ => self.timestamp = self.timestamp + self.delta,
-        }
-        self.extended = extended;
-        self.length = length;
-        self.type_id = type_id;
-        self.in_progress = true;
-    }
-
-    /// Makes room for `step` more bytes of the payload: never for more than the message has, nor, beyond the first,
-    /// for more than has come already.
-    fn make_room(&mut self, step: usize) {
-        let (come, room) = (self.payload.len(), self.payload.capacity());
-        if room - come < step {
-            self.payload.reserve_exact((self.length - come).min(come.max(FIRST_RESERVE)));
-        }
-    }
-}
-
-/// Takes from what is shared what so many bytes need of it.
+/// Resizes the share to what `bytes` of unfinished messages need.
 fn hold(share: &mut Option<Share>, bytes: usize) -> Result<()> {
     let Some(share) = share else { return Ok(()) };
     let over = bytes.saturating_sub(limits::PARTIAL_FREE_BYTES);
@@ -360,7 +285,7 @@ fn hold(share: &mut Option<Share>, bytes: usize) -> Result<()> {
     Err(Error::Limit { what: "what this adds to the unfinished messages of all clients", value, limit })
 }
 
-/// Audio and video may be long; nothing else needs to be.
+/// Returns the largest length of a message of that type: only audio and video are long.
 fn limit_for(type_id: u8) -> usize {
     match MessageType::from(type_id) {
         MessageType::Audio | MessageType::Video | MessageType::Aggregate => limits::MESSAGE_BYTES,
@@ -372,6 +297,7 @@ fn limit_for(type_id: u8) -> usize {
 mod tests {
     use super::super::ChunkWriter;
     use super::*;
+    use crate::media::Timestamp;
     use proptest::prelude::*;
     use std::io::{BufReader, Read};
 

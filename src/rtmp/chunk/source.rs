@@ -1,4 +1,4 @@
-//! Where chunks come from.
+//! The byte source of a chunk reader.
 
 use std::io::{BufRead, ErrorKind};
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
 
-/// From so many bytes on, a buffer is a detour: `BufReader` lets what is longer than itself go straight from the socket
-/// to its place, which costs less than the zeros that must be there before.
-const MANY: usize = 32 * 1024;
+/// Reads of at least this many bytes bypass the buffer: `BufReader` reads what exceeds its capacity directly into the
+/// destination, which costs less than a copy even though the destination has to be zeroed first.
+const UNBUFFERED_FROM: usize = 32 * 1024;
 
-/// Bytes that are counted as they are taken, and of which the last four can be given back.
+/// A reader that counts its bytes, and to which the last four can be given back.
 #[derive(Debug)]
 pub(super) struct Source<R> {
     pub inner: R,
-    /// What was given back last; so many bytes of its end are still to come again.
+    /// The bytes given back last, and how many of them, at the end, are still to be read again.
     given_back: [u8; 4],
     again: usize,
-    /// Bytes that were taken and not given back.
+    /// Bytes read and not given back.
     pub received: u64,
-    /// Bytes of the message that is being read which are still to come, and where that is told.
+    /// Bytes of the current message that are still to come, and where their number is reported.
     pub missing: usize,
     pub report_missing: Option<Arc<AtomicUsize>>,
 }
@@ -29,7 +29,7 @@ impl<R: BufRead> Source<R> {
         Self { inner, given_back: [0; 4], again: 0, received: 0, missing: 0, report_missing: None }
     }
 
-    /// The next byte; `None` at the end.
+    /// Reads the next byte; `None` at the end.
     pub fn byte(&mut self) -> Result<Option<u8>> {
         let mut byte = None;
         self.take_some(1, |bytes| byte = bytes.first().copied())?;
@@ -44,20 +44,20 @@ impl<R: BufRead> Source<R> {
         })
     }
 
-    /// Appends the next bytes to `to`: few from the buffer that they came into, many past it.
+    /// Appends the next `length` bytes to `to`, past the buffer from [`UNBUFFERED_FROM`] on.
     pub fn append(&mut self, length: usize, to: &mut Vec<u8>) -> Result<()> {
-        let buffered = if length < MANY { length } else { self.again };
+        let buffered = if length < UNBUFFERED_FROM { length } else { self.again };
         self.take(buffered, |bytes| to.extend_from_slice(bytes))?;
         if buffered < length {
             let mut filled = to.len();
             to.resize(filled + length - buffered, 0);
             while filled < to.len() {
-                self.before_reading();
+                self.report();
                 match self.inner.read(&mut to[filled..]) {
                     Ok(0) => return Err(cut_off()),
                     Ok(count) => {
                         filled += count;
-                        self.took(count);
+                        self.advance(count);
                     }
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) => return Err(reading(error)),
@@ -67,18 +67,18 @@ impl<R: BufRead> Source<R> {
         Ok(())
     }
 
-    fn before_reading(&self) {
-        if let Some(told) = &self.report_missing {
-            told.store(self.missing, Ordering::Relaxed);
+    fn report(&self) {
+        if let Some(missing) = &self.report_missing {
+            missing.store(self.missing, Ordering::Relaxed);
         }
     }
 
-    fn took(&mut self, count: usize) {
+    fn advance(&mut self, count: usize) {
         self.received += count as u64;
         self.missing = self.missing.saturating_sub(count);
     }
 
-    /// Hands over the next bytes, slice by slice.
+    /// Passes the next `length` bytes to `to`, slice by slice.
     fn take(&mut self, mut length: usize, mut to: impl FnMut(&[u8])) -> Result<()> {
         while length > 0 {
             match self.take_some(length, &mut to)? {
@@ -89,16 +89,16 @@ impl<R: BufRead> Source<R> {
         Ok(())
     }
 
-    /// Hands over as much as is there, `most` bytes at most; nothing at the end only.
-    fn take_some(&mut self, most: usize, to: impl FnOnce(&[u8])) -> Result<usize> {
+    /// Passes the bytes that are available to `to`, at most `max` of them; none only at the end.
+    fn take_some(&mut self, max: usize, to: impl FnOnce(&[u8])) -> Result<usize> {
         let count = if self.again > 0 {
             let start = self.given_back.len() - self.again;
-            let count = most.min(self.again);
+            let count = max.min(self.again);
             to(&self.given_back[start..start + count]);
             self.again -= count;
             count
         } else {
-            self.before_reading();
+            self.report();
             let ready = loop {
                 match self.inner.fill_buf() {
                     Ok(ready) => break ready,
@@ -106,16 +106,16 @@ impl<R: BufRead> Source<R> {
                     Err(error) => return Err(reading(error)),
                 }
             };
-            let count = most.min(ready.len());
+            let count = max.min(ready.len());
             to(&ready[..count]);
             self.inner.consume(count);
             count
         };
-        self.took(count);
+        self.advance(count);
         Ok(count)
     }
 
-    /// Takes back the four bytes that were taken last: they belong to what follows.
+    /// Takes back the four bytes read last: they belong to what follows.
     pub fn give_back(&mut self, bytes: [u8; 4]) {
         self.given_back = bytes;
         self.again = bytes.len();
@@ -127,7 +127,7 @@ fn reading(error: std::io::Error) -> Error {
     Error::io("reading a chunk", error)
 }
 
-/// The end, where bytes should follow.
+/// The error for an end of the source in the middle of a message.
 pub(super) fn cut_off() -> Error {
     reading(ErrorKind::UnexpectedEof.into())
 }

@@ -1,17 +1,17 @@
-//! Messages to chunks.
+//! Splits messages into chunks.
 
 use super::{ChunkHeaders, ChunkSize, ChunkStreamId, RawMessage};
 use crate::media::Timestamp;
 use crate::rtmp::numbers::MessageType;
 
-/// Cuts messages into chunks of the size announced last.
+/// Splits messages into chunks of the size announced last.
 #[derive(Debug)]
 pub struct ChunkWriter {
     chunk_size: ChunkSize,
 }
 
 impl ChunkWriter {
-    /// A writer with the default chunk size, as at the start of a connection.
+    /// Creates a writer with the default chunk size, as at the start of a connection.
     pub fn new() -> Self {
         Self { chunk_size: ChunkSize::DEFAULT }
     }
@@ -42,10 +42,9 @@ impl Default for ChunkWriter {
     }
 }
 
-/// Appends one message to `out` as a type 0 chunk and as many type 3 chunks as it takes.
+/// Appends one message to `out` as a type 0 chunk followed by type 3 chunks.
 ///
-/// `payload` has at most 2²⁴ − 1 bytes; the length field has no room for more, and what is beyond is
-/// not written.
+/// Bytes of `payload` beyond 2²⁴ − 1, which the length field can't express, are not written.
 pub fn encode_message(
     chunk_size: ChunkSize,
     chunk_stream_id: ChunkStreamId,

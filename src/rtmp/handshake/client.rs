@@ -1,4 +1,4 @@
-//! The client's side.
+//! The client side of the handshake.
 
 use std::io::{Read, Write};
 
@@ -6,10 +6,10 @@ use super::digest::{self, RESPONSE_BODY, Side};
 use super::{PACKET, Scheme, VERSION, random, read_packet};
 use crate::error::{Error, Result};
 
-/// The version in a C1 with a digest, as Flash Player 10 sends it.
+/// Version field of a C1 with a digest, as sent by Flash Player 10.
 const C1_VERSION: [u8; 4] = [0x80, 0, 7, 2];
 
-/// Which handshake to ask for.
+/// The handshake to request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
     /// Without digests.
@@ -18,10 +18,10 @@ pub enum ClientKind {
     Digest(Scheme),
 }
 
-/// Shakes hands with a server. A server that answers without digests is taken at that.
+/// Performs the handshake with a server. A server that answers without digests is accepted.
 ///
 /// # Errors
-/// [`Error::Handshake`] when the server speaks something else, [`Error::Io`].
+/// [`Error::Handshake`] if the server speaks another protocol, [`Error::Io`].
 pub fn connect<R: Read, W: Write>(reader: &mut R, writer: &mut W, kind: ClientKind) -> Result<()> {
     let mut c1 = Box::new([0; PACKET]);
     random::fill(&mut c1[8..]);

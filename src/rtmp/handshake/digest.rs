@@ -1,9 +1,9 @@
-//! The digests that Flash players and servers prove themselves with.
+//! The digests by which Flash players and servers recognize each other.
 //!
-//! Bytes 8 to 1536 of C1 and S1 are two blocks of 764 bytes. In one of them lies a digest, at an offset
-//! that the block's first four bytes tell; the other is for encryption, which is not spoken here.
+//! Bytes 8 to 1536 of C1 and S1 are two blocks of 764 bytes. One of them contains a digest, at an offset given by the
+//! block's first four bytes; the other is for encryption, which is not supported.
 //!
-//! | scheme | block of the digest | its place |
+//! | scheme | offset of the block | offset of the digest |
 //! |---|---|---|
 //! | 0 | 772 | 776 + (sum of bytes 772–775) mod 728 |
 //! | 1 | 8 | 12 + (sum of bytes 8–11) mod 728 |
@@ -15,22 +15,22 @@ use sha2::Sha256;
 
 use super::{PACKET, Packet};
 
-/// Bytes of a digest.
+/// Length of a digest in bytes.
 pub(super) const DIGEST: usize = 32;
 
-/// Bytes of C2 and S2 in front of their digest.
+/// Length of C2 and S2 before their digest, in bytes.
 pub(super) const RESPONSE_BODY: usize = PACKET - DIGEST;
 
 const CLIENT_NAME: &[u8] = b"Genuine Adobe Flash Player 001";
 const SERVER_NAME: &[u8] = b"Genuine Adobe Flash Media Server 001";
 
-/// Stands behind both names in the keys of C2 and S2.
+/// Appended to both names in the keys of C2 and S2.
 const KEY_TAIL: [u8; 32] = [
     0xf0, 0xee, 0xc2, 0x4a, 0x80, 0x68, 0xbe, 0xe8, 0x2e, 0x00, 0xd0, 0xd1, 0x02, 0x9e, 0x7e, 0x57, 0x6e, 0xec, 0x5d,
     0x2d, 0x29, 0x80, 0x6f, 0xab, 0x93, 0xb8, 0xe6, 0x36, 0xcf, 0xeb, 0x31, 0xae,
 ];
 
-/// Which of the two blocks holds the digest.
+/// The block that contains the digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// The second.
@@ -39,7 +39,7 @@ pub enum Scheme {
     One,
 }
 
-/// Who made a digest.
+/// The side that made a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Client,
@@ -56,8 +56,8 @@ impl Side {
 }
 
 impl Scheme {
-    /// Where the digest lies in C1 or S1; always within its block.
-    fn place(self, packet: &Packet) -> Range<usize> {
+    /// Returns the range of the digest in C1 or S1, always within its block.
+    fn range(self, packet: &Packet) -> Range<usize> {
         let block = match self {
             Self::Zero => 772,
             Self::One => 8,
@@ -67,30 +67,30 @@ impl Scheme {
         start..start + DIGEST
     }
 
-    /// The digest that C1 or S1 should hold.
+    /// Computes the digest of C1 or S1.
     fn digest(self, packet: &Packet, side: Side) -> [u8; DIGEST] {
-        let place = self.place(packet);
-        hmac(side.name(), &[&packet[..place.start], &packet[place.end..]])
+        let range = self.range(packet);
+        hmac(side.name(), &[&packet[..range.start], &packet[range.end..]])
     }
 
     /// Writes the digest into C1 or S1 and returns it.
     pub(super) fn sign(self, packet: &mut Packet, side: Side) -> [u8; DIGEST] {
         let digest = self.digest(packet, side);
-        let place = self.place(packet);
-        packet[place].copy_from_slice(&digest);
+        let range = self.range(packet);
+        packet[range].copy_from_slice(&digest);
         digest
     }
 }
 
-/// Finds the digest of a C1 or S1: the scheme that checks, and the digest.
+/// Finds the digest of a C1 or S1 and the scheme under which it is valid.
 pub(super) fn find(packet: &Packet, side: Side) -> Option<(Scheme, [u8; DIGEST])> {
     [Scheme::Zero, Scheme::One].into_iter().find_map(|scheme| {
         let digest = scheme.digest(packet, side);
-        (packet[scheme.place(packet)] == digest).then_some((scheme, digest))
+        (packet[scheme.range(packet)] == digest).then_some((scheme, digest))
     })
 }
 
-/// Ends a C2 or S2 made by `side` with the proof that it read the other's digest.
+/// Completes a C2 or S2 of `side` with the proof that it has read the other side's digest.
 pub(super) fn sign_response(response: &mut Packet, side: Side, others_digest: &[u8]) {
     let key = hmac(&[side.name(), &KEY_TAIL].concat(), &[others_digest]);
     let (body, proof) = response.split_at_mut(RESPONSE_BODY);
@@ -98,7 +98,7 @@ pub(super) fn sign_response(response: &mut Packet, side: Side, others_digest: &[
 }
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; DIGEST] {
-    // Keys of any length are taken; there is no error to come.
+    // HMAC accepts keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; DIGEST] };
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
@@ -155,9 +155,9 @@ mod tests {
 
     #[test]
     fn known_packets_have_known_digests() {
-        for (scheme, c1_place, c1_digest, s1_place, s1_digest, s2_proof, c2_proof) in VECTORS {
+        for (scheme, c1_start, c1_digest, s1_start, s1_digest, s2_proof, c2_proof) in VECTORS {
             let mut c1 = pattern(31, 7, [0x80, 0, 7, 2]);
-            assert_eq!(scheme.place(&c1).start, c1_place);
+            assert_eq!(scheme.range(&c1).start, c1_start);
             let digest = scheme.sign(&mut c1, Side::Client);
             assert_eq!(hex(&digest), c1_digest);
             assert_eq!(find(&c1, Side::Client), Some((scheme, digest)));
@@ -165,7 +165,7 @@ mod tests {
             assert_eq!(response(Side::Server, &digest), s2_proof);
 
             let mut s1 = pattern(13, 5, [4, 5, 0, 1]);
-            assert_eq!(scheme.place(&s1).start, s1_place);
+            assert_eq!(scheme.range(&s1).start, s1_start);
             let digest = scheme.sign(&mut s1, Side::Server);
             assert_eq!(hex(&digest), s1_digest);
             assert_eq!(response(Side::Client, &digest), c2_proof);
@@ -181,8 +181,8 @@ mod tests {
                     *byte = (offset.saturating_sub(index * 255)).min(255) as u8;
                 }
             }
-            assert!(Scheme::Zero.place(&packet).end <= PACKET);
-            assert!(Scheme::One.place(&packet).end <= 772);
+            assert!(Scheme::Zero.range(&packet).end <= PACKET);
+            assert!(Scheme::One.range(&packet).end <= 772);
         }
     }
 }

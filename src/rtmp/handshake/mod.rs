@@ -11,9 +11,9 @@
 //! |---|---|---|
 //! | C0, S0 | version 3 | the same |
 //! | C1, S1 | time u32, zero u32, 1528 random bytes | time, a version that isn't zero, random bytes with a digest in them |
-//! | C2, S2 | what the other side sent as 1 | 1504 random bytes, a digest that proves it was read |
+//! | C2, S2 | echo of the other side's packet 1 | 1504 random bytes, a digest that proves it was read |
 //!
-//! The digests are in no specification; Flash players insist on them before they take H.264.
+//! The digests are in no specification; Flash players require them before they accept H.264.
 
 pub mod client;
 mod digest;
@@ -29,13 +29,13 @@ use crate::error::{Error, Result};
 /// The version of plain RTMP.
 const VERSION: u8 = 3;
 
-/// Bytes of C1, S1, C2 and S2.
+/// Length of C1, S1, C2 and S2 in bytes.
 const PACKET: usize = 1536;
 
 /// One of C1, S1, C2, S2.
 type Packet = [u8; PACKET];
 
-/// Packets live on the heap: a stack that has been this deep once would keep its pages as long as its connection.
+/// Reads a packet into heap memory: a stack that has been this deep once would keep its pages as long as its connection.
 fn read_packet(reader: &mut impl Read, name: &'static str) -> Result<Box<Packet>> {
     let mut packet = Box::new([0; PACKET]);
     reader.read_exact(&mut packet[..]).map_err(|error| Error::io(name, error))?;

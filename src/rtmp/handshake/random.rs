@@ -1,9 +1,9 @@
-//! Bytes that look random. They pad the handshake and keep nothing secret, so std's hasher will do.
+//! Padding that looks random. It keeps nothing secret, so the hasher of std is good enough.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-/// Fills `bytes` differently each time.
+/// Fills `bytes` with different values each time.
 pub(super) fn fill(bytes: &mut [u8]) {
     let state = RandomState::new();
     for (index, chunk) in bytes.chunks_mut(8).enumerate() {

@@ -1,4 +1,4 @@
-//! The server's side.
+//! The server side of the handshake.
 
 use std::io::{Read, Write};
 
@@ -6,26 +6,26 @@ use super::digest::{self, RESPONSE_BODY, Side};
 use super::{PACKET, Packet, Scheme, VERSION, random, read_packet};
 use crate::error::{Error, Result};
 
-/// The version in an S1 with a digest; it must not be zero, and means nothing else.
+/// Version field of an S1 with a digest; any value but zero.
 const S1_VERSION: [u8; 4] = [4, 5, 0, 1];
 
-/// How the handshake was made.
+/// The handshake that was performed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Without digests, or with one that didn't check.
+    /// Without digests, or with an invalid one.
     Simple,
-    /// With digests, placed as the client placed its own.
+    /// With digests, under the client's scheme.
     Digest(Scheme),
 }
 
-/// Shakes hands with a client. `reader` goes on to read chunks, so it may be buffered.
+/// Performs the handshake with a client. `reader` reads the chunks afterwards, so it may be buffered.
 ///
-/// S0, S1 and S2 go out in one write, as soon as C1 is there: some clients send C2 only when they have
-/// read all three. What C2 holds is not looked at; clients that are beyond doubt send all sorts of things.
+/// S0, S1 and S2 are sent in one write as soon as C1 has arrived: some clients send C2 only after they have read all
+/// three. The content of C2 is not checked, since well-known clients send anything.
 ///
 /// # Errors
-/// [`Error::Disconnected`] when the client leaves before it has sent a byte, [`Error::Handshake`] when it
-/// speaks something else, [`Error::Io`].
+/// [`Error::Disconnected`] if the client closes before it has sent a byte, [`Error::Handshake`] if it speaks another
+/// protocol, [`Error::Io`].
 pub fn accept<R: Read, W: Write>(reader: &mut R, writer: &mut W) -> Result<Kind> {
     let mut c0 = [0];
     match reader.read(&mut c0) {
@@ -35,18 +35,18 @@ pub fn accept<R: Read, W: Write>(reader: &mut R, writer: &mut W) -> Result<Kind>
     }
     check_version(c0[0])?;
     let c1 = read_packet(reader, "reading C1")?;
-    let (kind, s1, s2) = answer(&c1);
-    let mut answer = Vec::with_capacity(1 + 2 * PACKET);
-    answer.push(VERSION);
-    answer.extend_from_slice(&s1[..]);
-    answer.extend_from_slice(&s2[..]);
-    let sent = writer.write_all(&answer).and_then(|()| writer.flush());
+    let (kind, s1, s2) = response_to(&c1);
+    let mut response = Vec::with_capacity(1 + 2 * PACKET);
+    response.push(VERSION);
+    response.extend_from_slice(&s1[..]);
+    response.extend_from_slice(&s2[..]);
+    let sent = writer.write_all(&response).and_then(|()| writer.flush());
     sent.map_err(|error| Error::io("sending S0, S1 and S2", error))?;
     read_packet(reader, "reading C2")?;
     Ok(kind)
 }
 
-/// There is no way to refuse a version but to hang up; the log says why.
+/// Rejects other versions; since all a server can do is to close the connection, the error says why in the log.
 fn check_version(version: u8) -> Result<()> {
     let reason = match version {
         VERSION => return Ok(()),
@@ -58,9 +58,9 @@ fn check_version(version: u8) -> Result<()> {
     Err(Error::Handshake(format!("the first byte is {version:#04x}: {reason}").into()))
 }
 
-/// S1 and S2 for a C1.
-fn answer(c1: &Packet) -> (Kind, Box<Packet>, Box<Packet>) {
-    // Simple clients have zeros where the others have a version.
+/// Builds S1 and S2 for a C1.
+fn response_to(c1: &Packet) -> (Kind, Box<Packet>, Box<Packet>) {
+    // Clients of the simple handshake have zeros where the others have a version.
     let found = if c1[4..8] == [0; 4] { None } else { digest::find(c1, Side::Client) };
     let mut s1 = Box::new([0; PACKET]);
     random::fill(&mut s1[8..]);

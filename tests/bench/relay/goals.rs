@@ -46,16 +46,16 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
         let ratio = ours.cpu_per_gbit / nginx.cpu_per_gbit;
         goals.push(at_most("P1", format!("CPU per Gbit, {id} players"), ratio, most, " × nginx"));
         let (value, most) = (ours.latency[1][1], nginx.latency[1][1]);
-        goals.push(at_most("P1", format!("picture p99, {id} players; nginx's"), value, most, " ms"));
+        goals.push(at_most("P1", format!("video p99, {id} players; nginx's"), value, most, " ms"));
     }
     for id in ["20", "100"] {
         let Some((ours, nginx)) = pair(id) else { continue };
         let ratio = ours.cpu_per_gbit / nginx.cpu_per_gbit;
         goals.push(at_most("P2", format!("CPU per Gbit, {id} players"), ratio, 0.8, " × nginx"));
         let (value, most) = (ours.latency[1][0], nginx.latency[1][0]);
-        goals.push(at_most("P2", format!("picture p50, {id} players; nginx's"), value, most, " ms"));
-        goals.push(at_most("P2", format!("picture p99, {id} players"), ours.latency[1][1], 5.0, " ms"));
-        goals.push(at_most("P2", format!("sound p99, {id} players"), ours.latency[0][1], 40.0, " ms"));
+        goals.push(at_most("P2", format!("video p50, {id} players; nginx's"), value, most, " ms"));
+        goals.push(at_most("P2", format!("video p99, {id} players"), ours.latency[1][1], 5.0, " ms"));
+        goals.push(at_most("P2", format!("audio p99, {id} players"), ours.latency[0][1], 40.0, " ms"));
     }
     if let Some((ours, nginx)) = pair("gather") {
         let ratio = ours.cpu_per_gbit / nginx.cpu_per_gbit;
@@ -67,11 +67,11 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
         let (ratio, what) = (ours.cpu_per_gbit / nginx.cpu_per_gbit, format!("500 players over HTTP, {form}"));
         goals.push(at_most("P10", format!("CPU per Gbit, {what}; nginx's over RTMP"), ratio, 0.6, " × nginx"));
         let (value, most) = (ours.latency[1][1], nginx.latency[1][1]);
-        goals.push(at_most("P10", format!("picture p99, {what}"), value, most, " ms"));
+        goals.push(at_most("P10", format!("video p99, {what}"), value, most, " ms"));
     }
     if let Some((ours, _)) = pair("2500") {
         goals.push(at_most("P4", "messages lost, 2,500 players", 1.0 - ours.delivered, 0.0, ""));
-        goals.push(at_most("P4", "picture p99, 2,500 players", ours.latency[1][1], 150.0, " ms"));
+        goals.push(at_most("P4", "video p99, 2,500 players", ours.latency[1][1], 150.0, " ms"));
     }
     if let Some((ours, nginx)) = pair("200x1") {
         goals.push(at_most("P5", "CPU, 200 publishers × 1 player", ours.cpu / nginx.cpu, 0.95, " × nginx"));
@@ -97,7 +97,7 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
         let growth = ours.rss_growth / 1024.0;
         goals.push(at_most("P8", "memory growth for each of 50 players, 10 of them stuck", growth, 100.0, " KB"));
         goals.push(at_most("P8", "messages that the other 40 lost", 1.0 - ours.delivered, 0.0, ""));
-        goals.push(at_most("P8", "picture p99 of the other 40", ours.latency[1][1], 10.0, " ms"));
+        goals.push(at_most("P8", "video p99 of the other 40", ours.latency[1][1], 10.0, " ms"));
     }
     if let Some((ours, nginx)) = pair("vod") {
         let ratio = ours.cpu_per_gbit / nginx.cpu_per_gbit;

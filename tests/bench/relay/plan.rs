@@ -143,7 +143,7 @@ impl Plan {
             .optopt("", "seconds", "how long each load counts [10]", "N")
             .optopt("", "only", "this load only", "ID")
             .optmulti("", "peer", "another server to measure: {port} stands for its port", "NAME=COMMAND")
-            .optflag("", "write", "put the tables into README.md and the plot beside this program")
+            .optflag("", "write", "put the tables into src/guide/performance.md and the plot beside this program")
             .optflag("h", "help", "print this help");
         let usage = || options.usage("Usage: relay [OPTIONS] | simulate HOURS | soak MINUTES | hostile MINUTES");
         let matches = options.parse(arguments).map_err(|error| format!("{error}\n{}", usage()))?;

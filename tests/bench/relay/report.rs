@@ -9,7 +9,7 @@ use super::goals::{self, Goal};
 use super::plan::{Measured, Way};
 use super::scenario::Outcome;
 
-/// Between these lines of the README stand the tables.
+/// Between these lines of the guide's chapter stand the tables.
 const BEGIN: &str = "<!-- benchmark: made by scripts/bench.sh -->";
 const END: &str = "<!-- end of benchmark -->";
 
@@ -36,7 +36,7 @@ pub fn line(name: &str, outcome: &Outcome) -> String {
 pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64) -> String {
     let runs = if rounds == 1 { "One run".to_owned() } else { format!("Medians of {rounds} runs") };
     let mut out = format!("{BEGIN}\n\n{runs} of {seconds} s of each load. {NOTES}\n\n");
-    out += "| load | server | CPU-s per Gbit | beside nginx | picture p50 / p99, ms | sound p99, ms | \
+    out += "| load | server | CPU-s per Gbit | beside nginx | video p50 / p99, ms | audio p99, ms | \
             first key frame p50 / p99, ms | delivered | KB per player |\n|---|---|---|---|---|---|---|---|---|\n";
     let mut last_title = "";
     for row in &measured.rows {
@@ -47,7 +47,7 @@ pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64
         let is_live = !matches!(row.scenario.way, Way::File | Way::Download(_));
         let latency = if is_live { format!("{:.1} / {:.1}", video[0], video[1]) } else { String::new() };
         let sound = if is_live { format!("{:.1}", audio[1]) } else { String::new() };
-        let is_bare = row.target == "bare send loop";
+        let is_bare = row.target == "loopback baseline";
         let joins = if is_bare { String::new() } else { format!("{:.1} / {:.1}", join[0], join[1]) };
         let memory = if is_bare { String::new() } else { format!("{:.0}", rss_per_player / 1024.0) };
         let _ = writeln!(
@@ -68,28 +68,28 @@ pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64
     out + "\n" + END
 }
 
-/// Puts the tables into the README and the plot beside this program's source.
+/// Puts the tables into the guide and the plot beside this program's source.
 pub fn write(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64) {
-    put_into_readme(&markdown(measured, goals, rounds, seconds), BEGIN, END);
+    put_into_guide(&markdown(measured, goals, rounds, seconds), BEGIN, END);
     if let Err(error) = plot(measured, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/relay.svg")) {
         panic!("the plot: {error}");
     }
 }
 
-/// Puts a text that has these two lines around it in the place of what stands between them in the README.
-pub fn put_into_readme(text: &str, begin: &str, end: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(&path).expect("the README");
-    let (before, rest) = readme.split_once(begin).expect("the README has the place");
-    let (_, after) = rest.split_once(end).expect("the README has the place's end");
-    std::fs::write(&path, format!("{before}{text}{after}")).expect("the README can be written");
+/// Puts a text that has these two lines around it in the place of what stands between them in the guide.
+pub fn put_into_guide(text: &str, begin: &str, end: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/performance.md");
+    let chapter = std::fs::read_to_string(&path).expect("the chapter");
+    let (before, rest) = chapter.split_once(begin).expect("the chapter has the place");
+    let (_, after) = rest.split_once(end).expect("the chapter has the place's end");
+    std::fs::write(&path, format!("{before}{text}{after}")).expect("the chapter can be written");
 }
 
 /// CPU for each Gbit, a group of bars for each load.
 fn plot(measured: &Measured, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let loads = ["20", "100", "500", "1000", "gather", "2500", "vod"];
     let labels = ["20 players", "100", "500", "1,000", "--gather 350", "2,500", "300 of a file"];
-    let targets = ["nginx-rtmp", "gortmp", "bare send loop"];
+    let targets = ["nginx-rtmp", "gortmp", "loopback baseline"];
     let colors = [RGBColor(120, 130, 140), RGBColor(0, 110, 190), RGBColor(200, 200, 200)];
     let value = |load, target| measured.outcome(load, target).map(|outcome| outcome.cpu_per_gbit);
     let most =

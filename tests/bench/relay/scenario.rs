@@ -162,11 +162,7 @@ fn measure(server: &Server, crowd: &mut Crowd, publishing: Publishing, load: Loa
 impl Outcome {
     /// The median of each figure over several runs, and the errors of all.
     pub fn median(runs: &[Self]) -> Self {
-        let of = |figure: &dyn Fn(&Self) -> f64| {
-            let mut values: Vec<f64> = runs.iter().map(figure).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-        };
+        let of = |figure: &dyn Fn(&Self) -> f64| median(runs, figure);
         let three = |figure: &dyn Fn(&Self) -> [f64; 3]| [0, 1, 2].map(|index| of(&|run| figure(run)[index]));
         Self {
             cpu: of(&|run| run.cpu),
@@ -227,6 +223,13 @@ pub fn vod(target: &Target, load: Load, name: &str, videos: &Path) -> Outcome {
         errors,
         ..Outcome::default()
     }
+}
+
+/// The median of a figure over several runs.
+pub fn median<T>(runs: &[T], figure: &dyn Fn(&T) -> f64) -> f64 {
+    let mut values: Vec<f64> = runs.iter().map(figure).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Median, 99 % and the longest, in units of `unit`.

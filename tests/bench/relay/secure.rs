@@ -3,8 +3,6 @@
 use std::io::{Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
 use rustls::pki_types::ServerName;
@@ -79,12 +77,4 @@ impl AsFd for Socket {
             Self::Secure(stream) => stream.sock.as_fd(),
         }
     }
-}
-
-/// A certificate for this machine and its key, by the script for it.
-pub fn make_certificate(dir: &Path) -> [PathBuf; 2] {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/make-certificate.sh");
-    let output = Command::new(script).arg("--out").arg(dir).output().expect("the script runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    ["cert.pem", "key.pem"].map(|name| dir.join(name))
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::network;
 use super::nginx;
-use super::secure::make_certificate;
+use crate::support::tls::make_certificate;
 
 /// Which server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Target {
         match self {
             Self::Gortmp(_) => "gortmp",
             Self::Nginx => "nginx-rtmp",
-            Self::Bare => "bare send loop",
+            Self::Bare => "loopback baseline",
             Self::Other(name, _) => name,
         }
     }

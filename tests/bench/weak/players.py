@@ -54,10 +54,10 @@ PLAYERS = {
 SCRIPTS = {
     "mpegts.js": """
         const player = mpegts.createPlayer({type: "flv", isLive: true, url: "HTTP.flv"}, OPTIONS);
-        player.attachMediaElement(video); player.load(); player.play();""",
+        player.attachMediaElement(video); player.load(); player.play()?.catch(() => {});""",
     "hls.js": """
         const hls = new Hls(OPTIONS); hls.loadSource("HTTP/index.m3u8"); hls.attachMedia(video);
-        hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());""",
+        hls.on(Hls.Events.MANIFEST_PARSED, () => video.play().catch(() => {}));""",
 }
 
 

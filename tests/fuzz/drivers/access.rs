@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
-use gortmp::access::{Access, AccessConfig, Admission, Operation, Permission, Secret};
+use gortmp::access::{Access, AccessConfig, Admission, Operation, Origin, Secret};
 use gortmp::session::StreamPath;
 use gortmp::vod::Library;
 
@@ -26,8 +26,10 @@ fn house() -> &'static House {
         for outside in ["a.flv", "secret", "x"] {
             std::fs::write(dir.path().join(outside), b"FLV\x01\x05\0\0\0\x09\0\0\0\0").expect("a file");
         }
-        let permission = Permission { key: Some(Secret::new(KEY)), ..Permission::default() };
-        let config = AccessConfig { publish: permission.clone(), play: permission, ask_password: true };
+        let mut config = AccessConfig::default();
+        config.publish.key = Some(Secret::new(KEY));
+        config.play.key = Some(Secret::new(KEY));
+        config.ask_password = true;
         House { access: Access::new(config).expect("keys"), library: Library::new(videos), _dir: dir }
     })
 }
@@ -43,8 +45,9 @@ pub fn names(input: &[u8]) {
     let has_key = text.contains(KEY);
     let admission = house.access.admit(&path, "FMLE/3.0", ip);
     if let Admission::Granted(verified) = admission {
+        let origin = Origin { ip, is_http: false, is_tls: false };
         for operation in [Operation::Publish, Operation::Play] {
-            let allowed = house.access.check(operation, &path, ip, &verified).is_ok();
+            let allowed = house.access.check(operation, &path, origin, &verified).is_ok();
             assert!(!allowed || has_key, "in without the key");
         }
     }

@@ -18,7 +18,7 @@ use self::player::Watched;
 use self::report::{Outcome, Row};
 use self::stream::Publisher;
 use crate::network::{FOR_PUBLISHERS, Pair, reach};
-use crate::report::put_into_readme;
+use crate::report::put_into_guide;
 use crate::target::{Server, Setup, Target};
 
 const NAME: &str = "weak";
@@ -52,7 +52,7 @@ impl Plan {
             .optopt("", "seconds", "for how long each time [30; W4: 40]", "N")
             .optopt("", "only", "this link only", "ID")
             .optflag("", "disposable", "every other video frame is one that no other refers to")
-            .optflag("", "write", "put the tables into README.md")
+            .optflag("", "write", "put the tables into src/guide/performance.md")
             .optflag("h", "help", "print this help");
         let usage = || options.usage("Usage: relay weak [OPTIONS] [-- OPTIONS OF GORTMP]");
         let matches = options.parse(arguments).map_err(|error| format!("{error}\n{}", usage()))?;
@@ -79,7 +79,7 @@ impl Plan {
         let text = report::markdown(&rows, &self.about(has_bbr), has_bbr);
         println!("{text}");
         if self.writes {
-            put_into_readme(&text, report::BEGIN, report::END);
+            put_into_guide(&text, report::BEGIN, report::END);
         }
         Vec::new()
     }

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::cases::{Case, Viewer};
 use crate::goals::{Goal, at_least, at_most, table};
+use crate::scenario::median;
 
-/// Between these lines of the README stand the tables.
+/// Between these lines of the guide's chapter stand the tables.
 pub const BEGIN: &str = "<!-- weak links: made by scripts/bench.sh weak -->";
 pub const END: &str = "<!-- end of weak links -->";
 
@@ -28,11 +29,7 @@ pub struct Outcome {
 impl Outcome {
     /// The median of each figure over several runs.
     pub fn median(runs: &[Self]) -> Self {
-        let of = |figure: &dyn Fn(&Self) -> f64| {
-            let mut values: Vec<f64> = runs.iter().map(figure).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-        };
+        let of = |figure: &dyn Fn(&Self) -> f64| median(runs, figure);
         let maybe = |figure: &dyn Fn(&Self) -> Option<f64>| {
             runs.first().and_then(figure).map(|_| of(&|run| figure(run).unwrap_or(f64::NAN)))
         };

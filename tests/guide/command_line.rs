@@ -1,5 +1,4 @@
-//! What users read: the manual page and the completions, by the tools that take them.
-#![allow(clippy::unwrap_used, clippy::panic)]
+//! The manual page and the completions, read by the programs that take them.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

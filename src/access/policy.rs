@@ -1,0 +1,136 @@
+//! The word of the program that the server runs in.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{Denied, Operation};
+use crate::session::StreamPath;
+
+/// Decides who may publish and play what, for a program that runs a server. A closure will do:
+///
+/// ```
+/// use gortmp::{AccessRequest, Denied, Operation};
+///
+/// let mut config = gortmp::Config::default();
+/// config.access.set_policy(|request: &AccessRequest<'_>| match request.operation {
+///     Operation::Publish if request.name.starts_with("cam") => Ok(()),
+///     Operation::Publish => Err(Denied::new("only cameras publish here")),
+///     _ => Ok(()),
+/// });
+/// ```
+///
+/// It is asked behind the built-in rules (keys, links, addresses), and only where those grant it: for each publication and
+/// play over RTMP, each request for a stream or file over HTTP (each of a playlist's segments as well), and each name in a
+/// list that a client asks for. It runs on the thread of that client's connection, which may wait for it; the others go on.
+pub trait Policy: Send + Sync + 'static {
+    /// Whether that is granted.
+    ///
+    /// # Errors
+    /// [`Denied`] with a reason, which the client and the log are told.
+    fn check(&self, request: &AccessRequest<'_>) -> Result<(), Denied>;
+}
+
+impl<F: Fn(&AccessRequest<'_>) -> Result<(), Denied> + Send + Sync + 'static> Policy for F {
+    fn check(&self, request: &AccessRequest<'_>) -> Result<(), Denied> {
+        self(request)
+    }
+}
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AccessRequest<'a> {
+    /// What it wants to do.
+    pub operation: Operation,
+    /// The application.
+    pub app: &'a str,
+    /// The stream's or file's name, percent-decoded and without `.flv`.
+    pub name: &'a str,
+    /// Where the client is; behind a proxy, where that is.
+    pub ip: IpAddr,
+    /// Whether it came over HTTP, and not over RTMP.
+    pub is_http: bool,
+    /// Whether it came within TLS.
+    pub is_tls: bool,
+    /// The name of the user that has answered for a key at `connect`. Any name will do for that.
+    pub user: Option<&'a str>,
+    path: &'a StreamPath,
+}
+
+impl AccessRequest<'_> {
+    /// The value of a key in the query behind the name or the application, percent-decoded.
+    pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.path.query_value(key)
+    }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address.
+    pub ip: IpAddr,
+    /// Over HTTP, and not over RTMP.
+    pub is_http: bool,
+    /// Within TLS.
+    pub is_tls: bool,
+}
+
+/// A [`Policy`] as settings hold it.
+#[derive(Clone)]
+pub(super) struct SharedPolicy(Arc<dyn Policy>);
+
+impl SharedPolicy {
+    pub fn new(policy: impl Policy) -> Self {
+        Self(Arc::new(policy))
+    }
+
+    /// What it says; a reason stays one line in the log.
+    pub fn check(
+        &self,
+        operation: Operation,
+        path: &StreamPath,
+        origin: Origin,
+        user: Option<&str>,
+    ) -> Result<(), Denied> {
+        let name = path.live_name();
+        let Origin { ip, is_http, is_tls } = origin;
+        let request = AccessRequest { operation, app: &path.app, name: &name, ip, is_http, is_tls, user, path };
+        self.0.check(&request).map_err(|denied| Denied(denied.0.replace(char::is_control, " ")))
+    }
+}
+
+impl fmt::Debug for SharedPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedPolicy").finish_non_exhaustive()
+    }
+}
+
+/// One policy is equal to itself.
+impl PartialEq for SharedPolicy {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SharedPolicy {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line() {
+        let policy = SharedPolicy::new(|request: &AccessRequest<'_>| {
+            assert_eq!((request.app, request.name, request.user), ("live", "café", Some("eve")));
+            assert_eq!(request.query_value("token").as_deref(), Some("a b"));
+            Err(Denied::new("no\nforged"))
+        });
+        let path = StreamPath::new("live", "caf%C3%A9.flv?token=a%20b").unwrap();
+        let origin = Origin { ip: IpAddr::from([192, 0, 2, 7]), is_http: false, is_tls: true };
+        let denied = policy.check(Operation::Publish, &path, origin, Some("eve"));
+        assert_eq!(denied, Err(Denied::new("no forged")));
+        assert!(policy == policy.clone() && format!("{policy:?}").contains("SharedPolicy"));
+    }
+}
