@@ -166,7 +166,7 @@ impl Sink for FragmentStream {
     }
 
     fn starts_anywhere(&self) {
-        self.work.lock().muxer.start_anywhere();
+        self.work.lock().muxer.start_at_next_frame();
     }
 
     fn ended(&self, _: u32) {

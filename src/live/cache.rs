@@ -121,7 +121,7 @@ impl Cache {
             PacketKind::Audio => self.audio_since_video = self.audio_since_video.saturating_add(1),
             PacketKind::Data => {}
         }
-        if self.formats.is_open(packet.kind) {
+        if self.formats.needs_frames(packet.kind) {
             self.note_configuration(packet);
         }
         if message.is_key_frame {

@@ -71,7 +71,7 @@ impl Fragments {
     /// # Errors
     /// [`crate::Error::Io`].
     pub fn length_up_to(mut self, end_ms: u64) -> Result<u64> {
-        self.muxer.leave_out_bytes();
+        self.muxer.set_size_only();
         self.up_to(end_ms).map(|fragment| Ok(fragment?.length as u64)).sum()
     }
 }

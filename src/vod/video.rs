@@ -97,7 +97,7 @@ impl Video {
                 if let Some(packet) = reader.next_packet()? {
                     formats.note(&packet);
                 }
-            } else if formats.is_open(kind) {
+            } else if formats.needs_frames(kind) {
                 let payload = start.bytes().to_vec();
                 formats.note(&Packet { kind, timestamp: start.header.timestamp, payload: payload.into() });
             }
