@@ -36,7 +36,7 @@ pub struct Muxer {
     /// Video frames are dropped up to the next key frame.
     awaits_key_frame: bool,
     /// Players can start at the next video frame, whatever it is.
-    starts_at_next_frame: bool,
+    starts_without_key_frame: bool,
     /// Only frames marked as key frames by FLV are sync samples: files are segmented there.
     is_file: bool,
     /// Frames held back until all tracks are known, and the timestamp of the first in milliseconds.
@@ -63,8 +63,8 @@ impl Muxer {
     }
 
     /// Makes the next video frame a starting point, for streams without key frames.
-    pub fn start_at_next_frame(&mut self) {
-        self.starts_at_next_frame = true;
+    pub fn start_without_key_frame(&mut self) {
+        self.starts_without_key_frame = true;
     }
 
     /// Makes the muxer return fragments without bytes, to compute their size only.
@@ -195,7 +195,7 @@ impl Muxer {
 
     fn video_frame(&mut self, frame: &Frame<'_>, time_ms: u64) -> Option<MuxerOutput> {
         self.video.as_ref()?;
-        let is_start = std::mem::take(&mut self.starts_at_next_frame) || frame.is_start;
+        let is_start = std::mem::take(&mut self.starts_without_key_frame) || frame.is_start;
         self.awaits_key_frame &= !is_start;
         if self.awaits_key_frame {
             return None;
