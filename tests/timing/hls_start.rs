@@ -41,14 +41,14 @@ fn vlc(url: &str, dir: &TempDir) -> (Command, &'static str) {
     (command, "Received first picture")
 }
 
-struct HttpService {
+struct LongGops {
     server: Server,
     dir: TempDir,
     began: Instant,
     _camera: Running,
 }
 
-impl HttpService {
+impl LongGops {
     /// A server that a camera with long GOPs has just begun to publish to.
     fn start() -> Self {
         let dir = TempDir::new().unwrap();
@@ -80,12 +80,12 @@ impl HttpService {
 
 /// The first player comes that many seconds after the first key frame, another to the same GOP, and one to a later GOP.
 fn begins_soon(player: Player, comes: f32) {
-    let site = HttpService::start();
-    site.waits_until(comes);
-    let _first = site.plays(player, "first");
-    let _second = site.plays(player, "second");
-    site.waits_until(12.5);
-    site.plays(player, "third");
+    let stream = LongGops::start();
+    stream.waits_until(comes);
+    let _first = stream.plays(player, "first");
+    let _second = stream.plays(player, "second");
+    stream.waits_until(12.5);
+    stream.plays(player, "third");
 }
 
 #[test]
@@ -115,12 +115,12 @@ fn vlc_that_comes_within_a_gop() {
 
 #[test]
 fn playlists_name_files_that_are_there() {
-    let site = HttpService::start();
-    site.waits_until(2.7);
+    let stream = LongGops::start();
+    stream.waits_until(2.7);
     // Of the first player and another, which get lists of their own.
     for _ in 0..2 {
-        let index = get(&site.server, "/live/cam/index.m3u8").text();
-        let list = get(&site.server, &format!("/live/cam/{}", index.lines().last().unwrap())).text();
+        let index = get(&stream.server, "/live/cam/index.m3u8").text();
+        let list = get(&stream.server, &format!("/live/cam/{}", index.lines().last().unwrap())).text();
         let names = list.lines().filter_map(|line| match line.strip_prefix("#EXT-X-") {
             None if line.starts_with('#') => None,
             None => Some(line),
@@ -130,9 +130,9 @@ fn playlists_name_files_that_are_there() {
         let names: Vec<_> = names.collect();
         assert!(names.len() > 10, "{list}");
         for name in names {
-            assert_eq!(get(&site.server, &format!("/live/cam/{name}")).status, 200, "{name} of {list}");
+            assert_eq!(get(&stream.server, &format!("/live/cam/{name}")).status, 200, "{name} of {list}");
         }
     }
-    let gone = get(&site.server, "/live/cam/media-99-4.m3u8");
+    let gone = get(&stream.server, "/live/cam/media-99-4.m3u8");
     assert_eq!(gone.status, 404, "{gone:?}");
 }
