@@ -105,7 +105,7 @@ pub const AUDIO_COALESCING_WINDOW: Duration = Duration::from_millis(40);
 /// for which few would gain nothing.
 pub const LOW_WATER_FROM_PUBLISHERS: usize = 16;
 
-/// Players of one lane to which every video frame goes out at once, unless `--gather` says otherwise.
+/// Players of one lane to which every video frame goes out at once, unless `--merge-window` says otherwise.
 pub const MERGE_WINDOW_FROM_PLAYERS: usize = 600;
 
 /// By how much each further player makes the window longer in which messages gather.
@@ -114,7 +114,7 @@ pub const MERGE_WINDOW_PER_PLAYER: Duration = Duration::from_micros(100);
 /// The longest such window that a lane chooses by itself.
 pub const MERGE_WINDOW_AUTO_MAX: Duration = Duration::from_millis(350);
 
-/// The longest window that may be asked for with `--gather`.
+/// The longest window that may be asked for with `--merge-window`.
 pub const MERGE_WINDOW_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes that may wait for a player that reads too slowly, beyond the GOP it started

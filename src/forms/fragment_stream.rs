@@ -10,7 +10,7 @@ use crate::fmp4::{Ignored, Muxer, MuxerOutput};
 use crate::guard::ClientLog;
 use crate::limits;
 use crate::live::{
-    Backlog, HTTP_STREAM_ID, LiveMessage, Publication, Sink, Skip, StartAt, Stream, Subscription, Wanted,
+    Backlog, HTTP_STREAM_ID, LiveMessage, Publication, Sink, Skip, StartAt, Stream, Subscription, SubscriptionFilter,
 };
 use crate::media::PacketKind;
 use crate::service::Service;
@@ -84,8 +84,8 @@ impl FragmentStream {
             state: Mutex::new(state),
             changed: Condvar::new(),
         });
-        let (lane, wanted) = (service.lanes.pick(), Wanted::default());
-        let subscription = stream.subscribe(form.clone(), HTTP_STREAM_ID, &lane, StartAt::LastKeyFrame, wanted);
+        let (lane, filter) = (service.lanes.pick(), SubscriptionFilter::default());
+        let subscription = stream.subscribe(form.clone(), HTTP_STREAM_ID, &lane, StartAt::LastKeyFrame, filter);
         *form.subscription.lock() = Some(subscription);
         form
     }
@@ -165,7 +165,7 @@ impl Sink for FragmentStream {
         false
     }
 
-    fn starts_anywhere(&self) {
+    fn start_without_key_frame(&self) {
         self.work.lock().muxer.start_anywhere();
     }
 

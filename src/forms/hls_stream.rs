@@ -11,7 +11,7 @@ use super::{Form, FragmentStream};
 use crate::guard::Share;
 use crate::hls::LiveWindow;
 use crate::limits;
-use crate::live::{HTTP_STREAM_ID, Lane, StartAt, Stream, Subscription, Wanted};
+use crate::live::{HTTP_STREAM_ID, Lane, StartAt, Stream, Subscription, SubscriptionFilter};
 
 /// A live stream's last segments, which are made while somebody asks for them.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ impl HlsStream {
     /// Starts to make segments of fragments, in memory of which `bytes` is the account.
     pub(super) fn start(fragments: Arc<FragmentStream>, lane: &Lane, bytes: Share) -> Arc<Self> {
         let window = Arc::new(LiveWindow::new(bytes));
-        let (start_at, wanted) = (StartAt::LastKeyFrame, Wanted::default());
-        let subscription = fragments.output().subscribe(window.clone(), HTTP_STREAM_ID, lane, start_at, wanted);
+        let (start_at, filter) = (StartAt::LastKeyFrame, SubscriptionFilter::default());
+        let subscription = fragments.output().subscribe(window.clone(), HTTP_STREAM_ID, lane, start_at, filter);
         let state = State { asked: Instant::now(), viewers: HlsViewers::default() };
         Arc::new(Self { fragments, window, subscription: Mutex::new(Some(subscription)), state: Mutex::new(state) })
     }

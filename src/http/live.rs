@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::flv;
 use crate::forms::{Form, FragmentStream};
 use crate::limits;
-use crate::live::{HTTP_STREAM_ID, Stream, Subscription, Wanted};
+use crate::live::{HTTP_STREAM_ID, Stream, Subscription, SubscriptionFilter};
 use crate::session::StreamPath;
 use crate::transport::{Framing, Wrapping};
 
@@ -23,8 +23,8 @@ impl HttpConnection {
     /// A live stream as FLV without end, or each tag as a message of a WebSocket.
     pub(super) fn live_flv(&mut self, request: &Request, path: &StreamPath, reader: &mut Reader<'_>) -> Result<Next> {
         let name = stream_name(path);
-        let kinds = self.http.service.registry.with_published(&name, |stream| stream.kinds());
-        let (has_audio, has_video) = kinds.ok_or_else(|| not_published(&name))?;
+        let tracks = self.http.service.registry.with_published(&name, |stream| stream.tracks());
+        let (has_audio, has_video) = tracks.ok_or_else(|| not_published(&name))?;
         let start = flv::tag::encode_file_header(has_audio, has_video);
         let http = self.http.clone();
         let subscribe = |connection: &Self| {
@@ -64,7 +64,13 @@ impl HttpConnection {
 
     fn subscribe(&self, stream: &Arc<Stream>, path: &StreamPath) -> Subscription {
         let start_at = self.http.service.start_at(path);
-        stream.subscribe(self.client.clone(), HTTP_STREAM_ID, self.client.lane(), start_at, Wanted::default())
+        stream.subscribe(
+            self.client.clone(),
+            HTTP_STREAM_ID,
+            self.client.lane(),
+            start_at,
+            SubscriptionFilter::default(),
+        )
     }
 
     /// Lets the lanes send a stream, behind `start`, until it or the client has gone.

@@ -1,12 +1,11 @@
-//! What a player that comes late needs: metadata, sequence headers, and the video frames since the last key
-//! frame.
+//! What a late subscriber needs first: metadata, sequence headers, and the current GOP.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::kinds::Kinds;
 use super::message::LiveMessage;
+use super::tracks::Tracks;
 use crate::flv::Metadata;
 use crate::fmp4::{AudioFormat, Formats, VideoFormat};
 use crate::guard::Share;
@@ -16,102 +15,102 @@ use crate::media::{HeaderSlot, Packet, PacketKind, Timestamp};
 /// The cache of one stream.
 #[derive(Debug)]
 pub(super) struct Cache {
-    /// Of what all streams may remember.
+    /// The share of the memory for all streams' caches.
     share: Share,
     metadata: Option<Arc<LiveMessage>>,
     headers: BTreeMap<HeaderSlot, Arc<LiveMessage>>,
-    /// Everything since the last key frame, it included; empty before the first.
-    pictures: Vec<Arc<LiveMessage>>,
+    /// All messages since the last key frame, inclusive; empty before the first.
+    gop: Vec<Arc<LiveMessage>>,
     bytes: usize,
-    /// The last GOP of which the end has been seen, or the one that goes on, is more than may be kept.
-    is_outgrown: bool,
+    /// The last complete GOP, or the current one, exceeds the cache's limits.
+    is_oversized: bool,
     formats: Formats,
-    /// How often they have changed.
+    /// How often the codec configuration has changed.
     configuration_changes: u64,
-    /// Width and height as the metadata tells them; zeros if it doesn't.
+    /// Width and height from the metadata; zero if absent.
     size: (u16, u16),
-    /// Audio since the last video frame; as good as endless before the first.
+    /// Audio messages since the last video frame; `usize::MAX` before the first.
     audio_since_video: usize,
-    kinds: Kinds,
+    tracks: Tracks,
 }
 
 impl Cache {
     pub fn new(share: Share) -> Self {
-        let (metadata, headers, pictures) = (None, BTreeMap::new(), Vec::new());
+        let (metadata, headers, gop) = (None, BTreeMap::new(), Vec::new());
         let (formats, audio_since_video) = (Formats::default(), usize::MAX);
         Self {
             share,
             metadata,
             headers,
-            pictures,
+            gop,
             bytes: 0,
-            is_outgrown: false,
+            is_oversized: false,
             formats,
             configuration_changes: 0,
             size: (0, 0),
             audio_since_video,
-            kinds: Kinds::default(),
+            tracks: Tracks::default(),
         }
     }
 
-    /// Whether video frames have come lately.
+    /// Whether video frames have arrived recently.
     pub fn has_video(&self) -> bool {
         self.audio_since_video <= limits::AUDIO_ONLY_AFTER
     }
 
-    /// Whether a GOP is more than may be kept, so that players to come have to wait for the next key frame.
-    pub fn is_outgrown(&self) -> bool {
-        self.is_outgrown
+    /// Whether a GOP exceeds the cache's limits, so that new players have to wait for the next key frame.
+    pub fn is_oversized(&self) -> bool {
+        self.is_oversized
     }
 
-    /// Whether it has audio and whether it has video, as far as is known; both as long as nothing is.
-    pub fn kinds(&self) -> (bool, bool) {
-        self.kinds.known()
+    /// Whether the stream has audio and video, as far as known; both while nothing is known.
+    pub fn tracks(&self) -> (bool, bool) {
+        self.tracks.present()
     }
 
-    /// How its video is coded, as far as is known.
+    /// The video codec configuration, if known.
     pub fn video(&self) -> Option<VideoFormat> {
         self.formats.video.clone().map(|video| video.or_size(self.size))
     }
 
-    /// How its audio is coded, as far as is known.
+    /// The audio codec configuration, if known.
     pub fn audio(&self) -> Option<AudioFormat> {
         self.formats.audio.clone()
     }
 
-    /// How often something became known of that.
+    /// How often the codec configuration has changed.
     pub fn configuration_changes(&self) -> u64 {
         self.configuration_changes
     }
 
-    fn note_configuration(&mut self, packet: &Packet) {
+    fn record_configuration(&mut self, packet: &Packet) {
         self.configuration_changes += u64::from(self.formats.note(packet));
     }
 
-    /// The publisher's metadata.
+    /// Stores the publisher's metadata, or clears it.
     pub fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
-        let told = metadata.as_ref().and_then(|message| Metadata::parse(&message.packet.payload));
-        self.kinds.note_metadata(told.as_ref());
-        let size = told.unwrap_or_default().size();
+        let parsed = metadata.as_ref().and_then(|message| Metadata::parse(&message.packet.payload));
+        self.tracks.record_metadata(parsed.as_ref());
+        let size = parsed.unwrap_or_default().size();
         self.configuration_changes += u64::from(size != self.size && self.formats.video.is_some());
         self.size = size;
         self.metadata = metadata;
-        if !self.hold() {
+        if !self.reserve() {
             self.metadata = None;
         }
     }
 
-    /// Takes what this needs from what all streams share; says whether it was there.
-    fn hold(&mut self) -> bool {
+    /// Reserves the memory in use from the share; returns whether there was room.
+    fn reserve(&mut self) -> bool {
         let others = self.metadata.iter().chain(self.headers.values());
         let bytes = self.bytes + others.map(|message| message.body().len()).sum::<usize>();
         self.share.resize(bytes)
     }
 
-    /// Any message but metadata, in order.
+    /// Adds a message other than metadata, in order.
     pub fn add(&mut self, message: &Arc<LiveMessage>) {
         let packet = &message.packet;
-        self.kinds.note(message);
+        self.tracks.record(message);
         if let Some(slot) = message.slot {
             self.add_header(slot, message);
             return;
@@ -122,22 +121,22 @@ impl Cache {
             PacketKind::Data => {}
         }
         if self.formats.is_open(packet.kind) {
-            self.note_configuration(packet);
+            self.record_configuration(packet);
         }
         if message.is_key_frame {
-            self.is_outgrown &= self.pictures.is_empty();
-            self.drop_video_frames();
-        } else if self.pictures.is_empty() {
+            self.is_oversized &= self.gop.is_empty();
+            self.clear_gop();
+        } else if self.gop.is_empty() {
             return;
         }
         self.bytes += message.body().len();
-        self.pictures.push(message.clone());
-        let too_much = self.bytes > limits::GOP_CACHE_BYTES || self.pictures.len() > limits::GOP_CACHE_MESSAGES;
+        self.gop.push(message.clone());
+        let too_much = self.bytes > limits::GOP_CACHE_BYTES || self.gop.len() > limits::GOP_CACHE_MESSAGES;
         if !self.has_video() {
-            self.drop_video_frames();
-        } else if too_much || !self.hold() {
-            self.is_outgrown = true;
-            self.drop_video_frames();
+            self.clear_gop();
+        } else if too_much || !self.reserve() {
+            self.is_oversized = true;
+            self.clear_gop();
         }
     }
 
@@ -146,56 +145,58 @@ impl Cache {
         if is_empty || self.headers.get(&slot).is_some_and(|known| known.body() == message.body()) {
             return;
         }
-        self.note_configuration(&message.packet);
-        // The video frames so far need the old header. Those that need the new one start with a key frame.
-        self.drop_video_frames();
+        self.record_configuration(&message.packet);
+        // Cached frames need the old header. Those that need the new one start with a key frame.
+        self.clear_gop();
         self.headers.remove(&slot);
         let length = message.body().len();
         let others: usize = self.headers.values().map(|header| header.body().len()).sum();
         let fits = length <= limits::SEQUENCE_HEADER_BYTES && others + length <= limits::SEQUENCE_HEADERS_BYTES;
         if fits && self.headers.len() < limits::SEQUENCE_HEADERS {
             self.headers.insert(slot, message.clone());
-            if !self.hold() {
+            if !self.reserve() {
                 self.headers.remove(&slot);
             }
         }
     }
 
-    fn drop_video_frames(&mut self) {
-        self.pictures.clear();
+    fn clear_gop(&mut self) {
+        self.gop.clear();
         self.bytes = 0;
-        // It only gives back, which needs no room.
-        let _ = self.hold();
+        // This only releases memory, which can't fail.
+        let _ = self.reserve();
     }
 
-    /// The frames' times made no sense: from here on they have times by arrival, up to `until`, which is now.
+    /// Restamps the cached frames by arrival, up to `until`, the stream's time now, because their timestamps were
+    /// wrong.
     pub fn restamp_by_arrival(&mut self, until: Timestamp, now: Instant) {
-        for message in &mut self.pictures {
+        for message in &mut self.gop {
             let age = message.arrived.map_or(Duration::ZERO, |arrived| now.saturating_duration_since(arrived));
-            // A clock that stood still has not come that far.
+            // A clock that stood still has not got that far.
             let age_ms = u32::try_from(age.as_millis()).unwrap_or(u32::MAX).min(until.milliseconds());
             *message = Arc::new(message.at(Timestamp::new(until.milliseconds() - age_ms)));
         }
     }
 
-    /// The publisher is gone, and what it sent with it.
+    /// Discards everything from a publisher that has left.
     pub fn clear(&mut self) {
         self.metadata = None;
-        (self.formats, self.size, self.kinds) = (Formats::default(), (0, 0), Kinds::default());
+        (self.formats, self.size, self.tracks) = (Formats::default(), (0, 0), Tracks::default());
         self.headers.clear();
-        (self.audio_since_video, self.is_outgrown) = (usize::MAX, false);
-        self.drop_video_frames();
+        (self.audio_since_video, self.is_oversized) = (usize::MAX, false);
+        self.clear_gop();
     }
 
-    /// What a new player gets first: metadata, sequence headers, and, if it wants them, the video frames.
+    /// Returns the messages that a new player gets first: metadata, sequence headers and, if requested, the current
+    /// GOP.
     ///
-    /// The headers' time is that of the first video frame, or `now` without video frames, so that time does not
-    /// jump behind them.
-    pub fn start(&self, with_video: bool, now: Timestamp) -> Vec<Arc<LiveMessage>> {
-        let pictures = if with_video { &self.pictures[..] } else { &[] };
-        let first = pictures.first().map_or(now, |message| message.packet.timestamp);
+    /// The headers carry the timestamp of the first cached frame, or `now` without any, so that time does not jump
+    /// after them.
+    pub fn initial_messages(&self, with_video: bool, now: Timestamp) -> Vec<Arc<LiveMessage>> {
+        let gop = if with_video { &self.gop[..] } else { &[] };
+        let first = gop.first().map_or(now, |message| message.packet.timestamp);
         let headers = self.headers.values().map(|header| Arc::new(header.at(first)));
-        self.metadata.iter().cloned().chain(headers).chain(pictures.iter().cloned()).collect()
+        self.metadata.iter().cloned().chain(headers).chain(gop.iter().cloned()).collect()
     }
 }
 
@@ -223,7 +224,7 @@ mod tests {
     const AAC: &[u8] = &[0xaf, 1, 0x21];
 
     fn start(cache: &Cache, with_video: bool) -> Vec<(u32, Vec<u8>)> {
-        let start = cache.start(with_video, Timestamp::new(999));
+        let start = cache.initial_messages(with_video, Timestamp::new(999));
         start.iter().map(|m| (m.packet.timestamp.milliseconds(), m.packet.payload.to_vec())).collect()
     }
 
@@ -246,17 +247,17 @@ mod tests {
     }
 
     #[test]
-    fn headers_at_a_late_time_are_as_long_on_the_wire_as_they_say() {
+    fn restamped_headers_report_their_length_on_the_wire() {
         let mut cache = cache();
         [video(0, AVC_HEADER), video(0x0100_0000, KEY)].iter().for_each(|frame| cache.add(frame));
-        for message in cache.start(true, Timestamp::ZERO) {
+        for message in cache.initial_messages(true, Timestamp::ZERO) {
             let bytes: usize = message.slices(message.headers()).map(<[u8]>::len).sum();
             assert_eq!(bytes, message.wire_length());
         }
     }
 
     #[test]
-    fn nothing_is_kept_before_the_first_key_frame() {
+    fn nothing_is_cached_before_the_first_key_frame() {
         let mut cache = cache();
         cache.add(&video(0, INTER));
         cache.add(&message(PacketKind::Audio, 0, AAC));
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_header_changes_nothing_and_a_new_one_starts_anew() {
+    fn a_repeated_header_is_ignored_and_a_new_one_clears_the_gop() {
         let mut cache = cache();
         for payload in [AVC_HEADER, KEY, AVC_HEADER, INTER] {
             cache.add(&video(0, payload));
@@ -275,12 +276,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_configuration_counts_for_nothing() {
+    fn an_empty_configuration_is_ignored() {
         let mut cache = cache();
         for payload in [&b"\x90av01"[..], b"\x90av01\x81\x04\x0c\0", b"\x93av01\x12\0", b"\x90av01"] {
             cache.add(&video(0, payload));
         }
-        assert_eq!(start(&cache, true).len(), 2, "the full one and the frame");
+        assert_eq!(start(&cache, true).len(), 2, "the complete one and the frame");
         assert_eq!(cache.video().map(|video| video.codec).as_deref(), Some("av01.0.04M.08"));
     }
 
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn old_frames_are_forgotten_when_only_audio_comes() {
+    fn old_frames_are_dropped_when_only_audio_arrives() {
         let mut cache = cache();
         cache.add(&video(0, KEY));
         for _ in 0..limits::AUDIO_ONLY_AFTER {
@@ -312,20 +313,20 @@ mod tests {
         for _ in 1..limits::GOP_CACHE_MESSAGES {
             cache.add(&video(0, INTER));
         }
-        assert_eq!(cache.pictures.len(), limits::GOP_CACHE_MESSAGES);
+        assert_eq!(cache.gop.len(), limits::GOP_CACHE_MESSAGES);
         cache.add(&video(0, INTER));
-        assert!(cache.pictures.is_empty());
+        assert!(cache.gop.is_empty());
 
         let mut half = vec![0; limits::GOP_CACHE_BYTES / 2];
         half[..2].copy_from_slice(&KEY[..2]);
         cache.add(&video(0, &half));
         half[0] = INTER[0];
         cache.add(&video(0, &half));
-        assert_eq!(cache.pictures.len(), 2);
+        assert_eq!(cache.gop.len(), 2);
         cache.add(&video(0, INTER));
-        assert!(cache.pictures.is_empty());
+        assert!(cache.gop.is_empty());
         cache.add(&video(0, INTER));
-        assert!(cache.pictures.is_empty(), "it starts again at a key frame only");
+        assert!(cache.gop.is_empty(), "caching resumes at a key frame only");
     }
 
     #[test]
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_streams_remember_together_has_a_limit() {
+    fn all_caches_together_have_a_limit() {
         let budget = Budget::new(2 * KEY.len() + AVC_HEADER.len());
         let (mut one, mut other) = (Cache::new(budget.share()), Cache::new(budget.share()));
         for frame in [video(0, AVC_HEADER), video(0, KEY)] {
@@ -358,11 +359,11 @@ mod tests {
         other.add(&video(0, KEY));
         assert_eq!(budget.held(), 2 * KEY.len() + AVC_HEADER.len());
         one.add(&video(40, INTER));
-        assert_eq!(start(&one, true).len(), 1, "its video frames are over the limit, its header is not");
+        assert_eq!(start(&one, true).len(), 1, "its GOP exceeds the limit, its header does not");
         other.add(&video(40, INTER));
         assert_eq!(start(&other, true).len(), 2, "there is room again");
         one.add(&message(PacketKind::Audio, 0, AAC_HEADER));
-        assert_eq!(start(&one, true).len(), 1, "nor is there room for another header");
+        assert_eq!(start(&one, true).len(), 1, "there is no room for another header");
         other.clear();
         drop(one);
         assert_eq!(budget.held(), 0);

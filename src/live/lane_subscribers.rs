@@ -1,7 +1,7 @@
-//! The players of a lane by stream, and the messages that they get next.
+//! The subscribers of a lane by stream, and the messages pending for them.
 //!
-//! Each send costs far more than the bytes in it, so with large audiences messages gather for as long as
-//! [`MergeWindow`] says, and go out together.
+//! A send costs far more than the bytes in it, so with many players messages are merged for as long as [`MergeWindow`]
+//! says, and go out together.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,33 +9,33 @@ use std::time::Instant;
 
 use super::merge_window::MergeWindow;
 use super::message::LiveMessage;
-use super::sink::Wanted;
+use super::sink::SubscriptionFilter;
 use super::subscriber::{Delivered, Subscriber};
 use crate::guard::catch_panic;
 use crate::stats::StreamCounters;
 
-/// What a lane knows of its players.
+/// The subscribers of a lane.
 #[derive(Default)]
 pub(super) struct LaneSubscribers {
     merge_window: MergeWindow,
     streams: HashMap<u64, StreamPlayers>,
     players: usize,
-    /// Streams with messages that shall go out at once.
+    /// Streams with messages to deliver at once.
     urgent: Vec<u64>,
-    /// Streams with messages that gather.
-    held: Vec<u64>,
+    /// Streams with messages in their merge window.
+    merging: Vec<u64>,
 }
 
 #[derive(Default)]
 struct StreamPlayers {
     players: Vec<Subscriber>,
-    /// Came since the players were served last.
+    /// Messages since the last delivery.
     batch: Vec<Arc<LiveMessage>>,
-    /// When the batch goes out at the latest.
+    /// When the batch is delivered at the latest.
     due: Option<Instant>,
     has_video: bool,
     is_urgent: bool,
-    is_held: bool,
+    is_merging: bool,
     counters: Arc<StreamCounters>,
 }
 
@@ -59,8 +59,8 @@ impl LaneSubscribers {
         Self { merge_window, ..Self::default() }
     }
 
-    /// Takes a message for the stream's players.
-    pub fn message(&mut self, id: u64, message: Arc<LiveMessage>, arrived: Instant, has_video: bool) {
+    /// Adds a message to the stream's batch.
+    pub fn enqueue(&mut self, id: u64, message: Arc<LiveMessage>, arrived: Instant, has_video: bool) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let window = self.merge_window.window(self.players);
         stream.has_video = has_video;
@@ -72,14 +72,14 @@ impl LaneSubscribers {
             }
         } else {
             stream.due.get_or_insert(arrived + window);
-            if !stream.is_held {
-                stream.is_held = true;
-                self.held.push(id);
+            if !stream.is_merging {
+                stream.is_merging = true;
+                self.merging.push(id);
             }
         }
     }
 
-    /// Hands over the batches that do not wait.
+    /// Delivers the batches without a merge window.
     pub fn deliver_urgent(&mut self) {
         for id in self.urgent.drain(..) {
             if let Some(stream) = self.streams.get_mut(&id) {
@@ -88,25 +88,25 @@ impl LaneSubscribers {
         }
     }
 
-    /// Hands over the batches that have waited long enough; says when the next will have.
+    /// Delivers the batches whose merge window has ended; returns when the next ends.
     pub fn deliver_due(&mut self, now: Instant) -> Option<Instant> {
         let (streams, mut next) = (&mut self.streams, None);
-        self.held.retain(|id| {
+        self.merging.retain(|id| {
             let Some(stream) = streams.get_mut(id) else { return false };
             if stream.due.is_some_and(|due| due <= now) {
                 stream.deliver();
             }
             next = [next, stream.due].into_iter().flatten().min();
-            stream.is_held = stream.due.is_some();
-            stream.is_held
+            stream.is_merging = stream.due.is_some();
+            stream.is_merging
         });
         next
     }
 
-    /// A player comes and starts with these messages.
-    pub fn join(&mut self, id: u64, mut player: Subscriber, start: &[Arc<LiveMessage>]) {
+    /// Adds a subscriber, which starts with these messages.
+    pub fn add(&mut self, id: u64, mut player: Subscriber, start: &[Arc<LiveMessage>]) {
         let stream = self.streams.entry(id).or_default();
-        // What waits is older than what the player starts with.
+        // Pending messages are older than those it starts with.
         stream.deliver();
         stream.counters = player.counters().clone();
         player.start(start).count(&stream.counters);
@@ -114,8 +114,8 @@ impl LaneSubscribers {
         self.players += 1;
     }
 
-    /// A player goes.
-    pub fn leave(&mut self, id: u64, player: u64) {
+    /// Removes a subscriber.
+    pub fn remove(&mut self, id: u64, player: u64) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let before = stream.players.len();
         stream.players.retain(|one| one.id != player);
@@ -125,22 +125,22 @@ impl LaneSubscribers {
         }
     }
 
-    /// A player wants other kinds from here on.
-    pub fn set_wanted(&mut self, id: u64, player: u64, wanted: Wanted) {
+    /// Changes a subscriber's filter.
+    pub fn set_filter(&mut self, id: u64, player: u64, filter: SubscriptionFilter) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.deliver();
         let player = stream.players.iter_mut().find(|one| one.id == player);
-        player.into_iter().for_each(|player| player.set_wanted(wanted));
+        player.into_iter().for_each(|player| player.set_filter(filter));
     }
 
-    /// Another publisher follows.
+    /// Restarts the stream's subscribers for another publisher.
     pub fn restart(&mut self, id: u64) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.deliver();
         stream.players.iter_mut().for_each(Subscriber::restart);
     }
 
-    /// The stream has ended for good: its players are told and forgotten.
+    /// Ends a stream for good: tells its subscribers and removes them.
     pub fn end(&mut self, id: u64) {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         stream.deliver();
@@ -164,10 +164,10 @@ mod tests {
     use crate::media::{Packet, PacketKind, Timestamp};
     use crate::stats::Counter;
 
-    const PATIENCE: QueueLimits =
+    const QUEUE_LIMITS: QueueLimits =
         QueueLimits { queue_bytes: 1000, max_lag: Duration::from_millis(700), key_frame_wait: Duration::from_secs(5) };
 
-    /// Notes how many messages came in each push.
+    /// Records the number of messages in each push.
     #[derive(Default)]
     struct Pushes(Mutex<Vec<usize>>);
 
@@ -198,30 +198,30 @@ mod tests {
         Arc::new(LiveMessage::new(Packet { kind, timestamp: Timestamp::ZERO, payload: payload.to_vec().into() }))
     }
 
-    fn sound() -> Arc<LiveMessage> {
+    fn audio() -> Arc<LiveMessage> {
         message(PacketKind::Audio, [0xaf, 1])
     }
 
-    fn picture() -> Arc<LiveMessage> {
+    fn key_frame() -> Arc<LiveMessage> {
         message(PacketKind::Video, [0x17, 1])
     }
 
-    /// An audience of one, its pushes, its stream's counters, and now.
+    /// A lane with one subscriber, its pushes, its stream's counters, and the time.
     fn subscribers(merge_window: MergeWindow) -> (LaneSubscribers, Arc<Pushes>, Arc<StreamCounters>, Instant) {
         let (pushes, counters) = (Arc::new(Pushes::default()), Arc::new(StreamCounters::default()));
-        let (wanted, dropped) = (Wanted::default(), Arc::new(Counter::default()));
-        let player = Subscriber::new(1, pushes.clone(), 1, wanted, PATIENCE, counters.clone(), dropped);
+        let (filter, dropped) = (SubscriptionFilter::default(), Arc::new(Counter::default()));
+        let player = Subscriber::new(1, pushes.clone(), 1, filter, QUEUE_LIMITS, counters.clone(), dropped);
         let mut subscribers = LaneSubscribers::new(merge_window);
-        subscribers.join(7, player, &[picture()]);
+        subscribers.add(7, player, &[key_frame()]);
         assert_eq!(*pushes.0.lock(), [1]);
         (subscribers, pushes, counters, Instant::now())
     }
 
     #[test]
-    fn what_came_since_the_last_time_goes_out_together() {
+    fn messages_since_the_last_delivery_go_out_together() {
         let (mut subscribers, pushes, counters, now) = subscribers(MergeWindow::Auto);
-        subscribers.message(7, sound(), now, true);
-        subscribers.message(7, picture(), now, true);
+        subscribers.enqueue(7, audio(), now, true);
+        subscribers.enqueue(7, key_frame(), now, true);
         subscribers.deliver_urgent();
         subscribers.deliver_urgent();
         assert_eq!(*pushes.0.lock(), [1, 2]);
@@ -230,12 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn within_a_window_everything_is_merged() {
+    fn messages_within_a_window_are_merged() {
         let window = Duration::from_millis(350);
         let (mut subscribers, pushes, _, now) = subscribers(MergeWindow::Window(window));
         for after in [0, 33, 66] {
-            subscribers.message(7, picture(), now + Duration::from_millis(after), true);
-            subscribers.message(7, sound(), now + Duration::from_millis(after), true);
+            subscribers.enqueue(7, key_frame(), now + Duration::from_millis(after), true);
+            subscribers.enqueue(7, audio(), now + Duration::from_millis(after), true);
             subscribers.deliver_urgent();
         }
         assert_eq!(subscribers.deliver_due(now + Duration::from_millis(349)), Some(now + window));
@@ -245,18 +245,18 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_does_not_reach_who_comes_later() {
+    fn a_pending_batch_does_not_reach_a_later_player() {
         let (mut subscribers, pushes, counters, now) = subscribers(MergeWindow::Auto);
-        subscribers.message(7, sound(), now, true);
-        let (second, wanted) = (Arc::new(Pushes::default()), Wanted::default());
+        subscribers.enqueue(7, audio(), now, true);
+        let (second, filter) = (Arc::new(Pushes::default()), SubscriptionFilter::default());
         let dropped = Arc::new(Counter::default());
-        subscribers.join(
+        subscribers.add(
             7,
-            Subscriber::new(2, second.clone(), 1, wanted, PATIENCE, counters, dropped),
-            &[picture(), sound()],
+            Subscriber::new(2, second.clone(), 1, filter, QUEUE_LIMITS, counters, dropped),
+            &[key_frame(), audio()],
         );
         assert_eq!((pushes.0.lock().clone(), second.0.lock().clone()), (vec![1, 1], vec![2]));
-        subscribers.leave(7, 1);
+        subscribers.remove(7, 1);
         assert_eq!(subscribers.players, 1);
         subscribers.end(7);
         assert_eq!(subscribers.players, 0);

@@ -1,22 +1,22 @@
-//! How long messages may wait for others, to go out with them in one send.
+//! How long messages are merged, to go out in one send.
 
 use std::time::Duration;
 
 use crate::limits;
 
-/// The window in which a stream's messages gather.
+/// The window in which a stream's messages are merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MergeWindow {
-    /// None for small audiences; beyond [`limits::MERGE_WINDOW_FROM_PLAYERS`] players on a lane it grows with each.
+    /// None for few players; beyond [`limits::MERGE_WINDOW_FROM_PLAYERS`] players on a lane it grows with each.
     #[default]
     Auto,
-    /// This long, whatever the audience.
+    /// A fixed window, whatever the number of players.
     Window(Duration),
 }
 
 impl MergeWindow {
-    /// The window for a lane with so many players.
+    /// Returns the window for a lane with that many players.
     pub fn window(self, players: usize) -> Duration {
         match self {
             Self::Window(window) => window,
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_window_grows_with_the_audience_and_not_for_ever() {
+    fn the_window_grows_with_the_players_up_to_its_maximum() {
         let most = limits::MERGE_WINDOW_FROM_PLAYERS;
         assert_eq!(MergeWindow::Auto.window(0), Duration::ZERO);
         assert_eq!(MergeWindow::Auto.window(most), Duration::ZERO);
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_was_asked_for_holds_for_all() {
+    fn a_configured_window_holds_for_any_number_of_players() {
         let window = Duration::from_millis(350);
         assert_eq!([0, 1, 10_000].map(|players| MergeWindow::Window(window).window(players)), [window; 3]);
     }

@@ -1,4 +1,4 @@
-//! Data messages of a publisher: what of them players get.
+//! Data messages of a publisher, and which of them are relayed.
 
 use crate::amf::{Object, Value, amf0};
 use crate::media::{Packet, Timestamp};
@@ -6,22 +6,22 @@ use crate::media::{Packet, Timestamp};
 /// Properties that make players take a live stream for a file.
 const NOT_FOR_LIVE: [&str; 3] = ["duration", "filesize", "keyframes"];
 
-/// A publisher's data message, sorted.
+/// A publisher's data message by kind.
 #[derive(Debug, PartialEq)]
 pub(super) enum DataMessage {
-    /// `onMetaData`, to be kept for players that come later.
+    /// `onMetaData`, to be cached for later players.
     Metadata(Packet),
-    /// `@clearDataFrame`: what was kept holds no longer.
+    /// `@clearDataFrame`: discards the cached metadata.
     ClearMetadata,
-    /// Anything else with a name: text, cue points. Passed on as it is.
+    /// Any other named message: text, cue points. Relayed as it is.
     Other(Packet),
-    /// ffmpeg's time code track and other things without a name.
+    /// ffmpeg's time code track and other messages without a name; ignored.
     Nameless,
 }
 
 impl DataMessage {
-    /// Sorts a packet of kind data. `@setDataFrame` is an envelope that players must not see: librtmp
-    /// would not know the metadata inside.
+    /// Classifies a data packet. `@setDataFrame` is an envelope that players must not see: librtmp would not recognize
+    /// the metadata inside.
     pub fn new(packet: Packet) -> Self {
         let Some((name, behind)) = name(&packet.payload) else { return Self::Nameless };
         match name.as_str() {
@@ -45,7 +45,7 @@ impl DataMessage {
             Some(Ok(Value::EcmaArray(object) | Value::Object(object))) => without(object, payload),
             _ => payload.to_vec(),
         };
-        // At any other time ffmpeg takes it for a subtitle.
+        // With any other timestamp, ffmpeg takes it for a subtitle.
         Self::Metadata(Packet {
             kind: crate::media::PacketKind::Data,
             timestamp: Timestamp::ZERO,
@@ -54,7 +54,7 @@ impl DataMessage {
     }
 }
 
-/// The metadata without the properties that live streams must not have; as it came if it has none.
+/// Removes the properties that live streams must not have; returns the original bytes if there are none.
 fn without(mut object: Object, original: &[u8]) -> Vec<u8> {
     let removed = NOT_FOR_LIVE.iter().filter(|key| object.remove(key)).count();
     match removed {
@@ -63,7 +63,7 @@ fn without(mut object: Object, original: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The string that a data message begins with, and where what follows it begins.
+/// Returns the leading string of a data message, and the offset behind it.
 fn name(payload: &[u8]) -> Option<(String, usize)> {
     let mut decoder = amf0::Decoder::new(payload);
     match decoder.next() {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_and_what_is_wrong_for_live_are_taken_off() {
+    fn the_envelope_and_file_properties_are_removed() {
         let object = Object::new().with("duration", 12.0).with("width", 640.0).with("filesize", 9.0);
         let packet = data(&["@setDataFrame".into(), "onMetaData".into(), metadata(object)]);
         let expected = Packet {
@@ -97,9 +97,9 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_fits_keeps_its_bytes() {
+    fn metadata_fit_for_live_keeps_its_bytes() {
         let mut packet = data(&["onMetaData".into(), metadata(Object::new().with("width", 640.0))]);
-        // A wrong count of members, as many encoders write it.
+        // A wrong member count, as many encoders write it.
         let mut payload = packet.payload.to_vec();
         payload[17] = 9;
         packet.payload = payload.into();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn other_data_passes_and_the_nameless_does_not() {
+    fn named_data_is_relayed_and_nameless_data_is_ignored() {
         let text = data(&["onTextData".into(), Object::new().with("text", "hello").into()]);
         assert_eq!(DataMessage::new(text.clone()), DataMessage::Other(text));
         assert_eq!(DataMessage::new(data(&["@clearDataFrame".into()])), DataMessage::ClearMetadata);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_cannot_be_read_is_passed_on_all_the_same() {
+    fn malformed_metadata_is_relayed_as_it_is() {
         let mut packet = data(&["onMetaData".into()]);
         packet.payload = [&packet.payload[..], &[0xff]].concat().into();
         let expected = Packet { timestamp: Timestamp::ZERO, ..packet.clone() };

@@ -1,15 +1,17 @@
-//! Live streams: who publishes, who plays, and who gets which message when.
+//! Live streams: publishers, subscribers, and the relay lanes between them.
 //!
-//! A publisher's thread puts each message into an `Arc` and pushes it into the crossbeam channels of the
-//! lanes that have players of its stream; a lane is a thread that hands what it finds in its channel to
-//! its players' sinks, none of which ever makes it wait. Audio waits at its publisher for the next video frame.
+//! A publisher's thread wraps each message in an `Arc` and pushes it into the crossbeam channels of the lanes that have
+//! subscribers of its stream. A lane is a thread that drains its channel and hands the messages to its subscribers'
+//! sinks, none of which ever blocks. Audio is deferred at the publisher until the next video frame, so that both go out
+//! in one send.
 
-mod arrivals;
+mod arrival_clock;
 mod cache;
-mod changes;
-mod clock_watch;
+mod change_notifier;
+mod congestion_log;
+
 mod key_frames;
-mod kinds;
+
 mod lane;
 mod lane_subscribers;
 mod merge_window;
@@ -23,19 +25,20 @@ mod state;
 mod stream;
 mod subscriber;
 mod timeline;
+mod timestamp_source;
+mod tracks;
 mod viewer;
 mod warnings;
-mod weakness;
 
-pub use changes::Changes;
-pub use clock_watch::Times;
+pub use change_notifier::ChangeNotifier;
 pub use lane::{Lane, LanePool};
 pub use merge_window::MergeWindow;
 pub use message::{HTTP_STREAM_ID, LiveMessage, PLAYER_STREAM_ID};
 pub use publication::{Publication, PublisherGone};
 pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamStatus};
-pub use sink::{Backlog, QueueLimits, Sink, Skip, Wanted};
+pub use sink::{Backlog, QueueLimits, Sink, Skip, SubscriptionFilter};
 pub use stream::{StartAt, Stream, Subscription};
+pub use timestamp_source::Times;
 pub use viewer::Viewer;
 pub use warnings::Warning;
 

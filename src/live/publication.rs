@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-use super::clock_watch::WrongPace;
 use super::lane::Command;
 use super::message::LiveMessage;
 use super::metadata::DataMessage;
 use super::state::State;
 use super::stream::Stream;
+use super::timestamp_source::WrongRate;
 use super::warnings::Warning;
 use crate::fmp4::MuxerOutput;
 use crate::guard::ClientLog;
@@ -18,28 +18,28 @@ use crate::limits;
 use crate::media::{Packet, PacketKind, References};
 use crate::stats::Traffic;
 
-/// What a message takes besides its payload, in bytes, so that a flood of empty ones counts as well.
+/// What a message costs besides its payload, in bytes, so that a flood of empty ones counts as well.
 const MESSAGE_OVERHEAD: usize = 256;
 
-/// What is said of all publishers together.
+/// Shared by all publishers.
 static WARNINGS: LazyLock<ClientLog> = LazyLock::new(ClientLog::default);
 
-/// Another publisher has taken the name over.
+/// Another publisher has taken over the name.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PublisherGone;
 
-/// The right to send under a stream's name; dropping it frees the name at once.
+/// The right to publish under a stream's name; dropping it frees the name at once.
 #[derive(Debug)]
 pub struct Publication {
     stream: Arc<Stream>,
     id: u64,
-    /// When audio has waited long enough for a video frame.
+    /// When deferred audio has to go out at the latest.
     audio_due: Option<Instant>,
-    /// Bytes given to the lanes since the last mark.
-    under_way: usize,
-    /// Ends when the lanes have come to the last mark.
-    mark: Option<Receiver<()>>,
-    /// Pieces up to the next key frame are left out.
+    /// Bytes sent to the lanes since the last barrier.
+    in_flight: usize,
+    /// Disconnects when the lanes have reached the last barrier.
+    barrier: Option<Receiver<()>>,
+    /// Fragments up to the next key frame are dropped.
     is_skipping: bool,
     references: References,
 }
@@ -50,8 +50,8 @@ impl Publication {
             stream,
             id,
             audio_due: None,
-            under_way: 0,
-            mark: None,
+            in_flight: 0,
+            barrier: None,
             is_skipping: false,
             references: References::default(),
         }
@@ -62,20 +62,20 @@ impl Publication {
         self.stream.name()
     }
 
-    /// What has gone through the stream, under earlier publishers as well.
+    /// Returns the stream's traffic, including that of earlier publishers.
     pub fn traffic(&self) -> Traffic {
         self.stream.counters.traffic()
     }
 
-    /// The stream, and when its audio that waits for a video frame has waited long enough. Who publishes has to see to
+    /// Returns the stream and when its deferred audio is due. The publisher has to call
     /// [`Stream::flush_deferred_audio`] then, unless it sends something before.
     pub fn deferred_audio(&self) -> Option<(Instant, &Arc<Stream>)> {
         self.audio_due.map(|due| (due, &self.stream))
     }
 
-    /// Relays a message; audio that comes between video frames waits for the next, see
-    /// [`deferred_audio`](Self::deferred_audio). Never waits for a player; waits for the lanes only when they are behind by
-    /// [`limits::LANE_CREDIT_BYTES`].
+    /// Relays a message; audio between video frames is deferred until the next, see
+    /// [`deferred_audio`](Self::deferred_audio). Never waits for a player; waits for the lanes only when they are
+    /// behind by [`limits::LANE_CREDIT_BYTES`].
     ///
     /// # Errors
     /// [`PublisherGone`] when another publisher has taken over.
@@ -83,7 +83,7 @@ impl Publication {
         let bytes = packet.payload.len();
         let stream = self.stream.clone();
         let mut state = stream.state.lock();
-        let (formats_before, was_outgrown) = (state.cache.configuration_changes(), state.cache.is_outgrown());
+        let (configurations_before, was_oversized) = (state.cache.configuration_changes(), state.cache.is_oversized());
         match &mut state.publisher {
             Some(publisher) if publisher.id == self.id => publisher.last_media = now,
             _ => return Err(PublisherGone),
@@ -93,38 +93,38 @@ impl Publication {
         if packet.kind == PacketKind::Video {
             stream.counters.video_frames_in.add(1);
         }
-        let Some((message, wrong)) = prepare(packet, &mut state, &mut self.references, now) else { return Ok(()) };
-        let mut has_changed = state.cache.configuration_changes() != formats_before;
-        if let Some(pace) = wrong {
+        let Some((message, wrong_rate)) = prepare(packet, &mut state, &mut self.references, now) else { return Ok(()) };
+        let mut has_changed = state.cache.configuration_changes() != configurations_before;
+        if let Some(pace) = wrong_rate {
             self.warn(&mut state, Warning::wrong_clock(pace));
             has_changed = true;
         }
         let is_key_frame = message.is_key_frame && message.packet.kind == PacketKind::Video;
-        if is_key_frame || state.cache.is_outgrown() != was_outgrown {
+        if is_key_frame || state.cache.is_oversized() != was_oversized {
             has_changed |= self.check_key_frames(&mut state, is_key_frame, now);
         }
-        let may_wait = message.is_deferrable(state.cache.has_video());
-        state.held.push(message);
-        let due = *state.held_since.get_or_insert(now) + limits::AUDIO_COALESCING_WINDOW;
-        self.audio_due = (may_wait && now < due).then_some(due);
+        let is_deferrable = message.is_deferrable(state.cache.has_video());
+        state.deferred.push(message);
+        let due = *state.deferred_since.get_or_insert(now) + limits::AUDIO_COALESCING_WINDOW;
+        self.audio_due = (is_deferrable && now < due).then_some(due);
         if self.audio_due.is_none() {
-            stream.release(&mut state, now);
+            stream.flush(&mut state, now);
         }
-        self.under_way += bytes + MESSAGE_OVERHEAD;
-        let last = self.mark_if_due(&state);
+        self.in_flight += bytes + MESSAGE_OVERHEAD;
+        let previous = self.insert_barrier_if_due(&state);
         drop(state);
         if has_changed {
-            stream.changes.note();
+            stream.changes.notify();
         }
-        if let Some(last) = last {
+        if let Some(barrier) = previous {
             // Nothing is ever sent on it: this returns when every lane has dropped its end.
-            let _ = last.recv();
+            let _ = barrier.recv();
         }
         Ok(())
     }
 
-    /// Relays fragments of MP4, at once. Waits for nothing, since a lane does this: when the lanes are behind, it
-    /// drops fragments up to the next key frame.
+    /// Relays fragments of MP4 at once. Never blocks, since it runs in a lane: when the lanes are behind, it drops
+    /// fragments up to the next key frame.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -139,8 +139,8 @@ impl Publication {
             Some(publisher) if publisher.id == self.id => publisher.last_media = now,
             _ => return Err(PublisherGone),
         }
-        let are_behind = self.mark.as_ref().is_some_and(|mark| mark.try_recv() == Err(TryRecvError::Empty));
-        let is_too_much = are_behind && self.under_way > limits::LANE_CREDIT_BYTES;
+        let are_behind = self.barrier.as_ref().is_some_and(|barrier| barrier.try_recv() == Err(TryRecvError::Empty));
+        let is_too_much = are_behind && self.in_flight > limits::LANE_CREDIT_BYTES;
         for output in outputs {
             let message = LiveMessage::from_muxer(output);
             self.is_skipping = is_too_much || (self.is_skipping && !message.is_key_frame);
@@ -149,25 +149,25 @@ impl Publication {
                 continue;
             }
             let bytes = message.body().len();
-            self.under_way += bytes + MESSAGE_OVERHEAD;
+            self.in_flight += bytes + MESSAGE_OVERHEAD;
             let message = state.add(message, now);
-            state.held.push(message);
+            state.deferred.push(message);
         }
-        stream.release(&mut state, now);
+        stream.flush(&mut state, now);
         if !are_behind {
-            self.mark_if_due(&state);
+            self.insert_barrier_if_due(&state);
         }
         Ok(())
     }
 
-    /// Warns if key frames don't come as players need them. To be called at each, and when the cache has outgrown its limit.
-    /// Says whether the warnings have changed.
+    /// Warns if key frames are too rare for players. Called at each, and when the cache has exceeded its limits.
+    /// Returns whether the warnings have changed.
     fn check_key_frames(&self, state: &mut State, is_key_frame: bool, now: Instant) -> bool {
         let before = state.warnings.current().to_vec();
-        let is_foreseen = state.key_frames.foreseen(now).is_some();
-        match state.cache.is_outgrown() {
-            // With a key frame nothing shows but whether they come at intervals.
-            true if is_foreseen || !is_key_frame => {
+        let is_expected = state.key_frames.expected_interval(now).is_some();
+        match state.cache.is_oversized() {
+            // A key frame only shows whether they arrive at intervals.
+            true if is_expected || !is_key_frame => {
                 self.warn(state, Warning::key_frames_rare(&state.key_frames, now));
             }
             true => {}
@@ -188,26 +188,26 @@ impl Publication {
         }
     }
 
-    /// Asks the lanes to say when they have come this far; returns what they were asked before.
-    fn mark_if_due(&mut self, state: &State) -> Option<Receiver<()>> {
-        if self.under_way <= limits::LANE_CREDIT_BYTES / 2 {
+    /// Sends the lanes a barrier if enough bytes are in flight; returns the previous one.
+    fn insert_barrier_if_due(&mut self, state: &State) -> Option<Receiver<()>> {
+        if self.in_flight <= limits::LANE_CREDIT_BYTES / 2 {
             return None;
         }
-        self.under_way = 0;
-        let (done, mark) = crossbeam_channel::bounded(0);
-        state.notify_lanes(|| Command::Passed(done.clone()));
-        self.mark.replace(mark)
+        self.in_flight = 0;
+        let (done, barrier) = crossbeam_channel::bounded(0);
+        state.notify_lanes(|| Command::Barrier(done.clone()));
+        self.barrier.replace(barrier)
     }
 }
 
-/// Gives a message its time in the stream and its place in the cache, and says how wrong the publisher's clock is when that
-/// shows. `None` for what players don't get.
+/// Maps a message onto the stream's timeline and adds it to the cache; returns the rate of the publisher's clock once
+/// it has proved wrong. `None` for messages that are not relayed.
 fn prepare(
     mut packet: Packet,
     state: &mut State,
     references: &mut References,
     now: Instant,
-) -> Option<(Arc<LiveMessage>, Option<WrongPace>)> {
+) -> Option<(Arc<LiveMessage>, Option<WrongRate>)> {
     let timestamp = packet.timestamp;
     if packet.kind == PacketKind::Data {
         return match DataMessage::new(packet) {
@@ -230,15 +230,15 @@ fn prepare(
     if packet.payload.is_empty() {
         return None;
     }
-    let wrong;
-    (packet.timestamp, wrong) = match packet.is_sequence_header() {
+    let wrong_rate;
+    (packet.timestamp, wrong_rate) = match packet.is_sequence_header() {
         true => (state.header_time(timestamp), None),
         false => state.time(packet.kind, timestamp, now),
     };
     let is_disposable = references.is_disposable(&packet);
     let mut message = LiveMessage::new(packet);
     message.is_disposable = is_disposable;
-    Some((state.add(message, now), wrong))
+    Some((state.add(message, now), wrong_rate))
 }
 
 impl Drop for Publication {
@@ -246,12 +246,12 @@ impl Drop for Publication {
         let mut state = self.stream.state.lock();
         if state.publisher.as_ref().is_some_and(|publisher| publisher.id == self.id) {
             let now = Instant::now();
-            self.stream.release(&mut state, now);
+            self.stream.flush(&mut state, now);
             state.publisher = None;
             state.left = Some(now);
             state.cache.clear();
             drop(state);
-            self.stream.changes.note();
+            self.stream.changes.notify();
         }
     }
 }

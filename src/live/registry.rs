@@ -6,54 +6,54 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::changes::Changes;
-use super::clock_watch::Times;
+use super::change_notifier::ChangeNotifier;
 use super::publication::Publication;
 use super::sink::QueueLimits;
 use super::stream::Stream;
+use super::timestamp_source::Times;
 use super::warnings::Warning;
 use crate::fmp4::{AudioFormat, VideoFormat};
 use crate::guard::Budget;
 use crate::limits;
 use crate::stats::Traffic;
 
-/// What happens when somebody publishes under a name that is taken.
+/// The policy for publishing under a name in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplacePublisher {
-    /// The second is refused.
+    /// The second publisher is refused.
     Never,
-    /// The second takes over when the first has sent nothing for [`limits::PUBLISHER_IDLE`], and is
-    /// refused otherwise.
+    /// The second publisher takes over when the first has sent nothing for [`limits::PUBLISHER_IDLE`], and is refused
+    /// otherwise.
     #[default]
     Idle,
-    /// The second takes over.
+    /// The second publisher takes over.
     Always,
 }
 
-/// Why somebody may not publish: the reason, for the client and the log.
+/// Why a publish was refused, with the reason for the client and the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PublishRefused {
     /// The name is in use.
     Taken(String),
-    /// There are enough publishers.
+    /// The limit of publishers is reached.
     TooMany(String),
 }
 
-/// What holds for all live streams.
+/// Settings of all live streams.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What happens when a name is published twice.
+    /// The policy for names in use.
     pub replace: ReplacePublisher,
-    /// How long players are kept when their publisher goes.
+    /// How long players are kept after their publisher has left.
     pub grace: Duration,
-    /// How much may wait for each player.
-    pub patience: QueueLimits,
-    /// Which times messages get.
+    /// The limits of each player's queue.
+    pub queue_limits: QueueLimits,
+    /// The source of timestamps.
     pub times: Times,
-    /// Streams that are published at once.
+    /// The limit of concurrently published streams.
     pub publishers: usize,
-    /// Bytes of all that is remembered of all streams for players to come.
+    /// The limit of all streams' caches together, in bytes.
     pub cache: usize,
 }
 
@@ -62,7 +62,7 @@ impl Default for Settings {
         Self {
             replace: ReplacePublisher::default(),
             grace: Duration::from_secs(10),
-            patience: QueueLimits::default(),
+            queue_limits: QueueLimits::default(),
             times: Times::default(),
             publishers: limits::PUBLISHERS,
             cache: limits::CACHE_BYTES_OF_ALL,
@@ -77,48 +77,48 @@ pub struct Registry {
     settings: Settings,
     publishers: Arc<Budget>,
     cache: Arc<Budget>,
-    changes: Arc<Changes>,
-    /// What went through streams that are forgotten.
+    changes: Arc<ChangeNotifier>,
+    /// The traffic of streams that have been removed.
     past: Mutex<Traffic>,
 }
 
-/// A live stream at one moment.
+/// The state of a live stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamStatus {
-    /// Its name, application included.
+    /// The name, application included.
     pub name: String,
-    /// Whether somebody publishes it.
+    /// Whether it has a publisher.
     pub is_published: bool,
-    /// How many play it or wait for it.
+    /// The number of players, those that wait for a publisher included.
     pub players: usize,
-    /// What has gone through it.
+    /// What has passed through it.
     pub traffic: Traffic,
-    /// How long its publisher has been there.
+    /// How long its publisher has been publishing.
     pub age: Option<Duration>,
-    /// Its video frame, as far as its sequence header was understood.
+    /// The video codec configuration, if understood.
     pub video: Option<VideoFormat>,
-    /// Its audio, the same way.
+    /// The audio codec configuration, if understood.
     pub audio: Option<AudioFormat>,
-    /// Video frames in a second, of the last few.
+    /// Recent video frames per second.
     pub frames_per_second: f64,
-    /// What comes from its publisher, of the last few seconds.
+    /// Recent bits per second from its publisher.
     pub bits_per_second: f64,
-    /// What its publisher should do otherwise.
+    /// What is wrong with its encoder's settings.
     pub warnings: Vec<Warning>,
 }
 
 impl Registry {
-    /// An empty registry.
+    /// Creates an empty registry.
     pub fn new(settings: Settings) -> Self {
         let (publishers, cache) = (Budget::new(settings.publishers), Budget::new(settings.cache));
         Self { streams: Mutex::default(), settings, publishers, cache, changes: Arc::default(), past: Mutex::default() }
     }
 
-    /// Makes `client` the publisher of `name`, if the name is free or may be taken over. `evict` is
-    /// called, with a reason, if another publisher takes over later.
+    /// Makes `client` the publisher of `name` if the name is free or may be taken over. `evict` is called, with a
+    /// reason, if another publisher takes over later.
     ///
     /// # Errors
-    /// [`PublishRefused`] when the name is taken, or there are too many publishers.
+    /// [`PublishRefused`] when the name is in use, or there are too many publishers.
     pub fn publish(
         &self,
         name: &str,
@@ -128,7 +128,7 @@ impl Registry {
     ) -> Result<Publication, PublishRefused> {
         let mut streams = self.streams.lock();
         let stream = streams.entry(name.to_owned()).or_insert_with(|| self.new_stream(name));
-        let place = if let Some(silence) = stream.silence(now) {
+        let slot = if let Some(silence) = stream.silence(now) {
             let idle = limits::PUBLISHER_IDLE;
             let refused = match self.settings.replace {
                 ReplacePublisher::Never => true,
@@ -145,35 +145,35 @@ impl Registry {
                 let name = name.escape_debug();
                 return Err(PublishRefused::Taken(format!("{name} is being published already{hint}")));
             }
-            // It gets the place of the other.
+            // It inherits the other's slot.
             None
         } else {
-            let mut place = self.publishers.share();
-            if !place.resize(1) {
+            let mut slot = self.publishers.share();
+            if !slot.resize(1) {
                 let reason = format!("{} streams are being published already", self.publishers.held());
                 return Err(PublishRefused::TooMany(reason));
             }
-            Some(place)
+            Some(slot)
         };
-        Ok(stream.publish(client, now, evict, place))
+        Ok(stream.publish(client, now, evict, slot))
     }
 
-    /// The stream of that name, there or yet to come. What nobody publishes or plays is forgotten with
-    /// the next [`tick`](Self::tick), so subscribe inside of `then`.
+    /// Calls `then` with the stream of that name, creating it if needed. A stream without publisher and players is
+    /// removed by the next [`tick`](Self::tick), so subscribe inside of `then`.
     pub fn with_stream<T>(&self, name: &str, then: impl FnOnce(&Arc<Stream>) -> T) -> T {
         let mut streams = self.streams.lock();
         then(streams.entry(name.to_owned()).or_insert_with(|| self.new_stream(name)))
     }
 
-    /// The same for a stream that somebody publishes; `None` if nobody does.
+    /// Calls `then` with the stream of that name if it is published; returns `None` otherwise.
     pub fn with_published<T>(&self, name: &str, then: impl FnOnce(&Arc<Stream>) -> T) -> Option<T> {
         let streams = self.streams.lock();
         streams.get(name).filter(|stream| stream.is_published()).map(then)
     }
 
-    /// A stream made of another, which the caller publishes: they have name and counters in common, and no list has it.
+    /// Derives a stream that the caller publishes: it shares name and counters with `from` and is not listed.
     pub fn derive(&self, from: &Stream, now: Instant) -> (Arc<Stream>, Publication) {
-        let stream = Arc::new(Stream::derived(from, self.settings.patience, self.cache.share()));
+        let stream = Arc::new(Stream::derived(from, self.settings.queue_limits, self.cache.share()));
         let publication = stream.publish("fragments", now, Box::new(|_| {}), None);
         (stream, publication)
     }
@@ -182,42 +182,42 @@ impl Registry {
         Arc::new(Stream::new(name, &self.settings, self.cache.share(), self.changes.clone()))
     }
 
-    /// Ends streams whose grace is over and forgets those nobody needs. To be called about every half second.
+    /// Ends streams whose grace period is over and removes unused ones. To be called about every half second.
     pub fn tick(&self, now: Instant) {
         self.streams.lock().retain(|_, stream| {
             let is_of_use = stream.tick(now, self.settings.grace);
             if !is_of_use {
                 *self.past.lock() += stream.counters().traffic();
-                self.changes.note();
+                self.changes.notify();
             }
             is_of_use
         });
     }
 
-    /// How many publish.
+    /// Returns the number of publishers.
     pub fn publishers(&self) -> usize {
         self.publishers.held()
     }
 
-    /// All streams as they stand, by name.
+    /// Returns the status of all streams, by name.
     pub fn status(&self) -> Vec<StreamStatus> {
         let mut status: Vec<_> = self.streams.lock().values().map(|stream| stream.status()).collect();
         status.sort_by(|one, other| one.name.cmp(&other.name));
         status
     }
 
-    /// For those who wait for the streams to change.
-    pub fn changes(&self) -> &Changes {
+    /// Returns the notifier of changes to the streams.
+    pub fn changes(&self) -> &ChangeNotifier {
         &self.changes
     }
 
-    /// Ends a stream's publisher for that reason; says whether there was one.
+    /// Evicts a stream's publisher for that reason; returns whether there was one.
     pub fn evict(&self, name: &str, reason: &str) -> bool {
         let stream = self.streams.lock().get(name).cloned();
         stream.is_some_and(|stream| stream.evict(reason))
     }
 
-    /// What has gone through all streams together, those that are no more included.
+    /// Returns the traffic of all streams together, removed ones included.
     pub fn traffic(&self) -> Traffic {
         let streams = self.streams.lock();
         let mut total = *self.past.lock();
@@ -225,12 +225,12 @@ impl Registry {
         total
     }
 
-    /// How many names are published, waited for or kept.
+    /// Returns the number of streams, those without a publisher included.
     pub fn len(&self) -> usize {
         self.streams.lock().len()
     }
 
-    /// Whether there is no stream at all.
+    /// Whether there are no streams.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

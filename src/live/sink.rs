@@ -1,4 +1,4 @@
-//! What a player of a live stream is to its lane: where messages go, which it wants, and how many may wait.
+//! A player of a live stream as its lane sees it: where messages go, which of them it gets, and how many may queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,85 +7,84 @@ use super::message::LiveMessage;
 use crate::limits;
 use crate::media::PacketKind;
 
-/// Where a player's messages go. No method waits for the network.
+/// The destination of a player's messages. No method blocks on the network.
 pub trait Sink: Send + Sync {
-    /// Queues messages of a live stream for the player's message stream `stream_id`, and sends what
-    /// can be sent at once.
+    /// Enqueues messages of a live stream for the player's message stream `stream_id`, and sends what can be sent at
+    /// once.
     fn push(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> Backlog;
 
-    /// Throws away what waits of the live stream, except what was begun and what is essential; returns
-    /// how many messages went.
+    /// Drops queued messages of the live stream, except a partially sent one and essential ones; returns how many.
     fn skip(&self, stream_id: u32, what: Skip) -> usize;
 
-    /// What waits now.
+    /// Returns what is queued now.
     fn backlog(&self) -> Backlog {
         Backlog::default()
     }
 
-    /// Sends what can be sent now; says whether anything still waits.
+    /// Sends what can be sent now; returns whether anything is left.
     fn flush(&self) -> bool;
 
-    /// Bytes that have gone out so far.
+    /// Returns the bytes sent so far.
     fn sent(&self) -> u64 {
         0
     }
 
-    /// The player was too slow for so many messages, which are left out, and goes on elsewhere if it has `skipped`.
-    fn missed(&self, _messages: u64, _skipped: bool) {}
+    /// Records messages dropped because the player was too slow, and whether it skipped ahead.
+    fn record_drops(&self, _messages: u64, _skipped: bool) {}
 
-    /// The player has waited for a key frame for too long: the next video frame is its first, whatever it is.
-    fn starts_anywhere(&self) {}
+    /// Called when the player has waited too long for a key frame: it starts with the next video frame, whatever it is.
+    fn start_without_key_frame(&self) {}
 
-    /// The live stream has ended for good.
+    /// Called when the live stream has ended for good.
     fn ended(&self, stream_id: u32);
 
-    /// Something went wrong that never should: ends the player's connection.
+    /// Closes the player's connection after a defect.
     fn abandon(&self, reason: &str);
 
-    /// The player, for the log.
+    /// Returns the player's address, for the log.
     fn peer(&self) -> &str;
 
-    /// Whether somebody watches, or the stream goes on from here in another form.
+    /// Whether this is a viewer; otherwise the stream continues from here in another form.
     fn is_viewer(&self) -> bool {
         true
     }
 }
 
-/// What is thrown away of what waits for a player.
+/// What is dropped from a player's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skip {
-    /// Video: what else waits is a few percent of it.
+    /// Video: the rest is a few percent of it.
     Video,
     /// Audio and data as well.
     All,
 }
 
-/// What waits in front of a player's socket.
+/// What is queued in front of a player's socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Bytes.
     pub bytes: usize,
-    /// How long the oldest of them have waited.
+    /// The age of the oldest of them.
     pub age: Duration,
 }
 
-/// Which kinds a player wants (`receiveAudio`, `receiveVideo`).
+/// Which tracks a player receives (`receiveAudio`, `receiveVideo`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct SubscriptionFilter {
     /// Audio.
     pub audio: bool,
-    /// Video frame.
+    /// Video.
     pub video: bool,
 }
 
-impl Default for Wanted {
+impl Default for SubscriptionFilter {
     fn default() -> Self {
         Self { audio: true, video: true }
     }
 }
 
-impl Wanted {
-    pub(super) fn all(self) -> bool {
+impl SubscriptionFilter {
+    pub(super) fn is_everything(self) -> bool {
         self == Self::default()
     }
 
@@ -98,14 +97,14 @@ impl Wanted {
     }
 }
 
-/// How much may wait for a player.
+/// The limits of a player's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// Bytes, on top of what it started with.
+    /// Bytes, on top of what the player started with.
     pub queue_bytes: usize,
-    /// How long the oldest may have waited when a key frame comes, at which the player could go on.
+    /// The age of the oldest message beyond which the player skips to a key frame when one arrives.
     pub max_lag: Duration,
-    /// How long a player goes without video until a key frame comes; then it gets what comes.
+    /// How long a player waits for a key frame; then its video starts at any frame.
     pub key_frame_wait: Duration,
 }
 

@@ -1,38 +1,38 @@
-//! What a stream's lock guards.
+//! The part of a stream behind its lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::cache::Cache;
-use super::clock_watch::{ClockWatch, Times, WrongPace};
 use super::key_frames::KeyFrames;
 use super::lane::{Command, Lane};
 use super::message::LiveMessage;
 use super::rates::Rates;
 use super::timeline::Timeline;
+use super::timestamp_source::{Times, TimestampSource, WrongRate};
 use super::warnings::Warnings;
 use crate::guard::Share;
 use crate::media::{PacketKind, Timestamp};
 
 pub(super) struct State {
     pub publisher: Option<Publisher>,
-    /// When the last publisher left, until another comes.
+    /// When the last publisher left; `None` once another has come.
     pub left: Option<Instant>,
-    /// Which times messages get.
+    /// The source of timestamps.
     times: Times,
-    pub clock: ClockWatch,
+    pub clock: TimestampSource,
     pub timeline: Timeline,
     pub cache: Cache,
     pub key_frames: KeyFrames,
     pub warnings: Warnings,
     pub players: HashMap<u64, Lane>,
-    /// The lanes of the players, each once, with how many are on it.
+    /// The lanes of the players, each once, with the number of its players.
     pub lanes: Vec<(Lane, usize)>,
-    /// Audio that waits for the next video frame, and since when.
-    pub held: Vec<Arc<LiveMessage>>,
-    pub held_since: Option<Instant>,
-    /// What came lately.
+    /// Audio deferred until the next video frame, and since when.
+    pub deferred: Vec<Arc<LiveMessage>>,
+    pub deferred_since: Option<Instant>,
+    /// The recent rates.
     pub rates: Rates,
 }
 
@@ -40,69 +40,69 @@ pub(super) struct Publisher {
     pub id: u64,
     pub since: Instant,
     pub last_media: Instant,
-    /// One of the places for publishers that there are.
-    pub place: Option<Share>,
-    /// Ends the publisher's connection, for that reason.
+    /// Its slot in the limit of publishers.
+    pub slot: Option<Share>,
+    /// Closes the publisher's connection, for that reason.
     pub evict: Box<dyn Fn(&str) + Send>,
 }
 
 impl State {
-    /// Nobody publishes or plays; what is remembered for players to come takes from that share.
+    /// A stream without publisher and players; its cache reserves memory from that share.
     pub fn new(cache: Share, times: Times) -> Self {
         Self {
             publisher: None,
             left: None,
             times,
-            clock: ClockWatch::new(times),
+            clock: TimestampSource::new(times),
             timeline: Timeline::default(),
             cache: Cache::new(cache),
             key_frames: KeyFrames::default(),
             warnings: Warnings::default(),
             players: HashMap::new(),
             lanes: Vec::new(),
-            held: Vec::new(),
-            held_since: None,
+            deferred: Vec::new(),
+            deferred_since: None,
             rates: Rates::default(),
         }
     }
 
-    /// Another publisher: nothing holds any more that the last one has sent.
-    pub fn begin(&mut self) {
+    /// Resets what depends on the publisher, for another one.
+    pub fn reset(&mut self) {
         self.left = None;
         self.cache.clear();
         self.rates = Rates::default();
         (self.key_frames, self.warnings) = (KeyFrames::default(), Warnings::default());
         if self.players.is_empty() {
-            // Nobody remembers the old time.
+            // No player has seen the old time.
             self.timeline = Timeline::default();
         }
         self.timeline.restart();
-        self.clock = ClockWatch::new(self.times);
+        self.clock = TimestampSource::new(self.times);
     }
 
-    /// The stream's time of a frame, and how wrong its publisher's clock is when that shows.
-    pub fn time(&mut self, kind: PacketKind, timestamp: Timestamp, now: Instant) -> (Timestamp, Option<WrongPace>) {
-        let (timestamp, wrong) = self.clock.time(kind, timestamp, now);
-        if wrong.is_some() {
+    /// Maps a frame's timestamp; returns the rate of the publisher's clock once it has proved wrong.
+    pub fn time(&mut self, kind: PacketKind, timestamp: Timestamp, now: Instant) -> (Timestamp, Option<WrongRate>) {
+        let (timestamp, wrong_rate) = self.clock.time(kind, timestamp, now);
+        if wrong_rate.is_some() {
             self.cache.restamp_by_arrival(self.timeline.now(), now);
             self.timeline.restart();
         }
-        (self.timeline.frame(kind, timestamp), wrong)
+        (self.timeline.map_frame(kind, timestamp), wrong_rate)
     }
 
-    /// The stream's time of a message that is no frame.
+    /// Maps the timestamp of a message that is no frame.
     pub fn header_time(&self, timestamp: Timestamp) -> Timestamp {
-        // Beside frames that have their times by arrival, its own means nothing.
-        if self.clock.is_by_arrival() { self.timeline.now() } else { self.timeline.header(timestamp) }
+        // Its own is meaningless among frames timed by arrival.
+        if self.clock.is_by_arrival() { self.timeline.now() } else { self.timeline.map_header(timestamp) }
     }
 
-    /// Gives a message its place in the cache.
+    /// Adds a message to the cache.
     pub fn add(&mut self, mut message: LiveMessage, now: Instant) -> Arc<LiveMessage> {
         if message.packet.kind == PacketKind::Video {
             if message.is_key_frame {
-                self.key_frames.note(message.packet.is_recovery_point_only(), now);
+                self.key_frames.record(message.packet.is_recovery_point_only(), now);
             }
-            message.is_key_frame_foreseen = self.key_frames.foreseen(now).is_some();
+            message.is_key_frame_expected = self.key_frames.expected_interval(now).is_some();
         }
         message.arrived = Some(now);
         let message = Arc::new(message);

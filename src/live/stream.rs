@@ -1,4 +1,4 @@
-//! One live stream: at most one publisher, any number of players, and what lies between.
+//! A live stream: at most one publisher, any number of players.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,74 +7,74 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::changes::Changes;
-use super::clock_watch::Times;
+use super::change_notifier::ChangeNotifier;
 use super::lane::{Command, Lane};
 use super::publication::Publication;
 use super::registry::{Settings, StreamStatus};
-use super::sink::{QueueLimits, Sink, Wanted};
+use super::sink::{QueueLimits, Sink, SubscriptionFilter};
 use super::state::{Publisher, State};
 use super::subscriber::Subscriber;
+use super::timestamp_source::Times;
 use super::viewer::Viewer;
 use crate::guard::Share;
 use crate::stats::{Counter, StreamCounters};
 
-/// A publisher serves so many players of a lane itself rather than to wake the lane for them.
-const HELPED_PLAYERS: usize = 16;
+/// A publisher runs a lane itself for up to this many players, rather than wake it.
+const INLINE_PLAYERS: usize = 16;
 
-/// Numbers for streams, publications and subscriptions, never used twice.
+/// Ids of streams, publications and subscriptions, never reused.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A name under which somebody publishes, or waits for somebody to.
+/// A stream name with its publisher, or with players waiting for one.
 pub struct Stream {
     id: u64,
     name: String,
-    /// How much may wait for each player.
-    patience: QueueLimits,
+    /// The limits of each player's queue.
+    queue_limits: QueueLimits,
     pub(super) counters: Arc<StreamCounters>,
-    /// Those of all streams.
-    pub(super) changes: Arc<Changes>,
+    /// Shared by all streams.
+    pub(super) changes: Arc<ChangeNotifier>,
     pub(super) state: Mutex<State>,
-    /// The number of the last publication and who it was by, for the log. Not in the state, which is locked while sinks, which
-    /// may ask for this, get their messages.
+    /// The id of the last publication and its client, for the log. Not part of the state, which is locked while sinks,
+    /// which may ask for this, get their messages.
     last_publisher: Mutex<Option<(u64, String)>>,
 }
 
-/// Where a player begins.
+/// Where a player starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
-    /// At the last key frame, which is there at once.
+    /// At the last key frame, from the cache, at once.
     LastKeyFrame,
-    /// At the next key frame, which has no delay.
+    /// At the next key frame, without added latency.
     NextKeyFrame,
 }
 
 impl Stream {
-    pub(super) fn new(name: &str, settings: &Settings, cache: Share, changes: Arc<Changes>) -> Self {
+    pub(super) fn new(name: &str, settings: &Settings, cache: Share, changes: Arc<ChangeNotifier>) -> Self {
         let state = State::new(cache, settings.times);
-        Self::with_state(name, settings.patience, state, Arc::default(), changes)
+        Self::with_state(name, settings.queue_limits, state, Arc::default(), changes)
     }
 
-    pub(super) fn derived(from: &Self, patience: QueueLimits, cache: Share) -> Self {
+    pub(super) fn derived(from: &Self, queue_limits: QueueLimits, cache: Share) -> Self {
         let state = State::new(cache, Times::Publisher);
-        Self::with_state(&from.name, patience, state, from.counters.clone(), from.changes.clone())
+        Self::with_state(&from.name, queue_limits, state, from.counters.clone(), from.changes.clone())
     }
 
     fn with_state(
         name: &str,
-        patience: QueueLimits,
+        queue_limits: QueueLimits,
         state: State,
         counters: Arc<StreamCounters>,
-        changes: Arc<Changes>,
+        changes: Arc<ChangeNotifier>,
     ) -> Self {
         Self {
             id: next_id(),
             name: name.to_owned(),
-            patience,
+            queue_limits,
             counters,
             changes,
             state: Mutex::new(state),
@@ -87,17 +87,17 @@ impl Stream {
         &self.name
     }
 
-    /// What has gone through it.
+    /// Returns its counters.
     pub fn counters(&self) -> &StreamCounters {
         &self.counters
     }
 
-    /// One more who watches it, without a subscription perhaps.
+    /// Registers a viewer, who need not have a subscription.
     pub fn viewer(&self) -> Viewer {
         Viewer::new(self.counters.clone(), self.changes.clone())
     }
 
-    /// The stream as it stands.
+    /// Returns its status.
     pub fn status(&self) -> StreamStatus {
         let state = self.state.lock();
         StreamStatus {
@@ -114,7 +114,7 @@ impl Stream {
         }
     }
 
-    /// Ends the publisher's connection; says whether there was one.
+    /// Evicts the publisher; returns whether there was one.
     pub(super) fn evict(&self, reason: &str) -> bool {
         let state = self.state.lock();
         if let Some(publisher) = &state.publisher {
@@ -123,130 +123,130 @@ impl Stream {
         state.publisher.is_some()
     }
 
-    /// The number of its last publication, and by whom that is or was; `None` if there was none. Sinks may ask for it.
+    /// Returns the id and client of the current or last publication; `None` if there was none. Sinks may call it.
     pub fn last_publisher(&self) -> Option<(u64, String)> {
         self.last_publisher.lock().clone()
     }
 
-    /// Whether somebody publishes it.
+    /// Whether it has a publisher.
     pub fn is_published(&self) -> bool {
         self.state.lock().publisher.is_some()
     }
 
-    /// Whether it has audio and whether it has video frames, as far as is known; both as long as nothing is.
-    pub fn kinds(&self) -> (bool, bool) {
-        self.state.lock().cache.kinds()
+    /// Whether it has audio and video, as far as known; both while nothing is known.
+    pub fn tracks(&self) -> (bool, bool) {
+        self.state.lock().cache.tracks()
     }
 
-    /// How many play it or wait for it.
+    /// Returns the number of players, those that wait for a publisher included.
     pub fn players(&self) -> usize {
         self.state.lock().players.len()
     }
 
-    /// Ends it for its players.
+    /// Ends the stream for its players.
     pub fn end(&self) {
         self.state.lock().end(self.id);
     }
 
-    /// How long the publisher has sent nothing; `None` when there is no publisher.
+    /// Returns how long the publisher has sent nothing; `None` without a publisher.
     pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
         let state = self.state.lock();
         state.publisher.as_ref().map(|publisher| now.saturating_duration_since(publisher.last_media))
     }
 
-    /// Makes the caller the publisher. Who was it before is told to go, and leaves its place if there is no other.
+    /// Makes the caller the publisher. Evicts the previous one, whose slot is inherited unless `slot` is given.
     pub(super) fn publish(
         self: &Arc<Self>,
         client: &str,
         now: Instant,
         evict: Box<dyn Fn(&str) + Send>,
-        place: Option<Share>,
+        slot: Option<Share>,
     ) -> Publication {
         let id = next_id();
         let mut state = self.state.lock();
         let mut replaced = state.publisher.take();
-        let place = place.or_else(|| replaced.as_mut().and_then(|replaced| replaced.place.take()));
-        state.publisher = Some(Publisher { id, since: now, last_media: now, place, evict });
+        let slot = slot.or_else(|| replaced.as_mut().and_then(|replaced| replaced.slot.take()));
+        state.publisher = Some(Publisher { id, since: now, last_media: now, slot, evict });
         *self.last_publisher.lock() = Some((id, client.to_owned()));
-        self.release(&mut state, now);
-        state.begin();
+        self.flush(&mut state, now);
+        state.reset();
         state.notify_lanes(|| Command::Restart(self.id));
         drop(state);
-        self.changes.note();
+        self.changes.notify();
         if let Some(replaced) = replaced {
             (replaced.evict)("another publisher has taken over the name");
         }
         Publication::new(self.clone(), id)
     }
 
-    /// Sends audio that waits for a video frame on its way without one.
+    /// Sends deferred audio without waiting for a video frame.
     pub fn flush_deferred_audio(&self, now: Instant) {
-        self.release(&mut self.state.lock(), now);
+        self.flush(&mut self.state.lock(), now);
     }
 
-    /// Hands what is held to the lanes.
-    pub(super) fn release(&self, state: &mut State, now: Instant) {
-        let (has_video, arrived) = (state.cache.has_video(), state.held_since.take().unwrap_or(now));
-        let Some(last) = state.held.len().checked_sub(1) else { return };
+    /// Sends deferred messages to the lanes.
+    pub(super) fn flush(&self, state: &mut State, now: Instant) {
+        let (has_video, arrived) = (state.cache.has_video(), state.deferred_since.take().unwrap_or(now));
+        let Some(last) = state.deferred.len().checked_sub(1) else { return };
         for (lane, players) in &state.lanes {
-            for (index, message) in state.held.iter().enumerate() {
+            for (index, message) in state.deferred.iter().enumerate() {
                 let send = match index < last {
-                    true => Lane::send_quietly,
-                    false if *players <= HELPED_PLAYERS => Lane::send_and_help,
+                    true => Lane::enqueue,
+                    false if *players <= INLINE_PLAYERS => Lane::send_and_run,
                     false => Lane::send,
                 };
                 send(lane, Command::Message { stream: self.id, message: message.clone(), arrived, has_video });
             }
         }
-        state.held.clear();
+        state.deferred.clear();
     }
 
-    /// Makes a player's sink get the stream, now or as soon as there is a publisher.
+    /// Subscribes a player's sink to the stream, with or without a publisher.
     pub fn subscribe(
         self: &Arc<Self>,
         sink: Arc<dyn Sink>,
         stream_id: u32,
         lane: &Lane,
         start_at: StartAt,
-        wanted: Wanted,
+        filter: SubscriptionFilter,
     ) -> Subscription {
         let id = next_id();
         let (viewer, dropped) = (sink.is_viewer().then(|| self.viewer()), Arc::new(Counter::default()));
         let counters = viewer.as_ref().map_or_else(Arc::default, |viewer| viewer.counters().clone());
-        let subscriber = Subscriber::new(id, sink, stream_id, wanted, self.patience, counters, dropped.clone());
+        let subscriber = Subscriber::new(id, sink, stream_id, filter, self.queue_limits, counters, dropped.clone());
         let mut state = self.state.lock();
-        // It is in the cache as well.
-        self.release(&mut state, Instant::now());
-        let start = state.cache.start(start_at == StartAt::LastKeyFrame, state.timeline.now());
+        // The cache has it as well.
+        self.flush(&mut state, Instant::now());
+        let start = state.cache.initial_messages(start_at == StartAt::LastKeyFrame, state.timeline.now());
         state.players.insert(id, lane.clone());
-        match state.lanes.iter_mut().find(|(known, _)| known.is(lane)) {
+        match state.lanes.iter_mut().find(|(known, _)| known.is_same(lane)) {
             Some((_, players)) => *players += 1,
             None => state.lanes.push((lane.clone(), 1)),
         }
-        // Under the lock: no message may get between what the cache holds and what the lane brings.
-        lane.send(Command::Join(self.id, Box::new(subscriber), start));
+        // Under the lock: no message may get between the cached ones and those from the lane.
+        lane.send(Command::Subscribe(self.id, Box::new(subscriber), start));
         Subscription { stream: self.clone(), id, dropped, _viewer: viewer }
     }
 
-    /// Returns when the player will get no more.
-    fn leave(&self, id: u64) {
+    /// Removes a player; returns when it will get no more messages.
+    fn unsubscribe(&self, id: u64) {
         let mut state = self.state.lock();
         let Some(lane) = state.players.remove(&id) else { return };
         state.lanes.retain_mut(|(known, players)| {
-            *players -= usize::from(known.is(&lane));
+            *players -= usize::from(known.is_same(&lane));
             *players > 0
         });
-        lane.send(Command::Leave(self.id, id));
+        lane.send(Command::Unsubscribe(self.id, id));
         drop(state);
         // What comes next on the player's message stream must not mix with this.
-        lane.catch_up();
+        lane.sync();
     }
 
-    /// Ends the stream for its players when its publisher has been gone for longer than `grace`. Says
-    /// whether the stream is still of use to anybody.
+    /// Ends the stream for its players when its publisher has been gone for longer than `grace`. Returns whether the
+    /// stream is still in use.
     pub(super) fn tick(&self, now: Instant, grace: Duration) -> bool {
         let mut state = self.state.lock();
-        state.rates.note(now, self.counters.bytes_in.get(), self.counters.video_frames_in.get());
+        state.rates.record(now, self.counters.bytes_in.get(), self.counters.video_frames_in.get());
         if state.left.is_some_and(|left| now.saturating_duration_since(left) >= grace) {
             state.left = None;
             if !state.players.is_empty() {
@@ -269,7 +269,7 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// A player's place at a stream; dropping it ends it.
+/// A player's subscription to a stream; dropping it unsubscribes.
 #[derive(Debug)]
 pub struct Subscription {
     stream: Arc<Stream>,
@@ -279,20 +279,20 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The stream.
+    /// Returns the stream.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
 
-    /// Changes which kinds the player gets.
-    pub fn set_wanted(&self, wanted: Wanted) {
+    /// Changes which tracks the player receives.
+    pub fn set_filter(&self, filter: SubscriptionFilter) {
         let state = self.stream.state.lock();
         if let Some(lane) = state.players.get(&self.id) {
-            lane.send(Command::SetWanted(self.stream.id, self.id, wanted));
+            lane.send(Command::SetFilter(self.stream.id, self.id, filter));
         }
     }
 
-    /// Messages that the player was too slow for.
+    /// Returns the number of messages dropped because the player was too slow.
     pub fn dropped(&self) -> u64 {
         self.dropped.get()
     }
@@ -300,6 +300,6 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.stream.leave(self.id);
+        self.stream.unsubscribe(self.id);
     }
 }

@@ -1,12 +1,12 @@
-//! One player of a live stream, as its lane sees it.
+//! A subscriber of a live stream, as its lane sees it.
 
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::congestion_log::CongestionLog;
 use super::message::LiveMessage;
-use super::sink::{Backlog, QueueLimits, Sink, Skip, Wanted};
-use super::weakness::Weakness;
+use super::sink::{Backlog, QueueLimits, Sink, Skip, SubscriptionFilter};
 use crate::guard::catch_panic;
 use crate::limits;
 use crate::media::PacketKind;
@@ -17,11 +17,11 @@ use crate::stats::{Counter, StreamCounters};
 enum Flow {
     /// Everything.
     Flowing,
-    /// Everything but video that needs frames it didn't get.
+    /// Everything but video, whose reference frames are missing.
     AwaitingKeyFrame,
-    /// The same, for it was too slow.
+    /// The same, because it was too slow.
     SkippingVideo,
-    /// Only what is essential: it was too slow for audio, too.
+    /// Only essential messages, because it was too slow for audio, too.
     SkippingAll,
 }
 
@@ -29,21 +29,21 @@ pub(super) struct Subscriber {
     pub id: u64,
     pub sink: Arc<dyn Sink>,
     pub stream_id: u32,
-    wanted: Wanted,
+    filter: SubscriptionFilter,
     flow: Flow,
-    patience: QueueLimits,
-    /// What it started with.
+    queue_limits: QueueLimits,
+    /// Bytes of the initial messages.
     start_bytes: usize,
-    /// Since when it has gone without video for want of a key frame.
-    without_video: Option<Instant>,
-    /// What waited when it was given something last.
+    /// Since when it has waited for a key frame.
+    without_video_since: Option<Instant>,
+    /// What was queued after the last push.
     backlog: Backlog,
-    weakness: Weakness,
+    congestion: CongestionLog,
     counters: Arc<StreamCounters>,
     dropped: Arc<Counter>,
 }
 
-/// What was handed to players.
+/// The messages delivered to players.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Delivered {
     messages: u64,
@@ -77,84 +77,84 @@ impl AddAssign for Delivered {
 }
 
 impl Subscriber {
-    /// A player. `dropped` counts the messages that it was too slow for.
+    /// Creates a subscriber. `dropped` counts the messages that it was too slow for.
     pub fn new(
         id: u64,
         sink: Arc<dyn Sink>,
         stream_id: u32,
-        wanted: Wanted,
-        patience: QueueLimits,
+        filter: SubscriptionFilter,
+        queue_limits: QueueLimits,
         counters: Arc<StreamCounters>,
         dropped: Arc<Counter>,
     ) -> Self {
-        let (flow, backlog, weakness) = (Flow::AwaitingKeyFrame, Backlog::default(), Weakness::default());
+        let (flow, backlog, congestion) = (Flow::AwaitingKeyFrame, Backlog::default(), CongestionLog::default());
         Self {
             id,
             sink,
             stream_id,
-            wanted,
+            filter,
             flow,
-            patience,
+            queue_limits,
             start_bytes: 0,
-            without_video: None,
+            without_video_since: None,
             backlog,
-            weakness,
+            congestion,
             counters,
             dropped,
         }
     }
 
-    /// The counters of its stream.
+    /// Returns the counters of its stream.
     pub fn counters(&self) -> &Arc<StreamCounters> {
         &self.counters
     }
 
-    /// What a player gets before the stream's next message; it comes on top of what may wait.
+    /// Delivers the initial messages, which count on top of the queue limits.
     pub fn start(&mut self, messages: &[Arc<LiveMessage>]) -> Delivered {
         self.start_bytes = messages.iter().map(|message| message.body().len()).sum();
         self.deliver(messages, true)
     }
 
-    /// The publisher was replaced or came back: what follows needs a key frame.
+    /// The publisher was replaced or has come back: video has to resume at a key frame.
     pub fn restart(&mut self) {
         if self.flow == Flow::Flowing {
             self.flow = Flow::AwaitingKeyFrame;
         }
-        self.without_video = None;
+        self.without_video_since = None;
     }
 
-    /// Changes which kinds the player gets. Video frames that it did without are missing from the next ones.
-    pub fn set_wanted(&mut self, wanted: Wanted) {
-        if wanted.video && !self.wanted.video {
+    /// Changes which tracks the player receives. Video resumes at a key frame, since frames are missing.
+    pub fn set_filter(&mut self, filter: SubscriptionFilter) {
+        if filter.video && !self.filter.video {
             self.restart();
         }
-        self.wanted = wanted;
+        self.filter = filter;
     }
 
-    /// Hands over what the stream brought; `has_video` when it has video at all.
+    /// Delivers messages of the stream; `has_video` tells whether it has video at all.
     pub fn deliver(&mut self, messages: &[Arc<LiveMessage>], has_video: bool) -> Delivered {
-        let waits = self.backlog.bytes > 0;
-        if waits {
+        let is_backlogged = self.backlog.bytes > 0;
+        if is_backlogged {
             self.backlog = self.sink.backlog();
-            self.weakness.waits(self.sink.sent());
+            self.congestion.mark_backlogged(self.sink.sent());
         }
-        let (backlog, delivered) = if self.flow == Flow::Flowing && self.wanted.all() && !waits {
-            self.weakness.keeps_up();
+        let (backlog, delivered) = if self.flow == Flow::Flowing && self.filter.is_everything() && !is_backlogged {
+            self.congestion.mark_idle();
             let backlog = self.push(messages);
             (backlog, Delivered::new(messages, backlog))
         } else {
-            self.catch_up_if_late(messages);
+            self.skip_if_late(messages);
             let mut passing = messages.to_vec();
-            passing.retain(|message| self.passes(message));
+            passing.retain(|message| self.admit(message));
             let backlog = self.push(&passing);
             (backlog, Delivered::new(&passing, backlog))
         };
         self.backlog = backlog;
-        self.limit_waiting(has_video && self.wanted.video);
+        self.enforce_limits(has_video && self.filter.video);
         delivered
     }
 
-    /// A defect met on the way to one player shall cost no other.
+    /// A panic in one sink must not affect other players.
     fn push(&self, messages: &[Arc<LiveMessage>]) -> Backlog {
         catch_panic(|| self.sink.push(self.stream_id, messages)).unwrap_or_else(|| {
             self.sink.abandon("sending to it panicked");
@@ -162,19 +162,19 @@ impl Subscriber {
         })
     }
 
-    /// Leaves out the video that waits when it has waited for too long and a key frame comes, at which the player can go on.
-    fn catch_up_if_late(&mut self, messages: &[Arc<LiveMessage>]) {
-        let is_late = self.flow == Flow::Flowing && self.backlog.age > self.patience.max_lag;
-        if is_late && self.wanted.video && messages.iter().any(|message| message.is_key_frame) {
+    /// Drops queued video when it is too old and a key frame arrives, at which the player can resume.
+    fn skip_if_late(&mut self, messages: &[Arc<LiveMessage>]) {
+        let is_late = self.flow == Flow::Flowing && self.backlog.age > self.queue_limits.max_lag;
+        if is_late && self.filter.video && messages.iter().any(|message| message.is_key_frame) {
             self.skip(Skip::Video);
             self.flow = Flow::SkippingVideo;
         }
     }
 
-    /// Where no key frame comes, what waits has its limits as well.
-    fn limit_waiting(&mut self, has_video: bool) {
+    /// Enforces the limits of the queue where no key frame arrives.
+    fn enforce_limits(&mut self, has_video: bool) {
         let Backlog { bytes, age } = self.backlog;
-        let is_over = |age_limit| bytes > self.patience.queue_bytes + self.start_bytes || age > age_limit;
+        let is_over = |age_limit| bytes > self.queue_limits.queue_bytes + self.start_bytes || age > age_limit;
         match self.flow {
             Flow::Flowing | Flow::AwaitingKeyFrame if is_over(limits::PLAYER_QUEUE_AGE) => {
                 self.flow = if has_video { Flow::SkippingVideo } else { Flow::SkippingAll };
@@ -185,54 +185,55 @@ impl Subscriber {
                 self.flow = Flow::SkippingAll;
                 self.skip(Skip::All);
             }
-            // There is nothing to wait for but video that never comes.
+            // There is no video to wait for.
             Flow::SkippingAll if !has_video && bytes == 0 => self.flow = Flow::AwaitingKeyFrame,
             _ => {}
         }
     }
 
-    /// Decides about one message and takes note of what it means for the next.
-    fn passes(&mut self, message: &LiveMessage) -> bool {
+    /// Decides about one message and updates the flow for the next.
+    fn admit(&mut self, message: &LiveMessage) -> bool {
         if message.is_essential {
             return true;
         }
         let is_video = message.packet.kind == PacketKind::Video;
-        if (is_video || message.is_key_frame) && self.wanted.video && self.flow != Flow::Flowing {
-            self.start_if_possible(message);
+        if (is_video || message.is_key_frame) && self.filter.video && self.flow != Flow::Flowing {
+            self.resume_video(message);
         }
-        let (flows, is_missed) = match self.flow {
-            // Not long before a skip, what no other frame needs is left out.
+        let (flows, is_dropped) = match self.flow {
+            // Shortly before a skip, disposable frames are dropped.
             Flow::Flowing => {
-                let is_left_out = message.is_disposable && self.backlog.age > self.patience.max_lag * 7 / 8;
-                (!is_left_out, is_left_out)
+                let is_skipped = message.is_disposable && self.backlog.age > self.queue_limits.max_lag * 7 / 8;
+                (!is_skipped, is_skipped)
             }
             Flow::AwaitingKeyFrame => (!is_video, false),
             Flow::SkippingVideo => (!is_video, is_video),
             Flow::SkippingAll => (false, true),
         };
-        if is_missed && self.wanted.includes(message.packet.kind) {
-            self.miss(1, false);
+        if is_dropped && self.filter.includes(message.packet.kind) {
+            self.record_drops(1, false);
         }
-        flows && self.wanted.includes(message.packet.kind)
+        flows && self.filter.includes(message.packet.kind)
     }
 
-    /// Video goes on with a key frame. Where none is to be expected, it goes on as well when the player has gone without for
-    /// long enough.
-    fn start_if_possible(&mut self, message: &LiveMessage) {
+    /// Resumes video at a key frame or, where none is to be expected, at any frame once the player has waited long
+    /// enough.
+    fn resume_video(&mut self, message: &LiveMessage) {
         let now = Instant::now();
-        let since = *self.without_video.get_or_insert(now);
-        // Who takes nothing at all would only have to skip again.
+        let since = *self.without_video_since.get_or_insert(now);
+        // A player that takes nothing at all would only have to skip again.
         let skips = matches!(self.flow, Flow::SkippingVideo | Flow::SkippingAll);
         if skips && self.backlog.age > limits::PLAYER_QUEUE_AGE {
             return;
         }
-        let has_waited = now.saturating_duration_since(since) >= self.patience.key_frame_wait;
-        let gives_up = has_waited && !message.is_key_frame_foreseen && self.backlog.age <= self.patience.max_lag;
-        if gives_up && !message.is_key_frame {
-            self.sink.starts_anywhere();
+        let has_waited = now.saturating_duration_since(since) >= self.queue_limits.key_frame_wait;
+        let stops_waiting =
+            has_waited && !message.is_key_frame_expected && self.backlog.age <= self.queue_limits.max_lag;
+        if stops_waiting && !message.is_key_frame {
+            self.sink.start_without_key_frame();
         }
-        if gives_up || message.is_key_frame {
-            (self.flow, self.without_video) = (Flow::Flowing, None);
+        if stops_waiting || message.is_key_frame {
+            (self.flow, self.without_video_since) = (Flow::Flowing, None);
         }
     }
 
@@ -240,14 +241,14 @@ impl Subscriber {
         let messages = self.sink.skip(self.stream_id, what);
         self.start_bytes = 0;
         self.counters.skips.add(1);
-        self.miss(messages as u64, true);
+        self.record_drops(messages as u64, true);
     }
 
-    fn miss(&mut self, messages: u64, skipped: bool) {
+    fn record_drops(&mut self, messages: u64, skipped: bool) {
         self.counters.dropped.add(messages);
         self.dropped.add(messages);
-        self.sink.missed(messages, skipped);
-        self.weakness.misses(self.sink.peer(), self.sink.sent(), self.backlog);
+        self.sink.record_drops(messages, skipped);
+        self.congestion.record_drop(self.sink.peer(), self.sink.sent(), self.backlog);
     }
 }
 

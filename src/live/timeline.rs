@@ -1,45 +1,45 @@
-//! One time for a stream, whatever its publishers' clocks do.
+//! One timeline for a stream, whatever its publishers' clocks do.
 //!
-//! A publisher's timestamps are passed on as they come, plus an offset that changes only where they
-//! break: when a stream is published again, when a clock jumps, and at 2³¹ ms, where ffmpeg and OBS
-//! start again at 0. Audio and video share the offset, though one of them meets the break first.
+//! A publisher's timestamps are relayed as they are, plus an offset that changes only at discontinuities: when a stream
+//! is published again, when a clock jumps, and at 2³¹ ms, where ffmpeg and OBS wrap to 0. Audio and video share the
+//! offset, though one of them meets the discontinuity first.
 
 use crate::media::{PacketKind, Timestamp};
 
-/// A step back further than this is a break, in milliseconds. Frames don't come earlier than the last
-/// one at all; encoders that interleave badly are a second off at the worst.
-const LARGEST_STEP_BACK: i32 = 1_000;
+/// A larger step back is a discontinuity, in milliseconds. Frames normally never go back; encoders that interleave
+/// badly are a second off at the worst.
+const MAX_STEP_BACK: i32 = 1_000;
 
-/// A step ahead further than this is a break, in milliseconds: a pause in the network heals in less.
-const LARGEST_STEP_AHEAD: i32 = 10_000;
+/// A larger step ahead is a discontinuity, in milliseconds: network outages are shorter.
+const MAX_STEP_AHEAD: i32 = 10_000;
 
-/// What lies between the last frame before a break and the first one behind it, in milliseconds.
-const STEP: u32 = 20;
+/// The gap between the last frame before a discontinuity and the first after it, in milliseconds.
+const GAP: u32 = 20;
 
-/// Maps a publisher's time to the stream's.
+/// Maps a publisher's timestamps to the stream's.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
-    /// The stream's time as far as it has got.
+    /// The latest timestamp of the stream.
     last: Option<Timestamp>,
     audio: Clock,
     video: Clock,
-    /// The first frame decides the offset anew.
+    /// The first frame determines a new offset.
     restarted: bool,
-    /// Where a new publisher's time begins; nothing of it may lie before.
+    /// Where a new publisher's time begins; nothing of it may be mapped before.
     begin: Option<Timestamp>,
 }
 
-/// Of audio or video.
+/// The clock of audio or video.
 #[derive(Clone, Copy, Debug, Default)]
 struct Clock {
-    /// The publisher's time as far as it has got.
+    /// The publisher's latest timestamp.
     last: Option<Timestamp>,
-    /// What is added to it.
+    /// Added to it.
     offset: u32,
 }
 
 impl Timeline {
-    /// A new publisher: its time goes on behind the last one's, wherever it starts.
+    /// Restarts for a new publisher: its time continues after the last one's, wherever it starts.
     pub fn restart(&mut self) {
         self.restarted = self.last.is_some();
         self.begin = None;
@@ -47,45 +47,45 @@ impl Timeline {
         self.video.last = None;
     }
 
-    /// The stream's time as far as it has got.
+    /// Returns the latest timestamp of the stream.
     pub fn now(&self) -> Timestamp {
         self.last.unwrap_or_default()
     }
 
-    /// The stream's time of a message that is no frame: it sets nothing, and where it makes no sense it is
-    /// moved to now. ffmpeg sends its sequence headers at 0 whenever its first frame is.
-    pub fn header(&self, timestamp: Timestamp) -> Timestamp {
+    /// Maps the timestamp of a message that is no frame: it changes no offset, and an implausible one becomes the
+    /// current time. ffmpeg sends its sequence headers at 0 whenever its first frame is.
+    pub fn map_header(&self, timestamp: Timestamp) -> Timestamp {
         let Some(now) = self.last else { return timestamp };
         let mapped = timestamp + self.video.offset;
-        let fits = !self.restarted && mapped.since(now).unsigned_abs() <= LARGEST_STEP_AHEAD.unsigned_abs();
+        let fits = !self.restarted && mapped.since(now).unsigned_abs() <= MAX_STEP_AHEAD.unsigned_abs();
         if fits { mapped } else { now }
     }
 
-    /// The stream's time of a frame.
-    pub fn frame(&mut self, kind: PacketKind, timestamp: Timestamp) -> Timestamp {
+    /// Maps a frame's timestamp.
+    pub fn map_frame(&mut self, kind: PacketKind, timestamp: Timestamp) -> Timestamp {
         if self.restarted {
             self.restarted = false;
-            let offset = (self.now() + STEP) - timestamp;
+            let offset = (self.now() + GAP) - timestamp;
             self.audio.offset = offset;
             self.video.offset = offset;
-            self.begin = Some(self.now() + STEP);
+            self.begin = Some(self.now() + GAP);
         }
         let other = if kind == PacketKind::Video { self.audio } else { self.video };
         let now = self.now();
         let clock = if kind == PacketKind::Video { &mut self.video } else { &mut self.audio };
-        let breaks = match (clock.last, other.last) {
-            (Some(last), _) => !(-LARGEST_STEP_BACK..=LARGEST_STEP_AHEAD).contains(&timestamp.since(last)),
-            (None, Some(_)) => (timestamp + clock.offset).since(now).unsigned_abs() > LARGEST_STEP_AHEAD.unsigned_abs(),
+        let is_discontinuity = match (clock.last, other.last) {
+            (Some(last), _) => !(-MAX_STEP_BACK..=MAX_STEP_AHEAD).contains(&timestamp.since(last)),
+            (None, Some(_)) => (timestamp + clock.offset).since(now).unsigned_abs() > MAX_STEP_AHEAD.unsigned_abs(),
             (None, None) => false,
         };
-        if breaks {
-            // The other kind may have met the break already, and 31-bit clocks say what they mean.
+        if is_discontinuity {
+            // The other track may have met the discontinuity already, and 31-bit clocks simply wrap.
             let candidates = [other.offset, clock.offset.wrapping_add(1 << 31)];
             let near = candidates.into_iter().find(|offset| {
                 let step = (timestamp + *offset).since(now);
-                (-LARGEST_STEP_BACK..=LARGEST_STEP_AHEAD).contains(&step)
+                (-MAX_STEP_BACK..=MAX_STEP_AHEAD).contains(&step)
             });
-            clock.offset = near.unwrap_or_else(|| (now + STEP) - timestamp);
+            clock.offset = near.unwrap_or_else(|| (now + GAP) - timestamp);
             clock.last = None;
         }
         if clock.last.is_none_or(|last| timestamp.since(last) > 0) {
@@ -93,7 +93,7 @@ impl Timeline {
         }
         let mut mapped = timestamp + clock.offset;
         if let Some(begin) = self.begin.filter(|begin| mapped.since(*begin) < 0) {
-            // The kind that came second began first: both move on by as much, to stay together.
+            // The track that came second began first: both are moved by the same amount, to stay in sync.
             let missing = begin - mapped;
             self.audio.offset = self.audio.offset.wrapping_add(missing);
             self.video.offset = self.video.offset.wrapping_add(missing);
@@ -113,11 +113,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn map(timeline: &mut Timeline, frames: &[(PacketKind, u32)]) -> Vec<u32> {
-        frames.iter().map(|(kind, time)| timeline.frame(*kind, Timestamp::new(*time)).milliseconds()).collect()
+        frames.iter().map(|(kind, time)| timeline.map_frame(*kind, Timestamp::new(*time)).milliseconds()).collect()
     }
 
     #[test]
-    fn times_pass_unchanged() {
+    fn timestamps_pass_unchanged() {
         let mut timeline = Timeline::default();
         let frames = [(Video, 7_000_000), (Audio, 7_000_010), (Video, 7_000_040), (Audio, 7_000_033)];
         assert_eq!(map(&mut timeline, &frames), [7_000_000, 7_000_010, 7_000_040, 7_000_033]);
@@ -125,35 +125,35 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_published_again_goes_on_with_one_offset() {
+    fn a_republished_stream_continues_with_one_offset() {
         let mut timeline = Timeline::default();
         map(&mut timeline, &[(Video, 5_000), (Audio, 5_020)]);
         timeline.restart();
         assert_eq!(map(&mut timeline, &[(Audio, 0), (Video, 7), (Video, 40)]), [5_040, 5_047, 5_080]);
     }
 
-    /// Half the circle away from each other, two times are neither before nor behind.
+    /// Two timestamps half the circle apart are neither before nor after each other.
     #[test]
-    fn times_half_the_circle_away_are_moved_to_now() {
+    fn timestamps_half_the_circle_away_become_the_current_time() {
         let mut timeline = Timeline::default();
         map(&mut timeline, &[(Video, 5_000)]);
-        assert_eq!(timeline.header(Timestamp::new(5_000 + (1 << 31))), Timestamp::new(5_000));
+        assert_eq!(timeline.map_header(Timestamp::new(5_000 + (1 << 31))), Timestamp::new(5_000));
         assert_eq!(map(&mut timeline, &[(Audio, 5_000 + (1 << 31))]), [5_000]);
     }
 
     #[test]
-    fn headers_set_nothing() {
+    fn headers_change_no_offset() {
         let mut timeline = Timeline::default();
-        assert_eq!(timeline.header(Timestamp::ZERO), Timestamp::ZERO);
+        assert_eq!(timeline.map_header(Timestamp::ZERO), Timestamp::ZERO);
         map(&mut timeline, &[(Video, 20_000_000)]);
-        assert_eq!(timeline.header(Timestamp::ZERO), Timestamp::new(20_000_000));
-        assert_eq!(timeline.header(Timestamp::new(20_000_040)), Timestamp::new(20_000_040));
+        assert_eq!(timeline.map_header(Timestamp::ZERO), Timestamp::new(20_000_000));
+        assert_eq!(timeline.map_header(Timestamp::new(20_000_040)), Timestamp::new(20_000_040));
         timeline.restart();
-        assert_eq!(timeline.header(Timestamp::new(20_000_040)), Timestamp::new(20_000_000));
+        assert_eq!(timeline.map_header(Timestamp::new(20_000_040)), Timestamp::new(20_000_000));
     }
 
     #[test]
-    fn a_kind_that_comes_second_but_began_first_does_not_go_back() {
+    fn a_track_that_came_second_but_began_first_does_not_go_back() {
         let mut timeline = Timeline::default();
         map(&mut timeline, &[(Video, 5_000)]);
         timeline.restart();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_is_bridged_for_audio_and_frame_alike() {
+    fn a_clock_jump_is_bridged_for_audio_and_video_alike() {
         for jump in [0u32, 500_000] {
             let mut timeline = Timeline::default();
             map(&mut timeline, &[(Video, 100_000), (Audio, 100_010)]);
@@ -200,9 +200,9 @@ mod tests {
             let mut timeline = Timeline::default();
             for (video, time) in frames {
                 let before = timeline.last;
-                let mapped = timeline.frame(if video { Video } else { Audio }, Timestamp::new(time));
+                let mapped = timeline.map_frame(if video { Video } else { Audio }, Timestamp::new(time));
                 if let Some(before) = before {
-                    prop_assert!(mapped.since(before) >= -LARGEST_STEP_AHEAD, "{mapped} behind {before}");
+                    prop_assert!(mapped.since(before) >= -MAX_STEP_AHEAD, "{mapped} behind {before}");
                 }
             }
         }

@@ -1,21 +1,21 @@
-//! Who counts as watching a stream.
+//! Viewers of a stream.
 
 use std::sync::Arc;
 
-use super::changes::Changes;
+use super::change_notifier::ChangeNotifier;
 use crate::stats::StreamCounters;
 
-/// One who watches a stream, for as long as this is kept.
+/// A registered viewer of a stream, until dropped.
 #[derive(Debug)]
 pub struct Viewer {
     counters: Arc<StreamCounters>,
-    changes: Arc<Changes>,
+    changes: Arc<ChangeNotifier>,
 }
 
 impl Viewer {
-    pub(super) fn new(counters: Arc<StreamCounters>, changes: Arc<Changes>) -> Self {
+    pub(super) fn new(counters: Arc<StreamCounters>, changes: Arc<ChangeNotifier>) -> Self {
         counters.viewers.up();
-        changes.note();
+        changes.notify();
         Self { counters, changes }
     }
 
@@ -27,6 +27,6 @@ impl Viewer {
 impl Drop for Viewer {
     fn drop(&mut self) {
         self.counters.viewers.down();
-        self.changes.note();
+        self.changes.notify();
     }
 }

@@ -8,7 +8,7 @@ use super::file_play::FilePlay;
 use crate::access::Operation;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::live::{StartAt, Subscription, Wanted};
+use crate::live::{StartAt, Subscription, SubscriptionFilter};
 use crate::media::PacketKind;
 use crate::rtmp::status::StatusCode;
 use crate::session::{PlayRequest, Source, playing};
@@ -22,7 +22,7 @@ type Refusal = (StatusCode, String);
 pub(super) struct LivePlay {
     name: String,
     since: Instant,
-    wanted: Wanted,
+    filter: SubscriptionFilter,
     /// `None` while it is paused.
     subscription: Option<Subscription>,
     /// Dropped by earlier subscriptions.
@@ -125,7 +125,7 @@ impl RtmpConnection {
         let mut play = LivePlay {
             name: format!("{}/{name}", path.app),
             since: Instant::now(),
-            wanted: Wanted::default(),
+            filter: SubscriptionFilter::default(),
             subscription: None,
             dropped: 0,
             sent_before: self.client.sent(),
@@ -141,7 +141,7 @@ impl RtmpConnection {
         self.client.discard(stream_id);
         self.client.socket().set_live(true);
         play.subscription = Some(self.service.registry.with_stream(&play.name, |stream| {
-            stream.subscribe(self.client.clone(), stream_id, self.client.lane(), start_at, play.wanted)
+            stream.subscribe(self.client.clone(), stream_id, self.client.lane(), start_at, play.filter)
         }));
     }
 
@@ -212,11 +212,11 @@ impl RtmpConnection {
         }
         self.with_live_play(stream_id, |_, play| {
             match kind {
-                PacketKind::Audio => play.wanted.audio = wanted,
-                _ => play.wanted.video = wanted,
+                PacketKind::Audio => play.filter.audio = wanted,
+                _ => play.filter.video = wanted,
             }
             if let Some(subscription) = &play.subscription {
-                subscription.set_wanted(play.wanted);
+                subscription.set_filter(play.filter);
             }
         });
     }

@@ -140,7 +140,7 @@ impl Server {
             registry: Registry::new(live::Settings {
                 replace: config.replace_publisher,
                 grace: config.republish_grace,
-                patience: live::QueueLimits {
+                queue_limits: live::QueueLimits {
                     queue_bytes: config.player_queue,
                     max_lag: config.max_lag,
                     ..live::QueueLimits::default()

@@ -75,7 +75,7 @@ impl Sink for ManagedConnection {
         self.outgoing.sent()
     }
 
-    fn missed(&self, messages: u64, skipped: bool) {
+    fn record_drops(&self, messages: u64, skipped: bool) {
         self.drops.note(messages, skipped);
     }
 

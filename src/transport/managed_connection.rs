@@ -1,7 +1,6 @@
 //! A client's connection as others see it: the lanes that send to it, and the server that watches over it.
 
 use std::fmt;
-use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -9,61 +8,20 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::connection_info::{ConnectionInfo, Protocol};
 use super::deadlines::{Deadlines, Phase, Verdict};
 use super::delivery::Delivery;
-use super::framing::Framing;
 use super::outgoing::Outgoing;
 use super::socket::Socket;
 use crate::access::Origin;
 use crate::error::Result;
 use crate::guard::ClientLog;
 use crate::limits;
-use crate::live::{HTTP_STREAM_ID, Lane};
-use crate::media::Packet;
+use crate::live::Lane;
 use crate::rtmp::message::Message;
 use crate::rtmp::user_control::UserControl;
 use crate::session::Reply;
 use crate::stats::DropCounters;
-
-/// What is spoken on a connection, perhaps within TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// RTMP.
-    Rtmp,
-    /// HTTP/1.1.
-    Http,
-}
-
-/// A connection as others are told of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConnectionInfo {
-    /// Where the client is.
-    pub address: SocketAddr,
-    /// `rtmp`, or `http`.
-    pub protocol: &'static str,
-    /// Whether that is within TLS.
-    pub is_tls: bool,
-    /// How long it has been there.
-    pub age: Duration,
-    /// `handshake`, `idle`, `paused`, `playing` or `publishing`; of several, the last of these.
-    pub state: &'static str,
-    /// The program that it says it is, of [`limits::AGENT_CHARS`] at most; empty until it has said so.
-    pub agent: String,
-    /// The streams that it publishes.
-    pub publishes: Vec<String>,
-    /// The streams and files that it plays.
-    pub plays: Vec<String>,
-    /// Bytes received from it.
-    pub bytes_received: u64,
-    /// Bytes sent to it.
-    pub bytes_sent: u64,
-    /// How long the oldest message that waits for it has waited.
-    pub lag: Duration,
-    /// Messages of live streams that it was too slow for.
-    pub messages_dropped: u64,
-    /// How often it was skipped ahead to a later key frame for that.
-    pub skips: u64,
-}
 
 /// A client's connection, of RTMP or HTTP.
 pub struct ManagedConnection {
@@ -71,9 +29,9 @@ pub struct ManagedConnection {
     /// The address, for the log.
     name: String,
     protocol: Protocol,
-    me: Weak<Self>,
+    pub(super) me: Weak<Self>,
     connected: Instant,
-    lane: Lane,
+    pub(super) lane: Lane,
     pub(super) outgoing: Outgoing,
     pub(super) state: Mutex<State>,
     /// How often it has started to publish or play something.
@@ -87,7 +45,7 @@ pub(super) struct State {
     /// How live messages go out.
     pub delivery: Delivery,
     /// Why the connection was ended from this side.
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// It is to tell its client the end and to go.
     is_draining: bool,
     is_closed: bool,
@@ -251,72 +209,6 @@ impl ManagedConnection {
         self.state.lock().deadlines.stream_ended(stream_id, Instant::now() + delay, reason);
     }
 
-    /// Sends replies of RTMP, in order with all else.
-    pub fn reply(&self, replies: &[Reply]) {
-        let needed = self.outgoing.reply(replies);
-        self.retry_if(needed);
-    }
-
-    /// Sends bytes behind all that waits.
-    pub fn enqueue(&self, bytes: Vec<u8>) {
-        let needed = self.outgoing.bytes(bytes);
-        self.retry_if(needed);
-    }
-
-    /// Sends packets on a message stream of RTMP and waits until the socket has taken them, while `go_on` says so. With
-    /// `more`, others follow at once.
-    ///
-    /// # Errors
-    /// [`crate::Error::Disconnected`] when the connection has broken or `go_on` said no.
-    pub fn send_packets(&self, stream_id: u32, packets: &[Packet], more: bool, go_on: impl Fn() -> bool) -> Result<()> {
-        let result = self.outgoing.packets(stream_id, packets, more, go_on);
-        self.retry_if(self.outgoing.needs_flush());
-        result
-    }
-
-    /// Sends bytes past the queue, which has to be empty, and waits for room for at most `timeout` at a time.
-    ///
-    /// # Errors
-    /// [`crate::Error::Io`].
-    pub fn send(&self, slices: &mut [IoSlice<'_>], timeout: Duration) -> Result<()> {
-        self.socket().send_all(slices, timeout)
-    }
-
-    /// Discards what waits of a live play that is over.
-    pub fn discard(&self, stream_id: u32) {
-        self.outgoing.discard(stream_id);
-    }
-
-    /// From here on lanes send a live stream over HTTP, after these bytes.
-    pub fn start_streaming(&self, framing: Framing, head: Vec<u8>) {
-        let mut state = self.state.lock();
-        state.deadlines.enter(Phase::Streaming, 1, Instant::now());
-        state.delivery = Delivery::Http { framing, has_init: false };
-        drop(state);
-        self.socket().set_user_timeout(Some(limits::PING_TIMEOUT));
-        self.socket().set_live(true);
-        self.enqueue(head);
-    }
-
-    /// Ends a stream over HTTP in order, and the connection when all has gone out, for that reason.
-    pub fn end_streaming(&self, reason: &'static str) {
-        let mut state = self.state.lock();
-        let end = match state.delivery {
-            Delivery::Http { framing: Framing::Http { wrapping, .. }, .. } if !state.deadlines.is_ending() => {
-                wrapping.end()
-            }
-            _ => None,
-        };
-        state.reason.get_or_insert_with(|| reason.to_owned());
-        let now = Instant::now();
-        state.deadlines.stream_ended(HTTP_STREAM_ID, now, reason);
-        drop(state);
-        if let Some(end) = end {
-            self.enqueue(end.to_vec());
-        }
-        self.finish(now);
-    }
-
     /// Returns why the connection ended, and warns of a protocol error in `client_log`.
     pub fn end_of(&self, result: Result<()>, client_log: Option<&ClientLog>) -> String {
         match (result, self.close_reason()) {
@@ -340,25 +232,6 @@ impl ManagedConnection {
         }
     }
 
-    /// Waits until everything that it is sent has gone out, for that long at most.
-    pub fn flush_for(&self, at_most: Duration) {
-        let until = Instant::now() + at_most;
-        // Who does not read by then does not learn why.
-        let _ = self.outgoing.drain(|| Instant::now() < until);
-    }
-
-    /// Asks the connection's lane to try again where a send has left something.
-    pub(super) fn retry_if(&self, needed: bool) {
-        if let (true, Some(me)) = (needed, self.me.upgrade()) {
-            self.lane.retry(me);
-        }
-    }
-
-    /// Bytes sent of replies and live streams.
-    pub fn sent(&self) -> u64 {
-        self.outgoing.sent()
-    }
-
     /// Holds the deadlines against the clock, pings who is silent, and ends what is to end. To be called about every
     /// half second.
     pub fn check(&self, now: Instant) {
@@ -375,7 +248,7 @@ impl ManagedConnection {
         }
     }
 
-    fn finish(&self, now: Instant) {
+    pub(super) fn finish(&self, now: Instant) {
         if self.outgoing.finish() {
             self.state.lock().deadlines.record_finish(now);
         }
@@ -442,7 +315,7 @@ mod tests {
 
     use super::*;
     use crate::live::{LanePool, MergeWindow};
-    use crate::media::{PacketKind, Timestamp};
+    use crate::media::{Packet, PacketKind, Timestamp};
 
     fn pair() -> (Arc<ManagedConnection>, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

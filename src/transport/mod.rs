@@ -14,6 +14,7 @@
 //!                  Socket, with a TlsStream in it or not
 //! ```
 
+mod connection_info;
 mod connection_table;
 mod deadlines;
 mod delivery;
@@ -21,13 +22,15 @@ mod framing;
 mod managed_connection;
 mod outgoing;
 mod send_queue;
+mod sending;
 mod socket;
 mod socket_options;
 mod tls_stream;
 
+pub use connection_info::{ConnectionInfo, Protocol};
 pub use connection_table::{ConnectionTable, Registration};
 pub use deadlines::Phase;
 pub use framing::{Framing, Wrapping, web_socket_header};
-pub use managed_connection::{ConnectionInfo, ManagedConnection, Protocol};
+pub use managed_connection::ManagedConnection;
 pub use outgoing::Outgoing;
 pub use socket::Socket;

@@ -444,7 +444,7 @@ fn the_environment_sets_the_log_level() {
         line.split_once("rtmp://")?.1.trim().parse().ok()
     });
     let _client = Client::connect(&format!("rtmp://{address}/live")).unwrap();
-    wait_for("what is only for the curious", || running.text().contains("shook hands").then_some(()));
+    wait_for("what is only for the curious", || running.text().contains("completed the handshake").then_some(()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What reaches a player through a link that carries less than its stream, in simulated time.
+//! What reaches a player over a link with less bandwidth than its stream, in simulated time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::media::{Packet, Timestamp};
 
 const FRAMES_PER_SECOND: u64 = 25;
 const FRAME_MS: u64 = 1000 / FRAMES_PER_SECOND;
-/// Bytes of a video frame that is no key frame, and of an audio message: one comes with each, and is 4 % of them.
+/// Bytes of an inter frame, and of an audio message: one goes with each frame, and is 4 % of it.
 const FRAME_BYTES: usize = 20_000;
 const AUDIO_BYTES: usize = 800;
 
@@ -19,13 +19,13 @@ const AUDIO_BYTES: usize = 800;
 #[derive(Clone, Debug)]
 struct Case {
     gop_frames: u64,
-    /// How many frames' bytes a key frame has.
+    /// The size of a key frame, in inter frames.
     key_factor: usize,
-    /// So many frames in a row are disposable, before one that is not.
+    /// Consecutive disposable frames before one that is not.
     disposable: u64,
-    /// What the link carries, in percent of the stream.
+    /// The link's bandwidth, in percent of the stream's.
     percent: u64,
-    /// In that millisecond the link is gone for so long.
+    /// An outage of the link: its start and length, in milliseconds.
     stall: Option<(u64, u64)>,
     seconds: u64,
 }
@@ -39,13 +39,13 @@ impl Case {
         !(number % self.gop_frames).is_multiple_of(self.disposable + 1)
     }
 
-    /// Bytes of a GOP.
+    /// Returns the bytes of a GOP.
     fn gop_bytes(&self) -> usize {
         let frames = self.gop_frames as usize;
         (frames - 1 + self.key_factor) * FRAME_BYTES + frames * AUDIO_BYTES
     }
 
-    /// Bytes that the link carries in each millisecond.
+    /// Returns the bytes that the link carries per millisecond.
     fn link(&self) -> f64 {
         self.gop_bytes() as f64 / (self.gop_frames * FRAME_MS) as f64 * self.percent as f64 / 100.0
     }
@@ -55,12 +55,12 @@ impl Case {
     }
 }
 
-/// The player's end: each message with the millisecond in which it has wholly come.
+/// The player's end: each message with the millisecond in which it was complete.
 #[derive(Default)]
 struct Link {
     now: u64,
     waiting: VecDeque<(Arc<LiveMessage>, u64)>,
-    /// Bytes of the first that are through.
+    /// Bytes of the first message that have been carried.
     begun: f64,
     arrived: Vec<(Arc<LiveMessage>, u64)>,
     skips: usize,
@@ -131,11 +131,19 @@ fn message(kind: PacketKind, first: [u8; 2], time: u64, length: usize) -> LiveMe
     LiveMessage::new(Packet { kind, timestamp: Timestamp::new(time as u32), payload: payload.into() })
 }
 
-/// What arrives, when, and how often it was skipped to.
+/// Returns what arrives, when, and the number of skips.
 fn play(case: &Case) -> Link {
     let link = Arc::new(Mutex::new(Link::default()));
-    let patience = QueueLimits::default();
-    let mut player = Subscriber::new(1, link.clone(), 1, Wanted::default(), patience, Arc::default(), Arc::default());
+    let queue_limits = QueueLimits::default();
+    let mut player = Subscriber::new(
+        1,
+        link.clone(),
+        1,
+        SubscriptionFilter::default(),
+        queue_limits,
+        Arc::default(),
+        Arc::default(),
+    );
     for number in 0..case.seconds * FRAMES_PER_SECOND {
         let time = number * FRAME_MS;
         let is_key_frame = case.is_key_frame(number);
@@ -190,9 +198,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_weak_link_gets_what_can_be_decoded_near_the_present_and_all_audio(case in cases()) {
+    fn a_weak_link_gets_decodable_video_near_the_live_edge_and_all_audio(case in cases()) {
         let link = play(&case);
-        // No frame without those that it refers to.
+        // No frame arrives without its reference frames.
         let numbers = link.numbers();
         let got: std::collections::HashSet<_> = numbers.iter().copied().collect();
         for number in &numbers {
@@ -200,7 +208,7 @@ proptest! {
             let missing = (gop..*number).find(|earlier| !case.is_disposable(*earlier) && !got.contains(earlier));
             prop_assert_eq!(missing, None, "frame {} came without it", number);
         }
-        // Never further behind than a GOP and a second, and what its key frame takes on such a link.
+        // The lag is at most a GOP and a second, plus the time for a key frame on such a link.
         let key_frame_ms = (case.key_factor * FRAME_BYTES) as f64 / case.link();
         let stall = case.stall.map_or(0, |(_, length)| length);
         let bound = case.gop_frames * FRAME_MS + 1000 + key_frame_ms as u64 + stall;
@@ -208,7 +216,7 @@ proptest! {
             let lag = at - u64::from(message.packet.timestamp.milliseconds());
             prop_assert!(lag <= bound, "{} ms behind, {} allowed", lag, bound);
         }
-        // All audio but what is under way still, and all that is essential.
+        // All audio, except what is still in flight, and all essential messages.
         let sent = case.seconds * FRAMES_PER_SECOND;
         let waiting = |kind, is_essential| {
             let is_meant = |message: &LiveMessage| message.packet.kind == kind && message.is_essential == is_essential;
@@ -226,7 +234,7 @@ fn usual(percent: u64) -> Case {
 }
 
 #[test]
-fn three_quarters_of_the_stream_are_two_thirds_of_its_frames_or_more() {
+fn three_quarters_of_the_bandwidth_carry_two_thirds_of_the_frames() {
     for disposable in [0, 1, 2] {
         let link = play(&Case { disposable, ..usual(75) });
         let frames = link.of(PacketKind::Video).count() as u64 * 100 / (60 * FRAMES_PER_SECOND);
@@ -238,17 +246,17 @@ fn three_quarters_of_the_stream_are_two_thirds_of_its_frames_or_more() {
 }
 
 #[test]
-fn disposable_frames_go_before_all_others() {
+fn disposable_frames_are_dropped_first() {
     let link = play(&Case { disposable: 1, ..usual(75) });
-    assert_eq!(link.skips, 0, "half of the frames are a quarter of what was too much");
+    assert_eq!(link.skips, 0, "dropping half of the frames suffices");
     let longest = link.numbers().windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
-    assert!(longest <= 2, "{longest} frames in a row were missing");
+    assert!(longest <= 2, "{longest} consecutive frames are missing");
 }
 
 #[test]
-fn a_link_a_little_too_slow_skips_once_in_a_while() {
+fn a_slightly_slow_link_skips_rarely() {
     let link = play(&usual(98));
-    // It falls behind by 20 ms each second, and goes on from the present at 0.6 s.
+    // It falls behind by 20 ms each second, and skips to the live edge at 0.6 s.
     assert!((1..=3).contains(&link.skips), "{}", link.skips);
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use gortmp::internals::{
     Backlog, LanePool, LiveMessage, MergeWindow, Publication, Registry, Settings, Sink, Skip, StartAt, Subscription,
-    Wanted,
+    SubscriptionFilter,
 };
 use gortmp::media::{Packet, Timestamp};
 
@@ -69,7 +69,7 @@ impl House {
         let join = |_| {
             let player = Arc::new(Player { got: AtomicUsize::new(0), left: left.clone() });
             let subscription = registry.with_stream("live/cam", |stream| {
-                stream.subscribe(player.clone(), 1, &lanes.pick(), StartAt::LastKeyFrame, Wanted::default())
+                stream.subscribe(player.clone(), 1, &lanes.pick(), StartAt::LastKeyFrame, SubscriptionFilter::default())
             });
             (player, subscription)
         };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use gortmp::live::{
     Backlog, LanePool, LiveMessage, MergeWindow, Publication, Registry, ReplacePublisher, Settings, Sink, Skip,
-    StartAt, Subscription, Wanted,
+    StartAt, Subscription, SubscriptionFilter,
 };
 use gortmp::media::{Packet, PacketKind, Timestamp};
 use gortmp::rtmp::chunk::{ChunkReader, ChunkSize};
@@ -69,14 +69,14 @@ impl House {
 
     fn change_player(&mut self, what: u8) {
         let player = &mut self.players[usize::from(what >> 4 & 1)];
-        let wanted = Wanted { audio: what & 64 == 0, video: what & 128 == 0 };
+        let filter = SubscriptionFilter { audio: what & 64 == 0, video: what & 128 == 0 };
         match player.take() {
             Some(old) if what & 32 == 0 => old.end(),
             Some(old) => {
-                old.subscription.set_wanted(wanted);
+                old.subscription.set_filter(filter);
                 *player = Some(old);
             }
-            None => *player = Some(Player::new(&self.registry, wanted, what & 32 == 0)),
+            None => *player = Some(Player::new(&self.registry, filter, what & 32 == 0)),
         }
     }
 
@@ -116,13 +116,13 @@ struct Player {
 }
 
 impl Player {
-    fn new(registry: &Registry, wanted: Wanted, from_last: bool) -> Self {
+    fn new(registry: &Registry, filter: SubscriptionFilter, from_last: bool) -> Self {
         static LANES: OnceLock<LanePool> = OnceLock::new();
         let lanes = LANES.get_or_init(|| LanePool::start(1, MergeWindow::Window(Duration::ZERO)).expect("a thread"));
         let screen = Arc::new(Screen::default());
         let start_at = if from_last { StartAt::LastKeyFrame } else { StartAt::NextKeyFrame };
         let subscription = registry
-            .with_stream("live/cam", |stream| stream.subscribe(screen.clone(), 1, &lanes.pick(), start_at, wanted));
+            .with_stream("live/cam", |stream| stream.subscribe(screen.clone(), 1, &lanes.pick(), start_at, filter));
         Self { screen, subscription }
     }
 

@@ -1,17 +1,17 @@
-//! Clocks right and wrong, as frames of both kinds arrive over links good and bad.
+//! Right and wrong clocks, as frames of both tracks arrive over good and bad links.
 
 use proptest::prelude::*;
 
 use super::*;
 use PacketKind::{Audio, Video};
 
-/// A frame: of what kind, its time in milliseconds from the stream's beginning, and when it arrives.
+/// A frame: its kind, its time in milliseconds since the start of the stream, and its arrival.
 type Frame = (PacketKind, u64, u64);
 
-/// What a camera sends, each frame arriving when it is there.
+/// A camera whose frames arrive at once.
 #[derive(Clone, Copy, Debug)]
 struct Camera {
-    /// Milliseconds of a video frame and of an audio frame; 0 if there are none.
+    /// Milliseconds of a video frame and of an audio frame; 0 without any.
     video_ms: u64,
     audio_ms: u64,
 }
@@ -36,9 +36,9 @@ fn cameras() -> impl Strategy<Value = Camera> {
         .prop_map(|(video_ms, audio_ms)| Camera { video_ms, audio_ms })
 }
 
-/// The times that frames get whose clock counts so, and how often the clock was found to be wrong.
+/// Returns the timestamps of frames with that clock, and how often the clock was found wrong.
 fn run(frames: &[Frame], clock: impl Fn(u64) -> u32) -> (Vec<Timestamp>, usize) {
-    let (mut watch, start, mut found) = (ClockWatch::new(Times::Auto), Instant::now(), 0);
+    let (mut watch, start, mut found) = (TimestampSource::new(Times::Auto), Instant::now(), 0);
     let times = frames.iter().map(|(kind, time, arrives)| {
         let (time, wrong) = watch.time(*kind, Timestamp::new(clock(*time)), start + Duration::from_millis(*arrives));
         found += usize::from(wrong.is_some());
@@ -47,7 +47,7 @@ fn run(frames: &[Frame], clock: impl Fn(u64) -> u32) -> (Vec<Timestamp>, usize) 
     (times.collect(), found)
 }
 
-/// What such a clock sends comes out as it came in.
+/// Asserts that timestamps of that clock pass unchanged.
 fn assert_untouched(frames: &[Frame], clock: impl Fn(u64) -> u32) -> Result<(), TestCaseError> {
     let (times, found) = run(frames, &clock);
     prop_assert_eq!(found, 0);
@@ -57,7 +57,7 @@ fn assert_untouched(frames: &[Frame], clock: impl Fn(u64) -> u32) -> Result<(), 
     Ok(())
 }
 
-/// Frames that can't arrive before this arrive then.
+/// Delays frames due in an outage until its end.
 fn hold_back(frames: &mut [Frame], from: u64, until: u64) {
     let held = frames.iter_mut().filter(|(.., arrives)| (from..until).contains(arrives));
     held.for_each(|(.., arrives)| *arrives = until);
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn a_file_pushed_faster_than_it_plays_or_slower_is_never_touched(
+    fn a_file_pushed_faster_or_slower_than_real_time_is_never_touched(
         video_ms in 8..100_u64,
         audio_ms in 10..130_u64,
         percent in 10..20_000_u64,
@@ -136,7 +136,7 @@ proptest! {
         let (name, clock) = WRONG[which];
         let (times, found) = run(&frames, clock);
         prop_assert_eq!(found, 1, "{}", name);
-        // From the judgement on, which takes 2 s.
+        // From the evaluation on, which takes 2 s.
         let judged = frames.iter().position(|(.., arrives)| *arrives - frames[0].2 >= 2_000).unwrap();
         let untouched = frames[..judged].iter().zip(&times);
         for ((_, time, _), got) in untouched {
@@ -158,7 +158,7 @@ proptest! {
 }
 
 #[test]
-fn frames_that_are_rare_take_longer_to_judge() {
+fn rare_frames_take_longer_to_evaluate() {
     let frames = Camera { video_ms: 1000, audio_ms: 0 }.frames(30);
     for (name, clock) in WRONG {
         assert_eq!(run(&frames, clock).1, 1, "{name}");
@@ -167,9 +167,9 @@ fn frames_that_are_rare_take_longer_to_judge() {
 }
 
 #[test]
-fn audio_of_a_right_clock_speaks_for_video_that_tells_nothing() {
+fn a_right_audio_clock_vouches_for_video_without_one() {
     let frames = Camera { video_ms: 40, audio_ms: 23 }.frames(20);
-    let mut watch = ClockWatch::new(Times::Auto);
+    let mut watch = TimestampSource::new(Times::Auto);
     let start = Instant::now();
     for (kind, time, arrives) in frames {
         let stamp = Timestamp::new(if kind == Video { 0 } else { time as u32 });
@@ -178,10 +178,10 @@ fn audio_of_a_right_clock_speaks_for_video_that_tells_nothing() {
 }
 
 #[test]
-fn both_can_be_asked_for() {
+fn either_source_can_be_configured() {
     let (start, later) = (Instant::now(), Duration::from_millis(40));
-    let mut publisher = ClockWatch::new(Times::Publisher);
-    let mut arrival = ClockWatch::new(Times::Arrival);
+    let mut publisher = TimestampSource::new(Times::Publisher);
+    let mut arrival = TimestampSource::new(Times::Arrival);
     for number in 0..200 {
         let (stamp, now) = (Timestamp::new(number), start + later * number);
         assert_eq!(publisher.time(Video, stamp, now), (stamp, None));
