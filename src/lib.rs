@@ -203,6 +203,6 @@ pub use cli::run as run_program;
 pub mod internals {
     pub use crate::live::{
         Backlog, LanePool, LiveMessage, MergeWindow, Publication, Registry, Settings, Sink, Skip, StartAt,
-        Subscription, Wanted,
+        Subscription, SubscriptionFilter,
     };
 }
