@@ -33,8 +33,9 @@ step() {
 cd "$(dirname "$0")/.." || exit 1
 step scripts/install-test-tools.sh
 export RUSTDOCFLAGS=-Dwarnings
-# Most tests wait for players and publishers that take their time; more of them fit than there are cores.
-export RUST_TEST_THREADS="${RUST_TEST_THREADS:-6}"
+# Most tests wait for players, publishers and deadlines: many more of them fit than there are cores. Those that measure
+# time take turns by themselves.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-12}"
 step cargo fmt --check
 step cargo deny --locked --config .deny.toml check bans licenses sources
 if cargo deny --locked --config .deny.toml fetch db 2>/dev/null; then
