@@ -144,12 +144,12 @@ fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
     assert!(!secured.openssl(&trusted).contains("Verify return code: 0"), "the old one is in use");
     let pid = secured.server.pid().to_string();
     assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
-    secured.server.wait_for_log("read the key files and the certificate again");
+    secured.server.wait_for_log("reloaded the key files and the certificate");
     assert!(secured.openssl(&trusted).contains("Verify return code: 0"), "the new one is in use");
 
     std::fs::write(&certificate, "nonsense").unwrap();
     assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
-    let warning = secured.server.wait_for_log("nothing was changed for what can't be read");
+    let warning = secured.server.wait_for_log("reload failed, keeping the previous version");
     assert!(warning.contains("cert.pem"), "{warning}");
     assert!(secured.openssl(&[]).contains("BEGIN CERTIFICATE"), "it stays in use");
     let mut watching = player(&secured.server, "live", "running");

@@ -6,7 +6,7 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use gortmp::live::{
+use gortmp::internals::{
     Backlog, LanePool, LiveMessage, MergeWindow, Publication, Registry, Settings, Sink, Skip, StartAt, Subscription,
     SubscriptionFilter,
 };
