@@ -14,8 +14,8 @@ if [ $# -gt 0 ]; then
 Usage: test.sh
 Installs what the tests need besides Rust (install-test-tools.sh; nothing when
 it is there), then checks the formatting, dependencies, lints, documentation,
-tests, benchmarks (that they work, attacks among them) and scripts, in this
-order, and stops at the first that fails.
+tests (which check the scripts as well) and benchmarks (that they work, attacks
+among them), in this order, and stops at the first that fails.
 
   -h, --help         print this
 EOF
@@ -53,5 +53,4 @@ step cargo bench --locked --bench relay -- idle 16.5
 # Twenty seconds of good clients amid attacks of all kinds: nothing may be lost, nothing may stay.
 step cargo bench --locked --bench relay -- hostile 0.3
 step cargo bench --locked --bench micro -- --test
-step shellcheck scripts/*.sh .ci/run
 echo "== all is well"
