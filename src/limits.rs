@@ -104,7 +104,7 @@ pub const AUDIO_COALESCING_WINDOW: Duration = Duration::from_millis(40);
 /// acknowledged late, for which few publishers would gain nothing.
 pub const LOW_WATER_FROM_PUBLISHERS: usize = 16;
 
-/// Players of one lane up to which every video frame is sent at once, unless `--gather` sets something else.
+/// Players of one lane up to which every video frame is sent at once, unless `--merge-window` sets something else.
 pub const MERGE_WINDOW_FROM_PLAYERS: usize = 600;
 
 /// By how much each further player lengthens the window in which messages are merged into one write.
@@ -113,7 +113,7 @@ pub const MERGE_WINDOW_PER_PLAYER: Duration = Duration::from_micros(100);
 /// Longest merge window that a lane chooses by itself.
 pub const MERGE_WINDOW_AUTO_MAX: Duration = Duration::from_millis(350);
 
-/// Longest merge window that `--gather` may set.
+/// Longest merge window that `--merge-window` may set.
 pub const MERGE_WINDOW_MAX: Duration = Duration::from_secs(5);
 
 /// What may wait for a player that reads too slowly, beyond the GOP it started with, unless `--player-queue` sets
