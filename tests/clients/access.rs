@@ -114,8 +114,8 @@ fn each_stream_has_its_own_keys_which_are_read_again_on_sighup() {
 
     std::fs::write(&file, "nonsense\n").unwrap();
     assert!(hang_up().success());
-    let complaint = server.wait_for_log("reload failed, keeping the previous version");
-    assert!(complaint.contains("line 1") && !complaint.contains("nonsense"), "{complaint}");
+    let warning = server.wait_for_log("reload failed, keeping the previous version");
+    assert!(warning.contains("line 1") && !warning.contains("nonsense"), "{warning}");
     drop(publish("cam3?key=three").unwrap());
 }
 
