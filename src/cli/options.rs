@@ -71,7 +71,7 @@ const STREAMS: &[OptionSpec] = &[
     .takes("SECS")
     .default("10"),
     option(
-        "gather",
+        "merge-window",
         "how long messages wait to be sent together [auto]",
         "How many milliseconds messages may wait to reach players in one write, which takes less CPU. `0` sends \
          everything at once. With `auto`, only relay lanes with more than 600 players wait: 0.1 ms for each further \
