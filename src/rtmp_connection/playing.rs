@@ -192,7 +192,7 @@ impl RtmpConnection {
         }
         // There is nowhere to go in a live stream, but ffmpeg would wait for the answer for ever.
         self.with_live_play(stream_id, |connection, play| {
-            connection.client.reply(&playing::sought(stream_id, Source::Live, position_ms));
+            connection.client.reply(&playing::seek_completed(stream_id, Source::Live, position_ms));
             connection.subscribe(stream_id, play, StartAt::NextKeyFrame);
         });
     }
