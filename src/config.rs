@@ -192,7 +192,9 @@ impl Config {
         }
         if matches!(self.merge_window, MergeWindow::Window(window) if window > limits::MERGE_WINDOW_MAX) {
             let limit = limits::MERGE_WINDOW_MAX.as_millis();
-            return Err(Error::Config(format!("messages may gather for {limit} ms at most: shorten --gather").into()));
+            return Err(Error::Config(
+                format!("messages may wait {limit} ms at most to be sent together: shorten --merge-window").into(),
+            ));
         }
         let queues = limits::PLAYER_QUEUE_MIN_BYTES..=limits::PLAYER_QUEUE_CAP_BYTES / 2;
         if !queues.contains(&self.player_queue) {

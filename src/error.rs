@@ -113,6 +113,11 @@ impl Error {
         Error::Message { message: message.into(), reason: reason.into() }
     }
 
+    /// Whether something took longer than a time limit.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Error::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut)
+    }
+
     /// Whether the peer merely left, which is everyday life and not worth a warning.
     pub fn is_disconnect(&self) -> bool {
         match self {

@@ -62,7 +62,7 @@
 //! | to add | write it in | and tell |
 //! |---|---|---|
 //! | a command of RTMP | `session/mod.rs` (`command`): what it means as an [`Action`](session::Action) in `session/action.rs` | `rtmp_connection/activity.rs` (`apply`) what to do |
-//! | a codec | `media/codec.rs` and `media/tag_header.rs`: how FLV names it and where its configuration is | `fmp4/track.rs` and `fmp4/video_entries.rs` or `audio_entries.rs`: its sample entry; `http/page/words.js` its name |
+//! | a codec | `media/codec.rs` and `media/tag_header.rs`: how FLV names it and where its configuration is | `fmp4/track.rs` and `fmp4/video_entries.rs` or `audio_entries.rs`: its sample entry; `http/page/format.js` its name |
 //! | a route of HTTP | `http/target.rs`: the path as a `Target` | `http/connection.rs` (`answer`) who responds; for the API `http/api/mod.rs` and `openapi.json` |
 //! | an option | [`Config`] and `Config::check` | `cli/options.rs`: its row in the option table, from which `--help`, the man page, completions and the guide come |
 //! | a limit | `limits.rs`, with unit and reason | the test beside what it limits; the guide's table comes from there |

@@ -11,7 +11,7 @@ use crate::session::StreamPath;
 /// Decides who may publish and play what, for a program that runs a server. A closure will do:
 ///
 /// ```
-/// use gortmp::{AccessRequest, Denied, Operation};
+/// use gortmp::{AccessRequest, Client, Denied, Error, Operation, Server};
 ///
 /// let mut config = gortmp::Config::default();
 /// config.access.set_policy(|request: &AccessRequest<'_>| match request.operation {
@@ -19,6 +19,21 @@ use crate::session::StreamPath;
 ///     Operation::Publish => Err(Denied::new("only cameras publish here")),
 ///     _ => Ok(()),
 /// });
+/// config.listen = vec!["127.0.0.1:0".parse()?];
+/// # let dir = tempfile::tempdir()?;
+/// # config.video_dir = dir.path().to_owned();
+/// # config.http = None;
+/// let server = Server::bind(config)?;
+/// let (address, handle) = (server.local_addr(), server.handle());
+/// let running = std::thread::spawn(move || server.run());
+///
+/// let camera = Client::publisher(&format!("rtmp://{address}/live/cam1"))?;
+/// let refused = Client::publisher(&format!("rtmp://{address}/live/film"));
+/// assert!(matches!(refused, Err(Error::Refused { description, .. }) if description == "only cameras publish here"));
+/// handle.stop();
+/// running.join().unwrap()?;
+/// # drop(camera);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// It is asked behind the built-in rules (keys, links, addresses), and only where those grant it: for each publication and

@@ -65,7 +65,9 @@ fn parser() -> Options {
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Wish> {
-    let matches = parser().parse(arguments).map_err(|error| Error::Config(error.to_string().into()))?;
+    let matches = parser()
+        .parse(arguments.into_iter().map(current_name))
+        .map_err(|error| Error::Config(error.to_string().into()))?;
     if matches.opt_present("help") {
         return Ok(Wish::Print(help::text()));
     }
@@ -92,6 +94,14 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Wish> {
     let config = settings::config(&matches)?;
     config.check()?;
     Ok(Wish::Serve(Box::new(config), level))
+}
+
+/// Translates the former name of an option, which scripts may still use.
+fn current_name(argument: OsString) -> OsString {
+    match argument.to_str().and_then(|text| text.strip_prefix("--gather")) {
+        Some(rest) if rest.is_empty() || rest.starts_with('=') => format!("--merge-window{rest}").into(),
+        _ => argument,
+    }
 }
 
 fn start_logging(level: Option<LevelFilter>) {
@@ -177,7 +187,7 @@ mod tests {
             "always",
             "--republish-grace",
             "0",
-            "--gather",
+            "--merge-window",
             "350",
             "--player-queue",
             "1024",
@@ -260,8 +270,11 @@ mod tests {
             (&["--gop-cache", "maybe"], "on or off"),
             (&["--replace-publisher", "x"], "never, idle or always"),
             (&["--republish-grace", "-1"], "a number of seconds"),
-            (&["--gather", "x"], "milliseconds or auto"),
-            (&["--gather", "60000"], "shorten --gather"),
+            (&["--merge-window", "x"], "milliseconds or auto"),
+            (&["--merge-window", "60000"], "shorten --merge-window"),
+            (&["--gather", "60000"], "shorten --merge-window"),
+            (&["--gather=x"], "milliseconds or auto"),
+            (&["--gathers=1"], "gathers"),
             (&["--player-queue", "4M"], "a number of KiB"),
             (&["--player-queue", "1"], "64 to 32768 KiB"),
             (&["--max-lag", "1s"], "a number of milliseconds"),

@@ -71,7 +71,7 @@ const STREAMS: &[OptionSpec] = &[
     .takes("SECS")
     .default("10"),
     option(
-        "gather",
+        "merge-window",
         "how long messages wait to be sent together [auto]",
         "How many milliseconds messages may wait to reach players in one write, which takes less CPU. `0` sends \
          everything at once. With `auto`, only relay lanes with more than 600 players wait: 0.1 ms for each further \
@@ -150,8 +150,8 @@ const ACCESS: &[OptionSpec] = &[
     option(
         "ask-password",
         "take the key as password: user:password@HOST",
-        "Ask every client that connects over RTMP without a key for a user and password (`authmod=adobe`, as OBS and \
-         ffmpeg know it). Any user name will do; the password is the key.",
+        "Ask RTMP clients that connect without a key, where one is needed, for a user and password (`authmod=adobe`, as \
+         OBS and ffmpeg know it). Any user name will do; the password is the key.",
     ),
     option(
         "allow-publish",
@@ -265,7 +265,7 @@ const OTHER: &[OptionSpec] = &[
     option(
         "verbose",
         "log more, -vv: still more; -q, --quiet: less",
-        "Log every connection as well; twice (`-vv`): details of the protocol.",
+        "Log every connection as well; twice (`-vv`): also what the libraries log of WebSockets.",
     )
     .short('v')
     .repeats(),

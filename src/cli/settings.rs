@@ -43,12 +43,12 @@ pub(super) fn config(matches: &Matches) -> Result<Config> {
     if let Some(seconds) = number(matches, "publish-timeout", "a number of seconds")? {
         config.publish_timeout = Duration::from_secs(u32::into(seconds));
     }
-    if let Some(window) = matches.opt_str("gather") {
+    if let Some(window) = matches.opt_str("merge-window") {
         config.merge_window = match window.as_str() {
             "auto" => MergeWindow::Auto,
             ms => match ms.parse::<u32>() {
                 Ok(ms) => MergeWindow::Window(Duration::from_millis(ms.into())),
-                Err(_) => return Err(bad("gather", ms, "a number of milliseconds or auto")),
+                Err(_) => return Err(bad("merge-window", ms, "a number of milliseconds or auto")),
             },
         };
     }

@@ -20,10 +20,10 @@ use socket::Socket;
 pub use tls::Trust;
 pub use url::StreamUrl;
 
-use crate::amf::{Object, Value};
+use crate::amf::{Object, Value, amf0};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::media::Packet;
+use crate::media::{Packet, PacketKind};
 use crate::rtmp::chunk::{ChunkReader, ChunkSize, ChunkWriter, RawMessage};
 use crate::rtmp::command::Command;
 use crate::rtmp::message::{Message, media_message};
@@ -52,7 +52,48 @@ impl Client {
         ClientConfig::default()
     }
 
-    /// Publishes the live stream that the URL names; returns when the server has granted it.
+    /// Publishes the live stream that the URL names; returns when the server has granted it. This sends a file in real time:
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use gortmp::{Client, flv};
+    ///
+    /// fn send(file: impl Read, url: &str) -> gortmp::Result<()> {
+    ///     let mut film = flv::Reader::new(file)?;
+    ///     let mut camera = Client::publisher(url)?;
+    ///     let started = Instant::now();
+    ///     while let Some(packet) = film.next_packet()? {
+    ///         let due = Duration::from_millis(packet.timestamp.milliseconds().into());
+    ///         std::thread::sleep(due.saturating_sub(started.elapsed()));
+    ///         camera.send(packet)?;
+    ///     }
+    ///     camera.close()
+    /// }
+    /// # // Three frames in 80 ms, to a server on a port of its own.
+    /// # use gortmp::media::{Packet, PacketKind, Timestamp};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let mut config = gortmp::Config::default();
+    /// # config.listen = vec!["127.0.0.1:0".parse()?];
+    /// # config.video_dir = dir.path().to_owned();
+    /// # config.http = None;
+    /// # let server = gortmp::Server::bind(config)?;
+    /// # let (address, handle) = (server.local_addr(), server.handle());
+    /// # let running = std::thread::spawn(move || server.run());
+    /// # let mut file = flv::Writer::new(Vec::new(), false, true)?;
+    /// # for ms in [0, 40, 80] {
+    /// #     let payload = vec![0x17, 1, 0, 0, 0, 0x65].into();
+    /// #     file.write_packet(&Packet { kind: PacketKind::Video, timestamp: Timestamp::new(ms), payload })?;
+    /// # }
+    /// # let started = Instant::now();
+    /// send(&file.into_inner()[..], &format!("rtmp://{address}/live/film"))?;
+    /// # assert!(started.elapsed() >= Duration::from_millis(80));
+    /// # assert_eq!(handle.traffic().messages_in, 3);
+    /// # handle.stop();
+    /// # running.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's reason when it says no, [`Error::Config`] for what is no URL,
@@ -61,7 +102,49 @@ impl Client {
         Self::options().publish(url)
     }
 
-    /// Plays the stream or, from its start, the file that the URL names; returns when the server has granted it.
+    /// Plays the stream or, from its start, the file that the URL names; returns when the server has granted it. This
+    /// writes what comes into a file:
+    ///
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// use gortmp::{Client, flv};
+    ///
+    /// fn save(url: &str, file: impl Write) -> gortmp::Result<()> {
+    ///     let mut player = Client::player(url)?;
+    ///     let mut film = flv::Writer::new(file, true, true)?;
+    ///     while let Some(packet) = player.next_packet()? {
+    ///         film.write_packet(&packet)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # // A file of three frames, from a server on a port of its own.
+    /// # use gortmp::media::{Packet, PacketKind, Timestamp};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let mut config = gortmp::Config::default();
+    /// # config.listen = vec!["127.0.0.1:0".parse()?];
+    /// # config.video_dir = dir.path().to_owned();
+    /// # config.http = None;
+    /// # let mut file = flv::Writer::new(std::fs::File::create(dir.path().join("film.flv"))?, false, true)?;
+    /// # let frames = [0, 40, 80].map(|ms| {
+    /// #     let payload = vec![0x17, 1, 0, 0, 0, 0x65].into();
+    /// #     Packet { kind: PacketKind::Video, timestamp: Timestamp::new(ms), payload }
+    /// # });
+    /// # frames.iter().try_for_each(|frame| file.write_packet(frame))?;
+    /// # let server = gortmp::Server::bind(config)?;
+    /// # let (address, handle) = (server.local_addr(), server.handle());
+    /// # let running = std::thread::spawn(move || server.run());
+    /// let mut saved = Vec::new();
+    /// save(&format!("rtmp://{address}/gortmp/film"), &mut saved)?;
+    /// # let mut film = flv::Reader::new(&saved[..])?;
+    /// # for frame in frames {
+    /// #     assert_eq!(film.next_packet()?, Some(frame));
+    /// # }
+    /// # assert_eq!(film.next_packet()?, None);
+    /// # handle.stop();
+    /// # running.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`publisher`](Self::publisher).
@@ -206,6 +289,54 @@ impl Client {
         }
     }
 
+    /// Waits for the next audio, video or data of the stream that is played; `None` at its end.
+    ///
+    /// # Errors
+    /// As [`next_event`](Self::next_event), and [`Error::Refused`] when the server says that it can't go on.
+    pub fn next_packet(&mut self) -> Result<Option<Packet>> {
+        loop {
+            match self.next_event() {
+                Ok(ClientEvent::Media(packet)) if !is_about_the_play(&packet) => return Ok(Some(packet)),
+                Ok(ClientEvent::Status { level, code, description }) if level == "error" => {
+                    return Err(Error::Refused { code: code.into(), description: description.into() });
+                }
+                Ok(ClientEvent::Status { code, .. })
+                    if ["NetStream.Play.Stop", "NetStream.Play.UnpublishNotify"].contains(&&*code) =>
+                {
+                    return Ok(None);
+                }
+                Ok(_) => {}
+                Err(Error::Disconnected) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Ends what is published or played, and waits for the server to have taken all of it. A client that is dropped may
+    /// lose what was on its way.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the server does not end the connection within the time limits.
+    pub fn close(mut self) -> Result<()> {
+        let stream_id = f64::from(self.stream_id);
+        let delete = Command::new("deleteStream", vec![stream_id.into()]);
+        let ended = self.message(0, &Message::Command(delete)).and_then(|()| {
+            let end = self.chunks.source_mut().get_mut().finish();
+            end.map_err(|error| Error::io("ending the connection", error))
+        });
+        if let Err(error) = ended {
+            return if error.is_disconnect() { Ok(()) } else { Err(error) };
+        }
+        loop {
+            match self.read_event() {
+                Ok(_) => {}
+                Err(error) if error.is_timeout() => return Err(error),
+                Err(error) if error.is_disconnect() => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// A server that has gone takes no answers, but what it said before is still to be read, and then its end.
     fn answer(&mut self, message: &Message) -> Result<()> {
         self.message(0, message).or_else(|error| if error.is_disconnect() { Ok(()) } else { Err(error) })
@@ -268,6 +399,14 @@ impl Client {
             }
         }
     }
+}
+
+/// Whether data tells how the play goes, and is no part of the stream.
+fn is_about_the_play(packet: &Packet) -> bool {
+    let is_data = packet.kind == PacketKind::Data;
+    let name = is_data.then(|| amf0::Decoder::new(&packet.payload).next()).flatten();
+    let Some(Ok(Value::String(name))) = name else { return false };
+    ["|RtmpSampleAccess", "onStatus", "onPlayStatus"].contains(&&*name)
 }
 
 /// What an event counts for while it waits, in bytes.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
@@ -40,6 +40,15 @@ impl Socket {
             tls.complete_io(&mut socket).map_err(|error| failed(told(error)))?;
         }
         Ok(Self::Secure(Box::new(StreamOwned::new(tls, socket))))
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish(&mut self) -> io::Result<()> {
+        if let Self::Secure(tls) = self {
+            tls.conn.send_close_notify();
+            tls.flush()?;
+        }
+        self.tcp().shutdown(Shutdown::Write)
     }
 
     /// Below all.

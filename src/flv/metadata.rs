@@ -1,29 +1,29 @@
-//! What the script tag `onMetaData` tells about a file.
+//! The script tag `onMetaData`.
 
 use crate::amf::{Object, Value, amf0};
 
-/// The part of `onMetaData` (FLV 10.1 §E.5) that playing a file needs.
+/// The properties of `onMetaData` (FLV 10.1 §E.5) that playback needs.
 ///
-/// Read leniently: what is missing, of another type or senseless is just not there, and what stands
-/// before a broken value counts.
+/// Parsed leniently: a property of the wrong type or with an invalid value counts as missing, and properties before a
+/// malformed value are kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata {
-    /// Length in seconds; finite and above 0.
+    /// Duration in seconds; finite and above 0.
     pub duration: Option<f64>,
     /// Width of the video frame in pixels.
     pub width: Option<f64>,
     /// Height of the video frame in pixels.
     pub height: Option<f64>,
-    /// Whether there is audio and whether there is video; `None` when it tells of neither.
+    /// Whether there is audio and whether there is video; `None` when neither is announced.
     pub kinds: Option<(bool, bool)>,
-    /// The key frames as the file lists them, unchecked: time in seconds and offset of the tag in bytes.
+    /// The key frames as listed in the file, unverified: time in seconds and offset of the tag in bytes.
     /// Empty when the two lists differ in length.
     pub key_frames: Vec<(f64, f64)>,
 }
 
 impl Metadata {
-    /// The payload of script data without the `@setDataFrame` that a recorder may have left before
-    /// `onMetaData`: players know only the latter.
+    /// Strips the `@setDataFrame` that a recorder may have left before `onMetaData`, which players don't know, from the
+    /// payload of script data.
     pub fn without_set_data_frame(payload: &[u8]) -> &[u8] {
         payload.strip_prefix(b"\x02\x00\x0d@setDataFrame").unwrap_or(payload)
     }
@@ -33,7 +33,7 @@ impl Metadata {
         payload.starts_with(b"\x02\x00\x0aonMetaData")
     }
 
-    /// Reads the payload of an `onMetaData`; `None` for other script data.
+    /// Parses the payload of an `onMetaData`; `None` for other script data.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         if !Self::is_in(payload) {
             return None;
@@ -43,7 +43,7 @@ impl Metadata {
         Some(objects.next().unwrap_or_default())
     }
 
-    /// Width and height in whole pixels; zeros when it tells none that make sense.
+    /// Returns width and height in whole pixels; zeros when missing or invalid.
     pub fn size(&self) -> (u16, u16) {
         let pixels =
             |count: Option<f64>| count.filter(|count| (1.0..65_536.0).contains(count)).map_or(0, |count| count as u16);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_and_an_ecma_array_read_alike() {
+    fn objects_and_ecma_arrays_are_equivalent() {
         let object = Object::new().with("duration", 12.5).with("width", 640.0).with("height", 360.0);
         let expected = Metadata {
             duration: Some(12.5),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_told_by_codecs_and_by_flags() {
+    fn kinds_are_taken_from_codecs_and_flags() {
         let kinds = |object: Object| Metadata::parse(&on_meta_data(object.into())).unwrap().kinds;
         assert_eq!(kinds(Object::new().with("audiocodecid", 2.0)), Some((true, false)));
         assert_eq!(kinds(Object::new().with("videocodecid", "avc1").with("hasAudio", true)), Some((true, true)));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_values_are_not_there() {
+    fn invalid_values_are_missing() {
         for duration in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let payload = on_meta_data(Object::new().with("duration", duration).with("width", "wide").into());
             assert_eq!(Metadata::parse(&payload), Some(Metadata::default()), "{duration}");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_needs_two_lists_of_one_length() {
+    fn the_index_needs_two_lists_of_equal_length() {
         assert_eq!(with_index(list(&[0.0, 2.0]), list(&[500.0, 900.0])), [(0.0, 500.0), (2.0, 900.0)]);
         assert!(with_index(list(&[0.0, 2.0]), list(&[500.0])).is_empty());
         assert!(with_index(list(&[0.0]), Value::from("500")).is_empty());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn set_data_frame_is_taken_off() {
+    fn set_data_frame_is_stripped() {
         let payload = amf0::encode_all(&["@setDataFrame".into(), "onMetaData".into(), Value::Null]);
         assert!(!Metadata::is_in(&payload));
         assert!(Metadata::is_in(Metadata::without_set_data_frame(&payload)));
@@ -158,7 +158,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_can_be_read(tail in proptest::collection::vec(any::<u8>(), 0..100)) {
+        fn arbitrary_bytes_do_not_panic(tail in proptest::collection::vec(any::<u8>(), 0..100)) {
             let payload = [&b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x01"[..], &tail].concat();
             prop_assert!(Metadata::parse(&payload).is_some());
         }

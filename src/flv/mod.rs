@@ -1,4 +1,4 @@
-//! FLV files (FLV 10.1 annex E, with the codecs of Enhanced RTMP): reading, writing, finding key frames.
+//! FLV files (FLV 10.1 annex E, with the codecs of Enhanced RTMP): reading, writing, key frame index.
 //!
 //! ```text
 //! file = "FLV" version flags header-length(4) [more header] PreviousTagSize0(4) tag*
@@ -9,12 +9,12 @@
 //! [`Packet`](crate::media::Packet).
 
 mod extent;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod keyframe_index;
 mod metadata;
 mod preamble;
 mod reader;
-#[cfg(test)]
-pub(crate) mod sample;
 mod sequence_headers;
 mod source;
 pub mod tag;

@@ -1,4 +1,4 @@
-//! The head of an FLV file: everything before its first frame.
+//! The preamble of an FLV file: the tags before its first frame.
 
 use std::io::{Read, Seek};
 
@@ -6,35 +6,35 @@ use super::{Metadata, Reader, SequenceHeaders, TimeBase};
 use crate::media::{Packet, PacketKind, Timestamp};
 use crate::{Error, Result, limits};
 
-/// What the tags before the first frame say, and where that frame is.
+/// The metadata and sequence headers before the first frame, and the position of that frame.
 #[derive(Clone, Debug)]
 pub struct Preamble {
     /// The first `onMetaData`, without `@setDataFrame`, at time 0.
     pub metadata: Option<Packet>,
     /// The sequence headers.
     pub sequence_headers: SequenceHeaders,
-    /// Offset of the first audio or video frame; the end of the readable part when there is none.
+    /// Offset of the first audio or video frame; the end of the readable part without frames.
     pub first_frame: u64,
     /// Its time in milliseconds since the start of the file.
     pub first_frame_ms: u32,
-    /// The time of the file.
+    /// The time base of the file.
     pub time_base: TimeBase,
 }
 
 impl Preamble {
-    /// Reads the tags from the reader's place, the first tag, to the first frame, at most
-    /// [`limits::FLV_PREAMBLE_TAGS`]. Damage ends the head; whoever plays from `first_frame` meets it again.
-    /// Metadata over [`limits::COMMAND_BYTES`] is ignored. Fails with [`Error::Io`].
+    /// Reads the tags from the reader's position, the first tag, to the first frame, at most
+    /// [`limits::FLV_PREAMBLE_TAGS`]. Damage ends the preamble; reading from `first_frame` reports it. Metadata over
+    /// [`limits::COMMAND_BYTES`] is ignored. Fails with [`Error::Io`].
     pub fn read<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Self> {
-        let mut head = Self {
+        let mut preamble = Self {
             metadata: None,
             sequence_headers: SequenceHeaders::default(),
             first_frame: reader.position(),
             first_frame_ms: 0,
             time_base: TimeBase::default(),
         };
-        match head.read_tags(reader) {
-            Ok(()) | Err(Error::Flv { .. }) => Ok(head),
+        match preamble.read_tags(reader) {
+            Ok(()) | Err(Error::Flv { .. }) => Ok(preamble),
             Err(error) => Err(error),
         }
     }
@@ -48,12 +48,13 @@ impl Preamble {
                 self.first_frame_ms = self.time_base.time_ms(start.header.timestamp);
                 break;
             }
-            let wants_metadata = kind == Some(PacketKind::Data) && self.metadata.is_none();
-            let fits = length <= if wants_metadata { limits::COMMAND_BYTES } else { limits::FLV_SEQUENCE_HEADER_BYTES };
-            if fits && (wants_metadata || start.is_sequence_header()) {
+            let may_be_metadata = kind == Some(PacketKind::Data) && self.metadata.is_none();
+            let fits =
+                length <= if may_be_metadata { limits::COMMAND_BYTES } else { limits::FLV_SEQUENCE_HEADER_BYTES };
+            if fits && (may_be_metadata || start.is_sequence_header()) {
                 reader.seek_to(start.position)?;
                 if let Some(packet) = reader.next_packet()? {
-                    self.take(start.position, packet);
+                    self.add(start.position, packet);
                 }
             }
             self.first_frame = reader.position();
@@ -61,7 +62,7 @@ impl Preamble {
         Ok(())
     }
 
-    fn take(&mut self, position: u64, mut packet: Packet) {
+    fn add(&mut self, position: u64, mut packet: Packet) {
         if packet.kind == PacketKind::Data {
             packet.payload = Metadata::without_set_data_frame(&packet.payload).to_vec().into();
             packet.timestamp = Timestamp::ZERO;
@@ -70,7 +71,7 @@ impl Preamble {
             }
             return;
         }
-        self.sequence_headers.note(position, packet);
+        self.sequence_headers.insert(position, packet);
     }
 }
 
@@ -91,12 +92,12 @@ mod tests {
         writer.into_inner()
     }
 
-    fn head(bytes: &[u8]) -> Preamble {
+    fn preamble(bytes: &[u8]) -> Preamble {
         Preamble::read(&mut Reader::new(Cursor::new(bytes)).unwrap()).unwrap()
     }
 
     #[test]
-    fn everything_before_the_first_frame() {
+    fn reads_everything_before_the_first_frame() {
         let set_data_frame = [b"\x02\x00\x0d@setDataFrame", METADATA].concat();
         let before: [(PacketKind, u32, &[u8]); 5] = [
             (PacketKind::Data, 0, b"\x02\x00\x01x"),
@@ -108,22 +109,22 @@ mod tests {
         let start = file(&before);
         let frame = (PacketKind::Audio, 7_000, &[0xaf, 1, 0][..]);
         let whole = file(&[&before[..], &[frame, (PacketKind::Video, 7_040, &[0x17, 0, 0, 0, 0, 2])]].concat());
-        let head = head(&whole);
-        let metadata = head.metadata.unwrap();
+        let preamble = preamble(&whole);
+        let metadata = preamble.metadata.unwrap();
         assert_eq!((metadata.timestamp, &metadata.payload[..]), (Timestamp::ZERO, METADATA));
-        assert_eq!(head.first_frame, start.len() as u64);
-        assert_eq!(head.sequence_headers.valid_at(head.first_frame).len(), 2);
-        assert_eq!(head.time_base.time_ms(Timestamp::new(7_040)), 40);
-        assert_eq!(head.first_frame_ms, 0);
+        assert_eq!(preamble.first_frame, start.len() as u64);
+        assert_eq!(preamble.sequence_headers.valid_at(preamble.first_frame).len(), 2);
+        assert_eq!(preamble.time_base.time_ms(Timestamp::new(7_040)), 40);
+        assert_eq!(preamble.first_frame_ms, 0);
     }
 
     #[test]
-    fn a_file_without_frames_or_with_damage_has_a_head() {
-        assert_eq!(head(&file(&[])).first_frame, 13);
+    fn a_file_without_frames_or_with_damage_has_a_preamble() {
+        assert_eq!(preamble(&file(&[])).first_frame, 13);
         let start = file(&[(PacketKind::Data, 0, METADATA)]);
-        let head = head(&[&start[..], &[0; 40]].concat());
-        assert_eq!(head.first_frame, start.len() as u64);
-        assert!(head.metadata.is_some());
+        let preamble = preamble(&[&start[..], &[0; 40]].concat());
+        assert_eq!(preamble.first_frame, start.len() as u64);
+        assert!(preamble.metadata.is_some());
     }
 
     #[test]
@@ -131,7 +132,7 @@ mod tests {
         let with_length = |length| {
             let mut payload = METADATA.to_vec();
             payload.resize(length, 0);
-            head(&file(&[(PacketKind::Data, 0, &payload)])).metadata.is_some()
+            preamble(&file(&[(PacketKind::Data, 0, &payload)])).metadata.is_some()
         };
         assert!(with_length(limits::COMMAND_BYTES));
         assert!(!with_length(limits::COMMAND_BYTES + 1));
@@ -142,7 +143,7 @@ mod tests {
         let base_after = |count| {
             let mut packets: Vec<(PacketKind, u32, &[u8])> = vec![(PacketKind::Audio, 0, &[]); count];
             packets.push((PacketKind::Audio, 5_000, &[0x2f, 0]));
-            head(&file(&packets)).time_base
+            preamble(&file(&packets)).time_base
         };
         assert_eq!(base_after(limits::FLV_PREAMBLE_TAGS - 1), TimeBase::of_first_frame(Timestamp::new(5_000)));
         assert_eq!(base_after(limits::FLV_PREAMBLE_TAGS), TimeBase::default());

@@ -1,4 +1,4 @@
-//! Reads an FLV file or stream tag by tag.
+//! Reading of FLV files and streams, tag by tag.
 
 use std::io::{Read, Seek};
 
@@ -11,13 +11,12 @@ use crate::media::tag_header::{AudioTagHeader, VideoTagHeader};
 use crate::media::{Packet, PacketKind};
 use crate::{Error, Result};
 
-/// Reads the tags of an FLV file one after the other, with one tag in memory at a time.
+/// Reads the tags of an FLV file in sequence, with one tag in memory at a time.
 ///
-/// Real files are rarely perfect, so a wrong `PreviousTagSize` is ignored and a tag of unknown type is
-/// skipped. It takes both to call a place damaged: a header that no writer would write (unknown type,
-/// encrypted, stream id other than 0) and behind its data a size that disagrees. A tag cut off by the
-/// end of the file is damage as well. Damage is an [`Error::Flv`] with the offset of the tag; there is no
-/// reading on behind it.
+/// Real files are rarely perfect, so a wrong `PreviousTagSize` is ignored and a tag of unknown type is skipped. A
+/// position counts as damaged only with both an implausible header (unknown type, encrypted, stream ID other than 0)
+/// and a mismatching size after its data. A truncated last tag is damage as well. Damage is an [`Error::Flv`] with the
+/// offset of the tag; reading can't continue after it.
 #[derive(Debug)]
 pub struct Reader<R> {
     source: Source<R>,
@@ -27,64 +26,63 @@ pub struct Reader<R> {
 impl<R: Read> Reader<R> {
     const BUFFER_BYTES: usize = 64 * 1024;
 
-    /// Reads the file's header. Fails with [`Error::Flv`] when the file isn't FLV, [`Error::Limit`] when
-    /// its header is absurdly long, and [`Error::Io`].
+    /// Reads the file header. Fails with [`Error::Flv`] when the file isn't FLV, [`Error::Limit`] when its header is
+    /// too long, and [`Error::Io`].
     pub fn new(inner: R) -> Result<Self> {
         Self::with_buffer(Self::BUFFER_BYTES, inner)
     }
 
-    /// The same with another size of buffer, in bytes. A small one reads less when hopping over tags.
+    /// As [`new`](Self::new), with a buffer of `buffer_bytes`. A small one reads less when skipping over tags.
     pub fn with_buffer(buffer_bytes: usize, inner: R) -> Result<Self> {
         let mut source = Source::new(buffer_bytes, inner);
         let mut bytes = [0; FILE_HEADER_BYTES];
         let filled = source.fill(&mut bytes)?;
         if filled < bytes.len() && bytes.starts_with(&SIGNATURE) {
-            return Err(Error::Flv { offset: filled as u64, reason: "the file ends inside its header".into() });
+            return Err(Error::Flv { offset: filled as u64, reason: "truncated file header".into() });
         }
         let header = FileHeader::decode(&bytes)?;
         source.discard(header.length - FILE_HEADER_BYTES as u32 + PREVIOUS_TAG_SIZE_BYTES as u32)?;
         Ok(Self { source, header })
     }
 
-    /// What the file's header says.
+    /// Returns the file header.
     pub fn header(&self) -> FileHeader {
         self.header
     }
 
-    /// Offset of the next tag, in bytes.
+    /// Returns the offset of the next tag, in bytes.
     pub fn position(&self) -> u64 {
         self.source.position()
     }
 
-    /// The next packet; `None` at the end of the file. Fails with [`Error::Flv`] at a damaged place and
-    /// [`Error::Io`].
+    /// Reads the next packet; `None` at the end of the file. Fails with [`Error::Flv`] at damage and [`Error::Io`].
     ///
-    /// Script data in AMF3 comes without its leading 0, as AMF0.
+    /// AMF3 script data is returned without its leading 0, as AMF0.
     pub fn next_packet(&mut self) -> Result<Option<Packet>> {
-        self.packet(Source::take)
+        self.read_packet(Source::read_bytes)
     }
 
-    /// The same with a payload that is part of the reader's buffer, unless it is too large for that: there is no copy, and the
-    /// buffer's memory is used again when all such payloads are dropped.
+    /// As [`next_packet`](Self::next_packet), but the payload shares the reader's buffer unless it is too large for it:
+    /// this saves a copy, and the buffer's memory is reused once all such payloads are dropped.
     pub fn next_shared_packet(&mut self) -> Result<Option<Packet>> {
-        self.packet(Source::share)
+        self.read_packet(Source::read_shared)
     }
 
-    fn packet(&mut self, take: fn(&mut Source<R>, u32) -> Result<Bytes>) -> Result<Option<Packet>> {
+    fn read_packet(&mut self, read: fn(&mut Source<R>, u32) -> Result<Bytes>) -> Result<Option<Packet>> {
         loop {
-            let at = self.position();
+            let offset = self.position();
             let Some(header) = self.read_header()? else { return Ok(None) };
             let Some(kind) = header.kind() else {
                 self.source.discard(header.data_size)?;
-                self.end_tag(at, header)?;
+                self.end_tag(offset, header)?;
                 continue;
             };
-            let mut payload = take(&mut self.source, header.data_size)?;
+            let mut payload = read(&mut self.source, header.data_size)?;
             if payload.len() < header.data_size as usize {
-                let reason = format!("the file ends inside a tag with {} bytes of data", header.data_size);
-                return Err(Error::Flv { offset: at, reason: reason.into() });
+                let reason = format!("truncated tag with {} bytes of data", header.data_size);
+                return Err(Error::Flv { offset, reason: reason.into() });
             }
-            self.end_tag(at, header)?;
+            self.end_tag(offset, header)?;
             if header.is_amf3_script() && payload.first() == Some(&0) {
                 payload.advance(1);
             }
@@ -92,37 +90,37 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Whether all of the next tag is in the buffer.
-    pub fn has_next_at_hand(&self) -> bool {
-        let at_hand = self.source.at_hand();
-        let Some(header) = at_hand.first_chunk().map(TagHeader::decode) else { return false };
-        at_hand.len() >= header.tag_size() as usize + PREVIOUS_TAG_SIZE_BYTES
+    /// Whether the next tag is completely buffered.
+    pub fn is_next_buffered(&self) -> bool {
+        let buffered = self.source.buffered();
+        let Some(header) = buffered.first_chunk().map(TagHeader::decode) else { return false };
+        buffered.len() >= header.tag_size() as usize + PREVIOUS_TAG_SIZE_BYTES
     }
 
     fn read_header(&mut self) -> Result<Option<TagHeader>> {
-        let at = self.position();
+        let offset = self.position();
         let mut bytes = [0; TAG_HEADER_BYTES];
         match self.source.fill(&mut bytes)? {
             0 => Ok(None),
             TAG_HEADER_BYTES => Ok(Some(TagHeader::decode(&bytes))),
-            _ => Err(Error::Flv { offset: at, reason: "the file ends inside a tag's header".into() }),
+            _ => Err(Error::Flv { offset, reason: "truncated tag header".into() }),
         }
     }
 
-    /// Reads the size behind a tag. Without it a tag still counts, unless its header is strange.
-    fn end_tag(&mut self, at: u64, header: TagHeader) -> Result<()> {
+    /// Reads the size after a tag. A missing or wrong size is an error only if the header is implausible.
+    fn end_tag(&mut self, offset: u64, header: TagHeader) -> Result<()> {
         let mut bytes = [0; PREVIOUS_TAG_SIZE_BYTES];
         self.source.fill(&mut bytes)?;
-        if !header.is_plain() && BigEndian::read_u32(&bytes) != header.tag_size() {
+        if !header.is_plausible() && BigEndian::read_u32(&bytes) != header.tag_size() {
             let TagHeader { tag_type, data_size, stream_id, .. } = header;
-            let reason = format!("no tag here: type {tag_type}, {data_size} bytes of data, stream {stream_id}");
-            return Err(Error::Flv { offset: at, reason: reason.into() });
+            let reason = format!("invalid tag: type {tag_type}, {data_size} bytes of data, stream {stream_id}");
+            return Err(Error::Flv { offset, reason: reason.into() });
         }
         Ok(())
     }
 }
 
-/// The start of a tag whose data was hopped over.
+/// The start of a tag whose data was skipped.
 #[derive(Clone, Copy, Debug)]
 pub struct TagStart {
     /// Offset of the tag, in bytes.
@@ -134,20 +132,20 @@ pub struct TagStart {
 }
 
 impl TagStart {
-    /// Enough for the header of an audio or video message with ModEx and Multitrack.
+    /// Sufficient for an audio or video tag header with ModEx and Multitrack.
     const BYTES: usize = 32;
 
-    /// The first bytes of its data.
+    /// Returns the first bytes of the tag's data.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.filled]
     }
 
-    /// Whether a decoder can start at this video frame.
+    /// Whether this is a video key frame.
     pub fn is_key_frame(&self) -> bool {
         self.header.kind() == Some(PacketKind::Video) && VideoTagHeader::parse(self.bytes()).is_key_frame()
     }
 
-    /// Whether this configures a decoder.
+    /// Whether this is a sequence header.
     pub fn is_sequence_header(&self) -> bool {
         match self.header.kind() {
             Some(PacketKind::Audio) => AudioTagHeader::parse(self.bytes()).is_sequence_header(),
@@ -156,7 +154,7 @@ impl TagStart {
         }
     }
 
-    /// Whether this is audio or video that takes time: neither empty nor a sequence header nor data.
+    /// Whether this is an audio or video frame: neither empty nor a sequence header nor data.
     pub fn is_frame(&self) -> bool {
         self.filled > 0
             && !self.is_sequence_header()
@@ -165,21 +163,20 @@ impl TagStart {
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Goes to a tag, whose offset must be known from before. What is buffered stays while it can.
-    /// Fails with [`Error::Io`].
+    /// Seeks to a tag, whose offset must be known. Keeps the buffered bytes if possible. Fails with [`Error::Io`].
     pub fn seek_to(&mut self, position: u64) -> Result<()> {
         self.source.seek_to(position)
     }
 
-    /// The start of the next tag of any type, with the rest of it hopped over; `None` at the end. A tag
-    /// that the file's end cuts off counts as the end. Fails as [`next_packet`](Self::next_packet) does.
+    /// Reads the start of the next tag of any type and skips the rest of it; `None` at the end. A truncated tag counts
+    /// as the end. Fails as [`next_packet`](Self::next_packet) does.
     pub fn next_start(&mut self) -> Result<Option<TagStart>> {
         let position = self.position();
         let Some(header) = self.read_header()? else { return Ok(None) };
         let mut start = TagStart { position, header, bytes: [0; TagStart::BYTES], filled: 0 };
-        let wanted = TagStart::BYTES.min(header.data_size as usize);
-        start.filled = self.source.fill(&mut start.bytes[..wanted])?;
-        // The last byte shows whether all data is there, also without the size behind it.
+        let length = TagStart::BYTES.min(header.data_size as usize);
+        start.filled = self.source.fill(&mut start.bytes[..length])?;
+        // Reading the last byte shows whether the data is complete, even without the size after it.
         self.seek_to(position + u64::from(header.tag_size()) - 1)?;
         if self.source.fill(&mut [0])? == 0 {
             return Ok(None);
@@ -218,7 +215,7 @@ mod tests {
         writer.into_inner()
     }
 
-    /// All packets, and the error that ended them.
+    /// Returns all packets, and the error that ended the file.
     fn read_all(bytes: &[u8]) -> (Vec<Packet>, Option<Error>) {
         let mut reader = match Reader::new(bytes) {
             Ok(reader) => reader,
@@ -263,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_at_every_byte() {
+    fn truncation_at_every_byte() {
         let packets = some_packets();
         let whole = file(&packets);
         let mut ends = vec![13];
@@ -280,7 +277,7 @@ mod tests {
             }
             let tag_starts = ends[complete];
             match error {
-                None => assert!(length <= tag_starts, "{length} bytes end without a word"),
+                None => assert!(length <= tag_starts, "{length} bytes end without an error"),
                 Some(Error::Flv { offset, .. }) => assert_eq!(offset, tag_starts as u64, "{length} bytes"),
                 Some(other) => panic!("{other}"),
             }
@@ -298,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strange_tag_needs_the_right_size_behind_it() {
+    fn an_implausible_header_needs_a_matching_previous_tag_size() {
         for (tag_type, stream_id) in [(7, 0), (0x29, 0), (0x49, 0)] {
             let mut bytes = file(&[]);
             bytes.extend(raw_tag(tag_type, stream_id, &[1, 2, 3], 14));
@@ -314,12 +311,12 @@ mod tests {
         assert_eq!(packets.len(), 1);
         assert_eq!(
             error.unwrap().to_string(),
-            format!("FLV, byte {damage}: no tag here: type 0, 0 bytes of data, stream 0")
+            format!("FLV, byte {damage}: invalid tag: type 0, 0 bytes of data, stream 0")
         );
     }
 
     #[test]
-    fn a_stream_id_needs_the_right_size_behind_the_tag() {
+    fn a_stream_id_needs_a_matching_previous_tag_size() {
         for (size, count) in [(13, 1), (12, 0)] {
             let mut bytes = file(&[]);
             bytes.extend(raw_tag(8, 1, &[0xaf, 1], size));
@@ -335,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn hopping_finds_the_same_tags() {
+    fn skipping_finds_the_same_tags() {
         let packets = some_packets();
         let bytes = file(&packets);
         for buffer in [1, 16, 64, 4096] {
@@ -358,22 +355,22 @@ mod tests {
     }
 
     #[test]
-    fn one_can_go_back_from_damage() {
+    fn seeking_back_after_damage_works() {
         let packets = some_packets();
         let whole = file(&packets);
         for cut in 1..300 {
             let mut reader = Reader::with_buffer(100, Cursor::new(&whole[..whole.len() - cut])).unwrap();
             while let Ok(Some(_)) = reader.next_packet() {}
             reader.seek_to(13).unwrap();
-            assert_eq!(reader.next_packet().unwrap().as_ref(), Some(&packets[0]), "{cut} bytes cut");
+            assert_eq!(reader.next_packet().unwrap().as_ref(), Some(&packets[0]), "{cut} bytes missing");
             while let Ok(Some(_)) = reader.next_start() {}
             reader.seek_to(13).unwrap();
-            assert_eq!(reader.next_packet().unwrap().as_ref(), Some(&packets[0]), "{cut} bytes cut");
+            assert_eq!(reader.next_packet().unwrap().as_ref(), Some(&packets[0]), "{cut} bytes missing");
         }
     }
 
     #[test]
-    fn hopping_ends_at_a_tag_cut_off() {
+    fn skipping_ends_at_a_truncated_tag() {
         let whole = file(&some_packets());
         for cut in 0..300 {
             let mut reader = Reader::new(Cursor::new(&whole[..whole.len() - cut])).unwrap();
@@ -381,13 +378,13 @@ mod tests {
             while reader.next_start().unwrap().is_some() {
                 count += 1;
             }
-            assert_eq!(count, if cut <= PREVIOUS_TAG_SIZE_BYTES { 6 } else { 5 }, "{cut} bytes cut");
+            assert_eq!(count, if cut <= PREVIOUS_TAG_SIZE_BYTES { 6 } else { 5 }, "{cut} bytes missing");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn reading_returns_what_was_written(
             packets in proptest::collection::vec(
                 (0usize..3, any::<u32>(), proptest::collection::vec(any::<u8>(), 0..40)), 0..8),
         ) {
@@ -400,7 +397,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_can_be_read(tail in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_do_not_panic(tail in proptest::collection::vec(any::<u8>(), 0..200)) {
             let bytes = [&file(&[])[..], &tail].concat();
             let (packets, _) = read_all(&bytes);
             prop_assert!(packets.len() <= tail.len() / 11);

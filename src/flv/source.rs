@@ -1,4 +1,4 @@
-//! Where tags are read from.
+//! The buffered source of a reader.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -6,14 +6,14 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{Error, Result};
 
-/// A buffered source that knows where it is, after an error as well.
+/// A buffered source that tracks its position, even across errors.
 #[derive(Debug)]
 pub(super) struct Source<R> {
     inner: R,
-    /// What was read; before `at` it was taken.
+    /// Bytes read; those before `at` are consumed.
     buffer: BytesMut,
     at: usize,
-    /// Bytes that are read at once.
+    /// Size of the buffer in bytes.
     capacity: usize,
     position: u64,
 }
@@ -23,55 +23,55 @@ impl<R: Read> Source<R> {
         Self { inner, buffer: BytesMut::new(), at: 0, capacity, position: 0 }
     }
 
-    /// Offset of the next byte.
+    /// Returns the offset of the next byte.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// What can be taken without reading.
-    pub fn at_hand(&self) -> &[u8] {
+    /// Returns the buffered bytes, which can be consumed without I/O.
+    pub fn buffered(&self) -> &[u8] {
         &self.buffer[self.at..]
     }
 
-    /// Takes the next bytes, as many as there are.
+    /// Reads the next bytes; fewer at the end of the file.
     pub fn fill(&mut self, bytes: &mut [u8]) -> Result<usize> {
-        self.want(bytes.len())?;
-        let count = bytes.len().min(self.at_hand().len());
-        bytes[..count].copy_from_slice(&self.at_hand()[..count]);
+        self.fill_buffer(bytes.len())?;
+        let count = bytes.len().min(self.buffered().len());
+        bytes[..count].copy_from_slice(&self.buffered()[..count]);
         self.advance(count);
         Ok(count)
     }
 
-    /// The next bytes, fewer at the end. The size of a tag has 24 bits, which is the limit `FLV_TAG_BYTES`.
-    pub fn take(&mut self, size: u32) -> Result<Bytes> {
+    /// Reads the next `size` bytes; fewer at the end. A tag's size has 24 bits, which is the limit `FLV_TAG_BYTES`.
+    pub fn read_bytes(&mut self, size: u32) -> Result<Bytes> {
         let size = size as usize;
         if !self.is_large(size) {
-            self.want(size)?;
-            let data = Bytes::copy_from_slice(&self.at_hand()[..size.min(self.at_hand().len())]);
+            self.fill_buffer(size)?;
+            let data = Bytes::copy_from_slice(&self.buffered()[..size.min(self.buffered().len())]);
             self.advance(data.len());
             return Ok(data);
         }
         let mut data = Vec::with_capacity(size);
-        data.extend_from_slice(&self.at_hand()[..size.min(self.at_hand().len())]);
+        data.extend_from_slice(&self.buffered()[..size.min(self.buffered().len())]);
         self.advance(data.len());
-        let buffered = data.len();
-        let result = self.inner.by_ref().take((size - buffered) as u64).read_to_end(&mut data);
-        if data.len() > buffered {
-            // What is buffered is not what comes before the next byte any more.
+        let from_buffer = data.len();
+        let result = self.inner.by_ref().take((size - from_buffer) as u64).read_to_end(&mut data);
+        if data.len() > from_buffer {
+            // The buffer no longer precedes the next byte.
             self.buffer.clear();
             self.at = 0;
         }
-        self.position += (data.len() - buffered) as u64;
+        self.position += (data.len() - from_buffer) as u64;
         result.map_err(reading)?;
         Ok(data.into())
     }
 
-    /// The same as part of the buffer, where it fits.
-    pub fn share(&mut self, size: u32) -> Result<Bytes> {
+    /// As [`read_bytes`](Self::read_bytes), sharing the buffer where the bytes fit.
+    pub fn read_shared(&mut self, size: u32) -> Result<Bytes> {
         if self.is_large(size as usize) {
-            return self.take(size);
+            return self.read_bytes(size);
         }
-        self.want(size as usize)?;
+        self.fill_buffer(size as usize)?;
         self.buffer.advance(self.at);
         self.at = 0;
         let data = self.buffer.split_to(self.buffer.len().min(size as usize)).freeze();
@@ -79,17 +79,17 @@ impl<R: Read> Source<R> {
         Ok(data)
     }
 
-    /// Whether bytes that are not all at hand are too many for the buffer, or for what can be moved to its start within it.
+    /// Whether bytes that are not all buffered are too many for the buffer, or for moving to its start.
     fn is_large(&self, size: usize) -> bool {
-        size > self.at_hand().len() && size > self.capacity / 2
+        size > self.buffered().len() && size > self.capacity / 2
     }
 
-    /// Reads and forgets; the end of the file shows at the next read.
+    /// Skips bytes; the end of the file shows at the next read.
     pub fn discard(&mut self, bytes: u32) -> Result<()> {
         let mut left = bytes as usize;
         while left > 0 {
-            self.want(1)?;
-            let count = left.min(self.at_hand().len());
+            self.fill_buffer(1)?;
+            let count = left.min(self.buffered().len());
             if count == 0 {
                 break;
             }
@@ -99,16 +99,16 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
-    /// Reads until so many bytes are at hand, or there are no more.
-    fn want(&mut self, bytes: usize) -> Result<()> {
-        while self.at_hand().len() < bytes {
+    /// Reads until that many bytes are buffered, or the file ends.
+    fn fill_buffer(&mut self, bytes: usize) -> Result<()> {
+        while self.buffered().len() < bytes {
             self.buffer.advance(std::mem::take(&mut self.at));
             let (filled, room) = (self.buffer.len(), self.capacity.max(bytes));
-            // The same memory again once nobody has any of what was shared. It never grows.
+            // Reuses the memory once all shared parts are dropped. It never grows.
             if !self.buffer.try_reclaim(room - filled) {
-                let mut other = BytesMut::with_capacity(room);
-                other.extend_from_slice(&self.buffer);
-                self.buffer = other;
+                let mut new = BytesMut::with_capacity(room);
+                new.extend_from_slice(&self.buffer);
+                self.buffer = new;
             }
             self.buffer.resize(room, 0);
             let result = self.inner.read(&mut self.buffer[filled..]);
@@ -130,7 +130,7 @@ impl<R: Read> Source<R> {
 }
 
 impl<R: Read + Seek> Source<R> {
-    /// Goes to another place; what is in the buffer already is not read again.
+    /// Seeks to another position; bytes in the buffer are not read again.
     pub fn seek_to(&mut self, position: u64) -> Result<()> {
         let start = self.position - self.at as u64;
         let at = position.checked_sub(start).and_then(|at| usize::try_from(at).ok());
@@ -156,12 +156,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_nobody_has_any_more_is_used_again() {
+    fn memory_of_dropped_payloads_is_reused() {
         let bytes = vec![7; 1 << 20];
         let mut source = Source::new(32 * 1024, &bytes[..]);
         let (mut lowest, mut highest) = (usize::MAX, 0);
         for size in [10, 900, 15_000, 16_000, 20, 3000, 11_000, 14_000].repeat(8) {
-            let shared = source.share(size).unwrap();
+            let shared = source.read_shared(size).unwrap();
             assert_eq!(shared.len(), size as usize);
             let start = shared.as_ptr().addr();
             (lowest, highest) = (lowest.min(start), highest.max(start + shared.len()));

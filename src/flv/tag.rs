@@ -1,28 +1,28 @@
-//! The fixed parts of an FLV file: the header of the file and of each tag.
+//! The file header and tag headers of FLV.
 
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::media::{Packet, PacketKind, Timestamp};
 use crate::{Error, Result, limits};
 
-/// What an FLV file starts with.
+/// The signature at the start of an FLV file.
 pub const SIGNATURE: [u8; 3] = *b"FLV";
 
-/// Length of a file's header without more, in bytes; `PreviousTagSize0` not counted.
+/// Size of a file header without extra fields, in bytes; excludes `PreviousTagSize0`.
 pub const FILE_HEADER_BYTES: usize = 9;
 
-/// Length of a tag's header, in bytes.
+/// Size of a tag header, in bytes.
 pub const TAG_HEADER_BYTES: usize = 11;
 
-/// Length of the `PreviousTagSize` behind each tag, in bytes.
+/// Size of the `PreviousTagSize` after each tag, in bytes.
 pub const PREVIOUS_TAG_SIZE_BYTES: usize = 4;
 
 const AUDIO_FLAG: u8 = 0x04;
 const VIDEO_FLAG: u8 = 0x01;
-/// Script data in AMF3, which starts with a byte 0 before its AMF0.
+/// AMF3 script data: a byte 0, then AMF0.
 const AMF3_SCRIPT: u8 = 15;
 
-/// What comes before the first tag: header and `PreviousTagSize0` (FLV 10.1 §E.2, §E.3).
+/// Encodes the file header and `PreviousTagSize0` (FLV 10.1 §E.2, §E.3).
 ///
 /// ```text
 /// 46 4c 56   01        flags                 00 00 00 09     00 00 00 00
@@ -36,31 +36,31 @@ pub fn encode_file_header(has_audio: bool, has_video: bool) -> [u8; FILE_HEADER_
 /// The header of an FLV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {
-    /// Whether it promises audio. Files lie.
+    /// Whether it announces audio; often wrong.
     pub has_audio: bool,
-    /// Whether it promises video frames. Files lie.
+    /// Whether it announces video; often wrong.
     pub has_video: bool,
-    /// Length of the whole header in bytes: where `PreviousTagSize0` is.
+    /// Size of the whole header in bytes, which is the offset of `PreviousTagSize0`.
     pub length: u32,
 }
 
 impl FileHeader {
-    /// Reads the header's first nine bytes. The version is not looked at.
+    /// Decodes the first nine bytes of the header. The version is ignored.
     ///
-    /// Fails with [`Error::Flv`] when the signature is another or the length impossible, and with
-    /// [`Error::Limit`] when the length is over [`limits::FLV_HEADER_BYTES`].
+    /// Fails with [`Error::Flv`] when the signature or the length is invalid, and with [`Error::Limit`] when the length
+    /// is over [`limits::FLV_HEADER_BYTES`].
     pub fn decode(bytes: &[u8; FILE_HEADER_BYTES]) -> Result<Self> {
         if bytes[..3] != SIGNATURE {
-            let reason = format!("not an FLV file, it starts with \"{}\"", bytes[..4].escape_ascii());
+            let reason = format!("not an FLV file: it starts with \"{}\"", bytes[..4].escape_ascii());
             return Err(Error::Flv { offset: 0, reason: reason.into() });
         }
         let length = BigEndian::read_u32(&bytes[5..9]);
         if length < FILE_HEADER_BYTES as u32 {
-            return Err(Error::Flv { offset: 5, reason: format!("a header of {length} bytes").into() });
+            return Err(Error::Flv { offset: 5, reason: format!("invalid header size of {length} bytes").into() });
         }
         if length > limits::FLV_HEADER_BYTES {
             return Err(Error::Limit {
-                what: "bytes of an FLV file's header",
+                what: "bytes of an FLV file header",
                 value: length.into(),
                 limit: limits::FLV_HEADER_BYTES.into(),
             });
@@ -69,26 +69,25 @@ impl FileHeader {
     }
 }
 
-/// The header of a tag (FLV 10.1 §E.4.1), big endian.
+/// A tag header (FLV 10.1 §E.4.1), big-endian.
 ///
 /// ```text
 /// type(1)   data size(3)   timestamp(3), bits 23..0   timestamp(1), bits 31..24   stream id(3) = 0
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TagHeader {
-    /// The first byte: two reserved bits, the filter bit (encrypted), five bits of type.
+    /// The first byte: two reserved bits, the filter bit (encrypted), five bits of tag type.
     pub tag_type: u8,
-    /// Length of the data in bytes, below 2²⁴.
+    /// Size of the data in bytes, below 2²⁴.
     pub data_size: u32,
     /// Decoding time.
     pub timestamp: Timestamp,
-    /// 0 in every sane file; below 2²⁴.
+    /// Always 0 (§E.4.1); below 2²⁴.
     pub stream_id: u32,
 }
 
 impl TagHeader {
-    /// The header for a packet. Fails with [`Error::Limit`] when its payload is over
-    /// [`limits::FLV_TAG_BYTES`].
+    /// Creates the header of a packet. Fails with [`Error::Limit`] when its payload is over [`limits::FLV_TAG_BYTES`].
     pub fn for_packet(packet: &Packet) -> Result<Self> {
         let length = packet.payload.len();
         match u32::try_from(length) {
@@ -96,14 +95,14 @@ impl TagHeader {
                 Ok(Self { tag_type: packet.kind.type_id(), data_size, timestamp: packet.timestamp, stream_id: 0 })
             }
             _ => Err(Error::Limit {
-                what: "bytes of an FLV tag's data",
+                what: "bytes of FLV tag data",
                 value: length as u64,
                 limit: limits::FLV_TAG_BYTES as u64,
             }),
         }
     }
 
-    /// Reads a header; every bytes make one.
+    /// Decodes a header; any bytes are valid.
     pub fn decode(bytes: &[u8; TAG_HEADER_BYTES]) -> Self {
         let low = BigEndian::read_u24(&bytes[4..7]);
         Self {
@@ -114,7 +113,7 @@ impl TagHeader {
         }
     }
 
-    /// Writes the header; of data size and stream id the low 24 bits.
+    /// Encodes the header; data size and stream ID are truncated to 24 bits.
     pub fn encode(&self) -> [u8; TAG_HEADER_BYTES] {
         let [high, timestamp @ ..] = self.timestamp.milliseconds().to_be_bytes();
         let mut bytes = [0; TAG_HEADER_BYTES];
@@ -126,22 +125,23 @@ impl TagHeader {
         bytes
     }
 
-    /// What the data is; `None` for unknown types, reserved bits and encrypted tags, which are skipped.
+    /// Returns the kind of the data; `None` for unknown types, reserved bits and encrypted tags, which are skipped.
     pub fn kind(&self) -> Option<PacketKind> {
         if self.is_amf3_script() { Some(PacketKind::Data) } else { PacketKind::from_type_id(self.tag_type) }
     }
 
-    /// Whether the data is script data in AMF3.
+    /// Whether the data is AMF3 script data.
     pub fn is_amf3_script(&self) -> bool {
         self.tag_type == AMF3_SCRIPT
     }
 
-    /// Whether this looks like a tag's header even without a right `PreviousTagSize` behind the tag.
-    pub fn is_plain(&self) -> bool {
+    /// Whether this is likely a tag header even without a matching `PreviousTagSize`: its type is known and its stream
+    /// ID 0.
+    pub fn is_plausible(&self) -> bool {
         self.kind().is_some() && self.stream_id == 0
     }
 
-    /// The value of the `PreviousTagSize` behind the tag: header and data, in bytes.
+    /// Returns the value of the `PreviousTagSize` after the tag: size of header and data, in bytes.
     pub fn tag_size(&self) -> u32 {
         TAG_HEADER_BYTES as u32 + self.data_size
     }
@@ -192,7 +192,7 @@ mod tests {
         let header = FileHeader::decode(bytes.first_chunk().unwrap()).unwrap();
         assert_eq!(header, FileHeader { has_audio: true, has_video: true, length: 9 });
         let error = FileHeader::decode(b"\0\0\0\x18ftyp\0").unwrap_err();
-        assert_eq!(error.to_string(), "FLV, byte 0: not an FLV file, it starts with \"\\x00\\x00\\x00\\x18\"");
+        assert_eq!(error.to_string(), "FLV, byte 0: not an FLV file: it starts with \"\\x00\\x00\\x00\\x18\"");
         assert!(FileHeader::decode(b"FLV\x01\x05\0\0\0\x08").is_err());
     }
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_of_a_tags_data() {
+    fn limit_of_tag_data() {
         let packet =
             |length| Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: vec![0; length].into() };
         let largest = TagHeader::for_packet(&packet(limits::FLV_TAG_BYTES)).unwrap();

@@ -1,34 +1,34 @@
-//! The time within a file.
+//! The time base of a file.
 
 use crate::limits;
 use crate::media::Timestamp;
 
-/// Turns the timestamps of a file's tags into milliseconds since its start.
+/// Converts the timestamps of a file's tags to milliseconds since its start.
 ///
-/// Most files start at 0, but a recording of a live stream may start anywhere and even wrap on its way.
-/// So that `start`, `duration` and `seek` mean the same for all of them, times count from the first
-/// frame when it is not within a second of 0; files that start there are left as they are.
+/// Most files start at 0, but a recording of a live stream may start anywhere and even wrap. So that `start`,
+/// `duration` and `seek` are consistent, times count from the first frame unless that is within a second after 0; such
+/// files keep their timestamps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeBase(Timestamp);
 
 impl TimeBase {
-    /// The first frames of a file that starts at 0 come up to this many milliseconds later.
+    /// Latest timestamp of the first frame of a file that starts at 0, in milliseconds.
     const LATE_START_MS: i32 = 1000;
 
-    /// The time of a file whose first frame has this timestamp.
+    /// Creates the time base of a file whose first frame has this timestamp.
     pub fn of_first_frame(first: Timestamp) -> Self {
         let after_zero = first.since(Timestamp::ZERO);
         if (0..=Self::LATE_START_MS).contains(&after_zero) { Self::default() } else { Self(first) }
     }
 
-    /// Milliseconds since the start of the file. A tag from before the start is at 0: as FLV 10.1
-    /// §E.4.1 has it, timestamps are signed, so a file can last 24.8 days.
+    /// Returns the milliseconds since the start of the file; 0 for tags before the start. Timestamps are signed (FLV
+    /// 10.1 §E.4.1), so a file can last 24.8 days.
     pub fn time_ms(self, timestamp: Timestamp) -> u32 {
         u32::try_from(timestamp.since(self.0)).unwrap_or(0)
     }
 }
 
-/// Whether two times, in milliseconds, are too far apart for one clock.
+/// Whether the step between two times, in milliseconds, is a timestamp discontinuity.
 pub(crate) fn is_jump(from_ms: u32, to_ms: u32) -> bool {
     from_ms.abs_diff(to_ms) > limits::FLV_TIME_JUMP_MS
 }
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_of_a_step_in_time() {
+    fn limit_of_a_time_jump() {
         assert!(!is_jump(5, 5 + limits::FLV_TIME_JUMP_MS) && !is_jump(5 + limits::FLV_TIME_JUMP_MS, 5));
         assert!(is_jump(5, 6 + limits::FLV_TIME_JUMP_MS) && is_jump(6 + limits::FLV_TIME_JUMP_MS, 5));
     }

@@ -1,4 +1,4 @@
-//! Writes an FLV file or stream.
+//! Writing of FLV files and streams.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// Writes packets as the tags of an FLV file.
 ///
-/// Each packet goes out in three writes, so the destination wants a buffer.
+/// Each packet takes three writes, so the destination should be buffered.
 #[derive(Debug)]
 pub struct Writer<W> {
     inner: W,
@@ -16,15 +16,15 @@ pub struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the file's header. Fails with [`Error::Io`].
+    /// Writes the file header. Fails with [`Error::Io`].
     pub fn new(mut inner: W, has_audio: bool, has_video: bool) -> Result<Self> {
         let header = tag::encode_file_header(has_audio, has_video);
         inner.write_all(&header).map_err(|error| Error::io("writing an FLV header", error))?;
         Ok(Self { inner, position: header.len() as u64 })
     }
 
-    /// Writes a tag. Fails with [`Error::Limit`] before a byte is written when the payload is too long
-    /// for a tag, and with [`Error::Io`].
+    /// Writes a tag. Fails with [`Error::Limit`] when the payload is too long, before writing anything, and with
+    /// [`Error::Io`].
     pub fn write_packet(&mut self, packet: &Packet) -> Result<()> {
         let header = TagHeader::for_packet(packet)?;
         let parts: [&[u8]; 3] = [&header.encode(), &packet.payload, &header.tag_size().to_be_bytes()];
@@ -35,12 +35,12 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Where the next tag will begin: bytes written so far.
+    /// Returns the offset of the next tag: bytes written so far.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// The destination, with all bytes written to it.
+    /// Returns the destination.
     pub fn into_inner(self) -> W {
         self.inner
     }

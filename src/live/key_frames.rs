@@ -18,7 +18,7 @@ pub(super) struct KeyFrames {
 const RECOVERY_POINTS_IN_A_ROW: u32 = 3;
 
 impl KeyFrames {
-    /// Records a key frame, or a mere recovery point.
+    /// Records a key frame, or a recovery point alone.
     pub fn record(&mut self, is_recovery_point_only: bool, now: Instant) {
         self.recovery_points = if is_recovery_point_only { self.recovery_points.saturating_add(1) } else { 0 };
         if let Some(last) = self.last.replace(now) {

@@ -5,7 +5,7 @@
 //! others.
 //!
 //! Lanes are shared by all streams, and there is one per core. Chosen by measurement, on two cores and without a merge
-//! window (`--gather 0`); CPU seconds per Gbit, and the 99th percentile of video frame latency:
+//! window (`--merge-window 0`); CPU seconds per Gbit, and the 99th percentile of video frame latency:
 //!
 //! | | 1 lane | 2 lanes | 4 lanes | nginx-rtmp |
 //! |---|---|---|---|---|

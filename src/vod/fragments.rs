@@ -112,13 +112,13 @@ impl Iterator for Fragments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flv::sample;
+    use crate::flv::fixtures;
     use crate::vod::Library;
 
     #[test]
     fn a_file_begins_at_the_key_frame_before_a_time_with_its_own_times() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a.flv"), sample::file(&sample::usual(10))).unwrap();
+        std::fs::write(dir.path().join("a.flv"), fixtures::file(&fixtures::typical(10))).unwrap();
         let library = Library::new(dir.path().to_owned());
         let times = |start_ms| -> Vec<u64> {
             let pieces = Fragments::new(library.open("a").unwrap(), start_ms).unwrap();

@@ -152,7 +152,7 @@ fn sorted(mut videos: Vec<ListedVideo>) -> Vec<ListedVideo> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flv::sample;
+    use crate::flv::fixtures;
     use std::os::unix::fs::symlink;
     use std::time::{Duration, SystemTime};
 
@@ -162,7 +162,7 @@ mod tests {
         for file in files {
             let path = root.join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, sample::file(&sample::usual(2))).unwrap();
+            std::fs::write(path, fixtures::file(&fixtures::typical(2))).unwrap();
         }
         (parent, Library::new(root))
     }
@@ -266,7 +266,7 @@ mod tests {
         assert!(is_not_found(&library, "a"));
         assert!(library.list().is_empty());
         std::fs::create_dir(library.root()).unwrap();
-        std::fs::write(library.root().join("a.flv"), sample::file(&[])).unwrap();
+        std::fs::write(library.root().join("a.flv"), fixtures::file(&[])).unwrap();
         assert_eq!(opened(&library, "a"), "a.flv");
     }
 
@@ -305,21 +305,21 @@ mod tests {
         let (_parent, library) = library(&[]);
         std::fs::create_dir(library.root()).unwrap();
         let duration = |packets: &[crate::media::Packet], cut: usize| {
-            let bytes = sample::file(packets);
+            let bytes = fixtures::file(packets);
             std::fs::write(library.root().join("a.flv"), &bytes[..bytes.len() - cut]).unwrap();
             library.open("a").unwrap().duration()
         };
         for listed in [12.5, 0.5, 0.0] {
-            let metadata = sample::on_meta_data(crate::amf::Object::new().with("duration", listed));
-            assert_eq!(duration(&[vec![metadata], sample::usual(2)].concat(), 0), Some(1.8), "{listed}");
+            let metadata = fixtures::on_meta_data(crate::amf::Object::new().with("duration", listed));
+            assert_eq!(duration(&[vec![metadata], fixtures::typical(2)].concat(), 0), Some(1.8), "{listed}");
         }
-        assert_eq!(duration(&sample::seconds(4_000_000, 2), 0), Some(1.8));
-        assert_eq!(duration(&sample::usual(2), 1), Some(1.8), "cut in the last size");
+        assert_eq!(duration(&fixtures::seconds(4_000_000, 2), 0), Some(1.8));
+        assert_eq!(duration(&fixtures::typical(2), 1), Some(1.8), "cut in the last size");
         // The last audio frame has 4 bytes, the video frame before it 8.
-        assert_eq!(duration(&sample::usual(2), 4 + 1), Some(1.8), "cut in the audio, the video is there");
-        assert_eq!(duration(&sample::usual(2), 19 + 4 + 1), Some(1.6));
-        let picture = sample::on_meta_data(crate::amf::Object::new().with("duration", 5.0));
-        assert_eq!(duration(&[picture, sample::key_frame(0)], 0), Some(5.0), "one frame lasts as long as is said");
+        assert_eq!(duration(&fixtures::typical(2), 4 + 1), Some(1.8), "cut in the audio, the video is there");
+        assert_eq!(duration(&fixtures::typical(2), 19 + 4 + 1), Some(1.6));
+        let picture = fixtures::on_meta_data(crate::amf::Object::new().with("duration", 5.0));
+        assert_eq!(duration(&[picture, fixtures::key_frame(0)], 0), Some(5.0), "one frame lasts as long as is said");
         assert_eq!(duration(&[], 0), None);
     }
 
@@ -328,8 +328,8 @@ mod tests {
     fn a_cut_file_has_one_length() {
         let (_parent, library) = library(&[]);
         std::fs::create_dir(library.root()).unwrap();
-        let lies = sample::on_meta_data(crate::amf::Object::new().with("duration", 4000.0));
-        let bytes = sample::file(&[vec![lies], sample::usual(40)].concat());
+        let lies = fixtures::on_meta_data(crate::amf::Object::new().with("duration", 4000.0));
+        let bytes = fixtures::file(&[vec![lies], fixtures::typical(40)].concat());
         let path = library.root().join("a.flv");
         std::fs::write(&path, &bytes).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
@@ -387,7 +387,7 @@ mod tests {
         symlink("b.flv", library.root().join("link.flv")).unwrap();
         symlink(parent.path(), library.root().join("out")).unwrap();
         symlink("nowhere", library.root().join("broken.flv")).unwrap();
-        let bytes = sample::file(&sample::usual(2)).len() as u64;
+        let bytes = fixtures::file(&fixtures::typical(2)).len() as u64;
         let expected = ["a b", "b", "link", "sub/c"].map(|name| (name.to_owned(), bytes));
         let list = library.list().into_iter().map(|video| (video.name, video.bytes));
         assert_eq!(list.collect::<Vec<_>>(), expected);

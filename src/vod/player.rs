@@ -235,7 +235,7 @@ impl Player<'_> {
         let (now, enough) = (Instant::now(), self.done.bytes + limits::VOD_BYTES_AT_ONCE as u64);
         for _ in 0..limits::FLV_TAGS_AT_ONCE {
             // What is sent before more is read leaves its memory to that.
-            if self.held.is_none() && !self.source.has_next_at_hand() {
+            if self.held.is_none() && !self.source.is_next_buffered() {
                 self.flush_with(true)?;
             }
             let packet = match self.held.take().map_or_else(|| self.step(), Step::Packet) {
@@ -359,7 +359,7 @@ mod tests {
     use super::*;
     use crate::Error;
     use crate::amf::Object;
-    use crate::flv::sample;
+    use crate::flv::fixtures;
     use crate::media::Timestamp;
     use crate::vod::Library;
     use crate::vod::{ControlSender, control_channel};
@@ -501,22 +501,22 @@ mod tests {
     /// What is sent for a place in the usual file: sequence headers and the frames from there on.
     fn usual_from(second: u32, seconds: u32) -> Vec<Packet> {
         let time_ms = second * 1000;
-        let headers = vec![sample::video_header(time_ms, 1), sample::audio_header(time_ms)];
-        [headers, sample::usual(seconds)[2 + second as usize * 10..].to_vec()].concat()
+        let headers = vec![fixtures::video_header(time_ms, 1), fixtures::audio_header(time_ms)];
+        [headers, fixtures::typical(seconds)[2 + second as usize * 10..].to_vec()].concat()
     }
 
     #[test]
     fn a_whole_file() {
-        let metadata = sample::on_meta_data(Object::new().with("duration", 3.0));
-        let cue_point = sample::packet(PacketKind::Data, 0, b"\x02\x00\x0aonCuePoint\x05");
-        let empty = sample::packet(PacketKind::Video, 500, &[]);
-        let mut packets = [vec![at(metadata.clone(), 77)], sample::usual(3)].concat();
+        let metadata = fixtures::on_meta_data(Object::new().with("duration", 3.0));
+        let cue_point = fixtures::packet(PacketKind::Data, 0, b"\x02\x00\x0aonCuePoint\x05");
+        let empty = fixtures::packet(PacketKind::Video, 500, &[]);
+        let mut packets = [vec![at(metadata.clone(), 77)], fixtures::typical(3)].concat();
         packets.insert(8, cue_point);
         packets.insert(9, empty);
         packets.insert(10, at(metadata.clone(), 500));
-        let playing = Playing::of(&sample::file(&packets), request(None, None, AT_ONCE));
+        let playing = Playing::of(&fixtures::file(&packets), request(None, None, AT_ONCE));
         let events = playing.until_end();
-        let mut expected = [vec![metadata.clone()], sample::usual(3)].concat();
+        let mut expected = [vec![metadata.clone()], fixtures::typical(3)].concat();
         expected.insert(8, metadata);
         assert_eq!(sent(&events), expected);
         let bytes = expected.iter().map(|packet| packet.payload.len() as u64).sum();
@@ -527,9 +527,9 @@ mod tests {
 
     #[test]
     fn a_file_that_starts_late_is_sent_from_zero() {
-        let headers = vec![sample::video_header(0, 1), sample::audio_header(0)];
-        let late = [headers, sample::seconds(u32::MAX - 500, 3)].concat();
-        let playing = Playing::of(&sample::file(&late), request(None, None, AT_ONCE));
+        let headers = vec![fixtures::video_header(0, 1), fixtures::audio_header(0)];
+        let late = [headers, fixtures::seconds(u32::MAX - 500, 3)].concat();
+        let playing = Playing::of(&fixtures::file(&late), request(None, None, AT_ONCE));
         assert_eq!(sent(&playing.until_end()), usual_from(0, 3));
         playing.tell(Control::Seek { position_ms: 1999 });
         let events = playing.until_end();
@@ -540,7 +540,7 @@ mod tests {
 
     #[test]
     fn start_and_duration() {
-        let file = sample::file(&sample::usual(5));
+        let file = fixtures::file(&fixtures::typical(5));
         let play = |start, duration| {
             let playing = Playing::of(&file, request(Some(start), duration, AT_ONCE));
             let events = playing.until_end();
@@ -557,19 +557,19 @@ mod tests {
 
     #[test]
     fn duration_zero_is_one_frame() {
-        let mut packets = sample::usual(3);
-        packets.insert(2, sample::sound(0));
-        let playing = Playing::of(&sample::file(&packets), request(Some(0), Some(0), 1000));
-        let expected = [sample::video_header(0, 1), sample::audio_header(0), sample::key_frame(0)];
+        let mut packets = fixtures::typical(3);
+        packets.insert(2, fixtures::audio_frame(0));
+        let playing = Playing::of(&fixtures::file(&packets), request(Some(0), Some(0), 1000));
+        let expected = [fixtures::video_header(0, 1), fixtures::audio_header(0), fixtures::key_frame(0)];
         assert_eq!(sent(&playing.until_end()), expected);
-        let sounds: Vec<Packet> = (0..500).map(|number| sample::sound(number * 20)).collect();
-        let playing = Playing::of(&sample::file(&sounds), request(Some(0), Some(0), 1000));
-        assert_eq!(sent(&playing.until_end()), [sample::sound(0)], "or one audio");
+        let sounds: Vec<Packet> = (0..500).map(|number| fixtures::audio_frame(number * 20)).collect();
+        let playing = Playing::of(&fixtures::file(&sounds), request(Some(0), Some(0), 1000));
+        assert_eq!(sent(&playing.until_end()), [fixtures::audio_frame(0)], "or one audio");
     }
 
     #[test]
     fn paced_after_the_first_fill() {
-        let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
+        let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
         let begun = Instant::now();
         playing.until_time(2000);
         assert!(begun.elapsed() < Duration::from_millis(700), "the buffer and a second come at once");
@@ -583,7 +583,7 @@ mod tests {
 
     #[test]
     fn pause_stops_and_resume_goes_on_where_it_stopped() {
-        let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
+        let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
         let before = playing.until_time(2000);
         playing.tell(Control::Pause { position_ms: 300 });
         playing.tell(Control::Pause { position_ms: 300 });
@@ -599,7 +599,7 @@ mod tests {
 
     #[test]
     fn resuming_elsewhere_is_a_seek() {
-        let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
+        let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
         playing.until_time(2000);
         playing.tell(Control::Pause { position_ms: 300 });
         playing.tell(Control::Resume { position_ms: 10_500 });
@@ -614,7 +614,7 @@ mod tests {
 
     #[test]
     fn a_seek_sends_sequence_headers_and_the_key_frame_before() {
-        let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
+        let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
         playing.until_time(2000);
         for (target, second) in [(15_900, 15), (3_000, 3), (90_000, 19), (999, 0), (0, 0)] {
             playing.tell(Control::Seek { position_ms: target });
@@ -629,7 +629,7 @@ mod tests {
     #[test]
     fn of_several_seeks_the_last_counts() {
         let seeks = [3000, 9000, 6000].map(|position_ms| Control::Seek { position_ms });
-        let playing = Playing::after(&sample::file(&sample::usual(20)), request(Some(1000), None, 1000), &seeks);
+        let playing = Playing::after(&fixtures::file(&fixtures::typical(20)), request(Some(1000), None, 1000), &seeks);
         let events = playing.until_time(8000);
         let told: Vec<&Event> = events.iter().filter(|event| matches!(event, Told(_))).collect();
         assert_eq!(told, [&Told(PlaybackEvent::Started), &Told(PlaybackEvent::Sought { position_ms: 6000 })]);
@@ -638,7 +638,7 @@ mod tests {
 
     #[test]
     fn a_seek_while_paused_shows_the_frame_there() {
-        let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
+        let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
         playing.until_time(2000);
         playing.tell(Control::Pause { position_ms: 300 });
         playing.tell(Control::Seek { position_ms: 12_345 });
@@ -649,13 +649,13 @@ mod tests {
         playing.tell(Control::Resume { position_ms: 12_345 });
         let after = playing.until_time(14_000);
         assert_eq!(after[0], Told(PlaybackEvent::Resumed));
-        assert_eq!(sent(&after)[0], sample::sound(12_000));
+        assert_eq!(sent(&after)[0], fixtures::audio_frame(12_000));
         playing.stop();
     }
 
     #[test]
     fn a_seek_after_the_end_plays_again() {
-        let playing = Playing::of(&sample::file(&sample::usual(3)), request(None, None, AT_ONCE));
+        let playing = Playing::of(&fixtures::file(&fixtures::typical(3)), request(None, None, AT_ONCE));
         playing.until_end();
         playing.tell(Control::Pause { position_ms: 2800 });
         playing.tell(Control::Resume { position_ms: 2800 });
@@ -671,12 +671,12 @@ mod tests {
     #[test]
     fn audio_and_frames_can_be_switched_off() {
         let playing = Playing::after(
-            &sample::file(&sample::usual(3)),
+            &fixtures::file(&fixtures::typical(3)),
             request(Some(0), None, AT_ONCE),
             &[Control::Seek { position_ms: 1000 }, Control::ReceiveAudio(false)],
         );
         let events = playing.until_end();
-        assert!(!sent(&events).contains(&sample::sound(1200)));
+        assert!(!sent(&events).contains(&fixtures::audio_frame(1200)));
         playing.tell(Control::ReceiveAudio(true));
         playing.tell(Control::ReceiveVideo(false));
         playing.tell(Control::Seek { position_ms: 1000 });
@@ -691,35 +691,36 @@ mod tests {
 
     #[test]
     fn frames_come_back_with_a_key_frame() {
-        let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
+        let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
         playing.until_time(2000);
         playing.tell(Control::ReceiveVideo(false));
         playing.tell(Control::ReceiveVideo(true));
         playing.tell(Control::BufferLength { ms: AT_ONCE });
         let packets = sent(&playing.until_end());
-        assert_eq!(packets.iter().find(|packet| packet.kind == PacketKind::Video), Some(&sample::key_frame(3000)));
+        assert_eq!(packets.iter().find(|packet| packet.kind == PacketKind::Video), Some(&fixtures::key_frame(3000)));
         playing.stop();
     }
 
     #[test]
     fn the_sequence_headers_of_the_place_are_sent() {
-        let mut packets = sample::usual(3);
-        packets.push(sample::video_header(0, 2));
-        packets.extend(sample::seconds(100_000, 3));
-        let playing = Playing::of(&sample::file(&packets), request(Some(101_500), None, AT_ONCE));
-        let expected = [sample::video_header(101_000, 2), sample::audio_header(101_000), sample::key_frame(101_000)];
+        let mut packets = fixtures::typical(3);
+        packets.push(fixtures::video_header(0, 2));
+        packets.extend(fixtures::seconds(100_000, 3));
+        let playing = Playing::of(&fixtures::file(&packets), request(Some(101_500), None, AT_ONCE));
+        let expected =
+            [fixtures::video_header(101_000, 2), fixtures::audio_header(101_000), fixtures::key_frame(101_000)];
         assert_eq!(sent(&playing.until_end())[..3], expected);
         playing.tell(Control::Seek { position_ms: 2000 });
         let again = sent(&playing.until_end());
         assert_eq!(again[..3], usual_from(2, 3)[..3]);
-        assert_eq!(again[12], sample::video_header(2800, 2), "one with time 0 gets the time of its place");
+        assert_eq!(again[12], fixtures::video_header(2800, 2), "one with time 0 gets the time of its place");
         playing.stop();
     }
 
     #[test]
     fn damage_is_the_end_and_a_seek_back_works() {
-        let whole = sample::file(&sample::usual(3));
-        let third_second = sample::offsets(&sample::usual(3))[22] as usize;
+        let whole = fixtures::file(&fixtures::typical(3));
+        let third_second = fixtures::offsets(&fixtures::typical(3))[22] as usize;
         for tail in [&[0; 100][..], &whole[third_second..third_second + 1000]] {
             let damaged = [&whole[..third_second], tail].concat();
             let playing = Playing::of(&damaged, request(None, None, AT_ONCE));
@@ -732,7 +733,7 @@ mod tests {
 
     #[test]
     fn a_file_that_shrinks_grows_or_is_replaced_while_played() {
-        let whole = sample::file(&sample::usual(500));
+        let whole = fixtures::file(&fixtures::typical(500));
         let play = || {
             let playing = Playing::of(&whole, request(None, None, 1000));
             playing.until_time(2000);
@@ -757,7 +758,7 @@ mod tests {
         std::fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap();
         assert!(go_on(playing).unwrap_or(0) < 70_000);
         let (playing, path) = play();
-        std::fs::write(path, sample::file(&sample::usual(600))).unwrap();
+        std::fs::write(path, fixtures::file(&fixtures::typical(600))).unwrap();
         assert_eq!(go_on(playing), Some(599_800));
         let (playing, path) = play();
         std::fs::remove_file(path).unwrap();
@@ -766,17 +767,17 @@ mod tests {
 
     #[test]
     fn a_jump_in_the_files_time_is_not_waited_for() {
-        let mut packets = sample::seconds(0, 1);
-        packets.extend(sample::seconds(1_000_000_000, 1));
-        packets.extend(sample::seconds(1000, 1));
-        let playing = Playing::of(&sample::file(&packets), request(None, None, 1000));
+        let mut packets = fixtures::seconds(0, 1);
+        packets.extend(fixtures::seconds(1_000_000_000, 1));
+        packets.extend(fixtures::seconds(1000, 1));
+        let playing = Playing::of(&fixtures::file(&packets), request(None, None, 1000));
         assert_eq!(sent(&playing.until_end()).len(), 30);
         playing.stop();
     }
 
     fn large_frames(count: u32, bytes: usize) -> Vec<u8> {
-        let frame = |number| Packet { payload: vec![0x17; bytes].into(), ..sample::key_frame(number) };
-        sample::file(&(0..count).map(frame).collect::<Vec<_>>())
+        let frame = |number| Packet { payload: vec![0x17; bytes].into(), ..fixtures::key_frame(number) };
+        fixtures::file(&(0..count).map(frame).collect::<Vec<_>>())
     }
 
     #[test]
@@ -820,7 +821,7 @@ mod tests {
         let mut before = vec![Control::ReceiveAudio(true); limits::VOD_CONTROLS - 1];
         before.splice(0..0, [Control::Seek { position_ms: 3000 }]);
         let told_with = |before: &[Control]| {
-            let file = sample::file(&sample::usual(20));
+            let file = fixtures::file(&fixtures::typical(20));
             let playing = Playing::after(&file, request(None, None, 1000), before);
             let events = playing.until_time(8000);
             playing.stop();
@@ -834,18 +835,18 @@ mod tests {
 
     #[test]
     fn a_viewer_that_left_ends_it() {
-        let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
+        let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
         drop(playing.remote);
         assert!(playing.thread.join().unwrap().0.is_ok(), "its controls are gone");
-        let playing = Playing::of(&sample::file(&sample::usual(20)), request(None, None, 1000));
+        let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
         drop(playing.events);
         assert!(playing.thread.join().unwrap().0.unwrap_err().is_disconnect(), "its connection is gone");
     }
 
     #[test]
     fn stopping_does_not_wait_for_the_next_frame() {
-        let packets = [sample::key_frame(0), sample::key_frame(50_000)];
-        let playing = Playing::of(&sample::file(&packets), request(None, None, 1000));
+        let packets = [fixtures::key_frame(0), fixtures::key_frame(50_000)];
+        let playing = Playing::of(&fixtures::file(&packets), request(None, None, 1000));
         playing.until_quiet();
         let begun = Instant::now();
         playing.stop();

@@ -83,7 +83,7 @@ fn init(video: Box<Video>, place: KeyFrame) -> Result<Option<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flv::sample;
+    use crate::flv::fixtures;
     use crate::media::{Packet, PacketKind};
     use crate::vod::Library;
 
@@ -92,18 +92,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let library = Library::new(dir.path().to_owned());
         let cuts_of = |packets: &[Packet], every_ms, most| {
-            std::fs::write(dir.path().join("a.flv"), sample::file(packets)).unwrap();
+            std::fs::write(dir.path().join("a.flv"), fixtures::file(packets)).unwrap();
             let (cuts, end) = cut(|| library.open("a"), every_ms, most).unwrap();
             (cuts.into_iter().map(|cut| (cut.time_ms, cut.is_other)).collect::<Vec<_>>(), end)
         };
-        let usual = sample::usual(10);
+        let usual = fixtures::typical(10);
         assert_eq!(cuts_of(&usual, 4000, 100), (vec![(0, false), (4000, false), (8000, false)], 9800));
         assert_eq!(cuts_of(&usual, 4000, 2), (vec![(0, false), (4000, false)], 9800));
         // The same header once more changes nothing, nor does one that MP4 does not know; 48 kHz for 44.1 does.
-        let other = sample::packet(PacketKind::Audio, 6000, &[0xaf, 0, 0x11, 0x90]);
-        let headers = [sample::audio_header(3000), sample::video_header(5000, 2), other];
-        let later = [&headers[..1], &sample::seconds(3000, 2), &headers[1..2], &sample::seconds(5000, 1)].concat();
-        let packets = [sample::usual(3), later, headers[2..].to_vec(), sample::seconds(6000, 5)].concat();
+        let other = fixtures::packet(PacketKind::Audio, 6000, &[0xaf, 0, 0x11, 0x90]);
+        let headers = [fixtures::audio_header(3000), fixtures::video_header(5000, 2), other];
+        let later = [&headers[..1], &fixtures::seconds(3000, 2), &headers[1..2], &fixtures::seconds(5000, 1)].concat();
+        let packets = [fixtures::typical(3), later, headers[2..].to_vec(), fixtures::seconds(6000, 5)].concat();
         let expected = vec![(0, false), (4000, false), (6000, true), (10_000, false)];
         assert_eq!(cuts_of(&packets, 4000, 100), (expected, 10_800));
     }

@@ -82,8 +82,8 @@ impl Source {
     }
 
     /// Whether the next step reads nothing, and so can share memory with those before it.
-    pub(super) fn has_next_at_hand(&self) -> bool {
-        self.video.reader.has_next_at_hand()
+    pub(super) fn is_next_buffered(&self) -> bool {
+        self.video.reader.is_next_buffered()
     }
 
     /// Reads a tag. Damage goes to the log and is the end.

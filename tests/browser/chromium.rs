@@ -15,20 +15,20 @@ use crate::alone;
 use crate::support::faults::push_without_end;
 use crate::support::{self, Running, Server, media, tool};
 
-/// The oldest that pictures may be when they are shown, in milliseconds: in the page, and with hls.js.
+/// The oldest that video frames may be when they are shown, in milliseconds: in the page, and with hls.js.
 const IN_PAGE_MS: &str = "400";
 const WITH_HLS_MS: &str = "1000";
 
 /// How long hls.js may take to its first frame, in milliseconds: some 400 on an idle machine.
 const SOON_WITH_HLS_MS: &str = "4000";
 
-struct HttpService {
+struct Page {
     server: Server,
     dir: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
 
-impl HttpService {
+impl Page {
     fn start() -> Self {
         let alone = alone();
         let dir = TempDir::new().unwrap();
@@ -94,34 +94,34 @@ impl HttpService {
 
 #[test]
 fn the_wall_shows_what_there_is_to_all() {
-    let site = HttpService::start();
+    let page = Page::start();
     for film in ["film 10.flv", "film 2.flv"] {
-        std::fs::copy(media::sample("h264-aac"), site.dir.path().join(film)).unwrap();
+        std::fs::copy(media::sample("h264-aac"), page.dir.path().join(film)).unwrap();
     }
-    let radio = site.camera_of("audio-only", "radio");
-    let _cameras = [site.camera("cam"), site.camera("<img src=x onerror=alert(1)>"), radio];
-    site.run("wall", &[]);
+    let radio = page.camera_of("audio-only", "radio");
+    let _cameras = [page.camera("cam"), page.camera("<img src=x onerror=alert(1)>"), radio];
+    page.run("wall", &[]);
 }
 
 #[test]
 fn a_wall_of_sixteen_cameras_plays() {
-    let site = HttpService::start();
-    let _cameras = site.sixteen_cameras();
-    site.run("sixteen", &[]);
+    let page = Page::start();
+    let _cameras = page.sixteen_cameras();
+    page.run("sixteen", &[]);
 }
 
 #[test]
 fn a_device_that_drops_frames_shows_key_frames_of_some() {
-    let site = HttpService::start();
-    let _cameras = site.sixteen_cameras();
-    site.run("weak_device", &[]);
+    let page = Page::start();
+    let _cameras = page.sixteen_cameras();
+    page.run("weak_device", &[]);
 }
 
 #[test]
 fn what_a_browser_cannot_play_is_called_by_its_name() {
-    let site = HttpService::start();
+    let page = Page::start();
     let make = |name: &str, codecs: &str| {
-        let path = site.dir.path().join(format!("{name}.flv"));
+        let path = page.dir.path().join(format!("{name}.flv"));
         let mut make = media::ffmpeg();
         make.args("-f lavfi -i testsrc2=size=320x240:rate=20 -f lavfi -i sine -t 60 -g 20 -pix_fmt yuv420p".split(' '));
         assert!(make.args(codecs.split(' ')).arg(&path).status().unwrap().success());
@@ -129,11 +129,11 @@ fn what_a_browser_cannot_play_is_called_by_its_name() {
     };
     let doorbell = make("doorbell", "-c:v libx264 -preset ultrafast -c:a pcm_alaw -ar 8000 -ac 1");
     let attic = make("attic", "-c:v flv1 -c:a libmp3lame");
-    std::fs::copy(media::sample("hevc-aac"), site.dir.path().join("roof.flv")).unwrap();
+    std::fs::copy(media::sample("hevc-aac"), page.dir.path().join("roof.flv")).unwrap();
     let push = |ffmpeg, file: &Path, name: &str| {
-        let command = push_without_end(ffmpeg, file, &site.server.url(&format!("live/{name}")));
-        let running = Running::start(command, site.dir.path().join("camera.log"));
-        site.server.wait_for_log(&format!("started publishing live/{name}"));
+        let command = push_without_end(ffmpeg, file, &page.server.url(&format!("live/{name}")));
+        let running = Running::start(command, page.dir.path().join("camera.log"));
+        page.server.wait_for_log(&format!("started publishing live/{name}"));
         running
     };
     let _cameras = [
@@ -141,16 +141,16 @@ fn what_a_browser_cannot_play_is_called_by_its_name() {
         push(media::recent_ffmpeg(), &media::sample("hevc-aac"), "roof"),
         push(media::ffmpeg(), &attic, "attic"),
     ];
-    site.run("unplayable", &[]);
+    page.run("unplayable", &[]);
 }
 
 #[test]
 fn cameras_of_any_frame_rate_play_without_running_dry() {
-    let site = HttpService::start();
+    let page = Page::start();
     let cameras =
         [("timelapse", 1, 48_000), ("night", 5, 0), ("porch", 10, 8_000), ("door", 15, 16_000), ("stage", 60, 48_000)];
     let push = |(name, fps, rate): &(&str, u32, u32)| {
-        let path = site.dir.path().join(format!("{name}.flv"));
+        let path = page.dir.path().join(format!("{name}.flv"));
         let mut make = media::ffmpeg();
         make.args(["-f", "lavfi", "-i", &format!("testsrc2=size=320x240:rate={fps}")]);
         if *rate > 0 {
@@ -159,103 +159,103 @@ fn cameras_of_any_frame_rate_play_without_running_dry() {
         make.args("-t 120 -c:v libx264 -preset ultrafast -bf 0 -pix_fmt yuv420p -g".split(' '))
             .arg((fps * 2).to_string());
         assert!(make.arg(&path).status().unwrap().success());
-        let command = push_without_end(media::ffmpeg(), &path, &site.server.url(&format!("live/{name}")));
-        let running = Running::start(command, site.dir.path().join("camera.log"));
-        site.server.wait_for_log(&format!("started publishing live/{name}"));
+        let command = push_without_end(media::ffmpeg(), &path, &page.server.url(&format!("live/{name}")));
+        let running = Running::start(command, page.dir.path().join("camera.log"));
+        page.server.wait_for_log(&format!("started publishing live/{name}"));
         running
     };
     let _cameras: Vec<_> = cameras.iter().map(push).collect();
     let told = cameras.map(|(name, fps, rate)| format!("{name}:{fps}:{rate}"));
-    site.run("rates", &told.each_ref().map(|camera| &camera[..]));
+    page.run("rates", &told.each_ref().map(|camera| &camera[..]));
 }
 
 #[test]
-fn mp3_is_heard_in_step_with_the_video() {
-    let site = HttpService::start();
-    let film = site.dir.path().join("mp3.flv");
+fn mp3_plays_in_sync_with_the_video() {
+    let page = Page::start();
+    let film = page.dir.path().join("mp3.flv");
     let mut make = media::ffmpeg();
     make.args(
         "-f lavfi -i testsrc2=size=320x240:rate=25 -f lavfi -i sine -t 60 -c:v libx264 -preset ultrafast".split(' '),
     );
     make.args("-bf 0 -pix_fmt yuv420p -g 50 -c:a libmp3lame".split(' ')).arg(&film);
     assert!(make.status().unwrap().success());
-    let command = push_without_end(media::ffmpeg(), &film, &site.server.url("live/mp3"));
-    let _camera = Running::start(command, site.dir.path().join("camera.log"));
-    site.server.wait_for_log("started publishing live/mp3");
-    site.run("mp3", &[]);
+    let command = push_without_end(media::ffmpeg(), &film, &page.server.url("live/mp3"));
+    let _camera = Running::start(command, page.dir.path().join("camera.log"));
+    page.server.wait_for_log("started publishing live/mp3");
+    page.run("mp3", &[]);
 }
 
 #[test]
 fn audio_goes_on_while_a_telephone_sends_no_video() {
-    let site = HttpService::start();
-    let telephone = Telephone::start(&site.server, "cam");
-    let mut script = Script::start(site.script("telephone", &[]));
+    let page = Page::start();
+    let telephone = Telephone::start(&page.server, "cam");
+    let mut script = Script::start(page.script("telephone", &[]));
     script.waits_for("playing");
     telephone.hides(true);
     script.go_on();
-    script.waits_for("heard");
+    script.waits_for("playing audio");
     telephone.hides(false);
     script.go_on();
     script.ends_well();
 }
 
 #[test]
-fn audio_goes_on_through_holes_in_the_video() {
-    let site = HttpService::start();
-    let _telephone = Telephone::start(&site.server, "cam");
-    site.run("holes", &[]);
+fn audio_goes_on_through_gaps_in_the_video() {
+    let page = Page::start();
+    let _telephone = Telephone::start(&page.server, "cam");
+    page.run("gaps", &[]);
 }
 
 #[test]
 fn a_camera_that_returns_is_seen_again_without_reload() {
-    let site = HttpService::start();
-    let mut camera = site.camera("cam");
-    let mut script = Script::start(site.script("returns", &[]));
+    let page = Page::start();
+    let mut camera = page.camera("cam");
+    let mut script = Script::start(page.script("returns", &[]));
     script.waits_for("playing");
     camera.kill();
     script.go_on();
     script.waits_for("waiting");
-    let _cameras = [site.camera("cam"), site.camera("new")];
+    let _cameras = [page.camera("cam"), page.camera("new")];
     script.ends_well();
 }
 
 #[test]
 fn a_server_that_returns_is_found_without_reload() {
-    let mut site = HttpService::start();
-    let camera = site.camera("cam");
-    let mut script = Script::start(site.script("restart", &[]));
+    let mut page = Page::start();
+    let camera = page.camera("cam");
+    let mut script = Script::start(page.script("restart", &[]));
     script.waits_for("playing");
-    let http = site.server.http.unwrap().to_string();
-    assert_eq!(site.server.stop(), Some(0));
+    let http = page.server.http.unwrap().to_string();
+    assert_eq!(page.server.stop(), Some(0));
     drop(camera);
     script.go_on();
     script.waits_for("waiting");
-    site.server = Server::with_videos(site.dir.path(), &["--http", &http]);
-    let _camera = site.camera("cam");
+    page.server = Server::with_videos(page.dir.path(), &["--http", &http]);
+    let _camera = page.camera("cam");
     script.ends_well();
 }
 
 #[test]
-fn pictures_are_shown_soon_after_they_were_made() {
-    let site = HttpService::start();
-    site.run("latency", &[&site.server.url("live/clock"), IN_PAGE_MS]);
+fn video_frames_are_shown_soon_after_they_were_captured() {
+    let page = Page::start();
+    page.run("latency", &[&page.server.url("live/clock"), IN_PAGE_MS]);
 }
 
 #[test]
 fn hls_js_plays_close_to_the_edge() {
-    let site = HttpService::start();
-    site.run("hls", &[&site.server.url("live/clock"), WITH_HLS_MS]);
+    let page = Page::start();
+    page.run("hls", &[&page.server.url("live/clock"), WITH_HLS_MS]);
 }
 
 #[test]
 fn hls_js_shows_a_frame_soon_in_a_long_gop() {
-    let site = HttpService::start();
-    let file = media::with_gops_of(10, &site.dir);
-    let mut script = Script::start(site.script("start", &["/live/cam/index.m3u8", SOON_WITH_HLS_MS]));
+    let page = Page::start();
+    let file = media::with_gops_of(10, &page.dir);
+    let mut script = Script::start(page.script("start", &["/live/cam/index.m3u8", SOON_WITH_HLS_MS]));
     script.waits_for("ready");
-    let command = push_without_end(media::ffmpeg(), &file, &site.server.url("live/cam"));
-    let _camera = Running::start(command, site.dir.path().join("camera.log"));
-    site.server.wait_for_log("started publishing live/cam");
+    let command = push_without_end(media::ffmpeg(), &file, &page.server.url("live/cam"));
+    let _camera = Running::start(command, page.dir.path().join("camera.log"));
+    page.server.wait_for_log("started publishing live/cam");
     std::thread::sleep(Duration::from_millis(2_700));
     script.go_on();
     script.ends_well();
@@ -263,21 +263,21 @@ fn hls_js_shows_a_frame_soon_in_a_long_gop() {
 
 #[test]
 fn mpegts_js_plays_flv_over_http_and_web_sockets() {
-    let site = HttpService::start();
-    let _camera = site.camera("cam");
-    site.run("mpegts", &["/live/cam.flv"]);
+    let page = Page::start();
+    let _camera = page.camera("cam");
+    page.run("mpegts", &["/live/cam.flv"]);
 }
 
 #[test]
 fn a_recording_is_played_and_sought_in() {
-    let site = HttpService::start();
+    let page = Page::start();
     let mut make = media::ffmpeg();
     make.args(
         "-f lavfi -i testsrc=size=320x240:rate=25 -f lavfi -i sine -t 60 -c:v libx264 -preset ultrafast".split(' '),
     );
-    make.args("-pix_fmt yuv420p -g 50 -bf 2 -c:a aac -f flv".split(' ')).arg(site.dir.path().join("minute.flv"));
+    make.args("-pix_fmt yuv420p -g 50 -bf 2 -c:a aac -f flv".split(' ')).arg(page.dir.path().join("minute.flv"));
     assert!(make.status().unwrap().success());
-    site.run("recording", &["minute"]);
+    page.run("recording", &["minute"]);
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn every_script_is_run_by_a_test() {
     assert!(scripts.len() > 5);
     for script in scripts {
         let name = script.file_stem().unwrap().to_str().unwrap().to_owned();
-        // The others are for pictures of the page and for the benchmark of weak links.
+        // The others are for screenshots of the page and for the benchmark of weak links.
         let is_known = ["common", "screenshots", "weak"].contains(&&name[..]) || this.contains(&format!("\"{name}\""));
         assert!(is_known, "{name}.mjs");
     }

@@ -77,7 +77,7 @@ export function videoState(page, selector) {
     width: video.videoWidth,
     height: video.videoHeight,
     frames: video.getVideoPlaybackQuality().totalVideoFrames,
-    sound: video.webkitAudioDecodedByteCount,
+    audioBytes: video.webkitAudioDecodedByteCount,
     paused: video.paused,
     error: video.error?.message,
   }));
@@ -85,7 +85,7 @@ export function videoState(page, selector) {
 
 /** Waits until a video has gone on for a while, and returns what it does then. */
 export async function plays(page, selector, seconds = 20) {
-  const start = await until(`${selector} to have a picture`, async () => {
+  const start = await until(`${selector} to have a video frame`, async () => {
     const state = await videoState(page, selector);
     return state.width > 0 && state.frames > 0 && state;
   }, seconds);
@@ -95,7 +95,7 @@ export async function plays(page, selector, seconds = 20) {
   }, seconds);
 }
 
-/** Bits of the clock, and how wide each is in the picture. */
+/** Bits of the clock, and how wide each is in the video frame. */
 const BITS = 32;
 const BLOCK = 20;
 const [WIDTH, HEIGHT] = [BITS * BLOCK, 360];
@@ -111,16 +111,16 @@ export function clockCamera(url, rate = 25, { gop = rate, kbits } = {}) {
   const options = `-v error -fflags nobuffer -probesize 32 ${input} ${coding} -flush_packets 1 -f flv`;
   const ffmpeg = spawn("ffmpeg", [...options.split(" "), url], { stdio: ["pipe", "inherit", "inherit"] });
   ffmpeg.stdin.on("error", () => {});
-  const picture = Buffer.alloc(WIDTH * HEIGHT, 128);
+  const image = Buffer.alloc(WIDTH * HEIGHT, 128);
   const timer = setInterval(() => {
     const now = Date.now() % 2 ** BITS;
     for (let bit = 0; bit < BITS; bit++) {
       const level = Math.floor(now / 2 ** bit) % 2 ? 235 : 16;
-      for (let y = 0; y < 60; y++) picture.fill(level, y * WIDTH + bit * BLOCK, y * WIDTH + (bit + 1) * BLOCK);
+      for (let y = 0; y < 60; y++) image.fill(level, y * WIDTH + bit * BLOCK, y * WIDTH + (bit + 1) * BLOCK);
     }
-    if (kbits) randomFillSync(picture, 100 * WIDTH, 40 * WIDTH);
+    if (kbits) randomFillSync(image, 100 * WIDTH, 40 * WIDTH);
     // What ffmpeg does not take at once would be late.
-    if (ffmpeg.stdin.writableLength === 0) ffmpeg.stdin.write(picture);
+    if (ffmpeg.stdin.writableLength === 0) ffmpeg.stdin.write(image);
   }, 1000 / rate);
   return {
     stop() {

@@ -40,7 +40,7 @@ run(async (base, url, most) => {
     console.log(`with hls.js: p50 ${p50} ms, p95 ${p95} ms`);
     const trouble = await page.evaluate(() => window.trouble);
     check(trouble.length === 0, `hls.js gave up: ${trouble}`);
-    check(p50 > 0 && p50 <= Number(most), `pictures are ${p50} ms old`);
+    check(p50 > 0 && p50 <= Number(most), `video frames are ${p50} ms old`);
     check(problems.length === 0, problems.join("\n"));
     await browser.close();
   } finally {

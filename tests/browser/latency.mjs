@@ -1,4 +1,4 @@
-// From the making of a picture to its being shown, in the page: BASE RTMP-URL MOST-MS.
+// From the capture of a video frame to its being shown, in the page: BASE RTMP-URL MOST-MS.
 
 import { ages, check, clockCamera, openPage, percentiles, plays, run, until } from "./common.mjs";
 
@@ -15,7 +15,7 @@ run(async (base, url, most) => {
     await new Promise((resolve) => setTimeout(resolve, 8000));
     const { p50, p95 } = percentiles(await ages(page, "#large-video", 150));
     console.log(`in the page: p50 ${p50} ms, p95 ${p95} ms; ${await page.textContent("#latency")}`);
-    check(p50 > 0 && p50 <= Number(most), `pictures are ${p50} ms old`);
+    check(p50 > 0 && p50 <= Number(most), `video frames are ${p50} ms old`);
     check(problems.length === 0, problems.join("\n"));
     await browser.close();
   } finally {

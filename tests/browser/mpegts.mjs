@@ -21,8 +21,8 @@ run(async (base, path) => {
       // A call that is cut off by the next one fails; whether the video plays is asked below.
       player.play()?.catch(() => {});
     }, url);
-    const { sound } = await plays(page, "video");
-    check(sound > 0, `${url}: there is no sound`);
+    const { audioBytes } = await plays(page, "video");
+    check(audioBytes > 0, `${url}: there is no audio`);
     const trouble = await page.evaluate(() => window.trouble);
     check(trouble.length === 0, `${url}: ${trouble}`);
     const others = problems.filter((problem) => !problem.includes(`asked for ${url}`));

@@ -1,4 +1,4 @@
-// Pictures of the page for people: BASE FOLDER. There is a live stream `live/cam`.
+// Screenshots of the page for people: BASE FOLDER. There is a live stream `live/cam`.
 
 import { openPage, plays, run } from "./common.mjs";
 

@@ -37,8 +37,8 @@ run(async (base) => {
     await until(`${name} to be explained`, async () => (await text("#large-hint")) === words(codec, script, codec, wanted));
     check(await page.isVisible("#large-hint"), "it is seen");
     check((await text("#status")).includes(codec), "and read out");
-    const { sound } = await videoState(page, "#large-video");
-    check((sound > 0) === (name !== "live/doorbell"), `${name} has sound where it can: ${sound} bytes`);
+    const { audioBytes } = await videoState(page, "#large-video");
+    check((audioBytes > 0) === (name !== "live/doorbell"), `${name} has audio where it can: ${audioBytes} bytes`);
   }
   check(problems.length === 0, problems.join("\n"));
   await browser.close();

@@ -1,5 +1,5 @@
-// The wall: BASE. There are the live streams `live/cam` with picture and sound, `live/<img src=x onerror=alert(1)>`,
-// `live/radio` without pictures, and the files `film`, `film 2` and `film 10`.
+// The wall: BASE. There are the live streams `live/cam` with video and audio, `live/<img src=x onerror=alert(1)>`,
+// `live/radio` without video, and the files `film`, `film 2` and `film 10`.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -21,7 +21,7 @@ run(async (base) => {
   const tile = 'li:has(.name:text-is("live/cam"))';
   await page.waitForSelector(tile);
   const seen = await plays(page, `${tile} video`);
-  check(seen.width === 320 && seen.height === 240, `the picture is ${seen.width}×${seen.height}`);
+  check(seen.width === 320 && seen.height === 240, `the video is ${seen.width}×${seen.height}`);
   const facts = () => page.textContent(`${tile} .facts`);
   await until("what is known of the stream", async () => /320×240\s.*\sfps\s.*\sH\.264\s\+\sAAC\s.*bit\/s\s.*\s1\sviewer/.test(await facts()));
 
@@ -30,13 +30,13 @@ run(async (base) => {
   check((await page.$$("#live img")).length === 0, "no element came of a name");
 
   const film = 'li:has(.name:text-is("film"))';
-  await until("the film's first picture", () => page.$eval(`${film} video`, (video) => video.videoWidth === 320));
+  await until("the film's first video frame", () => page.$eval(`${film} video`, (video) => video.videoWidth === 320));
   check((await page.textContent(`${film} .badge`)).match(/^0:0\d$/), "its length is told");
 
   const films = await page.$$eval("#files .name", (all) => all.map((one) => one.textContent));
   check(films.join() === "film,film 2,film 10", `files stand as people count: ${films}`);
   const radio = 'li:has(.name:text-is("live/radio")) .note';
-  await until("it to say that there is only sound", async () => (await page.textContent(radio)) === "Sound only");
+  await until("it to say that there is only audio", async () => (await page.textContent(radio)) === "Audio only");
 
   const push = await page.textContent("#push-lines");
   check(push.includes(`rtmp://${new URL(base).hostname}:`), "how to push is told with this address");
@@ -57,7 +57,7 @@ run(async (base) => {
   await page.focus(`${tile} button`);
   await page.keyboard.press("Enter");
   const large = await plays(page, "#large-video");
-  check(large.sound > 0, "there is sound in the large player");
+  check(large.audioBytes > 0, "the large player has audio");
   await until("the latency", async () => /^\d+ ms behind/.test(await page.textContent("#latency")));
   await page.click("#viewers summary");
   await until("itself among the viewers", async () => /^127\.0\.0\.1:\d+\s·\sHTTP\s·\sMozilla/.test(await page.textContent("#viewers-list li")));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::tls;
-use crate::support::{KEY, Server, next_media, settle, tool, video, wait_for};
+use crate::support::{KEY, PATIENCE, Server, next_media, settle, tool, video, wait_for};
 use gortmp::{Client, ClientConfig, Error, Trust};
 
 /// Why the server said no.
@@ -165,9 +165,11 @@ fn connecting_has_an_end() {
         is_timeout(timed(|| options.publish(&url).map(drop)), limit);
     }
     // It has no room for another connection.
-    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
-    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    rustix::net::listen(&socket, 0).unwrap();
+    use rustix::net;
+    let socket =
+        net::socket_with(net::AddressFamily::INET, net::SocketType::STREAM, net::SocketFlags::CLOEXEC, None).unwrap();
+    net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    net::listen(&socket, 0).unwrap();
     let full = TcpListener::from(socket);
     let address = full.local_addr().unwrap();
     let mut waiting = Vec::new();
@@ -175,8 +177,9 @@ fn connecting_has_an_end() {
         waiting.push(one);
     }
     is_timeout(timed(|| options.publish(&format!("rtmp://{address}/live/cam")).map(drop)), limit);
-    // Nobody is there.
+    // Nobody is there; a process that another test is starting may still hold the socket for a moment.
     drop((full, waiting));
+    options.connect_timeout = PATIENCE;
     let error = options.publish(&format!("rtmp://{address}/live/cam")).unwrap_err();
     assert!(matches!(&error, Error::Io { source, .. } if source.kind() == ErrorKind::ConnectionRefused), "{error}");
     assert!(error.to_string().contains(&address.to_string()), "{error}");
@@ -220,4 +223,35 @@ fn a_server_that_takes_nothing_is_waited_for_only_so_long() {
     };
     is_timeout((error, last.elapsed()), Duration::from_millis(400));
     is_shut.store(false, Ordering::Relaxed);
+}
+
+#[test]
+fn closing_loses_nothing_and_says_when_the_server_goes_on_without_end() {
+    let server = Server::start(&["--republish-grace", "0"]);
+    let mut camera = Client::publisher(&server.url("live/cam")).unwrap();
+    let mut player = Client::player(&server.url("live/cam")).unwrap();
+    settle(&mut player);
+    for index in 0..200 {
+        camera.send(video(index, &[KEY, &vec![0; 20_000]].concat())).unwrap();
+    }
+    camera.close().unwrap();
+    server.wait_for_log("3907 KiB");
+    player.close().unwrap();
+
+    let way = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("rtmp://{}/live/cam", way.local_addr().unwrap());
+    let address = server.address;
+    std::thread::spawn(move || {
+        let (client, server) = (way.accept().unwrap().0, TcpStream::connect(address).unwrap());
+        let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let _ = std::io::copy(&mut &client, &mut &server);
+        // The end is kept from the server.
+        std::thread::sleep(PATIENCE);
+        drop((client, server));
+    });
+    let mut options = Client::options();
+    options.read_timeout = Some(Duration::from_millis(400));
+    let camera = options.publish(&url).unwrap();
+    is_timeout(timed(|| camera.close()), Duration::from_millis(400));
 }

@@ -1,7 +1,7 @@
 // Where a live stream is played: close to where its aim is, from the beginning on and behind whatever happens.
 
-import { Pace } from "./pace.js";
-import { rangeEnd } from "./tracks.js";
+import { rangeEnd } from "./media.js";
+import { RateControl } from "./rate.js";
 
 /** Farther behind its aim than this, in seconds, it jumps; below, it plays a little faster. */
 const JUMP = 1;
@@ -16,37 +16,37 @@ const SETTLING = 1.5;
 const LEAD = 0.06;
 const TOO_FAR = 0.4;
 
-/** How long it may stand still before it is helped, and how often it is, in seconds. */
-const DRY = 0.1;
-const HELP_EVERY = 1;
+/** How long an underrun may last before it is nudged on, and how often it is, in seconds. */
+const UNDERRUN = 0.1;
+const NUDGE_EVERY = 1;
 
-/** For how long it does not move when it stands still, in seconds. */
-const STILL = 0.5;
+/** For how long it does not move when it has stalled, in seconds. */
+const STALLED = 0.5;
 
 const seconds = () => performance.now() / 1000;
 
-export class Edge {
+export class LiveEdge {
   #video;
-  #pace;
+  #rate;
   #onPlaying;
   #began;
   #lateSince;
-  #dryFrom;
-  #helped = 0;
+  #underrunSince;
+  #nudgedAt = 0;
   #time;
   #movedAt = 0;
 
   /** `onPlaying` is called when the video plays. */
   constructor(video, onPlaying) {
     this.#video = video;
-    this.#pace = new Pace(video);
+    this.#rate = new RateControl(video);
     this.#onPlaying = onPlaying;
   }
 
   /** Forgets what was played: something else is now. */
   reset() {
-    this.#pace.reset();
-    [this.#began, this.#lateSince, this.#dryFrom] = [undefined, undefined, undefined];
+    this.#rate.reset();
+    [this.#began, this.#lateSince, this.#underrunSince] = [undefined, undefined, undefined];
   }
 
   /** For how many seconds it has played. */
@@ -60,22 +60,22 @@ export class Edge {
     return end === undefined ? undefined : end - this.#video.currentTime;
   }
 
-  /** Whether it has stood still for a moment. */
-  get isStill() {
-    return seconds() - this.#movedAt > STILL;
+  /** Whether it has stalled. */
+  get isStalled() {
+    return seconds() - this.#movedAt > STALLED;
   }
 
-  #look() {
+  #noteProgress() {
     const { currentTime } = this.#video;
     if (currentTime !== this.#time) [this.#time, this.#movedAt] = [currentTime, seconds()];
   }
 
   /** Goes to where the stream should be played now, or towards it. To be called whenever something came, and now and then. */
   follow(target, hasAudio) {
-    this.#look();
+    this.#noteProgress();
     if (this.#video.seeking || !this.#video.buffered.length || target === undefined) return;
     if (this.#video.paused) this.#begin(target);
-    else this.#stayClose(target, hasAudio);
+    else this.#stayNear(target, hasAudio);
   }
 
   /** Starts at the newest and not where the last key frame was. */
@@ -85,22 +85,22 @@ export class Edge {
     if (video.readyState < HTMLMediaElement.HAVE_METADATA) return;
     const [start, end] = [buffered.start(buffered.length - 1), buffered.end(buffered.length - 1)];
     // To get there takes a while, and what is shown then waits until its time has come.
-    const place = Math.min(Math.max(start, target + LEAD), end - 0.01);
-    if (place > video.currentTime + TOO_FAR || video.currentTime < start) {
-      video.currentTime = place;
+    const position = Math.min(Math.max(start, target + LEAD), end - 0.01);
+    if (position > video.currentTime + TOO_FAR || video.currentTime < start) {
+      video.currentTime = position;
       return;
     }
     if (target + LEAD / 2 < video.currentTime) return;
     this.#began = seconds();
     video.play().then(this.#onPlaying, (error) => {
-      // Sound needs a click before; video doesn't. Others are none of this: there is another source, or none.
+      // Audio needs a click first; muted video does not. Other errors mean that there is another source, or none.
       if (error.name !== "NotAllowedError" || video.muted) return;
       video.muted = true;
       video.play().then(this.#onPlaying, () => {});
     });
   }
 
-  #stayClose(target, hasAudio) {
+  #stayNear(target, hasAudio) {
     const video = this.#video;
     const { buffered } = video;
     const [now, end] = [seconds(), buffered.end(buffered.length - 1)];
@@ -113,26 +113,26 @@ export class Edge {
     } else if (this.#lateSince !== undefined && (end > target || (now - this.#lateSince > PATIENCE && end > video.currentTime + JUMP))) {
       // What waited comes little by little: to where it ends, or to where it has got to.
       this.#jump(Math.min(target, end - 0.02));
-    } else if (hasAudio && this.#isDry(now) && end > target) {
-      // The more often it ran dry the more audio browsers want before they go on; not behind a jump.
-      this.#helped = now;
+    } else if (hasAudio && this.#hasUnderrun(now) && end > target) {
+      // The more underruns there were the more audio browsers want before they go on; not behind a jump.
+      this.#nudgedAt = now;
       this.#jump(Math.max(target, video.currentTime + 0.001));
     } else {
-      this.#pace.adjust(excess, this.age < SETTLING, hasAudio);
+      this.#rate.adjust(excess, this.age < SETTLING, hasAudio);
     }
   }
 
-  /** Whether it stands still for want of something to play. */
-  #isDry(now) {
-    if (this.#video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) this.#dryFrom = undefined;
-    else this.#dryFrom ??= now;
-    return now - this.#dryFrom > DRY && now - this.#helped > HELP_EVERY;
+  /** Whether it has stalled for want of something to play. */
+  #hasUnderrun(now) {
+    if (this.#video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) this.#underrunSince = undefined;
+    else this.#underrunSince ??= now;
+    return now - this.#underrunSince > UNDERRUN && now - this.#nudgedAt > NUDGE_EVERY;
   }
 
   #jump(time) {
     if (time <= this.#video.currentTime) return;
-    [this.#lateSince, this.#dryFrom] = [undefined, undefined];
+    [this.#lateSince, this.#underrunSince] = [undefined, undefined];
     this.#video.currentTime = time;
-    this.#pace.reset();
+    this.#rate.reset();
   }
 }

@@ -1,10 +1,10 @@
 // A live stream over a WebSocket: its first message is the media type, each other one an initialisation segment or a fragment.
 
-import { frameOf, isInit, tracksOf } from "./mp4.js";
-import { pause } from "./tracks.js";
+import { pause } from "./media.js";
+import { isInitSegment, parseFragment, parseTracks } from "./mp4.js";
 
 /** Connects anew whenever the stream ends. */
-export class Feed {
+export class FragmentFeed {
   #url;
   #listener;
   #socket;
@@ -28,11 +28,11 @@ export class Feed {
   }
 
   /** Connects at once if it waits to do so: the camera has returned. */
-  hurry() {
+  reconnectNow() {
     this.#wake();
   }
 
-  /** Begins anew, with what the server keeps for those who come; the listener hears of no end. */
+  /** Begins anew, with what the server keeps for those who come; the listener is told of no end. */
   restart() {
     this.#isRestarted = true;
     this.#socket?.close();
@@ -42,7 +42,7 @@ export class Feed {
     let delay = 500;
     while (!this.#stopped) {
       const began = performance.now();
-      await this.#playOnce();
+      await this.#receiveUntilClosed();
       if (this.#stopped) return;
       const isGood = performance.now() - began > 5000;
       const isRestarted = this.#isRestarted && isGood;
@@ -54,7 +54,7 @@ export class Feed {
     }
   }
 
-  #playOnce() {
+  #receiveUntilClosed() {
     return new Promise((resolve) => {
       const socket = new WebSocket(this.#url);
       socket.binaryType = "arraybuffer";
@@ -68,14 +68,14 @@ export class Feed {
           return;
         }
         const bytes = new Uint8Array(data);
-        if (isInit(bytes)) {
-          const found = tracksOf(bytes, mediaType);
+        if (isInitSegment(bytes)) {
+          const found = parseTracks(bytes, mediaType);
           // Other tracks have other codecs, which only a new beginning tells.
           if (tracks.length && tracks.map(({ id }) => id).join() !== found.map(({ id }) => id).join()) socket.close();
           tracks = found;
           this.#listener.tracks(tracks);
         } else {
-          const frame = frameOf(bytes, tracks);
+          const frame = parseFragment(bytes, tracks);
           if (frame) this.#listener.frame(frame);
         }
       };

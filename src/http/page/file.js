@@ -1,7 +1,7 @@
 // Plays a file over HTTP, as fragmented MP4 that begins anew wherever its viewer goes.
 
-import { Pieces, frameOf, isInit, tracksOf } from "./mp4.js";
-import { Media, canPlayCodec, pause, rangeEnd } from "./tracks.js";
+import { MediaBuffers, canPlayCodec, pause, rangeEnd } from "./media.js";
+import { FragmentParser, isInitSegment, parseFragment, parseTracks } from "./mp4.js";
 
 /** How many seconds of a file are loaded ahead, and from when on more. */
 const AHEAD = 30;
@@ -33,7 +33,7 @@ export class FilePlayer {
   stop() {
     this.#stopped = true;
     this.#abort.abort();
-    this.#media?.shut();
+    this.#media?.close();
     this.#video.removeEventListener("seeking", this.#onSeeking);
     this.#video.removeAttribute("src");
     this.#video.load();
@@ -63,9 +63,9 @@ export class FilePlayer {
     if (!this.#stopped && !signal.aborted) this.#onState("failed", error.message || "The file can't be played.");
   }
 
-  /** The tracks of an initialisation segment that can be played. */
+  /** Opens what can be played of an initialisation segment; returns all of its tracks. */
   async #open(bytes, mediaType, signal) {
-    const tracks = tracksOf(bytes, mediaType);
+    const tracks = parseTracks(bytes, mediaType);
     const played = tracks.filter(({ kind, codec }) => canPlayCodec(kind, codec));
     if (!played.length) {
       this.#onState("unsupported", "This browser can play nothing of it");
@@ -74,7 +74,7 @@ export class FilePlayer {
     }
     if (!this.#media) {
       const onFailed = (error) => this.#fail(error, signal);
-      this.#media = await Media.open(this.#video, played, { keep: AHEAD, duration: this.#seconds, onFailed });
+      this.#media = await MediaBuffers.open(this.#video, played, { keep: AHEAD, duration: this.#seconds, onFailed });
       this.#video.play().catch(() => {});
     }
     return tracks;
@@ -83,19 +83,19 @@ export class FilePlayer {
   async #fill(response, signal, start) {
     const video = this.#video;
     const mediaType = response.headers.get("content-type");
-    const [reader, pieces] = [response.body.getReader(), new Pieces()];
+    const [reader, parser] = [response.body.getReader(), new FragmentParser()];
     let tracks = [];
     for (;;) {
       const { done, value } = await reader.read();
       if (signal.aborted) return;
       if (done) break;
-      for (const bytes of pieces.push(value)) {
-        if (isInit(bytes)) tracks = await this.#open(bytes, mediaType, signal);
+      for (const bytes of parser.push(value)) {
+        if (isInitSegment(bytes)) tracks = await this.#open(bytes, mediaType, signal);
         if (signal.aborted) return;
-        const frame = !isInit(bytes) && frameOf(bytes, tracks);
-        if (frame) this.#media.put(frame);
+        const frame = !isInitSegment(bytes) && parseFragment(bytes, tracks);
+        if (frame) this.#media.enqueue(frame);
       }
-      await this.#media?.settle();
+      await this.#media?.drain();
       if (signal.aborted) return;
       if (start === 0 && video.currentTime === 0 && video.buffered.length) {
         // Files need not begin at 0.

@@ -1,56 +1,56 @@
-// The large player: one stream or file, with sound.
+// The large player: one stream or file, with audio.
 
 import { FilePlayer } from "./file.js";
+import { FILE_SCRIPT, LIVE_SCRIPT, audioOnlyNote, fileSummary, playableKinds, streamSummary, unplayableHint, warningText } from "./format.js";
 import { LivePlayer } from "./live.js";
-import { $, part, say, socketUrl, state, url } from "./site.js";
-import { attend, tiles } from "./tiles.js";
-import { canPlay } from "./tracks.js";
+import { hasMediaSource } from "./media.js";
+import { $, announce, encodePath, socketUrl, state, url } from "./shared.js";
+import { tiles, updatePlayback } from "./tiles.js";
 import { viewers } from "./viewers.js";
-import { FILE_SCRIPT, LIVE_SCRIPT, fileFacts, kinds, soundOnly, streamFacts, unplayable, warning } from "./words.js";
 
 export const large = {
   player: undefined,
-  words: "",
+  status: "",
   hint: "",
 
   open(name) {
-    this.shut();
+    this.stop();
     const vod = `${state.server.vod_app}/`;
     const isFile = name.startsWith(vod);
     const video = $("large-video");
     state.isLarge = true;
-    [this.name, this.isFile, this.words, this.hint] = [name, isFile, isFile ? "Loading…" : "Connecting…", ""];
-    attend();
+    [this.name, this.isFile, this.status, this.hint] = [name, isFile, isFile ? "Loading…" : "Connecting…", ""];
+    updatePlayback();
     $("large-title").textContent = isFile ? name.slice(vod.length) : name;
     $("live-controls").hidden = isFile;
     video.controls = isFile;
     video.muted = false;
     if (!$("large").open) $("large").showModal();
-    const onState = (kind, words) => {
-      this.words = words;
+    const onState = (kind, text) => {
+      this.status = text;
       this.showNote();
-      if (kind === "playing") this.showSound();
+      if (kind === "playing") this.showMuted();
     };
-    const onHint = (words) => {
-      this.hint = words;
+    const onHint = (text) => {
+      this.hint = text;
       this.showNote();
     };
-    if (!canPlay) {
+    if (!hasMediaSource) {
       this.playNatively(name);
     } else if (isFile) {
-      const from = (start) => url(`/${part(name)}.mp4`, start > 0 ? { start: start.toFixed(3) } : {});
-      this.player = new FilePlayer(video, from, this.thing?.duration_seconds, { onState });
+      const from = (start) => url(`/${encodePath(name)}.mp4`, start > 0 ? { start: start.toFixed(3) } : {});
+      this.player = new FilePlayer(video, from, this.item?.duration_seconds, { onState });
     } else {
-      this.player = new LivePlayer(video, socketUrl(`/${part(name)}.mp4`), { keep: 20, onState, onHint });
+      this.player = new LivePlayer(video, socketUrl(`/${encodePath(name)}.mp4`), { keep: 20, onState, onHint });
       this.timer = setInterval(() => this.showLatency(), 250);
       viewers.open(name);
     }
-    this.showSound();
+    this.showMuted();
     this.update();
   },
 
   /** What the server tells of what is shown. */
-  get thing() {
+  get item() {
     if (!this.isFile) return state.streams.find((one) => one.name === this.name);
     return state.videos.find((one) => `${state.server.vod_app}/${one.name}` === this.name);
   },
@@ -58,16 +58,16 @@ export const large = {
   /** Telephones without MediaSource play HLS by themselves. */
   playNatively(name) {
     const video = $("large-video");
-    video.src = url(`/${part(name)}/index.m3u8`);
+    video.src = url(`/${encodePath(name)}/index.m3u8`);
     video.controls = true;
     $("live-controls").hidden = true;
-    this.words = "";
+    this.status = "";
     video.play().catch(() => {});
   },
 
-  shut() {
+  stop() {
     clearInterval(this.timer);
-    viewers.shut();
+    viewers.close();
     this.player?.stop();
     this.player = undefined;
     state.isLarge = false;
@@ -75,46 +75,46 @@ export const large = {
 
   update() {
     if (!state.isLarge) return;
-    const { thing } = this;
-    $("large-facts").textContent = thing ? (this.isFile ? fileFacts : streamFacts)(thing) : "";
+    const { item } = this;
+    $("large-facts").textContent = item ? (this.isFile ? fileSummary : streamSummary)(item) : "";
     this.showNote();
   },
 
-  /** Words in place of video, and words over it; both are read out when they change. */
+  /** A note in place of the video, and a hint over it; both are read out when they change. */
   showNote() {
     if (!state.isLarge) return;
-    const { thing } = this;
-    const lacking = canPlay ? unplayable(thing, this.isFile ? FILE_SCRIPT : LIVE_SCRIPT) : "";
-    const nothingPlays = lacking && !kinds(thing, true).length;
-    this.showIn("large-note", nothingPlays ? lacking : this.words || soundOnly(thing));
-    this.showIn("large-hint", nothingPlays ? "" : this.hint || lacking || warning(thing));
+    const { item } = this;
+    const unplayed = hasMediaSource ? unplayableHint(item, this.isFile ? FILE_SCRIPT : LIVE_SCRIPT) : "";
+    const nothingPlays = unplayed && !playableKinds(item, true).length;
+    this.setText("large-note", nothingPlays ? unplayed : this.status || audioOnlyNote(item));
+    this.setText("large-hint", nothingPlays ? "" : this.hint || unplayed || warningText(item));
   },
 
-  showIn(id, words) {
-    if ($(id).textContent !== words && words) say(words);
-    $(id).textContent = words;
-    $(id).hidden = !words;
+  setText(id, text) {
+    if ($(id).textContent !== text && text) announce(text);
+    $(id).textContent = text;
+    $(id).hidden = !text;
   },
 
   showLatency() {
     const behind = this.player?.behind;
-    $("latency").textContent = behind === undefined ? "" : `${Math.round(behind * 1000)} ms behind the newest picture`;
+    $("latency").textContent = behind === undefined ? "" : `${Math.round(behind * 1000)} ms behind live`;
   },
 
-  showSound() {
+  showMuted() {
     const { muted } = $("large-video");
-    $("sound").textContent = muted ? "Sound on" : "Sound off";
+    $("mute").textContent = muted ? "Unmute" : "Mute";
   },
 };
 
-$("sound").addEventListener("click", () => {
+$("mute").addEventListener("click", () => {
   $("large-video").muted = !$("large-video").muted;
-  large.showSound();
+  large.showMuted();
 });
 $("volume").addEventListener("input", () => {
   $("large-video").volume = Number($("volume").value);
   $("large-video").muted = false;
-  large.showSound();
+  large.showMuted();
 });
 $("full").addEventListener("click", () => {
   if (document.fullscreenElement) document.exitFullscreen();
@@ -127,16 +127,16 @@ $("large").addEventListener("click", (click) => {
 });
 $("large").addEventListener("close", () => {
   const name = large.name;
-  large.shut();
+  large.stop();
   if (location.hash) history.replaceState(null, "", location.pathname + location.search);
-  attend();
+  updatePlayback();
   const vod = `${state.server.vod_app}/`;
   const tile = tiles.live.get(name) ?? tiles.files.get(name.startsWith(vod) ? name.slice(vod.length) : name);
   tile?.button.focus();
 });
 
 /** Shows what the address names. */
-export function follow() {
+export function openFromHash() {
   let name = "";
   try {
     name = decodeURIComponent(location.hash.slice(1));
@@ -147,4 +147,4 @@ export function follow() {
   else if ($("large").open) $("large").close();
 }
 
-addEventListener("hashchange", follow);
+addEventListener("hashchange", openFromHash);

@@ -1,10 +1,10 @@
 // Plays a live stream as close to its newest frame as what arrives allows, with those of its tracks that there are.
 
-import { Aim } from "./aim.js";
-import { Edge } from "./edge.js";
-import { Feed } from "./feed.js";
-import { Presence, STOPPED, STOPPED_FOR_LONG, freeze, goesOn, thaw } from "./presence.js";
-import { Media, canPlayCodec } from "./tracks.js";
+import { STOPPED, STOPPED_FOR_LONG, TrackActivity, freeze, isActive, unfreeze } from "./activity.js";
+import { LiveEdge } from "./edge.js";
+import { FragmentFeed } from "./feed.js";
+import { MediaBuffers, canPlayCodec } from "./media.js";
+import { PlaybackTarget } from "./target.js";
 
 /** What comes at the beginning is looked at for so long, in milliseconds, if all tracks have come, and if not. */
 const ALL_CAME_MS = 50;
@@ -31,19 +31,19 @@ export class LivePlayer {
   #stopped = false;
   /** All tracks of the stream. */
   #tracks = [];
-  #presence = new Presence();
-  #aim = new Aim();
+  #activity = new TrackActivity();
+  #target = new PlaybackTarget();
   #media;
   /** What came before there was something to take it. */
-  #early = [];
+  #pending = [];
   #opening;
   #recentAudio = [];
   #edge;
   #restarted = 0;
-  #again = false;
+  #reopens = false;
   #weakUntil = 0;
   #hint = "";
-  #onWaiting = () => this.#waits();
+  #onWaiting = () => this.#onStalled();
 
   /**
    * `onState` is called with "connecting", "playing", "waiting" or "unsupported", and words for people; `onHint` with words
@@ -55,14 +55,14 @@ export class LivePlayer {
     this.#kinds = kinds;
     this.#onState = onState;
     this.#onHint = onHint;
-    this.#edge = new Edge(video, () => this.#plays());
+    this.#edge = new LiveEdge(video, () => this.#onPlaying());
     video.addEventListener("waiting", this.#onWaiting);
     this.#timer = setInterval(() => this.#tick(), 100);
     onState("connecting", "Connecting…");
-    this.#feed = new Feed(url, {
-      tracks: (tracks) => this.#begins(tracks),
-      frame: (frame) => this.#take(frame),
-      ended: () => this.#ended(),
+    this.#feed = new FragmentFeed(url, {
+      tracks: (tracks) => this.#onTracks(tracks),
+      frame: (frame) => this.#onFrame(frame),
+      ended: () => this.#onEnded(),
     });
   }
 
@@ -70,16 +70,16 @@ export class LivePlayer {
     this.#stopped = true;
     clearInterval(this.#timer);
     this.#feed.stop();
-    this.#forget();
+    this.#reset();
     this.#video.removeEventListener("waiting", this.#onWaiting);
-    thaw(this.#video);
+    unfreeze(this.#video);
     this.#video.removeAttribute("src");
     this.#video.load();
   }
 
   /** Connects at once if it waits to do so: the camera has returned. */
-  hurry() {
-    this.#feed.hurry();
+  reconnectNow() {
+    this.#feed.reconnectNow();
   }
 
   /** Seconds between what is shown and the newest that has come, or undefined. */
@@ -87,31 +87,31 @@ export class LivePlayer {
     return this.#edge.behind;
   }
 
-  #forget() {
+  #reset() {
     clearTimeout(this.#opening?.timer);
     this.#opening = undefined;
-    this.#media?.shut();
+    this.#media?.close();
     this.#media = undefined;
-    [this.#early, this.#recentAudio] = [[], []];
-    this.#presence.clear();
-    this.#aim = new Aim();
+    [this.#pending, this.#recentAudio] = [[], []];
+    this.#activity.clear();
+    this.#target = new PlaybackTarget();
     this.#edge.reset();
   }
 
-  #ended() {
-    this.#forget();
-    this.#tell("");
+  #onEnded() {
+    this.#reset();
+    this.#setHint("");
     this.#onState("waiting", "Waiting for the camera…");
   }
 
-  #begins(tracks) {
-    const same = this.#media && !this.#again && tracks.every(({ id, codec }, i) => this.#tracks[i]?.id === id && this.#tracks[i]?.codec === codec);
-    [this.#tracks, this.#again] = [tracks, false];
+  #onTracks(tracks) {
+    const same = this.#media && !this.#reopens && tracks.every(({ id, codec }, i) => this.#tracks[i]?.id === id && this.#tracks[i]?.codec === codec);
+    [this.#tracks, this.#reopens] = [tracks, false];
     if (same) {
       for (const track of tracks) this.#media.configure(track);
       return;
     }
-    this.#forget();
+    this.#reset();
     if (!tracks.some(({ kind, codec }) => canPlayCodec(kind, codec))) {
       this.#onState("unsupported", "This browser can play nothing of it");
     }
@@ -121,20 +121,20 @@ export class LivePlayer {
     return this.#kinds.includes(kind) && canPlayCodec(kind, codec);
   }
 
-  #take(frame) {
+  #onFrame(frame) {
     const [{ track, start, end, complete, isKey }, now] = [frame, seconds()];
-    this.#presence.note(frame, now);
+    this.#activity.record(frame, now);
     if (!this.#isPlayed(track)) return;
     if (track.kind === "audio") {
       this.#recentAudio = [...this.#recentAudio.filter((one) => one.end > end - STOPPED), frame];
     }
     if (!this.#media) {
-      this.#aim.arrived(track.kind, complete, end - start, now);
-      this.#early.push(frame);
+      this.#target.arrived(track.kind, complete, end - start, now);
+      this.#pending.push(frame);
       this.#openSoon();
     } else if (this.#media.has(track)) {
-      if (this.#aim.arrived(track.kind, complete, end - start, now)) this.#isWeak();
-      this.#media.put(frame);
+      if (this.#target.arrived(track.kind, complete, end - start, now)) this.#noteWeakness();
+      this.#media.enqueue(frame);
     } else if (track.kind === "audio") {
       this.#restart();
     } else if (isKey) {
@@ -146,71 +146,71 @@ export class LivePlayer {
   /** What the server keeps makes another beginning, but not all the time. */
   #restart() {
     if (seconds() - this.#restarted < 5) return;
-    [this.#restarted, this.#again] = [seconds(), true];
+    [this.#restarted, this.#reopens] = [seconds(), true];
     this.#feed.restart();
   }
 
   #openSoon() {
-    this.#opening ??= { timer: setTimeout(() => this.#open(this.#early), NOT_ALL_CAME_MS) };
-    if (this.#opening.isSure || !this.#tracks.every((track) => !this.#isPlayed(track) || goesOn(track, this.#early))) return;
+    this.#opening ??= { timer: setTimeout(() => this.#open(this.#pending), NOT_ALL_CAME_MS) };
+    if (this.#opening.isSure || !this.#tracks.every((track) => !this.#isPlayed(track) || isActive(track, this.#pending))) return;
     clearTimeout(this.#opening.timer);
-    this.#opening = { isSure: true, timer: setTimeout(() => this.#open(this.#early), ALL_CAME_MS) };
+    this.#opening = { isSure: true, timer: setTimeout(() => this.#open(this.#pending), ALL_CAME_MS) };
   }
 
   /** Plays the tracks that are going on, from these frames on. */
   async #open(frames) {
     clearTimeout(this.#opening?.timer);
-    const tracks = this.#tracks.filter((track) => this.#isPlayed(track) && goesOn(track, frames));
-    for (const { kind } of this.#tracks) if (!tracks.some((track) => track.kind === kind)) this.#aim.stopped(kind);
-    this.#media?.shut();
+    const tracks = this.#tracks.filter((track) => this.#isPlayed(track) && isActive(track, frames));
+    for (const { kind } of this.#tracks) if (!tracks.some((track) => track.kind === kind)) this.#target.stopped(kind);
+    this.#media?.close();
     this.#media = undefined;
-    this.#early = [...frames];
+    this.#pending = [...frames];
     this.#edge.reset();
     const opening = { isSure: true };
     this.#opening = opening;
     const options = {
       keep: this.#keep,
       onAppended: () => this.#appended(),
-      onHole: () => this.#isWeak(),
+      onGap: () => this.#noteWeakness(),
       onFailed: () => this.#restart(),
     };
-    const media = await Media.open(this.#video, tracks, options).catch(options.onFailed);
+    const media = await MediaBuffers.open(this.#video, tracks, options).catch(options.onFailed);
     if (this.#stopped || this.#opening !== opening) {
-      media?.shut();
+      media?.close();
       return;
     }
     if (!media) return;
     this.#opening = undefined;
     this.#media = media;
-    for (const frame of this.#early) media.put(frame);
-    this.#early = [];
+    for (const frame of this.#pending) media.enqueue(frame);
+    this.#pending = [];
   }
 
   #appended() {
     const hasAudio = this.#tracks.some((track) => track.kind === "audio" && this.#media?.has(track));
-    if (this.#media) this.#edge.follow(this.#aim.target(seconds()), hasAudio);
+    if (this.#media) this.#edge.follow(this.#target.target(seconds()), hasAudio);
   }
 
-  #plays() {
+  #onPlaying() {
     if (this.#stopped) return;
-    if (this.#tracks.some((track) => track.kind === "video" && this.#media?.has(track))) thaw(this.#video);
+    if (this.#tracks.some((track) => track.kind === "video" && this.#media?.has(track))) unfreeze(this.#video);
     this.#onState("playing", "");
   }
 
   #tick() {
     if (this.#media) {
-      this.#lookForStops();
+      this.#checkForStops();
       this.#appended();
     }
-    const words = this.#words();
+    const hint = this.#currentHint();
     // There is nothing to wait for.
-    if (words === NO_VIDEO && !this.#media && !this.#opening) this.#onState("waiting", "");
-    this.#tell(words);
+    if (hint === NO_VIDEO && !this.#media && !this.#opening) this.#onState("waiting", "");
+    this.#setHint(hint);
   }
 
-  #lookForStops() {
-    const patience = this.#edge.isStill ? STOPPED : STOPPED_FOR_LONG;
-    const track = this.#presence.stopped(this.#tracks, seconds(), patience);
+  #checkForStops() {
+    const patience = this.#edge.isStalled ? STOPPED : STOPPED_FOR_LONG;
+    const track = this.#activity.stopped(this.#tracks, seconds(), patience);
     if (!track || !this.#media.has(track) || this.#kinds.length === 1) return;
     if (track.kind === "audio") {
       this.#restart();
@@ -220,28 +220,28 @@ export class LivePlayer {
     this.#open(this.#recentAudio);
   }
 
-  #words() {
+  #currentHint() {
     const video = this.#tracks.find(({ kind }) => kind === "video");
     const isMissing = () => {
-      if (this.#media) return !this.#media.has(video) || this.#presence.stopped(this.#tracks, seconds(), STOPPED_FOR_LONG) === video;
-      return this.#presence.age(seconds()) > STOPPED && !this.#presence.has(video);
+      if (this.#media) return !this.#media.has(video) || this.#activity.stopped(this.#tracks, seconds(), STOPPED_FOR_LONG) === video;
+      return this.#activity.age(seconds()) > STOPPED && !this.#activity.has(video);
     };
     if (video && this.#isPlayed(video) && isMissing()) return NO_VIDEO;
     return seconds() < this.#weakUntil ? "Weak connection" : "";
   }
 
-  #tell(words) {
-    if (words === this.#hint) return;
-    this.#hint = words;
-    this.#onHint(words);
+  #setHint(hint) {
+    if (hint === this.#hint) return;
+    this.#hint = hint;
+    this.#onHint(hint);
   }
 
   /** What came late, or was left out by the server, for a while. */
-  #isWeak() {
+  #noteWeakness() {
     if (this.#edge.age > WEAK_AFTER) this.#weakUntil = seconds() + WELL;
   }
 
-  #waits() {
-    if (!this.#video.seeking && seconds() < this.#weakUntil) this.#isWeak();
+  #onStalled() {
+    if (!this.#video.seeking && seconds() < this.#weakUntil) this.#noteWeakness();
   }
 }

@@ -6,7 +6,7 @@ const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byt
 
 const typeAt = (view, at) => String.fromCharCode(...[4, 5, 6, 7].map((i) => view.getUint8(at + i)));
 
-/** The whole boxes between two places. */
+/** The whole boxes between two offsets. */
 function boxes(view, from, to) {
   const found = [];
   while (from + HEADER <= to) {
@@ -25,13 +25,13 @@ function find(view, from, to, [type, ...rest]) {
   return find(view, box.start + HEADER, box.end, rest);
 }
 
-export function concatenated(pieces) {
-  if (pieces.length === 1) return pieces[0];
-  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
+export function concatenate(parts) {
+  if (parts.length === 1) return parts[0];
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.byteLength;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.byteLength;
   }
   return all;
 }
@@ -40,17 +40,17 @@ function box(type, ...contents) {
   const head = new Uint8Array(HEADER);
   viewOf(head).setUint32(0, HEADER + contents.reduce((sum, one) => sum + one.byteLength, 0));
   head.set([...type].map((letter) => letter.charCodeAt(0)), 4);
-  return concatenated([head, ...contents]);
+  return concatenate([head, ...contents]);
 }
 
 /** Whether it is an initialisation segment and no fragment. */
-export const isInit = (bytes) => typeAt(viewOf(bytes), 0) === "ftyp";
+export const isInitSegment = (bytes) => typeAt(viewOf(bytes), 0) === "ftyp";
 
 /**
  * The tracks of an initialisation segment, each with one of its own, as if it were alone: a browser is given those that it
  * can play. The codecs stand in the media type in the order of the tracks.
  */
-export function tracksOf(init, mediaType) {
+export function parseTracks(init, mediaType) {
   const codecs = (mediaType.match(/codecs="([^"]*)"/)?.[1] ?? "").split(",");
   const view = viewOf(init);
   const slice = ({ start, end }) => init.subarray(start, end);
@@ -71,7 +71,7 @@ export function tracksOf(init, mediaType) {
       kind: typeAt(view, hdlr.start + HEADER + 4) === "vide" ? "video" : "audio",
       codec: codecs[index] ?? "",
       timescale: view.getUint32(mdhd.start + HEADER + 4 + times(mdhd)),
-      init: concatenated([init.subarray(0, moov.start), box("moov", ...others, slice(trak), own)]),
+      init: concatenate([init.subarray(0, moov.start), box("moov", ...others, slice(trak), own)]),
     };
   });
 }
@@ -80,7 +80,7 @@ export function tracksOf(init, mediaType) {
  * A fragment: the frame's track, its times in seconds, up to what time all frames have come with it, whether a decoder can
  * start there, and the fragment's bytes, which `decodeAt` changes.
  */
-export function frameOf(bytes, tracks) {
+export function parseFragment(bytes, tracks) {
   const view = viewOf(bytes);
   const inside = (type) => find(view, 0, bytes.length, ["moof", "traf", type]);
   const [tfhd, tfdt, trun] = [inside("tfhd"), inside("tfdt"), inside("trun")];
@@ -94,8 +94,8 @@ export function frameOf(bytes, tracks) {
     at += 4;
     return at - 4;
   };
-  const places = [0x1, 0x4, 0x100, 0x200, 0x400, 0x800].map(next);
-  const [, , durationAt, , flagsAt, offsetAt] = places;
+  const offsets = [0x1, 0x4, 0x100, 0x200, 0x400, 0x800].map(next);
+  const [, , durationAt, , flagsAt, offsetAt] = offsets;
   const decodeAt = tfdt.start + HEADER + 4;
   const decodes = Number(view.getBigUint64(decodeAt));
   const duration = view.getUint32(durationAt);
@@ -122,12 +122,12 @@ export function frameOf(bytes, tracks) {
   };
 }
 
-/** Puts pieces together again that came in other ones: whole initialisation segments and fragments come out. */
-export class Pieces {
+/** Takes bytes however they were cut on their way; whole initialisation segments and fragments come out. */
+export class FragmentParser {
   #rest = new Uint8Array();
 
   push(bytes) {
-    const all = this.#rest.length ? concatenated([this.#rest, bytes]) : bytes;
+    const all = this.#rest.length ? concatenate([this.#rest, bytes]) : bytes;
     const view = viewOf(all);
     const found = [];
     let start = 0;

@@ -1,17 +1,17 @@
 // The tiles of the wall: live streams, which play as they come into view, and files.
 
+import { DecodeCapacity } from "./capacity.js";
+import { FILE_SCRIPT, LIVE_SCRIPT, audioOnlyNote, fileSummary, formatDuration, joinFacts, playableKinds, streamSummary, unplayableHint, warningText } from "./format.js";
+import { KeyFramePlayer } from "./key_frames.js";
 import { LivePlayer } from "./live.js";
-import { Load } from "./load.js";
-import { $, part, socketUrl, state, url } from "./site.js";
-import { StillPlayer } from "./still.js";
-import { canPlay } from "./tracks.js";
-import { FILE_SCRIPT, LIVE_SCRIPT, fileFacts, joined, kinds, seconds, soundOnly, streamFacts, unplayable, warning } from "./words.js";
+import { hasMediaSource } from "./media.js";
+import { $, encodePath, socketUrl, state, url } from "./shared.js";
 
 /** How long a tab may be hidden before its tiles stop. */
 const HIDDEN_MS = 10_000;
 
-/** How often the load is looked at, in milliseconds. */
-const LOAD_MS = 2_000;
+/** How often the capacity is estimated, in milliseconds. */
+const CAPACITY_MS = 2_000;
 
 const SLOW = "Key frames only: this device can't decode more at once";
 
@@ -19,7 +19,7 @@ const inView = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     target.isInView = isIntersecting;
   }
-  attend();
+  updatePlayback();
 }, { rootMargin: "120px" });
 
 class Tile {
@@ -35,7 +35,7 @@ class Tile {
     inView.observe(this.item);
   }
 
-  tell(badge, facts, label) {
+  setFacts(badge, facts, label) {
     this.item.querySelector(".badge").textContent = badge;
     this.item.querySelector(".facts").textContent = facts;
     this.label = label;
@@ -44,10 +44,10 @@ class Tile {
 
   /** What the tile says in words is part of its name for those who don't see it. */
   showLabel() {
-    this.button.setAttribute("aria-label", joined([this.label, this.note.textContent, this.hint.textContent]));
+    this.button.setAttribute("aria-label", joinFacts([this.label, this.note.textContent, this.hint.textContent]));
   }
 
-  show(note, hint) {
+  setNote(note, hint) {
     this.note.textContent = note;
     this.hint.textContent = hint;
     this.showLabel();
@@ -64,44 +64,44 @@ export class LiveTile extends Tile {
   constructor(stream) {
     super(stream.name);
     this.item.querySelector(".badge").classList.add("live");
-    this.button.addEventListener("click", () => { location.hash = part(this.name); });
+    this.button.addEventListener("click", () => { location.hash = encodePath(this.name); });
   }
 
   update(stream) {
     this.stream = stream;
-    this.tell(stream.published ? "Live" : "Away", streamFacts(stream), `Watch ${this.name}, ${streamFacts(stream)}`);
+    this.setFacts(stream.published ? "Live" : "Away", streamSummary(stream), `Watch ${this.name}, ${streamSummary(stream)}`);
     this.showNote();
   }
 
   /** Whether there is something to see, as far as is known. */
   get hasVideo() {
-    return !this.stream.video || kinds(this.stream, true).includes("video");
+    return !this.stream.video || playableKinds(this.stream, true).includes("video");
   }
 
   showNote() {
-    const lacking = unplayable(this.stream, LIVE_SCRIPT);
-    const isDark = !this.hasVideo;
-    const words = (!isDark && this.words) || soundOnly(this.stream);
-    const hint = this.isStill ? SLOW : this.playerHint;
-    this.show(isDark ? lacking : words, (isDark ? "" : hint || lacking || warning(this.stream)) ?? "");
+    const unplayed = unplayableHint(this.stream, LIVE_SCRIPT);
+    const isBlank = !this.hasVideo;
+    const note = (!isBlank && this.status) || audioOnlyNote(this.stream);
+    const hint = this.isKeyFramesOnly ? SLOW : this.playerHint;
+    this.setNote(isBlank ? unplayed : note, (isBlank ? "" : hint || unplayed || warningText(this.stream)) ?? "");
   }
 
-  play(isStill) {
-    if (this.isStill !== isStill) this.stop();
-    if (this.player || !canPlay || !this.hasVideo || (this.stream.audio && !this.stream.video)) return;
-    this.isStill = isStill;
-    const address = socketUrl(`/${part(this.name)}.mp4`);
-    const onState = (_, words) => {
-      this.words = words;
+  play(isKeyFramesOnly) {
+    if (this.isKeyFramesOnly !== isKeyFramesOnly) this.stop();
+    if (this.player || !hasMediaSource || !this.hasVideo || (this.stream.audio && !this.stream.video)) return;
+    this.isKeyFramesOnly = isKeyFramesOnly;
+    const address = socketUrl(`/${encodePath(this.name)}.mp4`);
+    const onState = (_, text) => {
+      this.status = text;
       this.showNote();
     };
-    const onHint = (words) => {
-      this.playerHint = words;
+    const onHint = (text) => {
+      this.playerHint = text;
       this.showNote();
     };
-    // Nobody hears a tile.
+    // Tiles are muted.
     const options = { keep: 4, kinds: ["video"], onState, onHint };
-    this.player = isStill ? new StillPlayer(this.video, address) : new LivePlayer(this.video, address, options);
+    this.player = isKeyFramesOnly ? new KeyFramePlayer(this.video, address) : new LivePlayer(this.video, address, options);
     this.showNote();
   }
 
@@ -109,7 +109,7 @@ export class LiveTile extends Tile {
     if (!this.player) return;
     this.player.stop();
     this.player = undefined;
-    [this.words, this.playerHint, this.isStill] = ["", "", undefined];
+    [this.status, this.playerHint, this.isKeyFramesOnly] = ["", "", undefined];
     this.showNote();
   }
 }
@@ -117,64 +117,64 @@ export class LiveTile extends Tile {
 export class FileTile extends Tile {
   constructor(file) {
     super(file.name);
-    this.path = `/${part(state.server.vod_app)}/${part(file.name)}.mp4`;
-    this.button.addEventListener("click", () => { location.hash = part(`${state.server.vod_app}/${this.name}`); });
+    this.path = `/${encodePath(state.server.vod_app)}/${encodePath(file.name)}.mp4`;
+    this.button.addEventListener("click", () => { location.hash = encodePath(`${state.server.vod_app}/${this.name}`); });
     this.video.preload = "metadata";
-    // A codec that the browser lacks leaves the tile dark, and that is all.
+    // A codec that the browser lacks leaves the tile blank, and that is all.
     this.video.addEventListener("error", () => {
-      if (!this.note.textContent) this.show("No preview", "");
+      if (!this.note.textContent) this.setNote("No preview", "");
     });
   }
 
   update(file) {
     this.file = file;
-    const length = file.duration_seconds ? seconds(file.duration_seconds) : "";
-    this.tell(length, fileFacts(file), `Play ${this.name}, ${joined([length, fileFacts(file)])}`);
-    const lacking = unplayable(file, FILE_SCRIPT);
-    const isDark = !kinds(file, true).includes("video");
-    const note = file.video || file.audio ? lacking || soundOnly(file) : "Nothing a browser can play";
-    this.show(isDark ? note : "", isDark ? "" : lacking);
+    const length = file.duration_seconds ? formatDuration(file.duration_seconds) : "";
+    this.setFacts(length, fileSummary(file), `Play ${this.name}, ${joinFacts([length, fileSummary(file)])}`);
+    const unplayed = unplayableHint(file, FILE_SCRIPT);
+    const isBlank = !playableKinds(file, true).includes("video");
+    const note = file.video || file.audio ? unplayed || audioOnlyNote(file) : "Nothing a browser can play";
+    this.setNote(isBlank ? note : "", isBlank ? "" : unplayed);
   }
 
   play() {
-    if (!kinds(this.file, true).includes("video") || this.video.src) return;
+    if (!playableKinds(this.file, true).includes("video") || this.video.src) return;
     this.video.src = url(this.path, { poster: "1" });
   }
 }
 
 export const tiles = { live: new Map(), files: new Map() };
 
-/** Brings a list of tiles in line with a list of things, without touching those that stay. */
-export function lay(list, things, map, make) {
-  const names = new Set(things.map((thing) => thing.name));
+/** Brings a list of tiles in line with a list of items, without touching those that stay. */
+export function reconcile(list, items, map, make) {
+  const names = new Set(items.map((item) => item.name));
   for (const [name, tile] of map) {
     if (!names.has(name)) {
       tile.remove();
       map.delete(name);
     }
   }
-  things.forEach((thing, index) => {
-    let tile = map.get(thing.name);
+  items.forEach((item, index) => {
+    let tile = map.get(item.name);
     if (!tile) {
-      tile = make(thing);
-      map.set(thing.name, tile);
+      tile = make(item);
+      map.set(item.name, tile);
     }
-    tile.update(thing);
+    tile.update(item);
     if (list.children[index] !== tile.item) list.insertBefore(tile.item, list.children[index] ?? null);
   });
 }
 
-const load = new Load();
+const capacity = new DecodeCapacity();
 let isHidden = false;
 let hiding;
 
 /** The live tiles in the order of the wall. */
-const inOrder = () => [...$("live").children].map((item) => [...tiles.live.values()].find((tile) => tile.item === item)).filter(Boolean);
+const tilesInOrder = () => [...$("live").children].map((item) => [...tiles.live.values()].find((tile) => tile.item === item)).filter(Boolean);
 
 /** Lets those tiles play that are seen, and stops the others. */
-export function attend() {
-  let free = load.limit;
-  for (const tile of inOrder()) {
+export function updatePlayback() {
+  let free = capacity.limit;
+  for (const tile of tilesInOrder()) {
     if (tile.item.isInView && !isHidden && !state.isLarge && tile.stream.published) {
       tile.play(free <= 0);
       free -= 1;
@@ -188,15 +188,15 @@ export function attend() {
 }
 
 setInterval(() => {
-  const playing = [...tiles.live.values()].filter((tile) => tile.player && !tile.isStill && !document.hidden);
-  if (load.look(playing.map(({ video }) => video), performance.now())) attend();
-}, LOAD_MS);
+  const playing = [...tiles.live.values()].filter((tile) => tile.player && !tile.isKeyFramesOnly && !document.hidden);
+  if (capacity.update(playing.map(({ video }) => video), performance.now())) updatePlayback();
+}, CAPACITY_MS);
 
 document.addEventListener("visibilitychange", () => {
   clearTimeout(hiding);
   const hide = (hidden) => {
     isHidden = hidden;
-    attend();
+    updatePlayback();
   };
   if (document.hidden) hiding = setTimeout(() => hide(true), HIDDEN_MS);
   else hide(false);

@@ -1,14 +1,14 @@
 // Who watches a live stream and how well, for those whom the server tells it: this machine, or who has the admin key.
 
-import { $, adminUrl, state } from "./site.js";
-import { joined } from "./words.js";
+import { joinFacts } from "./format.js";
+import { $, adminUrl, state } from "./shared.js";
 
 /** How often the server is asked, in milliseconds. */
 const EVERY_MS = 2_000;
 
 /** A viewer in a line. */
 function line({ address, protocol, agent, lag_seconds: lag, skips, messages_dropped: lost }) {
-  return joined([
+  return joinFacts([
     address,
     protocol.toUpperCase(),
     agent,
@@ -20,19 +20,19 @@ function line({ address, protocol, agent, lag_seconds: lag, skips, messages_drop
 
 export const viewers = {
   open(name) {
-    this.shut();
+    this.close();
     if (!state.server.may_see_connections) return;
-    this.timer = setInterval(() => this.ask(name), EVERY_MS);
-    this.ask(name);
+    this.timer = setInterval(() => this.refresh(name), EVERY_MS);
+    this.refresh(name);
   },
 
-  shut() {
+  close() {
     clearInterval(this.timer);
     this.timer = undefined;
     $("viewers").hidden = true;
   },
 
-  async ask(name) {
+  async refresh(name) {
     const answer = await fetch(adminUrl("/api/v1/players")).catch(() => undefined);
     if (!answer?.ok || !this.timer) return;
     const { players } = await answer.json();

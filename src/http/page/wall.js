@@ -1,10 +1,10 @@
 // The page: live streams and files as tiles, one of them large.
 
-import { follow, large } from "./large.js";
-import { show as showWays, ways } from "./push.js";
-import { $, adminUrl, byName, say, state, url } from "./site.js";
-import { FileTile, LiveTile, attend, lay, tiles } from "./tiles.js";
-import { ago } from "./words.js";
+import { pushExamples, showExamples } from "./examples.js";
+import { formatAge } from "./format.js";
+import { large, openFromHash } from "./large.js";
+import { $, adminUrl, announce, byName, state, url } from "./shared.js";
+import { FileTile, LiveTile, reconcile, tiles, updatePlayback } from "./tiles.js";
 
 // ---- what the server tells
 
@@ -13,29 +13,29 @@ function showStreams({ streams, locked }) {
   const before = new Set(state.streams.map((stream) => stream.name));
   const wasOn = state.streams.some((stream) => stream.published && stream.name === large.name);
   state.streams = streams;
-  if (!wasOn && streams.some((stream) => stream.published && stream.name === large.name)) large.player?.hurry?.();
-  lay($("live"), streams, tiles.live, (stream) => new LiveTile(stream));
+  if (!wasOn && streams.some((stream) => stream.published && stream.name === large.name)) large.player?.reconnectNow?.();
+  reconcile($("live"), streams, tiles.live, (stream) => new LiveTile(stream));
   $("live-count").textContent = streams.length || "";
   $("nothing").hidden = streams.length > 0;
   if (!streams.length && !showStreams.hasShown) $("push").open = true;
   showStreams.hasShown = true;
   const fresh = streams.filter((stream) => !before.has(stream.name)).map((stream) => stream.name);
-  if (fresh.length && before.size) say(`New: ${fresh.join(", ")}`);
+  if (fresh.length && before.size) announce(`New: ${fresh.join(", ")}`);
   state.lockedStreams = locked;
   showLock();
-  attend();
+  updatePlayback();
   large.update();
 }
 
 function showVideos({ videos, locked }) {
   videos.sort(byName);
   state.videos = videos;
-  lay($("files"), videos, tiles.files, (file) => new FileTile(file));
+  reconcile($("files"), videos, tiles.files, (file) => new FileTile(file));
   $("files-section").hidden = videos.length === 0;
   $("files-count").textContent = videos.length || "";
   state.lockedVideos = locked;
   showLock();
-  attend();
+  updatePlayback();
   large.update();
 }
 
@@ -48,32 +48,32 @@ function showLock() {
 
 let events;
 
-function listen() {
+function subscribe() {
   events?.close();
   events = new EventSource(url("/api/v1/events"));
   events.addEventListener("streams", ({ data }) => showStreams(JSON.parse(data)));
   events.addEventListener("videos", ({ data }) => showVideos(JSON.parse(data)));
   events.addEventListener("open", () => {
     document.body.dataset.connected = "yes";
-    greet();
+    refreshServer();
   });
   events.addEventListener("error", () => {
     document.body.dataset.connected = "no";
     $("server").textContent = "The server does not answer; trying again…";
     // A browser gives up after some answers.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
-    setTimeout(greet, 1500);
+    if (events.readyState === EventSource.CLOSED) setTimeout(subscribe, 3000);
+    setTimeout(refreshServer, 1500);
   });
 }
 
-async function greet() {
+async function refreshServer() {
   try {
     state.server = await (await fetch(adminUrl("/api/v1/server"), { cache: "no-store" })).json();
   } catch {
     return false;
   }
   const { version, uptime_seconds: uptime } = state.server;
-  $("server").textContent = `${version} on ${location.host}, up for ${ago(uptime)}`;
+  $("server").textContent = `${version} on ${location.host}, up for ${formatAge(uptime)}`;
   return true;
 }
 
@@ -82,7 +82,7 @@ $("key-form").addEventListener("submit", (submit) => {
   state.key = $("key").value;
   sessionStorage.setItem("key", state.key);
   $("key").value = "";
-  listen();
+  subscribe();
 });
 
 // ---- light and dark
@@ -106,11 +106,11 @@ showTheme(localStorage.getItem("theme") ?? systemTheme());
 
 // ---- the beginning
 
-while (!(await greet())) {
+while (!(await refreshServer())) {
   $("server").textContent = "The server does not answer; trying again…";
   await new Promise((resolve) => setTimeout(resolve, 2000));
 }
-setInterval(greet, 60_000);
-showWays($("push-lines"), ways(state.server, location.hostname), say);
-listen();
-follow();
+setInterval(refreshServer, 60_000);
+showExamples($("push-lines"), pushExamples(state.server, location.hostname), announce);
+subscribe();
+openFromHash();

@@ -59,7 +59,7 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
     }
     if let Some((ours, nginx)) = pair("gather") {
         let ratio = ours.cpu_per_gbit / nginx.cpu_per_gbit;
-        goals.push(at_most("P3", "CPU-s per Gbit, 1,000 players, `--gather 350`", ours.cpu_per_gbit, 0.10, ""));
+        goals.push(at_most("P3", "CPU-s per Gbit, 1,000 players, `--merge-window 350`", ours.cpu_per_gbit, 0.10, ""));
         goals.push(at_most("P3", "the same beside nginx; 0.75 × SRS's 0.24", ratio, 0.18, " × nginx"));
     }
     for (id, form) in [("http", "FLV"), ("mp4", "MP4")] {

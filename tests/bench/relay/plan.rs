@@ -85,8 +85,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { with_bare: true, ..live("500", "1 stream × 500 players, 1 Mbit/s", load(1, 500, 1000, 500)) },
     Scenario { with_bare: true, ..live("1000", "1 stream × 1,000 players, 1 Mbit/s", load(1, 1000, 1000, 500)) },
     Scenario {
-        options: &["--gather", "350"],
-        ..live("gather", "the same with `--gather 350`", load(1, 1000, 1000, 500))
+        options: &["--merge-window", "350"],
+        ..live("gather", "the same with `--merge-window 350`", load(1, 1000, 1000, 500))
     },
     Scenario {
         way: Way::LiveHttp("flv"),

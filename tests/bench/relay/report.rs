@@ -88,7 +88,7 @@ pub fn put_into_guide(text: &str, begin: &str, end: &str) {
 /// CPU for each Gbit, a group of bars for each load.
 fn plot(measured: &Measured, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let loads = ["20", "100", "500", "1000", "gather", "2500", "vod"];
-    let labels = ["20 players", "100", "500", "1,000", "--gather 350", "2,500", "300 of a file"];
+    let labels = ["20 players", "100", "500", "1,000", "--merge-window 350", "2,500", "300 of a file"];
     let targets = ["nginx-rtmp", "gortmp", "loopback baseline"];
     let colors = [RGBColor(120, 130, 140), RGBColor(0, 110, 190), RGBColor(200, 200, 200)];
     let value = |load, target| measured.outcome(load, target).map(|outcome| outcome.cpu_per_gbit);

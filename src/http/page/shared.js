@@ -11,10 +11,10 @@ export const state = {
   isLarge: false,
 };
 
-/** Tells those who don't see the page. */
-export const say = (text) => { $("status").textContent = text; };
+/** Tells those who use a screen reader. */
+export const announce = (text) => { $("status").textContent = text; };
 
-export const part = (name) => name.split("/").map(encodeURIComponent).join("/");
+export const encodePath = (name) => name.split("/").map(encodeURIComponent).join("/");
 
 /** A path with the key, if there is one, and more parameters. */
 export function url(path, parameters = {}) {

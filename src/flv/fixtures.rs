@@ -1,4 +1,4 @@
-//! FLV files for tests.
+//! FLV packets and files for tests.
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
@@ -10,7 +10,7 @@ pub(crate) fn packet(kind: PacketKind, timestamp: u32, payload: &[u8]) -> Packet
     Packet { kind, timestamp: Timestamp::new(timestamp), payload: payload.to_vec().into() }
 }
 
-/// AVC sequence header number `number`.
+/// Returns an AVC sequence header that ends in `number`.
 pub(crate) fn video_header(timestamp: u32, number: u8) -> Packet {
     packet(PacketKind::Video, timestamp, &[0x17, 0, 0, 0, 0, number])
 }
@@ -29,7 +29,7 @@ pub(crate) fn inter_frame(timestamp: u32) -> Packet {
     packet(PacketKind::Video, timestamp, &[0x27, 1, 0, 0, 0, 9, 9, 9])
 }
 
-pub(crate) fn sound(timestamp: u32) -> Packet {
+pub(crate) fn audio_frame(timestamp: u32) -> Packet {
     packet(PacketKind::Audio, timestamp, &[0xaf, 1, 5, 5])
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn on_meta_data(object: Object) -> Packet {
     packet(PacketKind::Data, 0, &amf0::encode_all(&["onMetaData".into(), Value::EcmaArray(object)]))
 }
 
-/// `onMetaData` with a list of key frames: seconds and offsets.
+/// Returns `onMetaData` with a list of key frames: seconds and offsets.
 pub(crate) fn key_frame_list(list: &[(f64, u64)]) -> Packet {
     let numbers = |numbers: Vec<f64>| Value::StrictArray(numbers.into_iter().map(Value::Number).collect());
     let times = numbers(list.iter().map(|(time, _)| *time).collect());
@@ -45,19 +45,19 @@ pub(crate) fn key_frame_list(list: &[(f64, u64)]) -> Packet {
     on_meta_data(Object::new().with("keyframes", Object::new().with("times", times).with("filepositions", positions)))
 }
 
-/// Seconds of audio and video, five of each a second, from `start` ms on; a key frame begins each
-/// second. In each pair the video frame comes first.
+/// Returns `count` seconds of audio and video from `start` ms, five frames of each per second, in pairs with the video
+/// frame first; each second starts with a key frame.
 pub(crate) fn seconds(start: u32, count: u32) -> Vec<Packet> {
     let pairs = (0..count * 5).flat_map(|number| {
         let timestamp = start.wrapping_add(number * 200);
-        let picture = if number % 5 == 0 { key_frame(timestamp) } else { inter_frame(timestamp) };
-        [picture, sound(timestamp)]
+        let video = if number % 5 == 0 { key_frame(timestamp) } else { inter_frame(timestamp) };
+        [video, audio_frame(timestamp)]
     });
     pairs.collect()
 }
 
-/// The usual file: both sequence headers, then [`seconds`] from 0.
-pub(crate) fn usual(count: u32) -> Vec<Packet> {
+/// Returns a typical file: both sequence headers, then [`seconds`] from 0.
+pub(crate) fn typical(count: u32) -> Vec<Packet> {
     [vec![video_header(0, 1), audio_header(0)], seconds(0, count)].concat()
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn file(packets: &[Packet]) -> Vec<u8> {
     writer.into_inner()
 }
 
-/// The offsets of a file's tags.
+/// Returns the offsets of a file's tags.
 pub(crate) fn offsets(packets: &[Packet]) -> Vec<u64> {
     let mut writer = Writer::new(std::io::sink(), true, true).unwrap();
     let mut next = |packet| {
@@ -78,19 +78,19 @@ pub(crate) fn offsets(packets: &[Packet]) -> Vec<u64> {
     packets.iter().map(&mut next).collect()
 }
 
-/// Counts what is read.
-pub(crate) struct Counting {
+/// Counts the bytes read.
+pub(crate) struct CountingReader {
     inner: Cursor<Vec<u8>>,
     pub(crate) bytes_read: std::rc::Rc<std::cell::Cell<usize>>,
 }
 
-impl Counting {
+impl CountingReader {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { inner: Cursor::new(bytes), bytes_read: Default::default() }
     }
 }
 
-impl Read for Counting {
+impl Read for CountingReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.bytes_read.set(self.bytes_read.get() + count);
@@ -98,7 +98,7 @@ impl Read for Counting {
     }
 }
 
-impl Seek for Counting {
+impl Seek for CountingReader {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         self.inner.seek(to)
     }

@@ -1,4 +1,4 @@
-// The aim of the page's live player alone, over arrivals: those in `arrivals/` were recorded in Chromium, each as the time when
+// The playback target of the page's live player alone, over arrivals: those in `arrivals/` were recorded in Chromium, each as the time when
 // a frame came, its track, up to what time all had come with it, and its length, all in milliseconds.
 
 import assert from "node:assert/strict";
@@ -6,8 +6,8 @@ import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
 // By its text, since Node takes a file of that name for something else where no package says otherwise.
-const text = readFileSync(new URL("../../src/http/page/aim.js", import.meta.url));
-const { Aim } = await import(`data:text/javascript;base64,${text.toString("base64")}`);
+const text = readFileSync(new URL("../../src/http/page/target.js", import.meta.url));
+const { PlaybackTarget } = await import(`data:text/javascript;base64,${text.toString("base64")}`);
 
 const FOLDER = new URL("arrivals/", import.meta.url);
 
@@ -16,7 +16,7 @@ const SETTLED = 1000;
 
 /** Plays just where the aim says; returns what was left of each track before more came, and how far behind that was. */
 function play(rows) {
-  const [aim, ends, left, behind] = [new Aim(), new Map(), [], []];
+  const [aim, ends, left, behind] = [new PlaybackTarget(), new Map(), [], []];
   const [began] = rows[0];
   let next = 0;
   for (let now = began; next < rows.length; now += 10) {

@@ -56,8 +56,8 @@ class Track {
   /** A frame has come, of a track that is or isn't `alone`; says whether it is later than the usual by more than `most`. */
   arrived(end, length, isAlone, most, now) {
     // What was left out before it was not late, where something else goes on.
-    const isHole = !isAlone && end - length > this.#end + length / 2;
-    const left = (isHole ? end - length : this.#end) - now;
+    const isGap = !isAlone && end - length > this.#end + length / 2;
+    const left = (isGap ? end - length : this.#end) - now;
     const isLate = this.#notes.length > 0 && this.#most - left > most;
     if (isLate && !this.#catchesUp) [this.#catchesUp, this.#best] = [true, -Infinity];
     if (this.#catchesUp) this.#catchUp(left, length, now);
@@ -100,7 +100,7 @@ class Track {
 }
 
 /** Follows the tracks of a stream. */
-export class Aim {
+export class PlaybackTarget {
   #tracks = new Map();
 
   /**

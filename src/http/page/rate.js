@@ -16,15 +16,15 @@ const HURRY = 0.5;
 
 /**
  * Other rates want a fifth of a second of audio at once in Chromium, which is more than there is close to the newest. For
- * moments they do with less. In milliseconds: how long such a moment is, and how long it is until the next.
+ * short pulses they do with less. In milliseconds: how long such a pulse is, and how long it is until the next.
  */
-const MOMENT_MS = [40, 100];
+const PULSE_MS = [40, 100];
 const REST_MS = 500;
 
 /** How many times in a row are taken together: clocks of videos are not even. */
 const TOGETHER = 6;
 
-export class Pace {
+export class RateControl {
   #video;
   #recent = [];
   #restsUntil = 0;
@@ -55,15 +55,15 @@ export class Pace {
     } else if (size < (usual > 0 ? RIGHT : NEAR_ENOUGH) || performance.now() < this.#restsUntil) {
       this.#video.playbackRate = 1;
     } else if (withAudio) {
-      this.#moment(usual);
+      this.#pulse(usual);
     } else {
       this.#video.playbackRate = usual > 0 ? 1 + STEP / 2 : 1 - STEP / 2;
     }
   }
 
-  #moment(usual) {
+  #pulse(usual) {
     this.#video.playbackRate = usual > 0 ? 1 + HURRY : 1 - HURRY;
-    const [least, most] = MOMENT_MS;
+    const [least, most] = PULSE_MS;
     this.#timer = setTimeout(() => {
       this.reset();
       this.#restsUntil = performance.now() + REST_MS;

@@ -1,10 +1,10 @@
 // A live stream of which only key frames are shown, for devices that can't decode all of it.
 
-import { Feed } from "./feed.js";
-import { Media, canPlayCodec, event } from "./tracks.js";
+import { FragmentFeed } from "./feed.js";
+import { MediaBuffers, canPlayCodec, event } from "./media.js";
 
 /** Shows each key frame of a stream's video as it comes. */
-export class StillPlayer {
+export class KeyFramePlayer {
   #video;
   #feed;
   #media;
@@ -15,16 +15,16 @@ export class StillPlayer {
 
   constructor(video, url) {
     this.#video = video;
-    this.#feed = new Feed(url, {
+    this.#feed = new FragmentFeed(url, {
       tracks: (tracks) => {
-        this.#media?.shut();
+        this.#media?.close();
         this.#media = undefined;
         this.#track = tracks.find(({ kind, codec }) => kind === "video" && canPlayCodec(kind, codec));
       },
       frame: (frame) => {
         if (frame.track !== this.#track || !frame.isKey) return;
         this.#next = frame;
-        this.#work();
+        this.#run();
       },
       ended() {},
     });
@@ -33,16 +33,16 @@ export class StillPlayer {
   stop() {
     this.#stopped = true;
     this.#feed.stop();
-    this.#media?.shut();
+    this.#media?.close();
     this.#video.removeAttribute("src");
     this.#video.load();
   }
 
-  hurry() {
-    this.#feed.hurry();
+  reconnectNow() {
+    this.#feed.reconnectNow();
   }
 
-  async #work() {
+  async #run() {
     if (this.#busy) return;
     this.#busy = true;
     while (this.#next && !this.#stopped) {
@@ -52,7 +52,7 @@ export class StillPlayer {
         await this.#show(frame);
       } catch {
         // The next key frame begins anew.
-        this.#media?.shut();
+        this.#media?.close();
         this.#media = undefined;
       }
     }
@@ -61,10 +61,10 @@ export class StillPlayer {
 
   async #show(frame) {
     const onFailed = () => { this.#media = undefined; };
-    this.#media ??= await Media.open(this.#video, [frame.track], { keep: 1, onFailed });
+    this.#media ??= await MediaBuffers.open(this.#video, [frame.track], { keep: 1, onFailed });
     const media = this.#media;
-    media.put(frame);
-    await media.settle();
+    media.enqueue(frame);
+    await media.drain();
     if (this.#stopped || media !== this.#media) return;
     // Decoders hold a frame back until another comes, or the end.
     media.end();

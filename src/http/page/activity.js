@@ -1,4 +1,4 @@
-// Which tracks of a stream go on: a telephone in the background sends audio alone.
+// Which tracks of a stream are active: a telephone in the background sends audio alone.
 
 /** A track that is so many seconds behind the others, and of which nothing came for as long, has stopped. */
 export const STOPPED = 1;
@@ -10,19 +10,19 @@ export const STOPPED = 1;
 export const STOPPED_FOR_LONG = 2.5;
 
 /** Whether there is something of a track among the newest of these frames. */
-export function goesOn({ id }, frames) {
+export function isActive({ id }, frames) {
   const newest = Math.max(...frames.map(({ start }) => start));
   return frames.some((one) => one.track.id === id && one.end > newest - STOPPED);
 }
 
-export class Presence {
-  #heard = new Map();
+export class TrackActivity {
+  #lastSeen = new Map();
   #since;
 
   /** Something of a track has come. */
-  note({ track, start, end }, now) {
+  record({ track, start, end }, now) {
     this.#since ??= now;
-    this.#heard.set(track.id, { came: now, start, end });
+    this.#lastSeen.set(track.id, { came: now, start, end });
   }
 
   /** For how many seconds something has come. */
@@ -32,35 +32,35 @@ export class Presence {
 
   /** Whether anything of a track has come. */
   has({ id }) {
-    return this.#heard.has(id);
+    return this.#lastSeen.has(id);
   }
 
   /** The one of these tracks that has stopped for so many seconds while others go on, or undefined. */
   stopped(tracks, now, patience) {
-    const lately = [...this.#heard.values()].filter(({ came }) => now - came < STOPPED / 2);
+    const lately = [...this.#lastSeen.values()].filter(({ came }) => now - came < STOPPED / 2);
     const newest = Math.max(...lately.map(({ start }) => start));
     return tracks.find(({ id }) => {
-      const heard = this.#heard.get(id);
-      return heard && newest - heard.end > patience && now - heard.came > Math.max(patience, 2 * (heard.end - heard.start));
+      const seen = this.#lastSeen.get(id);
+      return seen && newest - seen.end > patience && now - seen.came > Math.max(patience, 2 * (seen.end - seen.start));
     });
   }
 
   clear() {
-    this.#heard.clear();
+    this.#lastSeen.clear();
     this.#since = undefined;
   }
 }
 
-/** Keeps what a video shows now behind it: without a track of video nothing covers it. */
+/** Keeps the current video frame as the background: without a video track nothing covers it. */
 export function freeze(video) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
   if (!canvas.width) return;
   canvas.getContext("2d").drawImage(video, 0, 0);
-  video.style.background = `center / contain no-repeat url(${canvas.toDataURL("image/jpeg")}) var(--picture)`;
+  video.style.background = `center / contain no-repeat url(${canvas.toDataURL("image/jpeg")}) var(--backdrop)`;
 }
 
-/** Forgets it. */
-export function thaw(video) {
+/** Removes it again. */
+export function unfreeze(video) {
   video.style.removeProperty("background");
 }

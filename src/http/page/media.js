@@ -1,12 +1,12 @@
 // A video element that is fed through MediaSource, with a source buffer for each track: what the browser can't play of a
 // stream leaves the rest alone.
 
-import { concatenated } from "./mp4.js";
+import { concatenate } from "./mp4.js";
 
 const Source = globalThis.MediaSource ?? globalThis.ManagedMediaSource;
 
-/** Whether this browser can be given pieces of MP4. */
-export const canPlay = Boolean(Source);
+/** Whether this browser can be fed with fragments of MP4. */
+export const hasMediaSource = Boolean(Source);
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -22,11 +22,11 @@ const IN_MP4 = /^(avc1|hvc1|av01|vp09|mp4a|opus)/;
 
 /** Whether a track of that codec, as the API tells it, can be played here. */
 export function canPlayCodec(kind, codec) {
-  if (isMp3(codec)) return canPlay && Source.isTypeSupported("audio/mpeg");
+  if (isMp3(codec)) return hasMediaSource && Source.isTypeSupported("audio/mpeg");
   if (!IN_MP4.test(codec)) return false;
   // Its configuration has not come yet.
   if (!codec.includes(".") && codec !== "opus") return true;
-  return canPlay && Source.isTypeSupported(mediaType(kind, codec));
+  return hasMediaSource && Source.isTypeSupported(mediaType(kind, codec));
 }
 
 /** The end of the buffered range that a time is in, or undefined. */
@@ -40,18 +40,18 @@ export function rangeEnd(buffered, time) {
 /** MP3 in a buffer counts its own time; when it is this many seconds off, it is told the right one. */
 const OFF = 0.06;
 
-/** Decoding times go this many durations further at once, at most: see `Lane.#step`. */
+/** Decoding times go this many durations further at once, at most: see `TrackBuffer.#limitStep`. */
 const STEP = 2;
 
-/** Frames are missing where the next decoding time is so many durations behind the last: one that is left out is no hole. */
-const HOLE = 3;
+/** Frames are missing where the next decoding time is so many durations behind the last: one that is left out is no gap. */
+const GAP = 3;
 
 /** One track on its way into its source buffer. */
-class Lane {
+class TrackBuffer {
   #media;
   #buffer;
   #isMp3;
-  #waiting = [];
+  #queue = [];
   #busy = false;
   #last;
   #next;
@@ -64,14 +64,14 @@ class Lane {
   }
 
   configure(track) {
-    if (!this.#isMp3) this.#waiting.push({ bytes: track.init });
-    this.#work();
+    if (!this.#isMp3) this.#queue.push({ bytes: track.init });
+    this.#drain();
   }
 
-  put(frame) {
-    if (frame.track.kind === "video") this.#step(frame);
-    this.#waiting.push(frame);
-    this.#work();
+  enqueue(frame) {
+    if (frame.track.kind === "video") this.#limitStep(frame);
+    this.#queue.push(frame);
+    this.#drain();
   }
 
   get buffered() {
@@ -79,43 +79,43 @@ class Lane {
   }
 
   get isIdle() {
-    return !this.#busy && !this.#waiting.length;
+    return !this.#busy && !this.#queue.length;
   }
 
   clear() {
-    this.#waiting = this.#waiting.filter(({ track }) => !track);
+    this.#queue = this.#queue.filter(({ track }) => !track);
     this.#last = undefined;
   }
 
   /**
    * Frames that are missing are no reason to stop: browsers take a decoding time more than two durations behind the last
-   * for a new beginning (Media Source Extensions §3.5.8), so that there are two ranges and the picture stands still at the
-   * end of the first, with its sound. So the decoding time goes no further at once; when a frame is shown is not changed.
+   * for a new beginning (Media Source Extensions §3.5.8), so that there are two ranges and playback stalls at the end of
+   * the first. So the decoding time goes no further at once; when a frame is shown is not changed.
    */
-  #step(frame) {
+  #limitStep(frame) {
     const last = this.#last;
     let { decodes } = frame;
     if (last && decodes > last.decodes) {
       decodes = Math.min(decodes, last.decodes + STEP * last.duration);
-      if (frame.decodes > last.due + HOLE * last.duration) this.#media.hasHole();
+      if (frame.decodes > last.due + GAP * last.duration) this.#media.reportGap();
       if (decodes !== frame.decodes) frame.decodeAt(decodes);
     }
     this.#last = { decodes, due: frame.decodes, duration: frame.duration };
   }
 
-  async #work() {
+  async #drain() {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      while (this.#waiting.length && !this.#media.isShut) {
+      while (this.#queue.length && !this.#media.isClosed) {
         // All that has come goes in at once.
-        const frames = this.#waiting.splice(0);
+        const frames = this.#queue.splice(0);
         if (this.#isMp3) await this.#appendMp3(frames);
-        else await this.#append(concatenated(frames.map(({ bytes }) => bytes)));
-        this.#media.appended();
+        else await this.#append(concatenate(frames.map(({ bytes }) => bytes)));
+        this.#media.reportAppended();
       }
     } catch (error) {
-      this.#media.failed(error);
+      this.#media.reportFailure(error);
     }
     this.#busy = false;
   }
@@ -123,7 +123,7 @@ class Lane {
   async #appendMp3(frames) {
     const [{ start }] = frames;
     if (this.#next === undefined || Math.abs(this.#next - start) > OFF) this.#buffer.timestampOffset = start;
-    await this.#append(concatenated(frames.map((frame) => frame.coded())));
+    await this.#append(concatenate(frames.map((frame) => frame.coded())));
     const { buffered } = this.#buffer;
     const { end } = frames.at(-1);
     // Where it has got, if that is near; a seek leaves other ranges behind.
@@ -140,16 +140,16 @@ class Lane {
         break;
       } catch (error) {
         if (error.name !== "QuotaExceededError") throw error;
-        if (!(await this.#forget(keep))) await pause(200);
+        if (!(await this.#evict(keep))) await pause(200);
       }
     }
     // A little more than wanted, so that it is not done for each frame.
     const { keep, time } = this.#media;
-    if (this.buffered.length && time - this.buffered.start(0) > keep + 5) await this.#forget(keep);
+    if (this.buffered.length && time - this.buffered.start(0) > keep + 5) await this.#evict(keep);
   }
 
   /** Removes what was played more than so many seconds ago; says whether there was any. */
-  async #forget(keep) {
+  async #evict(keep) {
     const end = this.#media.time - keep;
     if (!this.buffered.length || this.buffered.start(0) >= end) return false;
     this.#buffer.remove(0, end);
@@ -159,27 +159,27 @@ class Lane {
 }
 
 /** Tracks that a video element plays together. */
-export class Media {
-  isShut = false;
+export class MediaBuffers {
+  isClosed = false;
   #video;
   #source;
-  #lanes = new Map();
+  #buffers = new Map();
   #onAppended;
-  #onHole;
+  #onGap;
   #onFailed;
 
-  constructor(video, source, { keep, onAppended = () => {}, onHole = () => {}, onFailed = () => {} }) {
+  constructor(video, source, { keep, onAppended = () => {}, onGap = () => {}, onFailed = () => {} }) {
     this.#video = video;
     this.#source = source;
     this.keep = keep;
     this.#onAppended = onAppended;
-    this.#onHole = onHole;
+    this.#onGap = onGap;
     this.#onFailed = onFailed;
   }
 
   /**
    * Gives a video element a source of these tracks, of `duration` seconds if that is known; what was played `keep` seconds
-   * ago is forgotten. `onAppended` is called when something has gone in, `onHole` when frames of video are missing, `onFailed`
+   * ago is forgotten. `onAppended` is called when something has gone in, `onGap` when frames of video are missing, `onFailed`
    * with what is wrong.
    */
   static async open(video, tracks, options) {
@@ -190,9 +190,9 @@ export class Media {
     video.src = url;
     await event(source, "sourceopen");
     URL.revokeObjectURL(url);
-    const media = new Media(video, source, options);
+    const media = new MediaBuffers(video, source, options);
     if (options.duration) source.duration = options.duration;
-    for (const track of tracks) media.#lanes.set(track.id, new Lane(media, source, track));
+    for (const track of tracks) media.#buffers.set(track.id, new TrackBuffer(media, source, track));
     return media;
   }
 
@@ -201,47 +201,47 @@ export class Media {
   }
 
   has(track) {
-    return this.#lanes.has(track.id);
+    return this.#buffers.has(track.id);
   }
 
   /** Takes a frame of one of the tracks; those of others are left out. */
-  put(frame) {
-    this.#lanes.get(frame.track.id)?.put(frame);
+  enqueue(frame) {
+    this.#buffers.get(frame.track.id)?.enqueue(frame);
   }
 
   /** Takes another codec configuration for one of its tracks. */
   configure(track) {
-    this.#lanes.get(track.id)?.configure(track);
+    this.#buffers.get(track.id)?.configure(track);
   }
 
   /** Forgets what has not gone in yet. */
   clear() {
-    for (const lane of this.#lanes.values()) lane.clear();
+    for (const buffer of this.#buffers.values()) buffer.clear();
   }
 
   /** Waits until all has gone in. */
-  async settle() {
-    while (!this.isShut && [...this.#lanes.values()].some((lane) => !lane.isIdle)) await pause(10);
+  async drain() {
+    while (!this.isClosed && [...this.#buffers.values()].some((buffer) => !buffer.isIdle)) await pause(10);
   }
 
   /** Says that nothing follows, so that the last frame is shown; something may follow all the same. */
   end() {
-    if (!this.isShut && this.#source.readyState === "open") this.#source.endOfStream();
+    if (!this.isClosed && this.#source.readyState === "open") this.#source.endOfStream();
   }
 
-  appended() {
-    if (!this.isShut) this.#onAppended();
+  reportAppended() {
+    if (!this.isClosed) this.#onAppended();
   }
 
-  hasHole() {
-    this.#onHole();
+  reportGap() {
+    this.#onGap();
   }
 
-  failed(error) {
-    if (!this.isShut) this.#onFailed(this.#video.error ?? error);
+  reportFailure(error) {
+    if (!this.isClosed) this.#onFailed(this.#video.error ?? error);
   }
 
-  shut() {
-    this.isShut = true;
+  close() {
+    this.isClosed = true;
   }
 }

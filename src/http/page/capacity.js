@@ -4,8 +4,8 @@
 const TOO_MANY = 0.2;
 const FEW = 0.02;
 
-/** So many looks in a row have to say so. */
-const LOOKS = 2;
+/** So many samples in a row have to say so. */
+const SAMPLES = 2;
 
 /** In the first seconds of a stream frames are dropped for being late. */
 const STARTING_MS = 6_000;
@@ -14,40 +14,40 @@ const STARTING_MS = 6_000;
 const RETRY_MS = 30_000;
 const RETRY_MOST_MS = 600_000;
 
-export class Load {
+export class DecodeCapacity {
   /** Streams that may play as they are; the others show key frames only. */
   limit = Infinity;
-  #seen = new Map();
-  #bad = 0;
+  #samples = new Map();
+  #badSamples = 0;
   #goodSince;
   #retry = RETRY_MS;
 
-  /** Looks at the videos that play as they are; says whether the limit has changed. To be called every two seconds. */
-  look(videos, now) {
+  /** Samples the videos that play as they are; says whether the limit has changed. To be called every two seconds. */
+  update(videos, now) {
     let [total, dropped] = [0, 0];
-    const seen = new Map();
+    const samples = new Map();
     for (const video of videos) {
       const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
-      const before = this.#seen.get(video);
+      const before = this.#samples.get(video);
       const since = before && totalVideoFrames >= before.total ? before.since : now;
-      seen.set(video, { total: totalVideoFrames, dropped: droppedVideoFrames, since });
+      samples.set(video, { total: totalVideoFrames, dropped: droppedVideoFrames, since });
       if (now - since < STARTING_MS) continue;
       total += totalVideoFrames - before.total;
       dropped += droppedVideoFrames - before.dropped;
     }
-    this.#seen = seen;
+    this.#samples = samples;
     const share = total > 0 ? dropped / total : 0;
-    return this.#judge(share, total, videos.length, now);
+    return this.#adjust(share, total, videos.length, now);
   }
 
-  #judge(share, total, count, now) {
-    this.#bad = share > TOO_MANY ? this.#bad + 1 : 0;
-    if (this.#bad >= LOOKS) {
+  #adjust(share, total, count, now) {
+    this.#badSamples = share > TOO_MANY ? this.#badSamples + 1 : 0;
+    if (this.#badSamples >= SAMPLES) {
       if (this.limit !== Infinity) this.#retry = Math.min(RETRY_MOST_MS, this.#retry * 2);
-      [this.#bad, this.#goodSince] = [0, undefined];
+      [this.#badSamples, this.#goodSince] = [0, undefined];
       this.limit = Math.max(1, Math.floor(count * 0.75));
       // What stops makes room, which takes a moment to be felt.
-      this.#seen.clear();
+      this.#samples.clear();
       return true;
     }
     if (this.limit === Infinity) return false;

@@ -1,7 +1,7 @@
 // How to push a stream to this server, with its address filled in.
 
 /** The lines for a server as /api/v1/server describes it. */
-export function ways(server, hostname) {
+export function pushExamples(server, hostname) {
   const host = hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
   const port = server.rtmp_port && server.rtmp_port !== 1935 ? `:${server.rtmp_port}` : "";
   const app = server.live_apps[0];
@@ -10,7 +10,7 @@ export function ways(server, hostname) {
   const encode = "-c:v libx264 -preset veryfast -tune zerolatency -g 50 -pix_fmt yuv420p -c:a aac";
   const quoted = `'${url}'`;
   return [
-    ["A test picture, with ffmpeg", [
+    ["A test pattern, with ffmpeg", [
       `ffmpeg -re -f lavfi -i testsrc2=size=1280x720:rate=25 -f lavfi -i sine ${encode} -f flv ${quoted}`,
     ]],
     ["The same by the script that comes with gortmp", [`scripts/push-test-pattern.sh ${quoted}`]],
@@ -26,18 +26,18 @@ export function ways(server, hostname) {
 }
 
 /** Fills an element with the lines, each with a button that copies it. */
-export function show(container, list, say) {
+export function showExamples(container, list, announce) {
   container.replaceChildren(...list.map(([title, lines]) => {
     const way = document.createElement("div");
     way.className = "way";
     const heading = document.createElement("h3");
     heading.textContent = title;
-    way.append(heading, ...lines.map((text) => line(text, title, say)));
+    way.append(heading, ...lines.map((text) => line(text, title, announce)));
     return way;
   }));
 }
 
-function line(text, title, say) {
+function line(text, title, announce) {
   const row = document.createElement("div");
   row.className = "line";
   const code = document.createElement("code");
@@ -49,9 +49,9 @@ function line(text, title, say) {
   copy.addEventListener("click", async () => {
     if (await copied(text, code)) {
       copy.textContent = "Copied";
-      say("Copied");
+      announce("Copied");
     } else {
-      say("Selected: press Ctrl+C to copy");
+      announce("Selected: press Ctrl+C to copy");
     }
     setTimeout(() => { copy.textContent = "Copy"; }, 2000);
   });
