@@ -175,8 +175,34 @@ pub mod tls;
 pub mod transport;
 pub mod vod;
 
+// What fuzzers and the replay of their corpora do with input is done with the crate's inner parts, which they call by the
+// crate's name.
+#[cfg(any(test, fuzzing))]
+extern crate self as gortmp;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[path = "../tests/fuzz/drivers/mod.rs"]
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+pub mod fuzz_drivers;
+#[cfg(test)]
+#[path = "../tests/fuzz/replay.rs"]
+mod fuzz_replay;
+
 pub use access::{AccessConfig, AccessRequest, Denied, Operation, Permission, Policy, Rule, RuleKind, Secret};
 pub use client::{Client, ClientConfig, ClientEvent, StreamUrl, Trust};
 pub use config::{Config, Congestion, HttpConfig, MergeWindow, ReplacePublisher, Times, TlsConfig};
 pub use error::{Error, Result};
 pub use server::{Handle, Server, serve};
+
+/// The program `gortmp`, which is no part of the library's public face.
+#[doc(hidden)]
+pub use cli::run as run_program;
+
+/// What the benchmarks of single steps measure. It is no part of the library's public face, and may change at any time.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::live::{
+        Backlog, LanePool, LiveMessage, MergeWindow, Publication, Registry, Settings, Sink, Skip, StartAt,
+        Subscription, SubscriptionFilter,
+    };
+}

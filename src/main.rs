@@ -6,5 +6,5 @@ mod allocator;
 
 fn main() -> std::process::ExitCode {
     allocator::settle(std::env::args_os());
-    gortmp::cli::run(std::env::args_os().skip(1))
+    gortmp::run_program(std::env::args_os().skip(1))
 }

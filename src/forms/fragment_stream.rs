@@ -167,7 +167,7 @@ impl Sink for FragmentStream {
     }
 
     fn start_without_key_frame(&self) {
-        self.packager.lock().muxer.start_anywhere();
+        self.packager.lock().muxer.start_without_key_frame();
     }
 
     fn ended(&self, _: u32) {

@@ -13,7 +13,7 @@ use crate::media::Packet;
 use crate::service::Service;
 use crate::session::{PlayRequest, Source, playing};
 use crate::transport::ManagedConnection;
-use crate::vod::{self, Control, ControlSender, Output, PlaybackEvent, TooMany, Video};
+use crate::vod::{self, Control, ControlSender, Output, PlaybackEvent, QueueFull, Video};
 
 /// The buffer length of a player that doesn't announce it, in milliseconds.
 const DEFAULT_BUFFER_MS: u32 = 3_000;
@@ -109,7 +109,7 @@ impl FilePlay {
             _ => {}
         }
         let Some(control_sender) = &self.control_sender else { return };
-        if let Err(TooMany) = control_sender.tell(control, limits::VOD_CONTROL_TIMEOUT) {
+        if let Err(QueueFull) = control_sender.send(control, limits::VOD_CONTROL_TIMEOUT) {
             self.client.close("too many unanswered control requests");
         }
     }
@@ -145,7 +145,7 @@ impl Output for ClientOutput {
             PlaybackEvent::Started => self.client.reply(&playing::started(id, Source::Recording, &self.name)),
             PlaybackEvent::Paused => self.client.reply(&playing::paused(id)),
             PlaybackEvent::Resumed => self.client.reply(&playing::resumed(id)),
-            PlaybackEvent::Sought { position_ms } => {
+            PlaybackEvent::SeekCompleted { position_ms } => {
                 self.client.keep_open(id);
                 self.client.reply(&playing::sought(id, Source::Recording, position_ms));
             }

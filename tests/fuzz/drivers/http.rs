@@ -53,12 +53,8 @@ fn server() -> SocketAddr {
         packets.iter().for_each(|packet| file.write_packet(packet).expect("a tag"));
         std::fs::write(dir.join("film.flv"), file.into_inner()).expect("a file");
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut http = HttpConfig::default();
-        http.listen = vec![here];
-        let mut config = Config::default();
-        config.listen = vec![here];
-        config.http = Some(http);
-        config.video_dir = dir;
+        let http = Some(HttpConfig { listen: vec![here], ..HttpConfig::default() });
+        let config = Config { listen: vec![here], http, video_dir: dir, ..Config::default() };
         let server = Server::bind(config).expect("a server");
         let addresses: Vec<_> = server.local_addrs().collect();
         std::thread::spawn(|| server.run());

@@ -1,7 +1,3 @@
 #![no_main]
 
-#[allow(dead_code)]
-#[path = "../drivers/mod.rs"]
-mod drivers;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| drivers::session(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| gortmp::fuzz_drivers::session(input));

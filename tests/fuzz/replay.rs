@@ -1,12 +1,10 @@
 //! Replays what the fuzzers found worth keeping, and changes it at random, the same way each time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "fuzz/drivers/mod.rs"]
-mod drivers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use crate::fuzz_drivers as drivers;
 
 /// Changed inputs for each driver; fewer when they take longer than `LONGEST`.
 const CHANGED: u64 = 20_000;
