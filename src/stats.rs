@@ -62,7 +62,7 @@ impl Gauge {
 
 /// What of live streams a player was too slow for.
 #[derive(Debug, Default)]
-pub struct DropCounters {
+pub(crate) struct DropCounters {
     /// Messages.
     pub messages: Counter,
     /// How often what waited was skipped.
@@ -71,7 +71,7 @@ pub struct DropCounters {
 
 impl DropCounters {
     /// Takes note of messages that were left out, and whether it went on elsewhere.
-    pub fn note(&self, messages: u64, skipped: bool) {
+    pub(crate) fn note(&self, messages: u64, skipped: bool) {
         self.messages.add(messages);
         self.skips.add(skipped.into());
     }
@@ -79,7 +79,7 @@ impl DropCounters {
 
 /// What clients asked for in vain.
 #[derive(Debug, Default)]
-pub struct Refusals {
+pub(crate) struct Refusals {
     /// To come in: too many are there, or the machine has run out of something.
     pub connections: Counter,
     /// `connect`, with a wrong password or to an application that there is not.

@@ -42,7 +42,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Reads it from behind the application's name; `None` when there is none.
-    pub fn new(path: &StreamPath) -> Option<Self> {
+    pub(super) fn new(path: &StreamPath) -> Option<Self> {
         // Longer ones are nobody's, and each is hashed for each key.
         let value = |key| {
             let value = path.query_value(key).unwrap_or_default();
@@ -78,7 +78,7 @@ impl Challenge {
     ///
     /// # Errors
     /// [`Error::Config`] when the system has no random bytes.
-    pub fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let mut secret = [0; 32];
         let random = rustls::crypto::ring::default_provider().secure_random;
         random.fill(&mut secret).map_err(|_| Error::Config("the system has no random bytes for keys".into()))?;
@@ -88,7 +88,7 @@ impl Challenge {
     }
 
     /// The description that asks a user for the password.
-    pub fn ask(&self, user: &str, ip: IpAddr, now: SystemTime) -> String {
+    pub(super) fn ask(&self, user: &str, ip: IpAddr, now: SystemTime) -> String {
         let seconds = seconds(now);
         let (salt, opaque) = (&self.salt, self.opaque(user, ip, seconds));
         // What would end the parameter was not in the name that came as one.
@@ -99,7 +99,7 @@ impl Challenge {
     }
 
     /// Whether that user was asked this at that address, and lately.
-    pub fn is_ours(&self, answer: &Answer, ip: IpAddr, now: SystemTime) -> bool {
+    pub(super) fn is_ours(&self, answer: &Answer, ip: IpAddr, now: SystemTime) -> bool {
         let Some((Ok(asked), _)) = answer.opaque.split_once('.').map(|(at, mac)| (u64::from_str_radix(at, 16), mac))
         else {
             return false;
@@ -110,7 +110,7 @@ impl Challenge {
     }
 
     /// Whether the password in the answer was this one.
-    pub fn is_answered_with(&self, answer: &Answer, password: &Secret) -> bool {
+    pub(super) fn is_answered_with(&self, answer: &Answer, password: &Secret) -> bool {
         let inner = md5(&[answer.user.as_bytes(), self.salt.as_bytes(), password.bytes()]);
         let expected = md5(&[inner.as_bytes(), answer.opaque.as_bytes(), answer.challenge.as_bytes()]);
         is_equal(&expected, &answer.response)
@@ -146,7 +146,7 @@ pub(super) mod tests {
     use super::*;
 
     /// What a client answers, as a query.
-    pub fn answer(asked: &str, user: &str, password: &str) -> String {
+    pub(crate) fn answer(asked: &str, user: &str, password: &str) -> String {
         let value = |key: &str| {
             let (_, rest) = asked.split_once(&format!("{key}=")).unwrap();
             rest.split('&').next().unwrap().to_owned()

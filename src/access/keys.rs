@@ -85,7 +85,7 @@ pub(super) const ENCODE: &str = "a key with / ? & # % + or a space in it has to 
 
 impl Keys {
     /// Of the option that starts with `--` and that name. The log is told of keys that URLs would cut.
-    pub fn load(permission: &Permission, option: &str) -> Result<Self> {
+    pub(super) fn load(permission: &Permission, option: &str) -> Result<Self> {
         let mut keys = match &permission.key_file {
             Some(file) => Self::read(file)?,
             None => Self { open: permission.key.is_none(), ..Self::default() },
@@ -101,7 +101,7 @@ impl Keys {
     }
 
     /// Whether there are keys that have to be percent-encoded in URLs.
-    pub fn have_cut(&self) -> bool {
+    pub(super) fn have_cut(&self) -> bool {
         self.have_cut
     }
 
@@ -138,20 +138,20 @@ impl Keys {
     }
 
     /// Whether nobody may without a key.
-    pub fn are_needed(&self) -> bool {
+    pub(super) fn are_needed(&self) -> bool {
         !self.open
     }
 
     /// The keys for a stream: its own, its application's, and those for all. Whoever has a key for many streams has
     /// it for each of them, so that no other spelling of a name makes a difference.
-    pub fn of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Secret> + Clone + use<'a> {
+    pub(super) fn of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Secret> + Clone + use<'a> {
         let app = name.split('/').next().unwrap_or_default();
         let named = [name.to_owned(), format!("{app}/*")].map(|name| self.by_name.get(&name));
         named.into_iter().flatten().flatten().chain(&self.common)
     }
 
     /// Every key.
-    pub fn all(&self) -> impl Iterator<Item = &Secret> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Secret> {
         self.by_name.values().flatten().chain(&self.common)
     }
 }

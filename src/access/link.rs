@@ -21,12 +21,12 @@ pub(super) struct Link<'a> {
 
 impl<'a> Link<'a> {
     /// What stands behind the stream's name, if it is a link.
-    pub fn of(path: &'a StreamPath) -> Option<Self> {
+    pub(super) fn of(path: &'a StreamPath) -> Option<Self> {
         Some(Self { expires: path.query_value("expires")?, sign: path.query_value("sign")? })
     }
 
     /// Whether one of the keys made it, for that name, and it has not expired.
-    pub fn check<'k>(
+    pub(super) fn check<'k>(
         &self,
         name: &str,
         keys: impl Iterator<Item = &'k Secret>,
@@ -48,6 +48,13 @@ impl<'a> Link<'a> {
 }
 
 /// The signature for playing `name` (`APP/NAME`) until `expires`, in seconds since 1970.
+///
+/// ```
+/// let expires = 1_767_225_600;
+/// let sign = gortmp::sign_link(&gortmp::Secret::new("s3cret"), "live/cam", expires);
+/// let link = format!("rtmp://example.org/live/cam?expires={expires}&sign={sign}");
+/// assert_eq!(sign.len(), 64);
+/// ```
 pub fn sign(key: &Secret, name: &str, expires: u64) -> String {
     let bytes = mac(key, name, expires).map(|mac| mac.finalize().into_bytes()).unwrap_or_default();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

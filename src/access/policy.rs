@@ -83,7 +83,7 @@ impl AccessRequest<'_> {
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The client's address.
     pub ip: IpAddr,
     /// Over HTTP, and not over RTMP.
@@ -97,12 +97,12 @@ pub struct Origin {
 pub(super) struct SharedPolicy(Arc<dyn Policy>);
 
 impl SharedPolicy {
-    pub fn new(policy: impl Policy) -> Self {
+    pub(super) fn new(policy: impl Policy) -> Self {
         Self(Arc::new(policy))
     }
 
     /// What it says; a reason stays one line in the log.
-    pub fn check(
+    pub(super) fn check(
         &self,
         operation: Operation,
         path: &StreamPath,

@@ -28,7 +28,7 @@ pub(super) struct Question<'a> {
 
 impl<'a> Demand<'a> {
     /// Reads the description of a refusal; `None` when it asks for nothing that would help.
-    pub fn read(description: &'a str) -> Option<Self> {
+    pub(super) fn read(description: &'a str) -> Option<Self> {
         if !description.contains("authmod=adobe") {
             return None;
         }
@@ -45,7 +45,7 @@ impl<'a> Demand<'a> {
     }
 
     /// What is to stand behind the application's name; `nonce` is the client's own challenge.
-    pub fn query(&self, login: &Login, nonce: &str) -> String {
+    pub(super) fn query(&self, login: &Login, nonce: &str) -> String {
         let Login { user, key } = login;
         let first = format!("authmod=adobe&user={user}");
         let Self::Answer(Question { salt, challenge, opaque }) = self else { return first };

@@ -23,7 +23,7 @@ pub(super) enum Socket {
 impl Socket {
     /// Connects, which takes as long as the limit says at most, and for TLS each of its answers as long again. Looking up
     /// the host's name is the system's, with limits of its own.
-    pub fn connect(url: &StreamUrl, config: &ClientConfig) -> Result<Self> {
+    pub(super) fn connect(url: &StreamUrl, config: &ClientConfig) -> Result<Self> {
         let failed = |error| Error::io(format!("connecting to {}", url.server()), error);
         let socket = connect(url, config.connect_timeout).map_err(failed)?;
         socket.set_nodelay(true).map_err(failed)?;
@@ -43,7 +43,7 @@ impl Socket {
     }
 
     /// Says that nothing more will be sent.
-    pub fn finish(&mut self) -> io::Result<()> {
+    pub(super) fn finish(&mut self) -> io::Result<()> {
         if let Self::Secure(tls) = self {
             tls.conn.send_close_notify();
             tls.flush()?;
@@ -52,7 +52,7 @@ impl Socket {
     }
 
     /// Below all.
-    pub fn tcp(&self) -> &TcpStream {
+    pub(super) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
             Self::Secure(tls) => &tls.sock,

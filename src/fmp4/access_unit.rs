@@ -22,7 +22,7 @@ enum NalUse {
 
 impl NalCodec {
     /// The type of a NAL unit (ITU-T H.264 §7.4.1, H.265 §7.4.2.2); `None` when there is none.
-    pub fn nal_type(self, unit: &[u8]) -> Option<u8> {
+    pub(super) fn nal_type(self, unit: &[u8]) -> Option<u8> {
         let &first = unit.first()?;
         let is_valid = first & 0x80 == 0;
         let nal_type = match self {
@@ -54,7 +54,7 @@ pub(super) enum AccessUnit<'a> {
 impl<'a> AccessUnit<'a> {
     /// Reads NAL units behind lengths of so many bytes. Start codes in place of the lengths (ITU-T H.264 annex B), which some
     /// small encoders send, are turned into lengths. `None` when it is neither.
-    pub fn read(codec: NalCodec, length_bytes: usize, body: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(codec: NalCodec, length_bytes: usize, body: &'a [u8]) -> Option<Self> {
         if let Some(has_slice) = has_slice(codec, length_prefixed(length_bytes, body)) {
             return Some(match has_slice {
                 true => Self::Frame(Cow::Borrowed(body)),

@@ -14,7 +14,7 @@ pub(super) struct AnnouncedTracks {
 
 impl AnnouncedTracks {
     /// Reads `onMetaData`; what makes no sense says nothing.
-    pub fn read(&mut self, packet: &Packet) {
+    pub(super) fn read(&mut self, packet: &Packet) {
         let Ok(values) = amf0::decode_all(&packet.payload) else { return };
         let mut values = values.iter().skip_while(|value| value.as_str() == Some("@setDataFrame"));
         let (Some("onMetaData"), Some(object)) = (values.next().and_then(Value::as_str), values.next()) else { return };

@@ -16,7 +16,7 @@ pub(super) struct Unwrapper {
 
 impl Unwrapper {
     /// Milliseconds since the timestamp 0 before the first.
-    pub fn time_ms(&mut self, timestamp: Timestamp) -> u64 {
+    pub(super) fn time_ms(&mut self, timestamp: Timestamp) -> u64 {
         let (last, time) = self.last.unwrap_or((timestamp, timestamp.milliseconds().into()));
         let step = i64::from(timestamp.since(last));
         let time = time.saturating_add_signed(step);
@@ -39,7 +39,7 @@ pub(super) struct AudioClock {
 
 impl AudioClock {
     /// From here on time is counted in other units: so many a second in place of so many.
-    pub fn convert(&mut self, from: u32, to: u32) {
+    pub(super) fn convert(&mut self, from: u32, to: u32) {
         let counted = |time: u64| (u128::from(time) * u128::from(to)).div_ceil(u128::from(from.max(1)));
         let counted = |time| u64::try_from(counted(time)).unwrap_or(u64::MAX / 2);
         self.last = self.last.map(|(last, next)| (counted(last), counted(next)));
@@ -48,7 +48,7 @@ impl AudioClock {
     /// A frame with that timestamp and so many samples: when it begins, and how long it lasts. Frames follow each other
     /// without gaps. Since no two clocks run alike, they are said to last a millisecond more or less when audio is
     /// [`DRIFT_MS`] off; when it is [`TOLERANCE_MS`] behind its timestamps, it jumps.
-    pub fn place(&mut self, time_ms: u64, rate: u32, samples: u32) -> (u64, u32) {
+    pub(super) fn place(&mut self, time_ms: u64, rate: u32, samples: u32) -> (u64, u32) {
         let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
         let stamped = in_samples(time_ms);
         let begins = match self.last {
@@ -68,7 +68,7 @@ impl AudioClock {
     }
 
     /// How many frames of so many samples are missing before a time, where audio began, or should have, at `start_ms`.
-    pub fn missing(&self, time_ms: u64, start_ms: u64, rate: u32, samples: u32) -> u64 {
+    pub(super) fn missing(&self, time_ms: u64, start_ms: u64, rate: u32, samples: u32) -> u64 {
         let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
         let next = self.last.map_or(in_samples(start_ms), |(_, next)| next);
         let ahead = in_samples(time_ms).saturating_sub(next);
@@ -76,7 +76,7 @@ impl AudioClock {
     }
 
     /// A frame right behind the last one, or at `start_ms` if there was none: when it begins.
-    pub fn next(&mut self, start_ms: u64, rate: u32, samples: u32) -> u64 {
+    pub(super) fn next(&mut self, start_ms: u64, rate: u32, samples: u32) -> u64 {
         let begins = self.last.map_or(start_ms.saturating_mul(rate.into()) / 1000, |(_, next)| next);
         self.last = Some((begins, begins.saturating_add(samples.into())));
         begins
@@ -107,7 +107,7 @@ impl VideoClock {
     /// Browsers take a decoding time more than two durations behind the last for a new beginning, and drop all video frames up
     /// to the next key frame (Media Source Extensions §3.5.8). So decoding times go no further at once; when a video frame is
     /// shown does not depend on them.
-    pub fn place(&mut self, time_ms: u64, usual: u32) -> FrameTiming {
+    pub(super) fn place(&mut self, time_ms: u64, usual: u32) -> FrameTiming {
         let (begins, duration) = match self.last {
             None => (time_ms, u64::from(usual)),
             Some((last_ms, last)) => {

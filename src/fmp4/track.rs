@@ -33,7 +33,7 @@ pub(super) struct Track {
 
 impl Track {
     /// Reads a sequence header of video frames.
-    pub fn of_video(packet: &Packet) -> Option<Self> {
+    pub(super) fn of_video(packet: &Packet) -> Option<Self> {
         if packet.kind != PacketKind::Video {
             return None;
         }
@@ -64,7 +64,7 @@ impl Track {
     }
 
     /// Reads a sequence header of audio, or a frame of MP3.
-    pub fn of_audio(packet: &Packet) -> Option<Self> {
+    pub(super) fn of_audio(packet: &Packet) -> Option<Self> {
         if packet.kind != PacketKind::Audio {
             return None;
         }
@@ -83,7 +83,7 @@ impl Track {
     }
 
     /// How many bytes stand before each NAL unit, of the codecs that have such.
-    pub fn nal_units(&self) -> Option<(NalCodec, usize)> {
+    pub(super) fn nal_units(&self) -> Option<(NalCodec, usize)> {
         match &self.entry {
             SampleEntry::Avc1(entry) => {
                 Some((NalCodec::H264, 1 + usize::from(entry.avcc_box.length_size_minus_one.get())))
@@ -97,7 +97,7 @@ impl Track {
 
     /// The track with parameter sets that came between its frames in place of those of the same types; `None` if they say
     /// nothing new, or make no sense.
-    pub fn with_parameter_sets(&self, sets: &[&[u8]]) -> Option<Self> {
+    pub(super) fn with_parameter_sets(&self, sets: &[&[u8]]) -> Option<Self> {
         let (entry, (width, height)) = match &self.entry {
             SampleEntry::Avc1(entry) => avc_with(entry, sets)?,
             SampleEntry::Hvc1(entry) => hevc_with(entry, sets)?,
@@ -109,7 +109,7 @@ impl Track {
     }
 
     /// With the size that the metadata tells, where the sequence header does not.
-    pub fn or_size(mut self, (width, height): (u16, u16)) -> Self {
+    pub(super) fn or_size(mut self, (width, height): (u16, u16)) -> Self {
         if self.width == 0 || self.height == 0 {
             (self.width, self.height) = (width, height);
             let visual = match &mut self.entry {

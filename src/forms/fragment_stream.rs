@@ -16,7 +16,7 @@ use crate::media::PacketKind;
 use crate::service::Service;
 
 /// A live stream as fragments.
-pub struct FragmentStream {
+pub(crate) struct FragmentStream {
     work: Mutex<Work>,
     output: Arc<Stream>,
     subscription: Mutex<Option<Subscription>>,
@@ -91,13 +91,13 @@ impl FragmentStream {
     }
 
     /// The stream of its fragments.
-    pub fn output(&self) -> &Arc<Stream> {
+    pub(crate) fn output(&self) -> &Arc<Stream> {
         &self.output
     }
 
     /// Waits for the initialisation segment and tells the codecs in it; `None` when the stream ends, or there is neither
     /// audio nor video by then.
-    pub fn codecs(&self, until: Instant) -> Option<String> {
+    pub(crate) fn codecs(&self, until: Instant) -> Option<String> {
         let mut state = self.state.lock();
         while state.codecs.is_none() && !state.is_over {
             if self.changed.wait_until(&mut state, until).timed_out() {

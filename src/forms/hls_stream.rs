@@ -15,7 +15,7 @@ use crate::live::{HTTP_STREAM_ID, Lane, StartAt, Stream, Subscription, Subscript
 
 /// A live stream's last segments, which are made while somebody asks for them.
 #[derive(Debug)]
-pub struct HlsStream {
+pub(crate) struct HlsStream {
     fragments: Arc<FragmentStream>,
     window: Arc<LiveWindow>,
     subscription: Mutex<Option<Subscription>>,
@@ -40,17 +40,17 @@ impl HlsStream {
     }
 
     /// Its playlists and segments.
-    pub fn window(&self) -> &LiveWindow {
+    pub(crate) fn window(&self) -> &LiveWindow {
         &self.window
     }
 
     /// The stream of its fragments, whose counters count what goes out.
-    pub fn stream(&self) -> &Arc<Stream> {
+    pub(crate) fn stream(&self) -> &Arc<Stream> {
         self.fragments.output()
     }
 
     /// Notes who has asked for something: a viewer.
-    pub fn record_viewer(&self, ip: IpAddr, agent: &str) {
+    pub(crate) fn record_viewer(&self, ip: IpAddr, agent: &str) {
         let mut state = self.state.lock();
         state.asked = Instant::now();
         let asked = state.asked;

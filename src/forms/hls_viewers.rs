@@ -15,7 +15,7 @@ pub(super) struct HlsViewers(HashMap<(IpAddr, u64), (Instant, Viewer)>);
 
 impl HlsViewers {
     /// One has sent a request. Beyond [`limits::HLS_VIEWERS`] they get it as well, and are not counted.
-    pub fn record(&mut self, ip: IpAddr, agent: &str, stream: &Stream, now: Instant) {
+    pub(super) fn record(&mut self, ip: IpAddr, agent: &str, stream: &Stream, now: Instant) {
         let who = (ip, self.0.hasher().hash_one(agent));
         let has_room = self.0.len() < limits::HLS_VIEWERS;
         match self.0.entry(who) {
@@ -26,7 +26,7 @@ impl HlsViewers {
     }
 
     /// Forgets those who have not asked for a while.
-    pub fn tick(&mut self, now: Instant) {
+    pub(super) fn tick(&mut self, now: Instant) {
         self.0.retain(|_, (seen, _)| now.saturating_duration_since(*seen) < limits::HLS_VIEWER_TIMEOUT);
     }
 }

@@ -10,7 +10,7 @@ use crate::limits;
 
 /// Logs warnings up to [`limits::WARNINGS`] and [`limits::WARNINGS_PER_SECOND`], and counts the rest.
 #[derive(Debug, Default)]
-pub struct ClientLog {
+pub(crate) struct ClientLog {
     state: Mutex<State>,
 }
 
@@ -28,7 +28,7 @@ impl Default for State {
 
 impl ClientLog {
     /// Logs a warning, or counts it.
-    pub fn warn(&self, text: fmt::Arguments<'_>) {
+    pub(crate) fn warn(&self, text: fmt::Arguments<'_>) {
         let mut state = self.state.lock();
         if !state.bucket.take(Instant::now()) {
             state.left_out += 1;
@@ -40,7 +40,7 @@ impl ClientLog {
     }
 
     /// Says how many were left out, once there are some and it has become quieter. To be called now and then.
-    pub fn tick(&self, now: Instant) {
+    pub(crate) fn tick(&self, now: Instant) {
         let mut state = self.state.lock();
         if state.left_out > 0 && state.bucket.take(now) {
             state.tell();

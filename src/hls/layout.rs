@@ -16,7 +16,7 @@ const BEGINS_BEFORE_LAST_MS: u64 = 15_000;
 
 /// A way to list segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
+pub(crate) enum Layout {
     /// Each by itself.
     Plain,
     /// Those of a GOP as one.
@@ -41,21 +41,21 @@ impl<'a> Listed<'a> {
     }
 
     /// In milliseconds, up to now.
-    pub fn duration_ms(&self) -> u64 {
+    pub(super) fn duration_ms(&self) -> u64 {
         self.segments.iter().map(|segment| segment.duration_ms()).sum()
     }
 
     /// A player can start with it.
-    pub fn is_independent(&self) -> bool {
+    pub(super) fn is_independent(&self) -> bool {
         self.segments.first().is_none_or(|segment| segment.is_independent)
     }
 
-    pub fn part_count(&self) -> u64 {
+    pub(super) fn part_count(&self) -> u64 {
         self.segments.iter().map(|segment| segment.parts.len() as u64).sum()
     }
 
     /// Each part with its segment's number, and its own in that.
-    pub fn parts(&self) -> impl Iterator<Item = (u64, usize, &Part)> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = (u64, usize, &Part)> {
         self.segments
             .iter()
             .flat_map(|segment| segment.parts.iter().enumerate().map(|(index, part)| (segment.number, index, part)))

@@ -15,7 +15,7 @@ use crate::live::{Backlog, LiveMessage, Sink, Skip};
 
 /// Why something can't be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotThere {
+pub(crate) enum NotThere {
     /// It never was, or is no more.
     Gone,
     /// It is asked for too early.
@@ -26,7 +26,7 @@ pub enum NotThere {
 
 /// The window of one stream.
 #[derive(Debug)]
-pub struct LiveWindow {
+pub(crate) struct LiveWindow {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -38,7 +38,7 @@ struct State {
 
 impl LiveWindow {
     /// An empty window, which holds no more bytes than its share lets it.
-    pub fn new(share: Share) -> Self {
+    pub(crate) fn new(share: Share) -> Self {
         Self { state: Mutex::new(State { segmenter: Segmenter::new(share) }), changed: Condvar::new() }
     }
 
@@ -58,7 +58,7 @@ impl LiveWindow {
     ///
     /// # Errors
     /// [`NotThere::Late`].
-    pub fn index(&self, query: &str, until: Instant) -> Result<String, NotThere> {
+    pub(crate) fn index(&self, query: &str, until: Instant) -> Result<String, NotThere> {
         self.wait(until, |state| playlist::index_of(&state.segmenter, query))
     }
 
@@ -68,7 +68,7 @@ impl LiveWindow {
     ///
     /// # Errors
     /// [`NotThere`].
-    pub fn media(
+    pub(crate) fn media(
         &self,
         layout: Layout,
         at_least: Option<(u64, Option<u64>)>,
@@ -95,13 +95,13 @@ impl LiveWindow {
     }
 
     /// An initialisation segment.
-    pub fn init(&self, number: u64) -> Option<Arc<MuxerOutput>> {
+    pub(crate) fn init(&self, number: u64) -> Option<Arc<MuxerOutput>> {
         let state = self.state.lock();
         state.segmenter.store().inits().iter().find(|(known, _)| *known == number).map(|(_, init)| init.clone())
     }
 
     /// The pieces of complete segments, from that number to that.
-    pub fn segments(&self, first: u64, last: u64) -> Option<Vec<Arc<MuxerOutput>>> {
+    pub(crate) fn segments(&self, first: u64, last: u64) -> Option<Vec<Arc<MuxerOutput>>> {
         let state = self.state.lock();
         let segments = state.segmenter.store().segments().iter();
         let segments: Vec<_> = segments.filter(|one| one.is_complete && (first..=last).contains(&one.number)).collect();
@@ -113,7 +113,7 @@ impl LiveWindow {
     ///
     /// # Errors
     /// [`NotThere`].
-    pub fn part(&self, number: u64, part: u64, until: Instant) -> Result<Vec<Arc<MuxerOutput>>, NotThere> {
+    pub(crate) fn part(&self, number: u64, part: u64, until: Instant) -> Result<Vec<Arc<MuxerOutput>>, NotThere> {
         let found = self.wait(until, |state| {
             if !state.segmenter.is_over() && state.is_coming(number, part) {
                 return None;

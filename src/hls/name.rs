@@ -4,7 +4,7 @@ use super::Layout;
 
 /// A file of a stream, or of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
+pub(crate) enum Name {
     /// `index.m3u8`: the one to begin with.
     Index,
     /// `media.m3u8`: the segments. Of a live stream also `gops.m3u8` and `media-N-SECONDS.m3u8`, which list them in
@@ -22,7 +22,7 @@ pub enum Name {
 
 impl Name {
     /// Reads a file's name; `None` for others.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
         let pair = |text: &str| {
             let (one, other) = text.split_once('-')?;

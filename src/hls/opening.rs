@@ -15,7 +15,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    pub fn push(&mut self, piece: &Arc<MuxerOutput>) {
+    pub(super) fn push(&mut self, piece: &Arc<MuxerOutput>) {
         if let MuxerOutput::Init(_) = **piece {
             self.take();
         }
@@ -24,12 +24,12 @@ impl Opening {
     }
 
     /// What it takes of memory.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The initialisation segment.
-    pub fn init(&self) -> Option<&Init> {
+    pub(super) fn init(&self) -> Option<&Init> {
         self.pieces.iter().find_map(|piece| match &**piece {
             MuxerOutput::Init(init) => Some(init),
             MuxerOutput::Fragment(_) => None,
@@ -38,7 +38,7 @@ impl Opening {
 
     /// When each frame is decoded, in milliseconds, from the first key frame on. Video frames if there are any, or else
     /// audio frames.
-    pub fn frames(&self) -> Vec<u64> {
+    pub(super) fn frames(&self) -> Vec<u64> {
         let has_video = self.init().is_some_and(|init| init.has_video);
         let frames = self.pieces.iter().filter_map(|piece| match &**piece {
             MuxerOutput::Fragment(one) if (one.kind == PacketKind::Video) == has_video => {
@@ -50,13 +50,13 @@ impl Opening {
     }
 
     /// Keeps the initialisation segment only.
-    pub fn forget_frames(&mut self) {
+    pub(super) fn forget_frames(&mut self) {
         self.pieces.retain(|piece| matches!(**piece, MuxerOutput::Init(_)));
         self.bytes = self.pieces.iter().map(|piece| weight(piece)).sum();
     }
 
     /// Gives away all that it has.
-    pub fn take(&mut self) -> Vec<Arc<MuxerOutput>> {
+    pub(super) fn take(&mut self) -> Vec<Arc<MuxerOutput>> {
         mem::take(self).pieces
     }
 }

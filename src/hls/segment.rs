@@ -40,16 +40,16 @@ pub(super) struct Segment {
 
 impl Segment {
     /// In milliseconds, up to now.
-    pub fn duration_ms(&self) -> u64 {
+    pub(super) fn duration_ms(&self) -> u64 {
         self.parts.iter().map(|part| part.duration_ms).sum()
     }
 
     /// What it takes of memory.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
-    pub fn pieces(&self) -> impl Iterator<Item = Arc<MuxerOutput>> {
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Arc<MuxerOutput>> {
         self.parts.iter().flat_map(|part| part.pieces.iter().cloned())
     }
 }

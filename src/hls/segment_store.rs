@@ -37,47 +37,47 @@ pub(super) struct SegmentStore {
 }
 
 impl SegmentStore {
-    pub fn new(share: Share) -> Self {
+    pub(super) fn new(share: Share) -> Self {
         let (inits, segments) = (VecDeque::new(), VecDeque::new());
         Self { share, bytes: 0, inits, segments, next_number: 0, next_gop: 0, discontinuities: 0 }
     }
 
     /// What all segments may take, to be counted before there are any.
-    pub fn share(&mut self) -> &mut Share {
+    pub(super) fn share(&mut self) -> &mut Share {
         &mut self.share
     }
 
-    pub fn inits(&self) -> &VecDeque<(u64, Arc<MuxerOutput>)> {
+    pub(super) fn inits(&self) -> &VecDeque<(u64, Arc<MuxerOutput>)> {
         &self.inits
     }
 
     /// All of them, the one that grows among them.
-    pub fn segments(&self) -> &VecDeque<Segment> {
+    pub(super) fn segments(&self) -> &VecDeque<Segment> {
         &self.segments
     }
 
     /// How often segments that are no more began anew.
-    pub fn discontinuities(&self) -> u64 {
+    pub(super) fn discontinuities(&self) -> u64 {
         self.discontinuities
     }
 
     /// The number of the GOP that the next key frame begins.
-    pub fn next_gop(&self) -> u64 {
+    pub(super) fn next_gop(&self) -> u64 {
         self.next_gop
     }
 
     /// The segment that grows.
-    pub fn growing(&mut self) -> Option<&mut Segment> {
+    pub(super) fn growing(&mut self) -> Option<&mut Segment> {
         self.segments.back_mut().filter(|segment| !segment.is_complete)
     }
 
     /// Whether the last segment goes on.
-    pub fn is_growing(&self) -> bool {
+    pub(super) fn is_growing(&self) -> bool {
         self.segments.back().is_some_and(|segment| !segment.is_complete)
     }
 
     /// Which part comes next: of which segment, and its number in that.
-    pub fn hint(&self) -> (u64, u64) {
+    pub(super) fn hint(&self) -> (u64, u64) {
         match self.segments.back() {
             Some(last) if !last.is_complete => (last.number, last.parts.len() as u64),
             _ => (self.next_number, 0),
@@ -85,14 +85,14 @@ impl SegmentStore {
     }
 
     /// Takes another initialisation segment; says whether there was one before.
-    pub fn add_init(&mut self, init: &Arc<MuxerOutput>) -> bool {
+    pub(super) fn add_init(&mut self, init: &Arc<MuxerOutput>) -> bool {
         let number = self.inits.back().map_or(0, |(number, _)| number + 1);
         self.inits.push_back((number, init.clone()));
         number > 0
     }
 
     /// Begins a segment without parts.
-    pub fn begin(&mut self, beginning: Beginning) {
+    pub(super) fn begin(&mut self, beginning: Beginning) {
         let Beginning { goes_on, is_independent, is_discontinuous, began } = beginning;
         self.next_gop += u64::from(!goes_on);
         self.segments.push_back(Segment {
@@ -110,14 +110,14 @@ impl SegmentStore {
     }
 
     /// Counts bytes of what grows.
-    pub fn count(&mut self, bytes: usize) {
+    pub(super) fn count(&mut self, bytes: usize) {
         self.bytes += bytes;
     }
 
     /// Forgets what is older than that, or too much. Says no when there is no room for the segment that grows either, nor
     /// for the bytes of its next part.
     #[must_use]
-    pub fn forget(&mut self, kept_ms: u64, growing_bytes: usize) -> bool {
+    pub(super) fn forget(&mut self, kept_ms: u64, growing_bytes: usize) -> bool {
         let mut stays = true;
         let mut length_ms: u64 = self.segments.iter().map(Segment::duration_ms).sum();
         loop {

@@ -47,7 +47,7 @@ pub(super) struct SegmentTiming {
 impl SegmentTiming {
     /// What suits frames that are decoded at these times, in milliseconds. `None` when they are too few to tell, unless
     /// there won't be more.
-    pub fn of(frames: &[u64], are_all: bool) -> Option<Self> {
+    pub(super) fn of(frames: &[u64], are_all: bool) -> Option<Self> {
         let length = frames.last()?.saturating_sub(*frames.first()?);
         if length < ENOUGH_MS && !are_all {
             return None;
@@ -58,7 +58,7 @@ impl SegmentTiming {
     }
 
     /// Whether players begin with so many milliseconds.
-    pub fn is_enough(&self, length_ms: u64) -> bool {
+    pub(super) fn is_enough(&self, length_ms: u64) -> bool {
         let has_frames = length_ms as f64 * self.frames_per_second / 1000.0 >= ENOUGH_FRAMES;
         length_ms >= if has_frames { ENOUGH_MS } else { AMPLE_MS }
     }

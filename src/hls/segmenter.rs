@@ -55,7 +55,7 @@ pub(super) struct Segmenter {
 }
 
 impl Segmenter {
-    pub fn new(share: Share) -> Self {
+    pub(super) fn new(share: Share) -> Self {
         Self {
             store: SegmentStore::new(share),
             opening: Opening::default(),
@@ -79,38 +79,38 @@ impl Segmenter {
     }
 
     /// The segments.
-    pub fn store(&self) -> &SegmentStore {
+    pub(super) fn store(&self) -> &SegmentStore {
         &self.store
     }
 
     /// The lengths that hold for all parts; `None` as long as there are none.
-    pub fn timing(&self) -> Option<SegmentTiming> {
+    pub(super) fn timing(&self) -> Option<SegmentTiming> {
         self.timing
     }
 
     /// The target duration of the segments as they are, in seconds; `None` until it has been chosen.
-    pub fn target_seconds(&self) -> Option<u64> {
+    pub(super) fn target_seconds(&self) -> Option<u64> {
         self.target_seconds
     }
 
     /// What came before there was a rhythm.
-    pub fn opening(&self) -> &Opening {
+    pub(super) fn opening(&self) -> &Opening {
         &self.opening
     }
 
     /// Nothing more comes.
-    pub fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.is_over
     }
 
     /// Whether the last segment that there is may be followed by one of the same GOP.
-    pub fn gop_goes_on(&self) -> bool {
+    pub(super) fn gop_goes_on(&self) -> bool {
         let last = self.store.segments().back();
         last.is_some_and(|last| !last.is_complete || self.gop_goes_on)
     }
 
     /// Takes what came at that time.
-    pub fn push<'a>(&mut self, pieces: impl IntoIterator<Item = &'a Arc<MuxerOutput>>, now: SystemTime) {
+    pub(super) fn push<'a>(&mut self, pieces: impl IntoIterator<Item = &'a Arc<MuxerOutput>>, now: SystemTime) {
         for piece in pieces {
             match self.timing {
                 Some(_) => self.take(piece, now),
@@ -125,7 +125,7 @@ impl Segmenter {
     }
 
     /// Ends the last segment: nothing more comes.
-    pub fn end(&mut self, now: SystemTime) {
+    pub(super) fn end(&mut self, now: SystemTime) {
         if self.timing.is_none() {
             self.begin(true, now);
         }

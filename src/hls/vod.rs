@@ -6,16 +6,16 @@ use super::playlist::uri;
 use crate::vod::Cut;
 
 /// How long a segment is to be, in milliseconds.
-pub const SEGMENT_MS: u32 = 6_000;
+pub(crate) const SEGMENT_MS: u32 = 6_000;
 
 /// The playlist to begin with.
-pub fn index(codecs: &str, size: (u16, u16), bits_per_second: u64, query: &str) -> String {
+pub(crate) fn index(codecs: &str, size: (u16, u16), bits_per_second: u64, query: &str) -> String {
     let init = crate::fmp4::Init { bytes: Vec::new(), codecs: codecs.to_owned(), has_video: size != (0, 0), size };
     super::playlist::index(&init, bits_per_second, "", "media.m3u8", query)
 }
 
 /// The playlist of segments that begin so, up to the end, in milliseconds.
-pub fn media(cuts: &[Cut], end: u32, query: &str) -> String {
+pub(crate) fn media(cuts: &[Cut], end: u32, query: &str) -> String {
     let ends = cuts.iter().skip(1).map(|cut| cut.time_ms).chain([end]);
     let spans: Vec<_> = cuts.iter().zip(ends).map(|(cut, end)| (cut, end, end.saturating_sub(cut.time_ms))).collect();
     let longest = spans.iter().map(|(.., length)| *length).max().unwrap_or(0);

@@ -81,12 +81,12 @@ pub(super) struct Warnings {
 
 impl Warnings {
     /// Returns the current warnings.
-    pub fn current(&self) -> &[Warning] {
+    pub(super) fn current(&self) -> &[Warning] {
         &self.current
     }
 
     /// Raises a warning. Returns whether to log it, which is once for each code.
-    pub fn raise(&mut self, warning: Warning) -> bool {
+    pub(super) fn raise(&mut self, warning: Warning) -> bool {
         let code = warning.code;
         match self.current.iter_mut().find(|known| known.code == code) {
             Some(known) => *known = warning,
@@ -100,7 +100,7 @@ impl Warnings {
     }
 
     /// Clears a warning.
-    pub fn clear(&mut self, code: &str) {
+    pub(super) fn clear(&mut self, code: &str) {
         self.current.retain(|known| known.code != code);
     }
 }

@@ -30,7 +30,7 @@ pub(super) enum Activity {
 
 impl Activity {
     /// Ends it and says so in the log.
-    pub fn end(self, client: &ManagedConnection, why: &str) {
+    pub(super) fn end(self, client: &ManagedConnection, why: &str) {
         match self {
             Self::Publishing { publication, since, bytes, .. } => {
                 let name = publication.name().escape_debug();

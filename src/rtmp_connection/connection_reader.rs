@@ -57,12 +57,12 @@ pub(super) struct ConnectionReader<'a> {
 }
 
 impl<'a> ConnectionReader<'a> {
-    pub fn new(client: &'a ManagedConnection, hints: &'a ReadHints) -> Self {
+    pub(super) fn new(client: &'a ManagedConnection, hints: &'a ReadHints) -> Self {
         Self { client, hints, unread: Vec::new(), low_water: 1, patience: None }
     }
 
     /// The same behind bytes that were read already.
-    pub fn behind(self, unread: Vec<u8>) -> Self {
+    pub(super) fn behind(self, unread: Vec<u8>) -> Self {
         Self { unread, ..self }
     }
 

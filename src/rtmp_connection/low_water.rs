@@ -75,7 +75,7 @@ impl Stretch {
 }
 
 impl LowWater {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             stretches: [Stretch::EMPTY; 2],
             audio: 0,
@@ -89,7 +89,7 @@ impl LowWater {
     }
 
     /// An audio message of so many bytes came.
-    pub fn audio(&mut self, bytes: usize) {
+    pub(super) fn audio(&mut self, bytes: usize) {
         let bytes = bytes + AUDIO_OVERHEAD;
         self.audio = self.audio.saturating_add(bytes);
         let [this, _] = &mut self.stretches;
@@ -97,7 +97,7 @@ impl LowWater {
     }
 
     /// A video frame of so many bytes came.
-    pub fn frame(&mut self, bytes: usize, timestamp: Timestamp, now: Instant) {
+    pub(super) fn frame(&mut self, bytes: usize, timestamp: Timestamp, now: Instant) {
         let (timestamp_before, then) = self.last.replace((timestamp, now)).unwrap_or((timestamp, now));
         let passed = now.saturating_duration_since(then).as_secs_f64() * 1000.0;
         let step = passed - f64::from(timestamp.since(timestamp_before));
@@ -132,7 +132,7 @@ impl LowWater {
 
     /// The mark from here on, in bytes; `None` when every byte counts: as long as little is known of the stream, for streams
     /// of one kind, and when a frame may be as small as twice an audio message.
-    pub fn mark(&mut self) -> Option<usize> {
+    pub(super) fn mark(&mut self) -> Option<usize> {
         let [this, before] = self.stretches;
         let smallest = this.smallest.min(before.smallest);
         let mark = (this.most_audio.max(before.most_audio) + 1).min(smallest / 2);

@@ -33,7 +33,7 @@ const READ_BUFFER: usize = 1024;
 const PUBLISHER_READ_BUFFER: usize = 32 * 1024;
 
 /// One client, from its handshake to its end.
-pub struct RtmpConnection {
+pub(crate) struct RtmpConnection {
     service: Arc<Service>,
     client: Arc<ManagedConnection>,
     session: Session,
@@ -56,7 +56,7 @@ pub struct RtmpConnection {
 
 impl RtmpConnection {
     /// Prepares the connection of a client at that address.
-    pub fn new(service: Arc<Service>, socket: Socket, address: SocketAddr) -> Self {
+    pub(crate) fn new(service: Arc<Service>, socket: Socket, address: SocketAddr) -> Self {
         let client =
             ManagedConnection::new(Protocol::Rtmp, address, socket, service.lanes.pick(), service.publish_timeout);
         Self {
@@ -75,14 +75,14 @@ impl RtmpConnection {
     }
 
     /// The client as others see it.
-    pub fn client(&self) -> &Arc<ManagedConnection> {
+    pub(crate) fn client(&self) -> &Arc<ManagedConnection> {
         &self.client
     }
 
     /// Serves the client until it leaves, breaks the rules or is told to go, and logs which.
     ///
     /// Boxed: by value it would lie on the stack once for each frame below this one.
-    pub fn run(mut self: Box<Self>) {
+    pub(crate) fn run(mut self: Box<Self>) {
         let result = self.serve();
         self.finish(result);
     }

@@ -11,7 +11,7 @@ use crate::rtmp::user_control::UserControl;
 
 /// A message for the client, on one of its message streams or on the connection (0).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The message stream.
     pub stream_id: u32,
     /// The message.
@@ -35,7 +35,7 @@ impl Reply {
 /// What a message from the client asks for.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Action {
+pub(crate) enum Action {
     /// Tell the client.
     Reply(Reply),
     /// Nothing: it sent this, which is not known here. For the log.

@@ -12,7 +12,7 @@ use crate::rtmp::{BandwidthLimit, Message};
 
 /// What a client said of itself.
 #[derive(Clone, PartialEq)]
-pub struct ConnectRequest {
+pub(crate) struct ConnectRequest {
     /// The application, perhaps with more of the path and a query.
     pub app: String,
     /// The program, for example `FMLE/3.0 (compatible; Lavf59.27.100)`; empty when it didn't say. Cut after

@@ -15,17 +15,17 @@
 
 mod action;
 mod connecting;
-pub mod playing;
-pub mod publishing;
+pub(crate) mod playing;
+pub(crate) mod publishing;
 mod stream_path;
 
 use std::collections::BTreeMap;
 
-pub use action::{Action, Reply};
-pub use connecting::ConnectRequest;
-pub use playing::{PlayRequest, Source};
-pub use publishing::PublishKind;
-pub use stream_path::StreamPath;
+pub(crate) use action::{Action, Reply};
+pub(crate) use connecting::ConnectRequest;
+pub(crate) use playing::{PlayRequest, Source};
+pub(crate) use publishing::PublishKind;
+pub(crate) use stream_path::StreamPath;
 
 use crate::amf::Value;
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ enum Role {
 
 /// The state of one client's connection.
 #[derive(Debug, Default)]
-pub struct Session {
+pub(crate) struct Session {
     connect: Option<ConnectRequest>,
     accepted: bool,
     streams: BTreeMap<u32, MessageStream>,
@@ -66,12 +66,12 @@ pub struct Session {
 
 impl Session {
     /// A session before its `connect`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// What the client said of itself, once it did.
-    pub fn connect_request(&self) -> Option<&ConnectRequest> {
+    pub(crate) fn connect_request(&self) -> Option<&ConnectRequest> {
         self.connect.as_ref()
     }
 
@@ -79,7 +79,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Message`] and [`Error::Limit`] for what leaves no sensible way on: the connection is to be closed.
-    pub fn handle(&mut self, stream_id: u32, message: Message, actions: &mut Vec<Action>) -> Result<()> {
+    pub(crate) fn handle(&mut self, stream_id: u32, message: Message, actions: &mut Vec<Action>) -> Result<()> {
         match message {
             Message::Media(packet) => self.media(stream_id, [packet], actions),
             Message::Aggregate(packets) => self.media(stream_id, packets, actions),
@@ -314,31 +314,31 @@ impl Session {
     }
 
     /// The client may come in: what to tell it.
-    pub fn accept_connect(&mut self) -> Vec<Reply> {
+    pub(crate) fn accept_connect(&mut self) -> Vec<Reply> {
         self.accepted = true;
         self.window = limits::ACKNOWLEDGEMENT_WINDOW;
         self.connect.as_ref().map(ConnectRequest::accept).unwrap_or_default()
     }
 
     /// The client may not come in: what to tell it before the connection is closed.
-    pub fn refuse_connect(&mut self, reason: &str) -> Vec<Reply> {
+    pub(crate) fn refuse_connect(&mut self, reason: &str) -> Vec<Reply> {
         self.connect.as_ref().map(|connect| connect.refuse(reason)).unwrap_or_default()
     }
 
     /// The publication begins: what to tell the client.
-    pub fn accept_publish(&mut self, stream_id: u32, description: &str) -> Vec<Reply> {
+    pub(crate) fn accept_publish(&mut self, stream_id: u32, description: &str) -> Vec<Reply> {
         publishing::started(stream_id, description)
     }
 
     /// There will be no publication: what to tell the client before the connection is closed, which is
     /// the only answer that librtmp understands.
-    pub fn refuse_publish(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
+    pub(crate) fn refuse_publish(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
         self.set_role(stream_id, Role::Idle);
         publishing::refused(stream_id, code, reason)
     }
 
     /// There is nothing to play: what to tell the client.
-    pub fn refuse_play(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
+    pub(crate) fn refuse_play(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
         self.set_role(stream_id, Role::Idle);
         playing::refused(stream_id, code, reason)
     }

@@ -8,7 +8,7 @@ use crate::rtmp::user_control::UserControl;
 
 /// What is to become of a publication beside being relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishKind {
+pub(crate) enum PublishKind {
     /// Nothing.
     Live,
     /// Write a new file.
@@ -36,7 +36,7 @@ pub(super) fn started(stream_id: u32, description: &str) -> Vec<Reply> {
 }
 
 /// The publication was ended by the server: what to tell the client before the connection is closed.
-pub fn ended(stream_id: u32, reason: &str) -> Vec<Reply> {
+pub(crate) fn ended(stream_id: u32, reason: &str) -> Vec<Reply> {
     vec![
         Reply::status(stream_id, StatusCode::UnpublishSuccess, reason),
         Reply::status(0, StatusCode::ConnectAppShutdown, reason),

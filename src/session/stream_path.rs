@@ -17,7 +17,7 @@ const PREFIXES: [&str; 4] = ["flv:", "mp4:", "f4v:", "mp3:"];
 
 /// An application and a name in it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StreamPath {
+pub(crate) struct StreamPath {
     /// The first part of the path, for example `live`.
     pub app: String,
     /// The rest, as it came: perhaps with slashes, percent escapes, an ending.
@@ -31,7 +31,7 @@ impl StreamPath {
     ///
     /// # Errors
     /// [`Error::Limit`] when the path is longer than [`limits::NAME_BYTES`] or the query than [`limits::QUERY_BYTES`].
-    pub fn new(app: &str, name: &str) -> Result<Self> {
+    pub(crate) fn new(app: &str, name: &str) -> Result<Self> {
         let (app, app_query) = split_query(app);
         let (name, name_query) = split_query(name.trim_matches('"'));
         let name = PREFIXES.iter().find_map(|prefix| strip_start(name, prefix)).unwrap_or(name);
@@ -46,20 +46,20 @@ impl StreamPath {
     }
 
     /// The same path below another application, to whose name its own application becomes.
-    pub fn below(self, app: &str) -> Self {
+    pub(crate) fn below(self, app: &str) -> Self {
         let name = if self.name.is_empty() { self.app } else { format!("{}/{}", self.app, self.name) };
         Self { app: app.to_owned(), name, query: self.query }
     }
 
     /// The value of a key in the query, decoded: the first one, so that the name's beats the application's.
-    pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
+    pub(crate) fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
     }
 
     /// The name under which a live stream is known: some clients decode percent escapes and cut `.flv`
     /// off, in any case, others don't, and both shall meet.
-    pub fn live_name(&self) -> String {
+    pub(crate) fn live_name(&self) -> String {
         let name = percent_decode_str(&self.name).decode_utf8_lossy();
         strip_end(&name, ".flv").unwrap_or(&name).to_owned()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What is spoken on a connection, perhaps within TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// RTMP.
     Rtmp,
     /// HTTP/1.1.
@@ -14,7 +14,7 @@ pub enum Protocol {
 
 /// A connection as others are told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConnectionInfo {
+pub(crate) struct ConnectionInfo {
     /// Where the client is.
     pub address: SocketAddr,
     /// `rtmp`, or `http`.

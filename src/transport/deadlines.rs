@@ -7,7 +7,7 @@ use crate::limits;
 
 /// What a client is doing; over RTMP, where it may do several things at once, the last of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// HTTP: it has to send a request: [`limits::HTTP_REQUEST_DEADLINE`].
     Requesting,
     /// HTTP: it is sent a response, and each write has its own deadline.
@@ -28,7 +28,7 @@ pub enum Phase {
 
 impl Phase {
     /// Whether the client speaks HTTP.
-    pub fn is_http(self) -> bool {
+    pub(crate) fn is_http(self) -> bool {
         self < Self::Handshake
     }
 }
@@ -69,7 +69,7 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    pub fn new(phase: Phase, publish_timeout: Duration, now: Instant) -> Self {
+    pub(super) fn new(phase: Phase, publish_timeout: Duration, now: Instant) -> Self {
         Self {
             phase,
             publish_timeout,
@@ -84,36 +84,36 @@ impl Deadlines {
         }
     }
 
-    pub fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> Phase {
         self.phase
     }
 
     /// Another set of deadlines holds from now on, for so many active message streams. To do something new is also a
     /// reason not to be closed after an end.
-    pub fn enter(&mut self, phase: Phase, active_streams: usize, now: Instant) {
+    pub(super) fn enter(&mut self, phase: Phase, active_streams: usize, now: Instant) {
         (self.phase, self.since, self.completed) = (phase, now, now);
         self.active_streams = active_streams;
         self.close_at = None;
     }
 
     /// Something came from the client.
-    pub fn record_activity(&mut self, now: Instant) {
+    pub(super) fn record_activity(&mut self, now: Instant) {
         self.received = now;
     }
 
     /// A message of its publication is complete.
-    pub fn record_message(&mut self, now: Instant) {
+    pub(super) fn record_message(&mut self, now: Instant) {
         self.completed = now;
     }
 
     /// The message stream goes on after all, or does something else.
-    pub fn keep_open(&mut self, stream_id: u32) {
+    pub(super) fn keep_open(&mut self, stream_id: u32) {
         self.ended_streams.remove(&stream_id);
         self.close_at = None;
     }
 
     /// What the message stream plays has ended; if that was all, the connection is to end then.
-    pub fn stream_ended(&mut self, stream_id: u32, at: Instant, reason: &'static str) {
+    pub(super) fn stream_ended(&mut self, stream_id: u32, at: Instant, reason: &'static str) {
         self.ended_streams.insert(stream_id);
         if self.ended_streams.len() >= self.active_streams {
             self.close_at = Some((at, reason));
@@ -121,17 +121,17 @@ impl Deadlines {
     }
 
     /// Whether the connection is to end once everything has been sent.
-    pub fn is_ending(&self) -> bool {
+    pub(super) fn is_ending(&self) -> bool {
         self.close_at.is_some()
     }
 
     /// This side has ended: from now on the client has to read what is on its way, and to go.
-    pub fn record_finish(&mut self, now: Instant) {
+    pub(super) fn record_finish(&mut self, now: Instant) {
         self.finished.get_or_insert(now);
     }
 
     /// What is to be done now, where the socket has taken nothing of what is queued for `stalled`.
-    pub fn check(&mut self, now: Instant, stalled: Duration) -> Verdict {
+    pub(super) fn check(&mut self, now: Instant, stalled: Duration) -> Verdict {
         if let Some(reason) = self.overdue(now, stalled) {
             return Verdict::Close(reason);
         }

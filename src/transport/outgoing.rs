@@ -36,24 +36,24 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// The outgoing side of a connection.
 #[derive(Debug)]
-pub struct Outgoing {
+pub(crate) struct Outgoing {
     socket: Socket,
     queue: Mutex<Queue>,
 }
 
 impl Outgoing {
     /// In front of that socket, with nothing waiting.
-    pub fn new(socket: Socket) -> Self {
+    pub(crate) fn new(socket: Socket) -> Self {
         Self { socket, queue: Mutex::new(Queue::new()) }
     }
 
     /// The socket.
-    pub fn socket(&self) -> &Socket {
+    pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }
 
     /// Queues replies and sends what can be sent. Says whether a lane has to be asked to flush the rest.
-    pub fn reply(&self, replies: &[Reply]) -> bool {
+    pub(crate) fn reply(&self, replies: &[Reply]) -> bool {
         let messages = replies.iter().filter_map(|reply| reply.message.encode(reply.stream_id));
         self.own(Content::Reply, |writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
     }
@@ -65,7 +65,13 @@ impl Outgoing {
     /// # Errors
     /// [`Error::Disconnected`] when the connection has broken or `go_on` said no. What was begun still goes out then, and a lane
     /// has to be asked to [`flush`](Self::flush).
-    pub fn packets(&self, stream_id: u32, packets: &[Packet], more: bool, go_on: impl Fn() -> bool) -> Result<()> {
+    pub(crate) fn packets(
+        &self,
+        stream_id: u32,
+        packets: &[Packet],
+        more: bool,
+        go_on: impl Fn() -> bool,
+    ) -> Result<()> {
         if packets.is_empty() && !more {
             self.socket.push();
         }
@@ -101,7 +107,7 @@ impl Outgoing {
     }
 
     /// Says yes once when something waits that a lane has to be asked to [`flush`](Self::flush).
-    pub fn needs_flush(&self) -> bool {
+    pub(crate) fn needs_flush(&self) -> bool {
         self.queue.lock().request_retry()
     }
 
@@ -119,12 +125,12 @@ impl Outgoing {
     }
 
     /// Queues bytes that are whole by themselves, as [`reply`](Self::reply) does replies.
-    pub fn bytes(&self, bytes: Vec<u8>) -> bool {
+    pub(crate) fn bytes(&self, bytes: Vec<u8>) -> bool {
         self.own(Content::Reply, |_, out| *out = bytes)
     }
 
     /// Queues live messages and sends what can be sent. The second value is as in [`reply`](Self::reply).
-    pub fn live(&self, framing: Framing, messages: &[Arc<LiveMessage>]) -> (Backlog, bool) {
+    pub(crate) fn live(&self, framing: Framing, messages: &[Arc<LiveMessage>]) -> (Backlog, bool) {
         let mut queue = self.queue.lock();
         let now = Instant::now();
         let mut taken = 0;
@@ -152,7 +158,7 @@ impl Outgoing {
     }
 
     /// What waits.
-    pub fn backlog(&self) -> Backlog {
+    pub(crate) fn backlog(&self) -> Backlog {
         self.queue.lock().backlog(Instant::now())
     }
 
@@ -166,14 +172,14 @@ impl Outgoing {
     }
 
     /// Throws away what waits of a live play, but for what was begun and what is essential.
-    pub fn skip(&self, stream_id: u32, what: Skip) -> usize {
+    pub(crate) fn skip(&self, stream_id: u32, what: Skip) -> usize {
         let is_meant = |message: &LiveMessage| what == Skip::All || message.packet.kind == PacketKind::Video;
         let is_skipped = |message: &LiveMessage| !message.is_essential && is_meant(message);
         self.discard_where(|content| content.live_on(stream_id).is_some_and(is_skipped))
     }
 
     /// Throws away all that waits of a live play which is over, but for what was begun.
-    pub fn discard(&self, stream_id: u32) {
+    pub(crate) fn discard(&self, stream_id: u32) {
         self.discard_where(|content| content.live_on(stream_id).is_some());
     }
 
@@ -196,7 +202,7 @@ impl Outgoing {
     }
 
     /// Sends what can be sent; says whether anything still waits.
-    pub fn flush(&self) -> bool {
+    pub(crate) fn flush(&self) -> bool {
         let mut queue = self.queue.lock();
         self.write::<SLICES>(&mut queue);
         queue.retried = queue.has_pending_data();
@@ -207,7 +213,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// [`Error::Disconnected`] when the connection has broken or `go_on` said no.
-    pub fn drain(&self, go_on: impl Fn() -> bool) -> Result<()> {
+    pub(crate) fn drain(&self, go_on: impl Fn() -> bool) -> Result<()> {
         loop {
             let mut queue = self.queue.lock();
             self.write::<OWN_SLICES>(&mut queue);
@@ -223,19 +229,19 @@ impl Outgoing {
     }
 
     /// How long the socket has taken nothing of what waits.
-    pub fn stalled(&self, now: Instant) -> Duration {
+    pub(crate) fn stalled(&self, now: Instant) -> Duration {
         let queue = self.queue.lock();
         if queue.has_pending_data() { now.saturating_duration_since(queue.progress) } else { Duration::ZERO }
     }
 
     /// Bytes that the socket took.
-    pub fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.queue.lock().sent
     }
 
     /// Ends this side of the connection once nothing waits; says whether it did. The peer reads what is on
     /// its way and then the end: to close the socket would take that away from it.
-    pub fn finish(&self) -> bool {
+    pub(crate) fn finish(&self) -> bool {
         let mut queue = self.queue.lock();
         let idle = !queue.has_pending_data();
         if idle && !queue.finished {

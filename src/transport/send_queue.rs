@@ -58,7 +58,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    pub fn length(&self) -> usize {
+    pub(super) fn length(&self) -> usize {
         match self {
             Self::Live(framed) => framed.length(),
             Self::Reply(bytes) | Self::File(bytes) => bytes.len(),
@@ -66,7 +66,7 @@ impl Content {
     }
 
     /// Calls `with` for each slice until it says no.
-    pub fn slices<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
+    pub(super) fn slices<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
         match self {
             Self::Live(framed) => framed.slices(with),
             Self::Reply(bytes) | Self::File(bytes) => std::iter::once(&bytes[..]).all(with),
@@ -74,7 +74,7 @@ impl Content {
     }
 
     /// The message, if it is part of a live play on that message stream.
-    pub fn live_on(&self, stream_id: u32) -> Option<&LiveMessage> {
+    pub(super) fn live_on(&self, stream_id: u32) -> Option<&LiveMessage> {
         match self {
             Self::Live(framed) => framed.on(stream_id),
             _ => None,
@@ -90,12 +90,12 @@ pub(super) struct Slices<'r, 'a> {
 }
 
 impl<'r, 'a> Slices<'r, 'a> {
-    pub fn new(room: &'r mut [IoSlice<'a>]) -> Self {
+    pub(super) fn new(room: &'r mut [IoSlice<'a>]) -> Self {
         Self { room, count: 0, bytes: 0 }
     }
 
     /// Says whether there was room.
-    pub fn add(&mut self, bytes: &'a [u8]) -> bool {
+    pub(super) fn add(&mut self, bytes: &'a [u8]) -> bool {
         let Some(slice) = self.room.get_mut(self.count) else { return false };
         *slice = IoSlice::new(bytes);
         self.count += 1;
@@ -103,14 +103,14 @@ impl<'r, 'a> Slices<'r, 'a> {
         true
     }
 
-    pub fn filled(&self) -> &[IoSlice<'a>] {
+    pub(super) fn filled(&self) -> &[IoSlice<'a>] {
         &self.room[..self.count]
     }
 }
 
 impl Queue {
     /// An empty queue.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             writer: ChunkWriter::new(),
             entries: VecDeque::new(),
@@ -128,7 +128,7 @@ impl Queue {
         }
     }
 
-    pub fn push(&mut self, content: Content, since: Instant) {
+    pub(super) fn push(&mut self, content: Content, since: Instant) {
         let length = content.length();
         if length == 0 || self.broken || self.finished {
             return;
@@ -144,30 +144,30 @@ impl Queue {
     }
 
     /// Says yes once, when something waits and nobody has promised to flush it.
-    pub fn request_retry(&mut self) -> bool {
+    pub(super) fn request_retry(&mut self) -> bool {
         let needed = self.has_pending_data() && !self.retried;
         self.retried |= needed;
         needed
     }
 
     /// Whether anything has still to go out.
-    pub fn has_pending_data(&self) -> bool {
+    pub(super) fn has_pending_data(&self) -> bool {
         !self.entries.is_empty() || self.pending || self.is_taken
     }
 
     /// What waits, and for how long.
-    pub fn backlog(&self, now: Instant) -> Backlog {
+    pub(super) fn backlog(&self, now: Instant) -> Backlog {
         let age = self.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.since));
         Backlog { bytes: self.waiting, age }
     }
 
     /// Whether what comes now may go straight to the socket.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.entries.is_empty() && !self.is_taken && !self.broken && !self.finished
     }
 
     /// Ends what was sent from elsewhere; the rest of it goes out first.
-    pub fn release(&mut self, rest: Vec<u8>) {
+    pub(super) fn release(&mut self, rest: Vec<u8>) {
         if std::mem::take(&mut self.is_taken) && !rest.is_empty() && !self.broken {
             let length = rest.len();
             self.waiting += length;
@@ -176,7 +176,7 @@ impl Queue {
     }
 
     /// Queues messages except for the first bytes of them, which were sent.
-    pub fn push_rest(&mut self, framing: Framing, messages: &[Arc<LiveMessage>], mut sent: usize, now: Instant) {
+    pub(super) fn push_rest(&mut self, framing: Framing, messages: &[Arc<LiveMessage>], mut sent: usize, now: Instant) {
         for message in messages {
             let length = framing.length(message);
             if sent >= length {
@@ -190,7 +190,7 @@ impl Queue {
         }
     }
 
-    pub fn write_to<const ROOM: usize>(&mut self, socket: &Socket) {
+    pub(super) fn write_to<const ROOM: usize>(&mut self, socket: &Socket) {
         if self.is_taken {
             return;
         }
@@ -223,7 +223,7 @@ impl Queue {
     }
 
     /// Takes note of what a send came to: the number of bytes sent. After an error nothing more will be.
-    pub fn note(&mut self, offered: usize, result: io::Result<usize>, now: Instant) -> usize {
+    pub(super) fn note(&mut self, offered: usize, result: io::Result<usize>, now: Instant) -> usize {
         let taken = result.unwrap_or_else(|error| {
             self.broken_by(&error);
             0
@@ -236,13 +236,13 @@ impl Queue {
         taken
     }
 
-    pub fn broken_by(&mut self, error: &io::Error) {
+    pub(super) fn broken_by(&mut self, error: &io::Error) {
         log::debug!("sending: {error}");
         self.broken = true;
     }
 
     /// Takes from the queue what was sent.
-    pub fn forget(&mut self, bytes: usize) {
+    pub(super) fn forget(&mut self, bytes: usize) {
         self.waiting -= bytes;
         self.begun += bytes;
         while let Some(front) = self.entries.front() {
@@ -260,7 +260,7 @@ impl Queue {
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.pending = false;
         self.is_taken = false;
         self.entries.clear();

@@ -15,13 +15,13 @@ use crate::session::Reply;
 
 impl ManagedConnection {
     /// Sends replies of RTMP, in order with all else.
-    pub fn reply(&self, replies: &[Reply]) {
+    pub(crate) fn reply(&self, replies: &[Reply]) {
         let needed = self.outgoing.reply(replies);
         self.retry_if(needed);
     }
 
     /// Sends bytes behind all that waits.
-    pub fn enqueue(&self, bytes: Vec<u8>) {
+    pub(crate) fn enqueue(&self, bytes: Vec<u8>) {
         let needed = self.outgoing.bytes(bytes);
         self.retry_if(needed);
     }
@@ -31,7 +31,13 @@ impl ManagedConnection {
     ///
     /// # Errors
     /// [`crate::Error::Disconnected`] when the connection has broken or `go_on` said no.
-    pub fn send_packets(&self, stream_id: u32, packets: &[Packet], more: bool, go_on: impl Fn() -> bool) -> Result<()> {
+    pub(crate) fn send_packets(
+        &self,
+        stream_id: u32,
+        packets: &[Packet],
+        more: bool,
+        go_on: impl Fn() -> bool,
+    ) -> Result<()> {
         let result = self.outgoing.packets(stream_id, packets, more, go_on);
         self.retry_if(self.outgoing.needs_flush());
         result
@@ -41,17 +47,17 @@ impl ManagedConnection {
     ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn send(&self, slices: &mut [IoSlice<'_>], timeout: Duration) -> Result<()> {
+    pub(crate) fn send(&self, slices: &mut [IoSlice<'_>], timeout: Duration) -> Result<()> {
         self.socket().send_all(slices, timeout)
     }
 
     /// Discards what waits of a live play that is over.
-    pub fn discard(&self, stream_id: u32) {
+    pub(crate) fn discard(&self, stream_id: u32) {
         self.outgoing.discard(stream_id);
     }
 
     /// From here on lanes send a live stream over HTTP, after these bytes.
-    pub fn start_streaming(&self, framing: Framing, head: Vec<u8>) {
+    pub(crate) fn start_streaming(&self, framing: Framing, head: Vec<u8>) {
         let mut state = self.state.lock();
         state.deadlines.enter(Phase::Streaming, 1, Instant::now());
         state.delivery = Delivery::Http { framing, has_init: false };
@@ -62,7 +68,7 @@ impl ManagedConnection {
     }
 
     /// Ends a stream over HTTP in order, and the connection when all has gone out, for that reason.
-    pub fn end_streaming(&self, reason: &'static str) {
+    pub(crate) fn end_streaming(&self, reason: &'static str) {
         let mut state = self.state.lock();
         let end = match state.delivery {
             Delivery::Http { framing: Framing::Http { wrapping, .. }, .. } if !state.deadlines.is_ending() => {
@@ -81,7 +87,7 @@ impl ManagedConnection {
     }
 
     /// Waits until everything that it is sent has gone out, for that long at most.
-    pub fn flush_for(&self, at_most: Duration) {
+    pub(crate) fn flush_for(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         // Who does not read by then does not learn why.
         let _ = self.outgoing.drain(|| Instant::now() < until);
@@ -95,7 +101,7 @@ impl ManagedConnection {
     }
 
     /// Bytes sent of replies and live streams.
-    pub fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.outgoing.sent()
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct TlsStream(Mutex<ServerConnection>);
 
 impl TlsStream {
     /// With that certificate.
-    pub fn new(config: Arc<ServerConfig>) -> Result<Self> {
+    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self> {
         let failed = |error| Error::io("starting TLS", io::Error::other(error));
         let mut tls = ServerConnection::new(config).map_err(failed)?;
         tls.set_buffer_limit(Some(limits::TLS_BUFFER_BYTES));
@@ -32,13 +32,13 @@ impl TlsStream {
     }
 
     /// At most so many bytes are encrypted ahead of what the socket takes.
-    pub fn set_buffer_limit(&self, bytes: usize) {
+    pub(super) fn set_buffer_limit(&self, bytes: usize) {
         self.0.lock().set_buffer_limit(Some(bytes));
     }
 
     /// Waits for bytes; none at the end.
     #[inline(never)]
-    pub fn read(&self, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&self, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut guard = self.0.lock();
             let result = read_step(&mut guard, socket, buffer);
@@ -57,7 +57,7 @@ impl TlsStream {
 
     /// Waits until then for something to read, half a record not being anything yet.
     #[inline(never)]
-    pub fn has_plaintext(&self, socket: &TcpStream, until: Instant) -> bool {
+    pub(super) fn has_plaintext(&self, socket: &TcpStream, until: Instant) -> bool {
         loop {
             let mut guard = self.0.lock();
             // Asked for nothing, it says whether there is any.
@@ -80,7 +80,7 @@ impl TlsStream {
 
     /// How many bytes were taken, without waiting.
     #[inline(never)]
-    pub fn send(&self, socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(super) fn send(&self, socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut tls = self.0.lock();
         let (mut slices, mut taken) = (slices.to_vec(), 0);
         let mut left = &mut slices[..];
@@ -97,7 +97,7 @@ impl TlsStream {
 
     /// Sends some bytes, waiting for room for a while.
     #[inline(never)]
-    pub fn write(&self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn write(&self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         let until = Instant::now() + limits::WRITE_STALL;
         loop {
             let taken = self.send(socket, &[IoSlice::new(bytes)])?;
@@ -111,17 +111,17 @@ impl TlsStream {
     }
 
     /// Whether something that was taken has still to go out.
-    pub fn has_pending(&self) -> bool {
+    pub(super) fn has_pending(&self) -> bool {
         self.0.lock().wants_write()
     }
 
     /// Sends what was taken and is still here; says whether any of it went.
-    pub fn flush(&self, socket: &TcpStream) -> io::Result<bool> {
+    pub(super) fn flush(&self, socket: &TcpStream) -> io::Result<bool> {
         push_out(&mut self.0.lock(), socket)
     }
 
     /// Says that nothing more will come.
-    pub fn finish(&self, socket: &TcpStream) {
+    pub(super) fn finish(&self, socket: &TcpStream) {
         let mut tls = self.0.lock();
         tls.send_close_notify();
         let _ = push_out(&mut tls, socket);

@@ -5,7 +5,7 @@ use crate::media::Packet;
 
 /// What a `play` asks for. Times are milliseconds since the start of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlayRequest {
+pub(crate) struct PlayRequest {
     /// Where to start: at the key frame at or before it; `None` is the first frame of the file.
     pub start_ms: Option<u32>,
     /// How much from there, to the end of the file when `None`. With 0 it is one video frame, or a piece of
@@ -17,7 +17,7 @@ pub struct PlayRequest {
 
 /// What a viewer wants while a file plays. Times are milliseconds since the start of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
+pub(crate) enum Control {
     /// Stand still.
     Pause {
         /// Where the client is.
@@ -51,7 +51,7 @@ pub enum Control {
 /// the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PlaybackEvent {
+pub(crate) enum PlaybackEvent {
     /// Playing starts; metadata, sequence headers and frames follow.
     Started,
     /// Nothing follows until something else is asked for.
@@ -80,7 +80,7 @@ pub enum PlaybackEvent {
 }
 
 /// Where a file player sends to.
-pub trait Output {
+pub(crate) trait Output {
     /// Sends the packets, and returns once they, or enough of what was waiting, are on their way: this is what slows the
     /// player down to the viewer's connection. Who keeps a payload for later makes the player use other memory. An error
     /// means that the viewer is gone.
@@ -94,7 +94,7 @@ pub trait Output {
 
 /// What a file player did in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlaybackSummary {
+pub(crate) struct PlaybackSummary {
     /// Packets sent.
     pub packets: u64,
     /// Bytes of their payloads.

@@ -13,7 +13,7 @@ use super::Control;
 use crate::limits;
 
 /// Makes the two ends: one for who knows the viewer, one for [`play`](super::play).
-pub fn control_channel() -> (ControlSender, ControlReceiver) {
+pub(crate) fn control_channel() -> (ControlSender, ControlReceiver) {
     let (sender, receiver) = crossbeam_channel::bounded(limits::VOD_CONTROLS);
     let player = Arc::new(OnceLock::new());
     (ControlSender { sender: Some(sender), player: player.clone() }, ControlReceiver { receiver, player })
@@ -21,7 +21,7 @@ pub fn control_channel() -> (ControlSender, ControlReceiver) {
 
 /// Tells the player of a file what its viewer wants. Dropping it is a [`Control::Stop`].
 #[derive(Debug)]
-pub struct ControlSender {
+pub(crate) struct ControlSender {
     /// There until the end.
     sender: Option<Sender<Control>>,
     player: Arc<OnceLock<Thread>>,
@@ -29,14 +29,14 @@ pub struct ControlSender {
 
 /// A player takes no more wishes: there are [`limits::VOD_CONTROLS`] that it has not got to.
 #[derive(Debug, PartialEq, Eq)]
-pub struct TooMany;
+pub(crate) struct TooMany;
 
 impl ControlSender {
     /// Tells it. A player that has ended takes everything.
     ///
     /// # Errors
     /// [`TooMany`] when it has taken none for so long.
-    pub fn tell(&self, control: Control, patience: Duration) -> Result<(), TooMany> {
+    pub(crate) fn tell(&self, control: Control, patience: Duration) -> Result<(), TooMany> {
         let Some(sender) = &self.sender else { return Ok(()) };
         let result = sender.send_timeout(control, patience);
         self.wake_player();
@@ -59,7 +59,7 @@ impl Drop for ControlSender {
 
 /// What the viewer of a file wants.
 #[derive(Debug)]
-pub struct ControlReceiver {
+pub(crate) struct ControlReceiver {
     receiver: Receiver<Control>,
     /// Who receives.
     player: Arc<OnceLock<Thread>>,

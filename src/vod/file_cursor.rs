@@ -8,14 +8,14 @@ use std::sync::Arc;
 /// Reads a file from a place of its own, so that several can share one descriptor. Moving costs no call
 /// to the system.
 #[derive(Clone, Debug)]
-pub struct FileCursor {
+pub(crate) struct FileCursor {
     file: Arc<File>,
     position: u64,
 }
 
 impl FileCursor {
     /// A cursor at the start of the file.
-    pub fn new(file: Arc<File>) -> Self {
+    pub(crate) fn new(file: Arc<File>) -> Self {
         Self { file, position: 0 }
     }
 }

@@ -10,7 +10,7 @@ use crate::fmp4::{Fragment, Muxer, MuxerOutput};
 use crate::media::PacketKind;
 
 /// The pieces of a file from a place on. Times are the file's own, wherever it begins.
-pub struct Fragments {
+pub(crate) struct Fragments {
     source: Source,
     muxer: Muxer,
     made: Vec<MuxerOutput>,
@@ -23,7 +23,7 @@ impl Fragments {
     ///
     /// # Errors
     /// [`crate::Error::Io`] when the file can't be read, [`crate::Error::Flv`] when it makes no sense.
-    pub fn new(video: Box<Video>, start_ms: u32) -> Result<Self> {
+    pub(crate) fn new(video: Box<Video>, start_ms: u32) -> Result<Self> {
         let duration_ms = video.duration().map(|seconds| (seconds * 1000.0) as u64);
         let mut source = Source::new(video);
         let place = find(&source, start_ms)?;
@@ -39,7 +39,7 @@ impl Fragments {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn poster(video: Box<Video>) -> Result<Option<[MuxerOutput; 2]>> {
+    pub(crate) fn poster(video: Box<Video>) -> Result<Option<[MuxerOutput; 2]>> {
         let (mut pieces, mut init) = (Self::new(video, 0)?, None);
         // Where there are no video frames among the first frames there are none.
         for piece in pieces.by_ref().take(crate::limits::FLV_PREAMBLE_TAGS) {
@@ -55,7 +55,7 @@ impl Fragments {
     }
 
     /// What lies before the key frame at that time, the initialisation segment left out.
-    pub fn up_to(self, end_ms: u64) -> impl Iterator<Item = Result<Fragment>> {
+    pub(crate) fn up_to(self, end_ms: u64) -> impl Iterator<Item = Result<Fragment>> {
         let fragments = self.filter_map(|piece| match piece {
             Ok(MuxerOutput::Init(_)) => None,
             Ok(MuxerOutput::Fragment(fragment)) => Some(Ok(fragment)),
@@ -70,7 +70,7 @@ impl Fragments {
     ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn length_up_to(mut self, end_ms: u64) -> Result<u64> {
+    pub(crate) fn length_up_to(mut self, end_ms: u64) -> Result<u64> {
         self.muxer.leave_out_bytes();
         self.up_to(end_ms).map(|fragment| Ok(fragment?.length as u64)).sum()
     }

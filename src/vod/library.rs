@@ -20,7 +20,7 @@ use crate::{Error, Result, limits};
 /// modification time stay the same; the file not asked for the longest goes first. All viewers of a file
 /// share what is known of it; a search in one file doesn't hold up the viewers of another.
 #[derive(Debug)]
-pub struct Library {
+pub(crate) struct Library {
     root: PathBuf,
     /// The latest used is last.
     known: Mutex<Vec<Arc<SharedFile>>>,
@@ -29,7 +29,7 @@ pub struct Library {
 
 /// A file that can be played.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ListedVideo {
+pub(crate) struct ListedVideo {
     /// What to ask for: the path below the folder, without `.flv` unless only its case tells this file from another.
     pub name: String,
     /// The file's size.
@@ -40,12 +40,13 @@ pub struct ListedVideo {
 
 impl Library {
     /// The videos below a folder, which need not exist yet.
-    pub fn new(root: PathBuf) -> Self {
+    pub(crate) fn new(root: PathBuf) -> Self {
         Self { root, known: Mutex::default(), damage_log: Arc::default() }
     }
 
     /// The folder.
-    pub fn root(&self) -> &Path {
+    #[cfg(test)]
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
@@ -56,7 +57,7 @@ impl Library {
     /// without a file, fails with [`Error::Refused`] and the code `NetStream.Play.StreamNotFound`. A name
     /// over [`limits::NAME_BYTES`] fails with [`Error::Limit`], a file that isn't FLV with [`Error::Flv`] or
     /// [`Error::Limit`], and one that can't be read with [`Error::Io`].
-    pub fn open(&self, name: &str) -> Result<Box<Video>> {
+    pub(crate) fn open(&self, name: &str) -> Result<Box<Video>> {
         let mut why_not = not_found("no such file");
         for path in name::candidates(name)? {
             match self.open_path(&path) {
@@ -97,7 +98,7 @@ impl Library {
     /// The files that end in `.flv`, in any case, sorted by name. Sub-folders are listed to a depth of
     /// [`limits::LIBRARY_DEPTH`] and [`limits::LIBRARY_ENTRIES`] entries in all; links to folders are not
     /// followed. What can't be read is left out.
-    pub fn list(&self) -> Vec<ListedVideo> {
+    pub(crate) fn list(&self) -> Vec<ListedVideo> {
         let mut videos = Vec::new();
         let mut folders = vec![(PathBuf::new(), 1)];
         let mut entries_left = limits::LIBRARY_ENTRIES;

@@ -17,7 +17,7 @@ use crate::{flv, limits};
 /// starts again with [`restart`](Self::restart) and where the file's times jump. A buffer of
 /// [`limits::VOD_UNPACED_MS`] or more makes everything due.
 #[derive(Clone, Debug)]
-pub struct Pacing {
+pub(crate) struct Pacing {
     buffer_ms: u32,
     start: Option<Start>,
     paused_since: Option<Instant>,
@@ -36,34 +36,34 @@ impl Pacing {
     const MORE_MS: u32 = 1000;
 
     /// A clock that starts with the first frame asked about; the viewer's buffer is in milliseconds.
-    pub fn new(buffer_ms: u32) -> Self {
+    pub(crate) fn new(buffer_ms: u32) -> Self {
         Self { buffer_ms, start: None, paused_since: None }
     }
 
     /// The viewer has another buffer now, in milliseconds.
-    pub fn set_buffer(&mut self, buffer_ms: u32) {
+    pub(crate) fn set_buffer(&mut self, buffer_ms: u32) {
         self.buffer_ms = buffer_ms;
     }
 
     /// The next frame starts the clock anew: after a seek.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.start = None;
     }
 
     /// Stops the clock. Nothing new when it stands already.
-    pub fn pause(&mut self, now: Instant) {
+    pub(crate) fn pause(&mut self, now: Instant) {
         self.paused_since.get_or_insert(now);
     }
 
     /// Lets the clock run on from where it stood.
-    pub fn resume(&mut self, now: Instant) {
+    pub(crate) fn resume(&mut self, now: Instant) {
         if let (Some(since), Some(start)) = (self.paused_since.take(), &mut self.start) {
             start.at += now.saturating_duration_since(since.max(start.at));
         }
     }
 
     /// When a frame will be due: `None` when it is now. To be asked about the frames in order.
-    pub fn due(&mut self, time_ms: u32, now: Instant) -> Option<Instant> {
+    pub(crate) fn due(&mut self, time_ms: u32, now: Instant) -> Option<Instant> {
         if self.start.is_none_or(|start| flv::is_jump(start.last_ms, time_ms)) {
             self.start = Some(Start { at: now, time_ms, last_ms: time_ms });
         }

@@ -26,7 +26,7 @@ const BATCH_PACKETS: usize = 16;
 ///
 /// Frames go out in batches when they are due, see [`Pacing`]. At the end, which may be where the file is
 /// damaged, comes [`PlaybackEvent::Ended`], and then the player waits: a seek back still works.
-pub fn play(
+pub(crate) fn play(
     mut video: Box<Video>,
     request: PlayRequest,
     controls: ControlReceiver,

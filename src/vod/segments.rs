@@ -9,7 +9,7 @@ use crate::fmp4::MuxerOutput;
 
 /// Where a segment of a recording begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// When, in milliseconds.
     pub time_ms: u32,
     /// Whether it needs another initialisation segment than the one before it.
@@ -21,7 +21,7 @@ pub struct Cut {
 ///
 /// # Errors
 /// As [`Fragments::new`], and those of `open`.
-pub fn cut(open: impl Fn() -> Result<Box<Video>>, every_ms: u32, most: usize) -> Result<(Vec<Cut>, u32)> {
+pub(crate) fn cut(open: impl Fn() -> Result<Box<Video>>, every_ms: u32, most: usize) -> Result<(Vec<Cut>, u32)> {
     let video = open()?;
     let source = Source::new(video);
     let end_ms = |source: &Source| source.video().last_frame_ms().unwrap_or(0);

@@ -30,23 +30,23 @@ pub(super) struct FileVersion {
 }
 
 impl FileVersion {
-    pub fn is_same_file(&self, other: &Self) -> bool {
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
 impl SharedFile {
-    pub fn new(version: FileVersion, head: &Preamble, metadata: &Metadata, damage_log: Arc<DamageLog>) -> Self {
+    pub(super) fn new(version: FileVersion, head: &Preamble, metadata: &Metadata, damage_log: Arc<DamageLog>) -> Self {
         let index = Mutex::new(KeyframeIndex::new(head, metadata, version.bytes));
         Self { version, index, extent: Mutex::default(), damage_log }
     }
 
-    pub fn version(&self) -> FileVersion {
+    pub(super) fn version(&self) -> FileVersion {
         self.version
     }
 
     /// How much of it can be played, found once. Of a damaged file the log says where, under that name.
-    pub fn extent(
+    pub(super) fn extent(
         &self,
         name: &str,
         mut cursor: FileCursor,
@@ -65,7 +65,7 @@ impl SharedFile {
     }
 
     /// Tells the log what is wrong with the file, once.
-    pub fn report(&self, name: &str, damage: &Damage) {
+    pub(super) fn report(&self, name: &str, damage: &Damage) {
         if self.damage_log.should_report(self.version, damage.offset) {
             log::warn!("video \"{}\": {damage}; it plays up to there", name.escape_debug());
         }

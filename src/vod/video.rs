@@ -15,7 +15,7 @@ const HOP_BUFFER_BYTES: usize = 1024;
 
 /// An FLV file opened for one viewer, to be handed to [`play`](super::play).
 #[derive(Debug)]
-pub struct Video {
+pub(crate) struct Video {
     pub(super) name: String,
     pub(super) file: Arc<File>,
     pub(super) reader: Reader<FileCursor>,
@@ -41,7 +41,7 @@ impl Video {
     }
 
     /// The file itself.
-    pub fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
@@ -54,22 +54,23 @@ impl Video {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn status(&self) -> Result<std::fs::Metadata> {
+    pub(crate) fn status(&self) -> Result<std::fs::Metadata> {
         self.file.metadata().map_err(|error| Error::io("looking at a video file", error))
     }
 
     /// The file's path below the library's folder.
-    pub fn name(&self) -> &str {
+    #[cfg(test)]
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The file's `onMetaData`, at time 0.
-    pub fn metadata(&self) -> Option<&Packet> {
+    pub(crate) fn metadata(&self) -> Option<&Packet> {
         self.head.metadata.as_ref()
     }
 
     /// How its video and audio are coded, as far as the tags around the first frame tell.
-    pub fn formats(&self) -> Formats {
+    pub(crate) fn formats(&self) -> Formats {
         let mut formats = Formats::default();
         let headers = self.shared.index.lock().sequence_headers(self.head.first_frame);
         for header in &headers {
@@ -107,7 +108,7 @@ impl Video {
 
     /// Length in seconds: the time of the last frame that can be played, whatever the metadata says. That counts for a file
     /// whose frames are all at 0. `None` when there is neither.
-    pub fn duration(&self) -> Option<f64> {
+    pub(crate) fn duration(&self) -> Option<f64> {
         let last = self.last_frame_ms().filter(|milliseconds| *milliseconds > 0);
         last.map(|milliseconds| f64::from(milliseconds) / 1000.0).or(self.listed.duration)
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// What a playlist says. All times are in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Playlist {
+pub(super) struct Playlist {
     pub target: u64,
     pub part_target: u64,
     pub skip_until: u64,
@@ -21,7 +21,7 @@ pub struct Playlist {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Segment {
+pub(super) struct Segment {
     pub number: u64,
     pub duration: u64,
     /// The first and the last of those that it is made of.
@@ -65,7 +65,7 @@ fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Reads a playlist and holds it against the rules that it can break by itself.
-pub fn read(text: &str) -> Playlist {
+pub(super) fn read(text: &str) -> Playlist {
     assert!(text.ends_with('\n') && !text.contains("\n\n"), "{text}");
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("#EXTM3U"));
@@ -134,7 +134,7 @@ pub fn read(text: &str) -> Playlist {
 }
 
 /// The same of a playlist in which segments are listed as they are.
-pub fn read_plain(text: &str) -> Playlist {
+pub(super) fn read_plain(text: &str) -> Playlist {
     let list = read(text);
     for segment in &list.segments {
         assert_eq!(segment.made_of, (segment.number, segment.number), "{text}");
@@ -186,7 +186,7 @@ impl Playlist {
     }
 
     /// All parts but the last of each segment are as long as a player may expect (RFC 8216bis §4.4.3.7).
-    pub fn check_part_lengths(&self) {
+    pub(super) fn check_part_lengths(&self) {
         let closed =
             self.segments.iter().flat_map(|segment| segment.parts.split_last().map_or(&[][..], |(_, all)| all));
         for (length, name, _) in closed.chain(self.open.parts.split_last().map_or(&[][..], |(_, all)| all)) {
@@ -198,7 +198,7 @@ impl Playlist {
     }
 
     /// What may change from one reload to the next, and no more (RFC 8216 §6.2.1).
-    pub fn check_follows(&self, before: &Self) {
+    pub(super) fn check_follows(&self, before: &Self) {
         assert_eq!((self.target, self.part_target), (before.target, before.part_target));
         assert!(self.sequence >= before.sequence && self.next_number() >= before.next_number());
         assert!(!before.has_ended || self.has_ended);
@@ -219,7 +219,7 @@ impl Playlist {
     }
 
     /// The whole playlist from an earlier one and this delta update (RFC 8216bis §6.3.7).
-    pub fn onto(&self, before: &Self) -> Self {
+    pub(super) fn onto(&self, before: &Self) -> Self {
         let gone = (self.sequence - before.sequence) as usize;
         let known = before.segments.get(gone..gone + self.skipped).expect("what is skipped is known");
         let mut known = known.to_vec();

@@ -30,7 +30,7 @@ impl Segmenter {
     }
 
     /// Chooses the target duration, as playlists are to begin; says no as long as there is too little for that.
-    pub fn start(&mut self, now: SystemTime) -> bool {
+    pub(crate) fn start(&mut self, now: SystemTime) -> bool {
         let segments = self.store.segments();
         let length_ms = segments.iter().map(Segment::duration_ms).sum();
         if self.target_seconds.is_some() || self.timing.is_none_or(|timing| !timing.is_enough(length_ms)) {
@@ -66,7 +66,7 @@ impl Segmenter {
     }
 
     /// Ends the segment that grows behind its last part, and the next one behind its first: a player is about to begin.
-    pub fn make_way(&mut self, now: SystemTime) {
+    pub(crate) fn make_way(&mut self, now: SystemTime) {
         self.end_early();
         self.go_on(now);
         self.single = Some(self.store.hint().0);
@@ -80,7 +80,7 @@ impl Segmenter {
     }
 
     /// How long the last GOP may be when the segment that grows, or the next one, has ended, in milliseconds.
-    pub fn gop_most_ms(&self) -> u64 {
+    pub(crate) fn gop_most_ms(&self) -> u64 {
         let (start, most) = match self.store.segments().back() {
             Some(last) if !last.is_complete && last.is_independent => (self.segment_start, longest_ms(SEGMENT_SECONDS)),
             Some(last) if !last.is_complete => (self.segment_start, INTER_SEGMENT_MS),
