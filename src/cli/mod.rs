@@ -1,4 +1,4 @@
-//! The command line: options in, a server out, an exit code back.
+//! The command line: parses options, runs a server or prints a text, returns an exit code.
 
 mod completions;
 #[cfg(test)]
@@ -23,7 +23,7 @@ use crate::server::{Server, logging};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
-enum Wish {
+enum Action {
     Serve(Box<Config>, Option<LevelFilter>),
     Print(String),
 }
@@ -33,12 +33,12 @@ enum Wish {
 /// Exit codes: 0 after a stop by signal, 1 when the server can't start, 2 for a bad option.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match parse(arguments) {
-        Ok(Wish::Print(text)) => {
-            // Who doesn't want to read to the end need not.
+        Ok(Action::Print(text)) => {
+            // A reader that closes the pipe early is no error.
             let _ = writeln!(io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
-        Ok(Wish::Serve(config, level)) => {
+        Ok(Action::Serve(config, level)) => {
             start_logging(level);
             guard::log_panics();
             let result = serve(*config);
@@ -64,22 +64,22 @@ fn parser() -> Options {
     parser
 }
 
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Wish> {
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action> {
     let matches = parser()
         .parse(arguments.into_iter().map(current_name))
         .map_err(|error| Error::Config(error.to_string().into()))?;
     if matches.opt_present("help") {
-        return Ok(Wish::Print(help::text()));
+        return Ok(Action::Print(help::text()));
     }
     if matches.opt_present("version") {
-        return Ok(Wish::Print(format!("gortmp {}", env!("CARGO_PKG_VERSION"))));
+        return Ok(Action::Print(format!("gortmp {}", env!("CARGO_PKG_VERSION"))));
     }
     if matches.opt_present("man") {
-        return Ok(Wish::Print(manual::text()));
+        return Ok(Action::Print(manual::text()));
     }
     if let Some(shell) = matches.opt_str("completions") {
         let text = completions::text(&shell);
-        return text.map(Wish::Print).ok_or_else(|| settings::bad("completions", &shell, "bash, zsh or fish"));
+        return text.map(Action::Print).ok_or_else(|| settings::bad("completions", &shell, "bash, zsh or fish"));
     }
     if let Some(stray) = matches.free.first() {
         return Err(Error::Config(format!("\"{stray}\" is not an option").into()));
@@ -93,7 +93,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Wish> {
     };
     let config = settings::config(&matches)?;
     config.check()?;
-    Ok(Wish::Serve(Box::new(config), level))
+    Ok(Action::Serve(Box::new(config), level))
 }
 
 /// Translates the former name of an option, which scripts may still use.
@@ -124,10 +124,12 @@ fn serve(config: Config) -> Result<()> {
         for signal in signals.forever() {
             match signal {
                 SIGHUP => match handle.reload() {
-                    Ok(()) => log::info!("read the key files and the certificate again"),
-                    Err(error) => log::error!("nothing was changed for what can't be read: {error}"),
+                    Ok(()) => log::info!("reloaded the key files and the certificate"),
+                    Err(error) => {
+                        log::error!("reload failed, keeping the previous version of what can't be read: {error}")
+                    }
                 },
-                // Whoever asks twice does not want to wait.
+                // A second signal means that the user does not want to wait.
                 _ if is_stopping => std::process::exit(1),
                 _ => {
                     is_stopping = true;
@@ -150,13 +152,13 @@ mod tests {
         AccessConfig, Congestion, HttpConfig, MergeWindow, ReplacePublisher, RuleKind, Secret, Times, TlsConfig,
     };
 
-    fn parsed(arguments: &[&str]) -> Result<Wish> {
+    fn parsed(arguments: &[&str]) -> Result<Action> {
         parse(arguments.iter().map(OsString::from))
     }
 
     fn parsed_config(arguments: &[&str]) -> Config {
         match parsed(arguments) {
-            Ok(Wish::Serve(config, _)) => *config,
+            Ok(Action::Serve(config, _)) => *config,
             other => panic!("{other:?}"),
         }
     }
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_options_say_what_would_be_right() {
+    fn bad_options_are_rejected_with_a_hint() {
         for (arguments, hint) in [
             (&["--listen", "1935"][..], "such as 0.0.0.0:1935"),
             (&["--gop-cache", "maybe"], "on or off"),
@@ -304,7 +306,7 @@ mod tests {
         for option in options::all() {
             let Some(value) = option.default else { continue };
             let mut config = parsed_config(&[&format!("--{}={value}", option.name)]);
-            // Their absence means more than their value: a server may do with less.
+            // Absent, these mean more than their value: a server may do with less.
             config.listen.clear();
             config.max_connections = None;
             if let Some(http) = &mut config.http {
@@ -322,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen_and_states_every_option_and_default() {
-        let Ok(Wish::Print(help)) = parsed(&["--help"]) else { panic!() };
+        let Ok(Action::Print(help)) = parsed(&["--help"]) else { panic!() };
         assert!(help.lines().count() <= 48, "{} lines: {help}", help.lines().count());
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
         for option in options::all() {
@@ -338,7 +340,7 @@ mod tests {
     #[test]
     fn completions_are_for_known_shells() {
         for shell in ["bash", "zsh", "fish"] {
-            let Ok(Wish::Print(text)) = parsed(&["--completions", shell]) else { panic!("{shell}") };
+            let Ok(Action::Print(text)) = parsed(&["--completions", shell]) else { panic!("{shell}") };
             assert!(options::all().all(|option| text.contains(option.name)), "{shell}");
         }
         let error = parsed(&["--completions", "tcsh"]).unwrap_err().to_string();

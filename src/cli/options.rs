@@ -1,4 +1,4 @@
-//! The table of options. The parser, `--help`, the manual page, the completions and the guide's chapter are made from it.
+//! The option table. The parser, `--help`, the manual page, the completions and the guide's chapter are generated from it.
 
 use super::spec::{
     Group, OptionSpec,

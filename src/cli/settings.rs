@@ -1,4 +1,4 @@
-//! From the options given to the settings of a server.
+//! Builds the server's configuration from the parsed options.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -128,7 +128,7 @@ fn permission(matches: &Matches, operation: &str) -> Result<Permission> {
         matches.opt_strs_pos(&option).into_iter().map(rule).collect::<Result<Vec<_>>>()
     };
     let mut rules = [rules_of(RuleKind::Allow, "allow")?, rules_of(RuleKind::Deny, "deny")?].concat();
-    // In the order of the command line, both kinds together.
+    // In command line order, both kinds together.
     rules.sort_by_key(|(at, _)| *at);
     Ok(Permission {
         key: matches.opt_str(&format!("{operation}-key")).map(Secret::new),

@@ -1,9 +1,9 @@
-//! What the program knows of an option: everything that the parser, `--help`, the manual page, the completions and the
-//! guide say about it.
+//! An option's specification: everything that the parser, `--help`, the manual page, the completions and the guide need
+//! to know of it.
 
 use getopts::Options;
 
-/// One option. Built by [`option`] and the methods below, so that the table reads like one.
+/// One option, built by [`option`] and the methods below.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OptionSpec {
     /// Without the dashes.
@@ -14,11 +14,11 @@ pub(super) struct OptionSpec {
     pub argument: Option<Argument>,
     /// Whether it may be given several times.
     pub repeats: bool,
-    /// What holds without the option, as one would write it behind it.
+    /// The default, in the form in which it could be given as the value.
     pub default: Option<&'static str>,
     /// A phrase for `--help` and the completions; behind a semicolon, what is for `--help` only.
     pub summary: &'static str,
-    /// Whether it has a line of its own in `--help`. If not, the line of the option before names it.
+    /// Whether it has a line of its own in `--help`; if not, the line of the option before it names it.
     pub has_line: bool,
     /// Sentences for the manual page and the guide. Code stands between backticks.
     pub details: &'static str,
@@ -27,21 +27,21 @@ pub(super) struct OptionSpec {
 /// The value that an option takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Argument {
-    /// How it is called in `--help`.
+    /// Its name in `--help`.
     pub placeholder: &'static str,
     pub values: Values,
 }
 
-/// What a shell can offer as the value.
+/// What a shell offers as the value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Values {
     /// Nothing.
     Any,
     File,
     Folder,
-    /// One of these and no other.
+    /// One of these.
     OneOf(&'static [&'static str]),
-    /// These, or something else.
+    /// One of these, or something else.
     Such(&'static [&'static str]),
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Group {
     pub options: &'static [OptionSpec],
 }
 
-/// A flag, until the methods say more.
+/// A flag, unless the methods change it.
 pub(super) const fn option(name: &'static str, summary: &'static str, details: &'static str) -> OptionSpec {
     OptionSpec { name, short: None, argument: None, repeats: false, default: None, summary, has_line: true, details }
 }
@@ -84,18 +84,18 @@ impl OptionSpec {
         self
     }
 
-    /// Its line in `--help` is that of the option before.
+    /// The line of the option before it in `--help` names it.
     pub(super) const fn named_above(mut self) -> Self {
         self.has_line = false;
         self
     }
 
-    /// What it is about, without what `--help` says of others in its line.
+    /// The summary without the part that is for `--help` only.
     pub(super) fn phrase(&self) -> &'static str {
         self.summary.split("; ").next().unwrap_or_default()
     }
 
-    /// Tells the parser of it.
+    /// Registers the option with the parser.
     pub(super) fn add_to(&self, options: &mut Options) {
         let short = self.short.map_or_else(String::new, String::from);
         let placeholder = self.argument.map_or("", |argument| argument.placeholder);

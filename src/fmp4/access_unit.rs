@@ -1,27 +1,28 @@
-//! Access units of H.264 and H.265 (ISO/IEC 14496-15 §4.3): whole NAL units behind their lengths, a slice among them.
+//! Access units of H.264 and H.265 (ISO/IEC 14496-15 §4.3): complete length-prefixed NAL units with at least one slice.
 
 use std::borrow::Cow;
 
-/// Which of the two codecs.
+/// A codec whose access units consist of NAL units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NalCodec {
     H264,
     H265,
 }
 
-/// What a NAL unit is for.
+/// The purpose of a NAL unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NalUse {
+enum NalUnitUse {
     /// Coded video.
     Slice,
     /// A parameter set.
     Parameters,
-    /// Delimiters, messages, padding.
+    /// Delimiters, SEI, filler data.
     Other,
 }
 
 impl NalCodec {
-    /// The type of a NAL unit (ITU-T H.264 §7.4.1, H.265 §7.4.2.2); `None` when there is none.
+    /// Returns the type of a NAL unit (ITU-T H.264 §7.4.1, H.265 §7.4.2.2); `None` when it is empty or its forbidden
+    /// bit is set.
     pub(super) fn nal_type(self, unit: &[u8]) -> Option<u8> {
         let &first = unit.first()?;
         let is_valid = first & 0x80 == 0;
@@ -32,29 +33,29 @@ impl NalCodec {
         is_valid.then_some(nal_type)
     }
 
-    fn usage(self, unit: &[u8]) -> Option<NalUse> {
+    fn unit_use(self, unit: &[u8]) -> Option<NalUnitUse> {
         let nal_type = self.nal_type(unit)?;
         Some(match (self, nal_type) {
-            (Self::H264, 1..=5) | (Self::H265, 0..=31) => NalUse::Slice,
-            (Self::H264, 7 | 8 | 13) | (Self::H265, 32..=34) => NalUse::Parameters,
-            _ => NalUse::Other,
+            (Self::H264, 1..=5) | (Self::H265, 0..=31) => NalUnitUse::Slice,
+            (Self::H264, 7 | 8 | 13) | (Self::H265, 32..=34) => NalUnitUse::Parameters,
+            _ => NalUnitUse::Other,
         })
     }
 }
 
-/// What a message of coded video comes to.
+/// The content of a coded video message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AccessUnit<'a> {
-    /// A frame, as a sample has it.
+    /// A frame, in sample format.
     Frame(Cow<'a, [u8]>),
-    /// No slice: what is in it belongs to the codec configuration, if it is anything.
+    /// Parameter sets without a slice, possibly none: they belong to the codec configuration.
     Parameters(Vec<&'a [u8]>),
 }
 
 impl<'a> AccessUnit<'a> {
-    /// Reads NAL units behind lengths of so many bytes. Start codes in place of the lengths (ITU-T H.264 annex B), which some
-    /// small encoders send, are turned into lengths. `None` when it is neither.
-    pub(super) fn read(codec: NalCodec, length_bytes: usize, body: &'a [u8]) -> Option<Self> {
+    /// Parses NAL units with length prefixes of `length_bytes`. Start codes (ITU-T H.264 annex B), which some embedded
+    /// encoders send instead, are converted to lengths. `None` when it is neither.
+    pub(super) fn parse(codec: NalCodec, length_bytes: usize, body: &'a [u8]) -> Option<Self> {
         if let Some(has_slice) = has_slice(codec, length_prefixed(length_bytes, body)) {
             return Some(match has_slice {
                 true => Self::Frame(Cow::Borrowed(body)),
@@ -63,38 +64,38 @@ impl<'a> AccessUnit<'a> {
         }
         let units = || start_code_prefixed(body);
         Some(match has_slice(codec, units().map(Some))? {
-            true => Self::Frame(Cow::Owned(with_lengths(length_bytes, units())?)),
+            true => Self::Frame(Cow::Owned(join_with_lengths(length_bytes, units())?)),
             false => Self::parameters(codec, units()),
         })
     }
 
     fn parameters(codec: NalCodec, units: impl Iterator<Item = &'a [u8]>) -> Self {
-        Self::Parameters(units.filter(|unit| codec.usage(unit) == Some(NalUse::Parameters)).collect())
+        Self::Parameters(units.filter(|unit| codec.unit_use(unit) == Some(NalUnitUse::Parameters)).collect())
     }
 }
 
-/// Whether there is a slice among NAL units; `None` if one of them is none, or there are none at all.
+/// Whether there is a slice among the NAL units; `None` if one of them is invalid or there are none.
 fn has_slice<'a>(codec: NalCodec, units: impl Iterator<Item = Option<&'a [u8]>>) -> Option<bool> {
     let mut has_slice = None;
     for unit in units {
-        let is_slice = codec.usage(unit?)? == NalUse::Slice;
+        let is_slice = codec.unit_use(unit?)? == NalUnitUse::Slice;
         has_slice = Some(has_slice.unwrap_or(false) || is_slice);
     }
     has_slice
 }
 
-/// The NAL units behind lengths of so many bytes; `None` in the place of one that runs past the end, which is the last.
+/// Iterates over NAL units with length prefixes of `length_bytes`; ends with `None` at one that is truncated.
 fn length_prefixed(length_bytes: usize, body: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     let mut rest = Some(body);
     std::iter::from_fn(move || {
         let bytes = rest.take().filter(|bytes| !bytes.is_empty())?;
         let split = || {
-            let (length, behind) = bytes.split_at_checked(length_bytes)?;
+            let (length, after_length) = bytes.split_at_checked(length_bytes)?;
             let length = length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
-            behind.split_at_checked(length)
+            after_length.split_at_checked(length)
         };
-        Some(split().map(|(unit, behind)| {
-            rest = Some(behind);
+        Some(split().map(|(unit, following)| {
+            rest = Some(following);
             unit
         }))
     })
@@ -102,34 +103,34 @@ fn length_prefixed(length_bytes: usize, body: &[u8]) -> impl Iterator<Item = Opt
 
 const START_CODE: [u8; 3] = [0, 0, 1];
 
-/// The NAL units behind start codes; none at all if the body does not begin with one.
+/// Iterates over NAL units with start codes; empty if the body doesn't start with one.
 pub(super) fn start_code_prefixed(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     let start = body.iter().position(|byte| *byte != 0).unwrap_or(0);
-    let begins_so = start >= 2 && body[start] == 1;
-    let mut rest = if begins_so { &body[start + 1..] } else { &[] };
+    let starts_with_code = start >= 2 && body[start] == 1;
+    let mut rest = if starts_with_code { &body[start + 1..] } else { &[] };
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
         let end = rest.windows(START_CODE.len()).position(|bytes| bytes == START_CODE);
-        let (unit, behind) = match end {
+        let (unit, following) = match end {
             Some(end) => (&rest[..end], &rest[end + START_CODE.len()..]),
             None => (rest, &[][..]),
         };
-        rest = behind;
-        // Zeros before the next start code are not part of the unit (§B.1).
+        rest = following;
+        // trailing_zero_8bits are not part of the unit (§B.1).
         let length = unit.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         Some(&unit[..length])
     })
 }
 
-/// `None` when a unit is longer than a length can tell.
-fn with_lengths<'a>(length_bytes: usize, units: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
+/// Joins NAL units with length prefixes of `length_bytes`; `None` when a unit is too long for them.
+fn join_with_lengths<'a>(length_bytes: usize, units: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     for unit in units {
         let length = u32::try_from(unit.len()).ok()?.to_be_bytes();
-        let (left_out, length) = length.split_at_checked(4_usize.checked_sub(length_bytes)?)?;
-        if left_out.iter().any(|byte| *byte != 0) {
+        let (high_bytes, length) = length.split_at_checked(4_usize.checked_sub(length_bytes)?)?;
+        if high_bytes.iter().any(|byte| *byte != 0) {
             return None;
         }
         body.extend(length);
@@ -149,8 +150,8 @@ mod tests {
     const IDR: &[u8] = &[0x65, 0x88, 0x84, 0, 0, 3, 1];
     const SEI: &[u8] = &[6, 5, 1, 0x80];
 
-    fn lengths(units: &[&[u8]]) -> Vec<u8> {
-        with_lengths(4, units.iter().copied()).unwrap()
+    fn length_prefixed_body(units: &[&[u8]]) -> Vec<u8> {
+        join_with_lengths(4, units.iter().copied()).unwrap()
     }
 
     fn start_codes(units: &[&[u8]], code: &[u8]) -> Vec<u8> {
@@ -158,15 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_what_it_was() {
+    fn length_prefixed_frames_are_unchanged() {
         for units in [&[IDR][..], &[SPS, PPS, IDR], &[SEI, &[0x41, 0x9a]]] {
-            let body = lengths(units);
-            assert_eq!(AccessUnit::read(H264, 4, &body), Some(AccessUnit::Frame(Cow::Borrowed(&body))));
+            let body = length_prefixed_body(units);
+            assert_eq!(AccessUnit::parse(H264, 4, &body), Some(AccessUnit::Frame(Cow::Borrowed(&body))));
         }
         let short = [&[0, 7][..], IDR].concat();
-        assert_eq!(AccessUnit::read(H264, 2, &short), Some(AccessUnit::Frame(Cow::Borrowed(&short))));
-        let trailing = lengths(&[&[0x02, 1, 0xd0]]);
-        assert_eq!(AccessUnit::read(H265, 4, &trailing), Some(AccessUnit::Frame(Cow::Borrowed(&trailing))));
+        assert_eq!(AccessUnit::parse(H264, 2, &short), Some(AccessUnit::Frame(Cow::Borrowed(&short))));
+        let trailing = length_prefixed_body(&[&[0x02, 1, 0xd0]]);
+        assert_eq!(AccessUnit::parse(H265, 4, &trailing), Some(AccessUnit::Frame(Cow::Borrowed(&trailing))));
     }
 
     #[test]
@@ -174,51 +175,55 @@ mod tests {
         let units = [SPS, PPS, SEI, IDR];
         for code in [&[0, 0, 1][..], &[0, 0, 0, 1], &[0, 0, 0, 0, 0, 1]] {
             let body = start_codes(&units, code);
-            assert_eq!(AccessUnit::read(H264, 4, &body), Some(AccessUnit::Frame(Cow::Owned(lengths(&units)))));
+            assert_eq!(
+                AccessUnit::parse(H264, 4, &body),
+                Some(AccessUnit::Frame(Cow::Owned(length_prefixed_body(&units))))
+            );
         }
         let long = [&[0, 0, 1, 0x41][..], &[7; 300]].concat();
-        assert_eq!(AccessUnit::read(H264, 1, &long), None, "one byte can't tell its length");
+        assert_eq!(AccessUnit::parse(H264, 1, &long), None, "too long for a length of one byte");
     }
 
     #[test]
-    fn parameter_sets_alone_are_no_frame() {
+    fn parameter_sets_without_a_slice_are_not_a_frame() {
         let parameters = AccessUnit::Parameters(vec![SPS, PPS]);
-        assert_eq!(AccessUnit::read(H264, 4, &lengths(&[SPS, SEI, PPS])), Some(parameters.clone()));
-        assert_eq!(AccessUnit::read(H264, 4, &start_codes(&[SPS, PPS], &[0, 0, 0, 1])), Some(parameters));
-        assert_eq!(AccessUnit::read(H264, 4, &lengths(&[SEI])), Some(AccessUnit::Parameters(Vec::new())));
+        assert_eq!(AccessUnit::parse(H264, 4, &length_prefixed_body(&[SPS, SEI, PPS])), Some(parameters.clone()));
+        assert_eq!(AccessUnit::parse(H264, 4, &start_codes(&[SPS, PPS], &[0, 0, 0, 1])), Some(parameters));
+        assert_eq!(AccessUnit::parse(H264, 4, &length_prefixed_body(&[SEI])), Some(AccessUnit::Parameters(Vec::new())));
     }
 
     #[test]
-    fn what_is_no_access_unit() {
-        let good = lengths(&[SEI, IDR]);
+    fn malformed_bodies_are_rejected() {
+        let good = length_prefixed_body(&[SEI, IDR]);
         for length in 0..good.len() {
-            // Up to the first whole unit it could be one.
+            // Truncated after the first complete unit it is still valid.
             let expected = (length == 8).then_some(AccessUnit::Parameters(Vec::new()));
-            assert_eq!(AccessUnit::read(H264, 4, &good[..length]), expected, "{length} bytes");
+            assert_eq!(AccessUnit::parse(H264, 4, &good[..length]), expected, "{length} bytes");
         }
         for body in
             [&[0, 0, 0, 0][..], &[0, 0, 0, 1, 0x85], &[0, 0, 1], &[0xff, 0xfe, 0xf7, 0x17], &[0; 12], &[0, 0, 2, 9]]
         {
-            assert_eq!(AccessUnit::read(H264, 4, body), None, "{body:x?}");
+            assert_eq!(AccessUnit::parse(H264, 4, body), None, "{body:x?}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_bytes_can_be_read(body in proptest::collection::vec(0u8..4, 0..60), length_bytes in 1usize..5) {
+        fn arbitrary_bytes_do_not_panic(body in proptest::collection::vec(0u8..4, 0..60), length_bytes in 1usize..5) {
             for codec in [H264, H265] {
-                let _ = AccessUnit::read(codec, length_bytes, &body);
+                let _ = AccessUnit::parse(codec, length_bytes, &body);
             }
         }
 
         #[test]
-        fn units_survive_start_codes(
+        fn units_are_preserved_when_start_codes_are_converted(
             units in proptest::collection::vec(proptest::collection::vec(1u8..=255, 1..20), 1..5),
         ) {
             let units: Vec<Vec<u8>> = units.into_iter().map(|unit| [&[0x41][..], &unit].concat()).collect();
             let units: Vec<&[u8]> = units.iter().map(|unit| &unit[..]).collect();
             let body = start_codes(&units, &[0, 0, 1]);
-            prop_assert_eq!(AccessUnit::read(H264, 4, &body), Some(AccessUnit::Frame(Cow::Owned(lengths(&units)))));
+            let expected = AccessUnit::Frame(Cow::Owned(length_prefixed_body(&units)));
+            prop_assert_eq!(AccessUnit::parse(H264, 4, &body), Some(expected));
         }
     }
 }

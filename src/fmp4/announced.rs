@@ -1,20 +1,20 @@
-//! What the metadata says of tracks to come.
+//! The tracks announced by the metadata.
 
 use crate::amf::{Value, amf0};
 use crate::media::Packet;
 
-/// What the metadata says.
+/// Track properties from `onMetaData`.
 #[derive(Debug, Default)]
 pub(super) struct AnnouncedTracks {
-    /// Whether there is audio, and whether video frames.
+    /// Whether there is audio, and whether there is video; `None` when neither is announced.
     pub kinds: Option<(bool, bool)>,
     pub size: (u16, u16),
     pub frame_ms: Option<u32>,
 }
 
 impl AnnouncedTracks {
-    /// Reads `onMetaData`; what makes no sense says nothing.
-    pub(super) fn read(&mut self, packet: &Packet) {
+    /// Updates the properties from `onMetaData`; invalid values are ignored.
+    pub(super) fn update(&mut self, packet: &Packet) {
         let Ok(values) = amf0::decode_all(&packet.payload) else { return };
         let mut values = values.iter().skip_while(|value| value.as_str() == Some("@setDataFrame"));
         let (Some("onMetaData"), Some(object)) = (values.next().and_then(Value::as_str), values.next()) else { return };

@@ -1,4 +1,4 @@
-//! What the sequence headers of audio say, or its frames, as the boxes of MP4 have it.
+//! Audio sample entries, from codec configurations or frame headers.
 
 use shiguredo_mp4::bitstream::opus;
 use shiguredo_mp4::boxes::{AudioSampleEntryFields, EsdsBox, Mp4aBox, OpusBox, SampleEntry};
@@ -13,7 +13,7 @@ fn audio(channels: u8, rate: u32) -> AudioSampleEntryFields {
         data_reference_index: AudioSampleEntryFields::DEFAULT_DATA_REFERENCE_INDEX,
         channelcount: channels.into(),
         samplesize: AudioSampleEntryFields::DEFAULT_SAMPLESIZE,
-        // Rates that don't fit are told elsewhere.
+        // Rates over 65,535 Hz don't fit; the codec configuration carries them.
         samplerate: FixedPointNumber::new(u16::try_from(rate).unwrap_or(0), 0),
     }
 }
@@ -41,11 +41,11 @@ fn mp4a(object_type: u8, config: Option<&[u8]>, channels: u8, rate: u32, frame_s
     let entry = SampleEntry::Mp4a(entry);
     let codec = match config {
         Some(_) => codec_string::from_sample_entry(&entry).ok()?,
-        // Browsers know it in capital letters.
+        // Browsers expect upper case.
         None => format!("mp4a.{object_type:02X}"),
     };
     let silence: Option<&[u8]> = match (&codec[..], channels) {
-        // One element without any scale factor bands (ISO/IEC 14496-3 §4.4.2.1), and the end.
+        // One channel element with max_sfb 0 (ISO/IEC 14496-3 §4.4.2.1), then ID_END.
         ("mp4a.40.2", 1) => Some(&[0, 0, 0, 7]),
         ("mp4a.40.2", 2) => Some(&[0x21, 0, 0, 0, 0, 0x1c]),
         _ => None,
@@ -54,31 +54,32 @@ fn mp4a(object_type: u8, config: Option<&[u8]>, channels: u8, rate: u32, frame_s
     Some(Track { wire_codec, entry, codec, timescale: rate, width: 0, height: 0, channels, frame_samples, silence })
 }
 
-/// Rates by their index in AudioSpecificConfig (ISO/IEC 14496-3 §1.6.3.4).
+/// Sampling frequencies by samplingFrequencyIndex (ISO/IEC 14496-3 §1.6.3.4).
 const AAC_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
-/// AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1). For a decoder that knows spectral band replication the rate told
-/// first is half of what is heard; time is counted in it all the same.
+/// Parses an AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1). With spectral band replication the first sampling
+/// frequency is half the output rate; it is the timescale all the same.
 pub(super) fn aac(config: &[u8]) -> Option<Track> {
     let mut bits = Bits(config, 0);
-    let object = bits.take(5)?;
+    let object = bits.read(5)?;
     if object == 31 {
-        bits.take(6)?;
+        bits.read(6)?;
     }
-    let index = bits.take(4)?;
-    let rate = if index == 15 { bits.take(24)? } else { *AAC_RATES.get(index as usize)? };
-    let channels = match bits.take(4)? {
+    let index = bits.read(4)?;
+    let rate = if index == 15 { bits.read(24)? } else { *AAC_RATES.get(index as usize)? };
+    let channels = match bits.read(4)? {
         7 => 8,
         channels => channels as u8,
     };
-    // With these there is another rate and object in between; their frames have 1,024 samples as a rule.
-    let has_short_frames = ![5, 29].contains(&object) && bits.take(1)? == 1;
+    // With SBR and PS the extension's frequency and object type come in between; their frames usually have 1,024
+    // samples.
+    let has_short_frames = ![5, 29].contains(&object) && bits.read(1)? == 1;
     let samples = if has_short_frames { 960 } else { 1024 };
     (rate > 0).then(|| mp4a(0x40, Some(config), channels, rate, samples))?
 }
 
-/// A frame without the ADTS header that some small encoders leave before it (ISO/IEC 13818-7 §6.2).
+/// Strips the ADTS header (ISO/IEC 13818-7 §6.2) that some embedded encoders leave before a frame.
 pub(super) fn without_adts(frame: &[u8]) -> &[u8] {
     let [0xff, second, _, high, middle, low, _, ..] = *frame else { return frame };
     let length = usize::from(high & 3) << 11 | usize::from(middle) << 3 | usize::from(low >> 5);
@@ -87,11 +88,11 @@ pub(super) fn without_adts(frame: &[u8]) -> &[u8] {
     frame.get(header..).filter(|_| is_header).unwrap_or(frame)
 }
 
-/// Bits from the left.
+/// A bit reader, most significant bit first: the bytes and the position in bits.
 struct Bits<'a>(&'a [u8], usize);
 
 impl Bits<'_> {
-    fn take(&mut self, count: usize) -> Option<u32> {
+    fn read(&mut self, count: usize) -> Option<u32> {
         let mut value = 0;
         for _ in 0..count {
             let byte = self.0.get(self.1 / 8)?;
@@ -102,7 +103,7 @@ impl Bits<'_> {
     }
 }
 
-/// The header of a frame (ISO/IEC 11172-3 §2.4.1.3 and 13818-3).
+/// Parses an MP3 frame header (ISO/IEC 11172-3 §2.4.1.3 and 13818-3).
 pub(super) fn mp3(frame: &[u8]) -> Option<Track> {
     let [0xff, version, rates, channels, ..] = *frame else { return None };
     let is_layer_3 = version & 0xe6 == 0xe2;
@@ -116,7 +117,7 @@ pub(super) fn mp3(frame: &[u8]) -> Option<Track> {
     mp4a(object_type, None, if channels >> 6 == 3 { 1 } else { 2 }, rate, samples)
 }
 
-/// The identification header (RFC 7845 §5.1), as Enhanced RTMP has it.
+/// Parses an Opus identification header (RFC 7845 §5.1), as Enhanced RTMP carries it.
 pub(super) fn opus(header: &[u8]) -> Option<Track> {
     let header = header.strip_prefix(b"OpusHead").unwrap_or(header);
     let [_version, channels, skip_low, skip_high, a, b, c, d, gain_low, gain_high, _family] = *header.first_chunk()?;
@@ -133,7 +134,7 @@ pub(super) fn opus(header: &[u8]) -> Option<Track> {
     });
     entry.audio = audio(channels, OPUS_RATE);
     let entry = SampleEntry::Opus(entry);
-    // 20 ms of full band.
+    // 20 ms of fullband CELT.
     let silence: &[u8] = if channels == 1 { &[0xf8, 0xff, 0xfe] } else { &[0xfc, 0xff, 0xfe] };
     Some(Track {
         wire_codec: Codec::Unknown,
@@ -148,10 +149,10 @@ pub(super) fn opus(header: &[u8]) -> Option<Track> {
     })
 }
 
-/// Opus always counts time in this rate.
+/// Timescale of all Opus tracks.
 const OPUS_RATE: u32 = 48_000;
 
-/// Samples in a packet of Opus (RFC 6716 §3.1).
+/// Returns the number of samples in an Opus packet (RFC 6716 §3.1).
 pub(super) fn opus_samples(packet: &[u8]) -> Option<u32> {
     let toc = *packet.first()?;
     let frame = match toc >> 3 {

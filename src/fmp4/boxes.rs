@@ -1,4 +1,4 @@
-//! The boxes around tracks and frames.
+//! Writing of initialization segments and fragments.
 
 use std::num::NonZeroU32;
 
@@ -12,19 +12,19 @@ use shiguredo_mp4::{Either, Encode, FixedPointNumber, LanguageCode, Mp4FileTime,
 use super::track::{Track, VIDEO_UNITS_PER_MS};
 use crate::media::PacketKind;
 
-/// Units of time of the whole.
+/// Timescale of `mvhd`.
 const MOVIE_TIMESCALE: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
-/// Bytes of the header of `mdat`.
+/// Size of the `mdat` box header, in bytes.
 const MDAT_HEADER: usize = 8;
 
-/// ISO/IEC 14496-12 §8.8.3.1: a video frame that needs no other, or audio.
+/// Sample flags of a sync sample (ISO/IEC 14496-12 §8.8.3.1): a random access point, or audio.
 const SYNC: u32 = 0x0200_0000;
 
-/// The same: a video frame that needs others.
+/// Sample flags of a non-sync sample (§8.8.3.1).
 const NOT_SYNC: u32 = 0x0101_0000;
 
-/// Each kind has its track.
+/// Returns the track ID of a kind.
 pub(super) fn track_id(kind: PacketKind) -> u32 {
     match kind {
         PacketKind::Video => 1,
@@ -32,7 +32,7 @@ pub(super) fn track_id(kind: PacketKind) -> u32 {
     }
 }
 
-/// `ftyp` and `moov`; `None` if the boxes can't be written. The duration is in milliseconds, of files.
+/// Returns `ftyp` and `moov`; `None` if the boxes can't be encoded. `duration_ms` is the duration of a file.
 pub(super) fn init(tracks: &[(PacketKind, &Track)], duration_ms: Option<u64>) -> Option<Vec<u8>> {
     let ftyp = FtypBox {
         major_brand: Brand::ISO6,
@@ -125,10 +125,10 @@ fn trak(kind: PacketKind, track: &Track) -> Option<TrakBox> {
     })
 }
 
-/// One frame for its track, times in milliseconds for video and in samples for audio.
+/// One sample; times are in milliseconds for video and in samples for audio.
 pub(super) struct Sample<'a> {
     pub kind: PacketKind,
-    pub begins: u64,
+    pub decode_time: u64,
     pub duration: u32,
     pub composition_offset: i32,
     pub is_sync: bool,
@@ -136,14 +136,14 @@ pub(super) struct Sample<'a> {
     pub coded: &'a [u8],
 }
 
-/// Bytes of [`fragment`]; `None` if the boxes can't be written.
+/// Returns the size of a [`fragment`] in bytes; `None` if the boxes can't be encoded.
 pub(super) fn fragment_length(sample: &Sample<'_>) -> Option<usize> {
     Some(moof(0, sample, 0).encode_to_vec().ok()?.len() + MDAT_HEADER + sample.coded.len())
 }
 
-/// `moof` and `mdat`; `None` if the boxes can't be written.
+/// Returns `moof` and `mdat`; `None` if the boxes can't be encoded.
 pub(super) fn fragment(sequence_number: u32, sample: &Sample<'_>) -> Option<Vec<u8>> {
-    // Its length does not depend on the number in it.
+    // The size of `moof` doesn't depend on the data offset.
     let length = moof(sequence_number, sample, 0).encode_to_vec().ok()?.len();
     let data_offset = i32::try_from(length + MDAT_HEADER).ok()?;
     let mut bytes = moof(sequence_number, sample, data_offset).encode_to_vec().ok()?;
@@ -178,7 +178,10 @@ fn moof(sequence_number: u32, sample: &Sample<'_>, data_offset: i32) -> MoofBox 
                 duration_is_empty: false,
                 default_base_is_moof: true,
             },
-            tfdt_box: Some(TfdtBox { version: 1, base_media_decode_time: sample.begins.saturating_mul(units.into()) }),
+            tfdt_box: Some(TfdtBox {
+                version: 1,
+                base_media_decode_time: sample.decode_time.saturating_mul(units.into()),
+            }),
             trun_boxes: vec![TrunBox {
                 data_offset: Some(data_offset),
                 first_sample_flags: None,
@@ -195,22 +198,29 @@ mod tests {
     use super::*;
     use shiguredo_mp4::Decode;
 
-    fn times(kind: PacketKind, begins: u64, duration: u32, composition_offset: i32) -> (u64, u32, Option<i64>) {
-        let sample =
-            Sample { kind, begins, duration, composition_offset, is_sync: true, is_disposable: false, coded: &[1] };
+    fn times(kind: PacketKind, decode_time: u64, duration: u32, composition_offset: i32) -> (u64, u32, Option<i64>) {
+        let sample = Sample {
+            kind,
+            decode_time,
+            duration,
+            composition_offset,
+            is_sync: true,
+            is_disposable: false,
+            coded: &[1],
+        };
         let bytes = fragment(1, &sample).unwrap();
         let (moof, _) = MoofBox::decode(&bytes).unwrap();
         let track = &moof.traf_boxes[0];
         let written = &track.trun_boxes[0].samples[0];
-        let begins = track.tfdt_box.as_ref().unwrap().base_media_decode_time;
-        (begins, written.duration.unwrap(), written.composition_time_offset)
+        let decode_time = track.tfdt_box.as_ref().unwrap().base_media_decode_time;
+        (decode_time, written.duration.unwrap(), written.composition_time_offset)
     }
 
     #[test]
-    fn video_is_counted_in_units_fine_enough_for_ffmpeg_and_audio_in_samples() {
+    fn video_has_a_timescale_of_90_khz_and_audio_its_sample_rate() {
         assert_eq!(times(PacketKind::Video, 1_000, 40, -10), (90_000, 3_600, Some(-900)));
         assert_eq!(times(PacketKind::Audio, 1_024, 1_024, 0), (1_024, 1_024, None));
-        let most = times(PacketKind::Video, u64::MAX, u32::MAX, i32::MIN);
-        assert_eq!(most, (u64::MAX, u32::MAX, Some(i32::MIN.into())), "no time overflows");
+        let extremes = times(PacketKind::Video, u64::MAX, u32::MAX, i32::MIN);
+        assert_eq!(extremes, (u64::MAX, u32::MAX, Some(i32::MIN.into())), "no time overflows");
     }
 }

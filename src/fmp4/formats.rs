@@ -1,40 +1,40 @@
-//! How the video and audio of a stream or file are coded: one answer for everybody who asks.
+//! The codecs of a stream or file, as all parts of the server report them.
 
 use crate::media::tag_header::Content;
 use crate::media::{Codec, Packet, PacketKind};
 
 use super::track::Track;
 
-/// The video of a stream.
+/// The video format of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VideoFormat {
-    /// As RFC 6381 names it, for example `avc1.64001f`; as [`CodecName::id`](crate::media::codec::CodecName::id) has it for
-    /// codecs that MP4 does not carry, and before a codec configuration has come.
+    /// The RFC 6381 codecs parameter, for example `avc1.64001f`; [`CodecName::id`](crate::media::codec::CodecName::id)
+    /// for codecs that MP4 doesn't carry, and before the codec configuration.
     pub codec: String,
-    /// For people: `H.264`.
+    /// Display name: `H.264`.
     pub name: &'static str,
-    /// In pixels; 0 when nobody tells.
+    /// In pixels; 0 when unknown.
     pub width: u16,
-    /// In pixels; 0 when nobody tells.
+    /// In pixels; 0 when unknown.
     pub height: u16,
 }
 
-/// The audio of a stream.
+/// The audio format of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudioFormat {
-    /// As RFC 6381 names it, for example `mp4a.40.2`, or as of [`VideoFormat::codec`].
+    /// The RFC 6381 codecs parameter, for example `mp4a.40.2`, otherwise as in [`VideoFormat::codec`].
     pub codec: String,
-    /// For people: `AAC`.
+    /// Display name: `AAC`.
     pub name: &'static str,
-    /// Samples a second.
+    /// Samples per second; 0 when unknown.
     pub sample_rate: u32,
-    /// 1 for mono, 2 for stereo; 0 when it is left to the frames.
+    /// 1 for mono, 2 for stereo; 0 when unknown.
     pub channels: u8,
 }
 
 impl VideoFormat {
-    /// What a packet tells: a codec configuration that can be read tells all, a frame its codec. `None` for other packets, and
-    /// codecs that nobody has defined.
+    /// Returns the format from a packet: complete from a valid codec configuration, the codec alone from a frame.
+    /// `None` for other packets and undefined codecs.
     pub fn of(packet: &Packet) -> Option<Self> {
         let header = packet.video_header().filter(|header| header.track == 0)?;
         let name = header.codec.video_name()?;
@@ -50,7 +50,7 @@ impl VideoFormat {
         }
     }
 
-    /// With the size that the metadata tells, where nothing else does.
+    /// Sets the size from the metadata if it is unknown.
     pub fn or_size(mut self, size: (u16, u16)) -> Self {
         if self.width == 0 || self.height == 0 {
             (self.width, self.height) = size;
@@ -60,7 +60,8 @@ impl VideoFormat {
 }
 
 impl AudioFormat {
-    /// The same of audio. A frame of MP3, which needs no configuration, tells all as well.
+    /// Returns the format from a packet, as [`VideoFormat::of`]; MP3 frames, which need no configuration, yield it
+    /// completely as well.
     pub fn of(packet: &Packet) -> Option<Self> {
         let header = packet.audio_header().filter(|header| header.track == 0)?;
         let name = header.codec.audio_name()?;
@@ -75,8 +76,8 @@ impl AudioFormat {
     }
 }
 
-/// Samples a second and channels as the first byte of a message tells them (FLV 10.1 §E.4.2.1), where the codec leaves
-/// them open; zeros where it tells nothing.
+/// Returns sample rate and channels from the first byte of an audio tag (FLV 10.1 §E.4.2.1), for codecs that use it;
+/// zeros for others.
 fn legacy_rate(codec: Codec, first: u8) -> (u32, u8) {
     let Codec::Legacy(format) = codec else { return (0, 0) };
     let channels = 1 + (first & 1);
@@ -90,20 +91,20 @@ fn legacy_rate(codec: Codec, first: u8) -> (u32, u8) {
     }
 }
 
-/// What is known of a stream or file from the packets seen so far.
+/// The formats of a stream or file, learnt from the packets seen so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Formats {
-    /// The first track of video.
+    /// The first video track.
     pub video: Option<VideoFormat>,
-    /// The first track of audio.
+    /// The first audio track.
     pub audio: Option<AudioFormat>,
-    /// Of which kinds, video and audio, all is known.
-    is_certain: (bool, bool),
+    /// Whether video and audio are completely known.
+    is_complete: (bool, bool),
 }
 
 impl Formats {
-    /// Whether there is more to learn of a kind from its frames.
-    pub fn is_open(&self, kind: PacketKind) -> bool {
+    /// Whether the frames of a kind are still needed.
+    pub fn needs_frames(&self, kind: PacketKind) -> bool {
         match kind {
             PacketKind::Video => self.video.is_none(),
             PacketKind::Audio => self.audio.is_none(),
@@ -111,26 +112,26 @@ impl Formats {
         }
     }
 
-    /// Whether all is known of both kinds.
+    /// Whether both kinds are completely known.
     pub fn are_complete(&self) -> bool {
-        self.is_certain == (true, true)
+        self.is_complete == (true, true)
     }
 
-    /// Takes note of a packet; says whether something is known better now. A configuration counts when it can be read; a
-    /// frame as long as nothing is known of its kind.
+    /// Learns from a packet; returns whether the formats changed. Uses valid codec configurations, and frames while
+    /// nothing is known of their kind.
     pub fn note(&mut self, packet: &Packet) -> bool {
-        let configures = packet.is_sequence_header();
-        if !configures && !self.is_open(packet.kind) {
+        let is_configuration = packet.is_sequence_header();
+        if !is_configuration && !self.needs_frames(packet.kind) {
             return false;
         }
-        let is_certain = |codec: Codec| configures || !codec.needs_configuration(packet.kind);
+        let completes = |codec: Codec| is_configuration || !codec.needs_configuration(packet.kind);
         match packet.kind {
             PacketKind::Video => VideoFormat::of(packet).is_some_and(|video| {
-                self.is_certain.0 |= packet.video_header().is_some_and(|header| is_certain(header.codec));
+                self.is_complete.0 |= packet.video_header().is_some_and(|header| completes(header.codec));
                 replace(&mut self.video, video)
             }),
             PacketKind::Audio => AudioFormat::of(packet).is_some_and(|audio| {
-                self.is_certain.1 |= packet.audio_header().is_some_and(|header| is_certain(header.codec));
+                self.is_complete.1 |= packet.audio_header().is_some_and(|header| completes(header.codec));
                 replace(&mut self.audio, audio)
             }),
             PacketKind::Data => false,
@@ -139,9 +140,9 @@ impl Formats {
 }
 
 fn replace<T: PartialEq>(known: &mut Option<T>, found: T) -> bool {
-    let should_report = known.as_ref() != Some(&found);
+    let has_changed = known.as_ref() != Some(&found);
     *known = Some(found);
-    should_report
+    has_changed
 }
 
 #[cfg(test)]
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_codec_has_its_name() {
+    fn codec_names() {
         for (payload, codec, rate, channels) in [
             (&[0x72, 0xd5][..], "alaw", 8_000, 1),
             (&[0x83, 0xd5], "ulaw", 8_000, 2),
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_counts_when_it_can_be_read() {
+    fn valid_configurations_replace_frame_formats() {
         let mut formats = Formats::default();
         let codec = |formats: &Formats| formats.video.clone().map(|video| video.codec);
         assert!(!formats.note(&packet(PacketKind::Video, b"\x90av01")));
@@ -201,7 +202,10 @@ mod tests {
         assert!(formats.note(&packet(PacketKind::Video, b"\x90av01\x81\x04\x0c\0")));
         assert_eq!(codec(&formats).as_deref(), Some("av01.0.04M.08"));
         assert!(!formats.note(&packet(PacketKind::Video, b"\x90av01")), "an empty one changes nothing");
-        assert!(!formats.note(&packet(PacketKind::Video, b"\x91hvc1\0\0\0\x01")), "nor does a stray frame");
+        assert!(
+            !formats.note(&packet(PacketKind::Video, b"\x91hvc1\0\0\0\x01")),
+            "nor does a stray frame of another codec"
+        );
         assert_eq!(codec(&formats).as_deref(), Some("av01.0.04M.08"));
         assert!(formats.note(&packet(PacketKind::Audio, &[0x72, 0xd5])) && formats.are_complete());
     }

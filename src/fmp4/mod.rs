@@ -1,5 +1,5 @@
-//! Fragmented MP4, as browsers take it (ISO/IEC 14496-12 §8.8): audio and video of FLV in, an initialisation
-//! segment and fragments out.
+//! Fragmented MP4 (ISO/IEC 14496-12 §8.8) for browsers: muxes audio and video of FLV into an initialization segment and
+//! fragments.
 
 mod access_unit;
 mod announced;

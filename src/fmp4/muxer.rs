@@ -1,86 +1,86 @@
-//! Packets in, pieces out: each frame a fragment of its own, as soon as it comes.
+//! The muxer: turns packets into fragments of one frame each, without delay.
 
 use super::announced::AnnouncedTracks;
 use super::audio_entries::opus_samples;
 use super::boxes::{self, Sample};
-use super::clock::{AudioClock, Unwrapper, VideoClock};
-use super::sample::{self, Frame, Ignored, Taken};
+use super::clock::{AudioClock, TimestampUnwrapper, VideoClock};
+use super::sample::{self, Frame, Ignored, ParsedMessage};
 use super::track::Track;
 use super::{Fragment, Init, MuxerOutput};
 use crate::limits;
 use crate::media::{Packet, PacketKind, References, Timestamp};
 
-/// How long a video frame lasts that is the first, when nobody says how many there are in a second.
-const USUAL_MS: u32 = 33;
+/// Duration of the first video frame when the metadata has no frame rate, in milliseconds.
+const DEFAULT_FRAME_MS: u32 = 33;
 
-/// Audio that is this far behind the video frames is missing, in milliseconds.
-const AUDIO_LATE_MS: u64 = 1_000;
+/// Lag behind video from which audio is considered missing, in milliseconds.
+const AUDIO_LAG_MS: u64 = 1_000;
 
-/// How much stream time frames wait for a track that may still come.
-const WAIT_MS: u64 = 500;
+/// Stream time for which frames are held back for a track that may still come, in milliseconds.
+const TRACK_WAIT_MS: u64 = 500;
 
-/// Makes fragmented MP4 of a stream.
+/// Muxes a stream into fragmented MP4.
 #[derive(Debug, Default)]
 pub struct Muxer {
     announced: AnnouncedTracks,
     video: Option<Track>,
     audio: Option<Track>,
-    clock: Unwrapper,
+    clock: TimestampUnwrapper,
     references: References,
     video_clock: VideoClock,
     audio_clock: AudioClock,
-    /// When the first video frame is shown, of those that belong together.
+    /// Timestamp of the first video frame since the last initialization segment.
     first_video_ms: Option<u64>,
-    /// The tracks have changed since the last initialisation segment.
+    /// The tracks have changed since the last initialization segment.
     has_new_tracks: bool,
-    /// Video frames up to the next key frame can't be shown.
+    /// Video frames are dropped up to the next key frame.
     awaits_key_frame: bool,
-    /// The next video frame counts as one at which players can start, whatever it is.
-    starts_anywhere: bool,
-    /// Segments of files begin at what FLV marks as key frames only.
+    /// Players can start at the next video frame, whatever it is.
+    starts_without_key_frame: bool,
+    /// Only frames marked as key frames by FLV are sync samples: files are segmented there.
     is_file: bool,
-    /// Frames that wait for all tracks to be known, and since when.
+    /// Frames held back until all tracks are known, and the timestamp of the first in milliseconds.
     held: Vec<(Timestamp, Frame<'static>)>,
     held_bytes: usize,
     held_since: Option<u64>,
     sequence_number: u32,
-    /// Of a whole file, in milliseconds.
+    /// Duration of a file, in milliseconds.
     duration_ms: Option<u64>,
     ignored: Ignored,
-    /// Fragments are told without their bytes.
-    leaves_out_bytes: bool,
+    /// Fragments are returned without their bytes.
+    is_size_only: bool,
 }
 
 impl Muxer {
-    /// For a stream from its beginning, or from its metadata and sequence headers on.
+    /// Creates the muxer of a live stream, to be fed from its metadata and sequence headers on.
     pub fn new() -> Self {
         Self { awaits_key_frame: true, ..Self::default() }
     }
 
-    /// The same for a file that is so long.
+    /// Creates the muxer of a file with this duration.
     pub fn of_file(duration_ms: Option<u64>) -> Self {
         Self { duration_ms, is_file: true, ..Self::new() }
     }
 
-    /// No key frame is to be expected: players start at the next video frame, whatever it is.
-    pub fn start_anywhere(&mut self) {
-        self.starts_anywhere = true;
+    /// Makes the next video frame a starting point, for streams without key frames.
+    pub fn start_without_key_frame(&mut self) {
+        self.starts_without_key_frame = true;
     }
 
-    /// From here on fragments have all but their bytes: to learn how long they will be.
-    pub fn leave_out_bytes(&mut self) {
-        self.leaves_out_bytes = true;
+    /// Makes the muxer return fragments without bytes, to compute their size only.
+    pub fn set_size_only(&mut self) {
+        self.is_size_only = true;
     }
 
-    /// What of the stream became no samples since the last time.
+    /// Returns and resets the messages that became no samples.
     pub fn take_ignored(&mut self) -> Ignored {
         std::mem::take(&mut self.ignored)
     }
 
-    /// Takes the stream's next packet and adds what it makes to `out`.
+    /// Muxes the next packet and appends the output to `out`.
     pub fn push(&mut self, packet: &Packet, out: &mut Vec<MuxerOutput>) {
         match packet.kind {
-            PacketKind::Data => return self.announced.read(packet),
+            PacketKind::Data => return self.announced.update(packet),
             PacketKind::Video => {
                 if let Some(track) = Track::of_video(packet).map(|track| track.or_size(self.announced.size)) {
                     self.set_video(track);
@@ -88,36 +88,36 @@ impl Muxer {
                 }
             }
             PacketKind::Audio => {
-                // Frames of MP3 configure themselves, but not one that has strayed into audio of another codec.
-                let is_meant = |track: &Track| {
+                // MP3 frames configure themselves, except stray ones in audio of another codec.
+                let is_relevant = |track: &Track| {
                     packet.is_sequence_header()
                         || self.audio.as_ref().is_none_or(|audio| audio.wire_codec == track.wire_codec)
                 };
-                let track = Track::of_audio(packet).filter(is_meant);
+                let track = Track::of_audio(packet).filter(is_relevant);
                 if let Some(track) = track.filter(|track| Some(track) != self.audio.as_ref()) {
-                    let before = self.audio.as_ref().map_or(track.timescale, |track| track.timescale);
-                    self.audio_clock.convert(before, track.timescale);
+                    let old_timescale = self.audio.as_ref().map_or(track.timescale, |track| track.timescale);
+                    self.audio_clock.convert(old_timescale, track.timescale);
                     (self.audio, self.has_new_tracks) = (Some(track), true);
                 }
             }
         }
         let track = if packet.kind == PacketKind::Video { &self.video } else { &self.audio };
-        // What MP4 can't carry has no track.
+        // Codecs that MP4 can't carry have no track.
         let Some(track) = track else { return };
-        match sample::take(track, packet) {
-            Ok(Taken::Frame(frame)) => {
+        match sample::parse(track, packet) {
+            Ok(ParsedMessage::Frame(frame)) => {
                 let is_disposable = self.references.is_disposable(packet);
                 let is_sync = frame.is_sync || (!self.is_file && packet.is_random_access());
                 let is_start = is_sync || (!self.is_file && packet.is_starting_point());
-                self.frame(packet.timestamp, Frame { is_disposable, is_sync, is_start, ..frame }, out);
+                self.add_frame(packet.timestamp, Frame { is_disposable, is_sync, is_start, ..frame }, out);
             }
-            Ok(Taken::Parameters(sets)) => {
+            Ok(ParsedMessage::Parameters(sets)) => {
                 if let Some(track) = track.with_parameter_sets(&sets) {
                     self.set_video(track.or_size(self.announced.size));
                 }
             }
-            Ok(Taken::Nothing) => {}
-            Err(why) => self.ignored.add(packet, why),
+            Ok(ParsedMessage::Other) => {}
+            Err(reason) => self.ignored.add(packet, reason),
         }
     }
 
@@ -127,23 +127,23 @@ impl Muxer {
         }
     }
 
-    /// Adds what waits for tracks that don't come any more.
+    /// Flushes the frames held back, at the end of the stream.
     pub fn finish(&mut self, out: &mut Vec<MuxerOutput>) {
-        self.release(out);
+        self.flush(out);
     }
 
-    fn frame(&mut self, timestamp: Timestamp, frame: Frame<'_>, out: &mut Vec<MuxerOutput>) {
+    fn add_frame(&mut self, timestamp: Timestamp, frame: Frame<'_>, out: &mut Vec<MuxerOutput>) {
         if self.has_new_tracks {
             let time_ms = u64::from(timestamp.milliseconds());
             let since = *self.held_since.get_or_insert(time_ms);
-            let is_late = time_ms.abs_diff(since) >= WAIT_MS || self.held_bytes > limits::FRAGMENTS_HELD_BYTES;
+            let has_waited = time_ms.abs_diff(since) >= TRACK_WAIT_MS || self.held_bytes > limits::FRAGMENTS_HELD_BYTES;
             self.held_bytes += frame.coded.len();
             self.held.push((timestamp, frame.into_owned()));
-            if is_late || self.has_all_tracks() {
-                self.release(out);
+            if has_waited || self.has_all_tracks() {
+                self.flush(out);
             }
         } else {
-            self.emit(timestamp, &frame, out);
+            self.mux_frame(timestamp, &frame, out);
         }
     }
 
@@ -152,20 +152,20 @@ impl Muxer {
         self.audio.is_some() >= audio && self.video.is_some() >= video
     }
 
-    fn release(&mut self, out: &mut Vec<MuxerOutput>) {
+    fn flush(&mut self, out: &mut Vec<MuxerOutput>) {
         if self.has_new_tracks {
             let init = self.init();
-            // What can't be written has no fragments either.
+            // Tracks that can't be encoded have no fragments either.
             if init.is_none() {
                 (self.audio, self.video) = (None, None);
             }
             out.extend(init);
         }
         (self.has_new_tracks, self.held_since, self.held_bytes) = (false, None, 0);
-        // Audio and video may come from another camera now, and begin together.
+        // Audio and video may now come from another source and start together.
         self.first_video_ms = None;
         for (timestamp, frame) in std::mem::take(&mut self.held) {
-            self.emit(timestamp, &frame, out);
+            self.mux_frame(timestamp, &frame, out);
         }
     }
 
@@ -179,13 +179,13 @@ impl Muxer {
         Some(MuxerOutput::Init(Init { bytes, codecs, has_video: video.is_some(), size }))
     }
 
-    fn emit(&mut self, timestamp: Timestamp, frame: &Frame<'_>, out: &mut Vec<MuxerOutput>) {
+    fn mux_frame(&mut self, timestamp: Timestamp, frame: &Frame<'_>, out: &mut Vec<MuxerOutput>) {
         let time_ms = self.clock.time_ms(timestamp);
         if frame.kind == PacketKind::Video {
             out.extend(self.video_frame(frame, time_ms));
-            // Audio may come later than video that belongs with it, but not as late as this.
+            // Audio is interleaved later than its video, but not by more than this.
             if let Some(first_ms) = self.first_video_ms {
-                self.fill_silence(time_ms.saturating_sub(AUDIO_LATE_MS), first_ms, out);
+                self.fill_silence(time_ms.saturating_sub(AUDIO_LAG_MS), first_ms, out);
             }
         } else {
             self.fill_silence(time_ms, time_ms, out);
@@ -195,50 +195,50 @@ impl Muxer {
 
     fn video_frame(&mut self, frame: &Frame<'_>, time_ms: u64) -> Option<MuxerOutput> {
         self.video.as_ref()?;
-        let is_start = std::mem::take(&mut self.starts_anywhere) || frame.is_start;
+        let is_start = std::mem::take(&mut self.starts_without_key_frame) || frame.is_start;
         self.awaits_key_frame &= !is_start;
         if self.awaits_key_frame {
             return None;
         }
         self.first_video_ms.get_or_insert(time_ms);
-        let place = self.video_clock.place(time_ms, self.announced.frame_ms.unwrap_or(USUAL_MS));
-        let composition_offset = place.late.saturating_add(frame.composition_ms);
+        let timing = self.video_clock.advance(time_ms, self.announced.frame_ms.unwrap_or(DEFAULT_FRAME_MS));
+        let composition_offset = timing.timestamp_offset.saturating_add(frame.composition_ms);
         let sample = Sample {
             kind: PacketKind::Video,
-            begins: place.begins,
-            duration: place.duration,
+            decode_time: timing.decode_time,
+            duration: timing.duration,
             composition_offset,
             is_sync: frame.is_sync,
             is_disposable: frame.is_disposable,
             coded: &frame.coded,
         };
-        self.fragment(&sample, place.begins, place.duration, is_start)
+        self.fragment(&sample, timing.decode_time, timing.duration, is_start)
     }
 
     fn audio_frame(&mut self, coded: &[u8], time_ms: u64) -> Option<MuxerOutput> {
         let track = self.audio.as_ref()?;
         let samples = if track.frame_samples > 0 { track.frame_samples } else { opus_samples(coded)? };
-        let (begins, duration) = self.audio_clock.place(time_ms, track.timescale, samples);
-        self.audio_at(begins, duration, coded)
+        let (decode_time, duration) = self.audio_clock.advance(time_ms, track.timescale, samples);
+        self.audio_fragment(decode_time, duration, coded)
     }
 
-    fn audio_at(&mut self, begins: u64, duration: u32, coded: &[u8]) -> Option<MuxerOutput> {
+    fn audio_fragment(&mut self, decode_time: u64, duration: u32, coded: &[u8]) -> Option<MuxerOutput> {
         let timescale = u64::from(self.audio.as_ref()?.timescale);
         let to_ms = |time: u64| time.saturating_mul(1000) / timescale;
         let sample = Sample {
             kind: PacketKind::Audio,
-            begins,
+            decode_time,
             duration,
             composition_offset: 0,
             is_sync: true,
             is_disposable: false,
             coded,
         };
-        self.fragment(&sample, to_ms(begins), to_ms(duration.into()) as u32, self.video.is_none())
+        self.fragment(&sample, to_ms(decode_time), to_ms(duration.into()) as u32, self.video.is_none())
     }
 
-    /// Puts silence where audio is missing before a time: a browser stops where one of the tracks has a gap. `start_ms`
-    /// is where audio should have begun.
+    /// Inserts silence where audio is missing before a time: browsers stall at a gap in one track. `start_ms` is where
+    /// audio should have begun.
     fn fill_silence(&mut self, time_ms: u64, start_ms: u64, out: &mut Vec<MuxerOutput>) {
         let Some((silence, rate, samples)) = self.audio.as_ref().and_then(|track| {
             let silence = track.silence?;
@@ -248,20 +248,20 @@ impl Muxer {
             return;
         };
         let missing = self.audio_clock.missing(time_ms, start_ms, rate, samples);
-        // After a longer break there is another beginning.
+        // A longer gap is a discontinuity.
         if missing.saturating_mul(samples.into()) > limits::FMP4_SILENCE.as_secs() * u64::from(rate) {
             return;
         }
         for _ in 0..missing {
-            let begins = self.audio_clock.next(start_ms, rate, samples);
-            out.extend(self.audio_at(begins, samples, silence));
+            let decode_time = self.audio_clock.next(start_ms, rate, samples);
+            out.extend(self.audio_fragment(decode_time, samples, silence));
         }
     }
 
-    /// A sample as a fragment of its own, at which players can start or not.
+    /// Wraps a sample into a fragment; `is_start` tells whether players can start at it.
     fn fragment(&mut self, sample: &Sample<'_>, time_ms: u64, duration_ms: u32, is_start: bool) -> Option<MuxerOutput> {
         self.sequence_number = self.sequence_number.wrapping_add(1);
-        let (length, bytes) = match self.leaves_out_bytes {
+        let (length, bytes) = match self.is_size_only {
             true => (boxes::fragment_length(sample)?, Vec::new()),
             false => boxes::fragment(self.sequence_number, sample).map(|bytes| (bytes.len(), bytes))?,
         };

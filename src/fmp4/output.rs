@@ -1,18 +1,18 @@
-//! What a muxer makes.
+//! The output of a muxer.
 
 use crate::media::PacketKind;
 
-/// An initialisation segment or a fragment.
+/// An initialization segment or a fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MuxerOutput {
-    /// What all fragments up to the next need before them.
+    /// The initialization segment for all fragments up to the next one.
     Init(Init),
-    /// Audio or video.
+    /// An audio or video fragment.
     Fragment(Fragment),
 }
 
 impl MuxerOutput {
-    /// The boxes.
+    /// Returns the encoded boxes.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Init(init) => &init.bytes,
@@ -21,35 +21,35 @@ impl MuxerOutput {
     }
 }
 
-/// An initialisation segment: `ftyp` and `moov`.
+/// An initialization segment: `ftyp` and `moov`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Init {
-    /// The boxes.
+    /// The encoded boxes.
     pub bytes: Vec<u8>,
-    /// The tracks' codecs as the `codecs` parameter of a media type names them (RFC 6381), the video frame's first:
-    /// `avc1.64001f,mp4a.40.2`.
+    /// The `codecs` parameter of the media type (RFC 6381), video first: `avc1.64001f,mp4a.40.2`.
     pub codecs: String,
     /// Whether there is a video track.
     pub has_video: bool,
-    /// Width and height of the video frames, zeros when nobody knows.
+    /// Width and height in pixels; zeros when unknown.
     pub size: (u16, u16),
 }
 
-/// One frame of audio or video: `moof` and `mdat`.
+/// A fragment of one audio or video frame: `moof` and `mdat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
     /// Audio or video.
     pub kind: PacketKind,
-    /// Decoding time in milliseconds since the muxer's start, which does not wrap.
+    /// Decode time in milliseconds, which doesn't wrap.
     pub time_ms: u64,
-    /// How long it lasts, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: u32,
-    /// A player can start here, though its sample may be none for random access (a recovery point, or where no key frame comes).
+    /// Players can start here, though the sample need not be a sync sample (a recovery point, or a stream without key
+    /// frames).
     pub is_key_frame: bool,
-    /// No other frame refers to it.
+    /// No other frame references it.
     pub is_disposable: bool,
-    /// Bytes of the boxes.
+    /// Size of the boxes in bytes.
     pub length: usize,
-    /// The boxes; empty when only lengths are of interest, see [`Muxer::leave_out_bytes`](super::Muxer::leave_out_bytes).
+    /// The encoded boxes; empty in size-only mode, see [`Muxer::set_size_only`](super::Muxer::set_size_only).
     pub bytes: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! Which messages become samples of a track, and which are no frames of it.
+//! Parsing of messages into samples of a track.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,71 +9,71 @@ use super::track::Track;
 use crate::media::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 use crate::media::{Codec, Packet, PacketKind};
 
-/// Why a message is no frame of its track.
+/// The reason why a message is no frame of its track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// It is of another codec, or of the same in the other generation of headers.
+    /// It has another codec, or the same codec with the other generation of tag header.
     OtherCodec,
-    /// The codec has no such packet type, or the header runs past the end.
+    /// The codec doesn't define the packet type, or the tag header is truncated.
     UnknownPacketType,
-    /// There is no coded data in it.
+    /// It has no coded data.
     TooShort,
-    /// The coded data is not what the codec has: lengths of NAL units that run past the end, no header of a frame.
+    /// The coded data is invalid: NAL units are truncated, or the frame header is missing.
     Malformed,
 }
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::OtherCodec => "of another codec than the track",
-            Self::UnknownPacketType => "of a packet type that its codec does not have",
+            Self::OtherCodec => "codec differs from the track's",
+            Self::UnknownPacketType => "packet type not defined for its codec",
             Self::TooShort => "too short for a frame",
-            Self::Malformed => "not a frame as its codec has them",
+            Self::Malformed => "malformed frame",
         })
     }
 }
 
-/// Messages between a stream's frames that became no samples.
+/// Messages of a stream that should have been frames but became no samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ignored {
-    /// How many.
+    /// Number of messages.
     pub count: u64,
-    /// Of the first: what it was, why, and what it begins with.
+    /// Kind, reason and first bytes of the first one.
     pub first: Option<(PacketKind, Unusable, Vec<u8>)>,
 }
 
 impl Ignored {
-    /// Bytes of a message that are kept to be shown.
+    /// Number of bytes kept for the log.
     const SHOWN_BYTES: usize = 16;
 
-    pub(super) fn add(&mut self, packet: &Packet, why: Unusable) {
+    pub(super) fn add(&mut self, packet: &Packet, reason: Unusable) {
         self.count += 1;
         let shown = || packet.payload.iter().take(Self::SHOWN_BYTES).copied().collect();
-        self.first.get_or_insert_with(|| (packet.kind, why, shown()));
+        self.first.get_or_insert_with(|| (packet.kind, reason, shown()));
     }
 }
 
-/// What a message comes to.
+/// The content of a message.
 #[derive(Debug)]
-pub(super) enum Taken<'a> {
-    /// Coded data, as the sample has it.
+pub(super) enum ParsedMessage<'a> {
+    /// A frame, in sample format.
     Frame(Frame<'a>),
-    /// Parameter sets that came without a frame; none among messages that say nothing.
+    /// Parameter sets without a frame, possibly none.
     Parameters(Vec<&'a [u8]>),
-    /// Nothing that a track is made of.
-    Nothing,
+    /// No track data.
+    Other,
 }
 
-/// A frame on its way into a sample.
+/// A frame that becomes a sample.
 #[derive(Clone, Debug)]
 pub(super) struct Frame<'a> {
     pub kind: PacketKind,
     pub is_sync: bool,
-    /// A decoder can start here, perhaps with damage at first.
+    /// A decoder can start here, perhaps with artefacts at first.
     pub is_start: bool,
-    /// No other frame refers to it.
+    /// No other frame references it.
     pub is_disposable: bool,
-    /// By how many milliseconds it is shown after it is decoded.
+    /// Composition time offset in milliseconds.
     pub composition_ms: i32,
     pub coded: Cow<'a, [u8]>,
 }
@@ -84,33 +84,35 @@ impl Frame<'_> {
     }
 }
 
-/// Reads a message of a track's kind.
-pub(super) fn take<'a>(track: &Track, packet: &'a Packet) -> Result<Taken<'a>, Unusable> {
+/// Parses a message of the track's kind.
+pub(super) fn parse<'a>(track: &Track, packet: &'a Packet) -> Result<ParsedMessage<'a>, Unusable> {
     match packet.kind {
-        PacketKind::Video => take_video(track, &packet.payload),
-        PacketKind::Audio => take_audio(track, &packet.payload),
-        PacketKind::Data => Ok(Taken::Nothing),
+        PacketKind::Video => parse_video(track, &packet.payload),
+        PacketKind::Audio => parse_audio(track, &packet.payload),
+        PacketKind::Data => Ok(ParsedMessage::Other),
     }
 }
 
-fn take_video<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusable> {
+fn parse_video<'a>(track: &Track, payload: &'a [u8]) -> Result<ParsedMessage<'a>, Unusable> {
     let header = VideoTagHeader::parse(payload);
-    if !is_meant(track, header.content, header.codec, header.track)? {
-        return Ok(Taken::Nothing);
+    if !is_frame_of(track, header.content, header.codec, header.track)? {
+        return Ok(ParsedMessage::Other);
     }
     let (composition_ms, coded) = header.coded(payload).ok_or(Unusable::TooShort)?;
     let &first = coded.first().ok_or(Unusable::TooShort)?;
     let coded = match track.nal_units() {
-        Some((codec, length_bytes)) => match AccessUnit::read(codec, length_bytes, coded).ok_or(Unusable::Malformed)? {
-            AccessUnit::Frame(coded) => coded,
-            AccessUnit::Parameters(sets) => return Ok(Taken::Parameters(sets)),
-        },
-        // The forbidden bit of an OBU (AV1 §5.3.2), the marker of a frame (VP9 §6.2).
+        Some((codec, length_bytes)) => {
+            match AccessUnit::parse(codec, length_bytes, coded).ok_or(Unusable::Malformed)? {
+                AccessUnit::Frame(coded) => coded,
+                AccessUnit::Parameters(sets) => return Ok(ParsedMessage::Parameters(sets)),
+            }
+        }
+        // obu_forbidden_bit (AV1 §5.3.2) and frame_marker (VP9 §6.2).
         None if header.codec == Codec::FourCc(*b"av01") && first & 0x80 != 0 => return Err(Unusable::Malformed),
         None if header.codec == Codec::FourCc(*b"vp09") && first >> 6 != 2 => return Err(Unusable::Malformed),
         None => Cow::Borrowed(coded),
     };
-    Ok(Taken::Frame(Frame {
+    Ok(ParsedMessage::Frame(Frame {
         kind: PacketKind::Video,
         is_sync: header.is_key_frame(),
         is_start: header.is_key_frame(),
@@ -120,10 +122,10 @@ fn take_video<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusabl
     }))
 }
 
-fn take_audio<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusable> {
+fn parse_audio<'a>(track: &Track, payload: &'a [u8]) -> Result<ParsedMessage<'a>, Unusable> {
     let header = AudioTagHeader::parse(payload);
-    if !is_meant(track, header.content, header.codec, header.track)? {
-        return Ok(Taken::Nothing);
+    if !is_frame_of(track, header.content, header.codec, header.track)? {
+        return Ok(ParsedMessage::Other);
     }
     let coded = header.coded(payload).filter(|coded| !coded.is_empty()).ok_or(Unusable::TooShort)?;
     let coded = match header.codec {
@@ -135,7 +137,7 @@ fn take_audio<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusabl
         _ => coded,
     };
     let kind = PacketKind::Audio;
-    Ok(Taken::Frame(Frame {
+    Ok(ParsedMessage::Frame(Frame {
         kind,
         is_sync: true,
         is_start: true,
@@ -145,10 +147,10 @@ fn take_audio<'a>(track: &Track, payload: &'a [u8]) -> Result<Taken<'a>, Unusabl
     }))
 }
 
-/// Whether a message with that header is meant to be a frame of the track.
-fn is_meant(track: &Track, content: Content, codec: Codec, of_track: u8) -> Result<bool, Unusable> {
+/// Whether a message with this header is a frame of the track; `false` if it isn't one by design.
+fn is_frame_of(track: &Track, content: Content, codec: Codec, track_id: u8) -> Result<bool, Unusable> {
     match content {
-        Content::Frame if of_track != 0 => Ok(false),
+        Content::Frame if track_id != 0 => Ok(false),
         Content::Frame if codec == track.wire_codec => Ok(true),
         Content::Frame => Err(Unusable::OtherCodec),
         Content::Unknown => Err(Unusable::UnknownPacketType),

@@ -1,38 +1,38 @@
-//! What a sequence header says of a track: how it is coded, how large, how fast.
+//! Tracks, built from sequence headers.
 
 use shiguredo_mp4::boxes::SampleEntry;
 use shiguredo_mp4::codec_string;
 
 use super::access_unit::NalCodec;
 use super::audio_entries::{aac, mp3, opus};
-use super::video_entries::{av1, avc, avc_with, hevc, hevc_with, vp9};
+use super::video_entries::{av1, avc, avc_with_sets, hevc, hevc_with_sets, vp9};
 use crate::media::tag_header::{AudioTagHeader, Content, VideoTagHeader};
 use crate::media::{Codec, Packet, PacketKind};
 
-/// Units of time of video, for each millisecond. ffmpeg wants to see twice as many frames before it plays where there is
-/// but one (`avformat_find_stream_info`).
+/// Timescale units per millisecond of video: with a timescale of 1000, ffmpeg probes twice as many frames before it
+/// plays (`avformat_find_stream_info`).
 pub(super) const VIDEO_UNITS_PER_MS: u32 = 90;
 
-/// A track of video frames or of audio.
+/// A video or audio track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Track {
-    /// As its messages have it: those of another codec are none of its.
+    /// The codec in its tag headers: messages of other codecs are not part of the track.
     pub wire_codec: Codec,
     pub entry: SampleEntry,
     pub codec: String,
-    /// Units of time in a second; of audio, the samples.
+    /// Units per second; for audio the sample rate.
     pub timescale: u32,
     pub width: u16,
     pub height: u16,
     pub channels: u8,
-    /// Samples in a frame of audio, where they are as many in each.
+    /// Samples per audio frame; 0 when it varies.
     pub frame_samples: u32,
-    /// A frame of audio in which nothing is heard, where one is known.
+    /// A silent audio frame, for codecs for which one is known.
     pub silence: Option<&'static [u8]>,
 }
 
 impl Track {
-    /// Reads a sequence header of video frames.
+    /// Creates the track of a video sequence header; `None` for other packets and unsupported codecs.
     pub(super) fn of_video(packet: &Packet) -> Option<Self> {
         if packet.kind != PacketKind::Video {
             return None;
@@ -63,7 +63,7 @@ impl Track {
         })
     }
 
-    /// Reads a sequence header of audio, or a frame of MP3.
+    /// Creates the track of an audio sequence header or MP3 frame; `None` for other packets and unsupported codecs.
     pub(super) fn of_audio(packet: &Packet) -> Option<Self> {
         if packet.kind != PacketKind::Audio {
             return None;
@@ -82,7 +82,7 @@ impl Track {
         track.map(|track| Self { wire_codec: header.codec, ..track })
     }
 
-    /// How many bytes stand before each NAL unit, of the codecs that have such.
+    /// Returns the NAL unit codec and the size of its length prefixes in bytes; `None` for other codecs.
     pub(super) fn nal_units(&self) -> Option<(NalCodec, usize)> {
         match &self.entry {
             SampleEntry::Avc1(entry) => {
@@ -95,12 +95,12 @@ impl Track {
         }
     }
 
-    /// The track with parameter sets that came between its frames in place of those of the same types; `None` if they say
-    /// nothing new, or make no sense.
+    /// Returns the track with in-band parameter sets in place of those of the same types; `None` if nothing changes or
+    /// they are invalid.
     pub(super) fn with_parameter_sets(&self, sets: &[&[u8]]) -> Option<Self> {
         let (entry, (width, height)) = match &self.entry {
-            SampleEntry::Avc1(entry) => avc_with(entry, sets)?,
-            SampleEntry::Hvc1(entry) => hevc_with(entry, sets)?,
+            SampleEntry::Avc1(entry) => avc_with_sets(entry, sets)?,
+            SampleEntry::Hvc1(entry) => hevc_with_sets(entry, sets)?,
             _ => return None,
         };
         let codec = codec_string::from_sample_entry(&entry).ok()?;
@@ -108,7 +108,7 @@ impl Track {
         (track != *self).then_some(track)
     }
 
-    /// With the size that the metadata tells, where the sequence header does not.
+    /// Sets the size from the metadata if the sequence header has none.
     pub(super) fn or_size(mut self, (width, height): (u16, u16)) -> Self {
         if self.width == 0 || self.height == 0 {
             (self.width, self.height) = (width, height);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn avc_records_as_encoders_write_them() {
+    fn non_standard_avc_records_are_accepted() {
         let short = b"\x01\x64\x00\x1f\xff\xe1\x00\x19\x67\x64\x00\x1f\xac\xd9\x40\x50\x05\xbb\x01\x6c\x80\
             \x00\x00\x03\x00\x80\x00\x00\x1e\x07\x8c\x18\xcb\x01\x00\x06\x68\xeb\xe3\xcb\x22\xc0";
         let whole = track(short).unwrap();

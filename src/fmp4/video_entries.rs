@@ -1,4 +1,4 @@
-//! What the sequence headers of video frames say, as the boxes of MP4 have it.
+//! Video sample entries, from codec configurations.
 
 use shiguredo_mp4::Decode;
 use shiguredo_mp4::bitstream::{av1, h264, h265};
@@ -8,8 +8,8 @@ use shiguredo_mp4::boxes::{
 
 use super::access_unit::{NalCodec, start_code_prefixed};
 
-/// A box around a record, to be read as one.
-fn boxed(kind: &[u8; 4], record: &[u8]) -> Option<Vec<u8>> {
+/// Wraps a record in a box header, for the box decoder.
+fn wrap_in_box(kind: &[u8; 4], record: &[u8]) -> Option<Vec<u8>> {
     let length = u32::try_from(record.len() + 8).ok()?;
     Some([&length.to_be_bytes()[..], kind, record].concat())
 }
@@ -27,30 +27,31 @@ fn visual((width, height): (u16, u16)) -> VisualSampleEntryFields {
     }
 }
 
-/// How video frames are coded, and their width and height in pixels, zeros when the record does not tell.
+/// A sample entry, and width and height in pixels; zeros when the record has no size.
 pub(super) type Entry = (SampleEntry, (u16, u16));
 
-/// AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1), or parameter sets behind start codes, which some small
-/// encoders send in its place.
+/// Parses an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1), or parameter sets with start codes, which some
+/// embedded encoders send instead.
 pub(super) fn avc(record: &[u8]) -> Option<Entry> {
     let sets: Vec<_> = start_code_prefixed(record).collect();
-    let made = if sets.is_empty() { None } else { avc_record(&sets) };
-    let (avcc_box, _) = AvccBox::decode(&boxed(b"avcC", &strict_avc(made.as_deref().unwrap_or(record))?)?).ok()?;
+    let converted = if sets.is_empty() { None } else { avc_record(&sets) };
+    let (avcc_box, _) =
+        AvccBox::decode(&wrap_in_box(b"avcC", &normalize_avc(converted.as_deref().unwrap_or(record))?)?).ok()?;
     let sps = avcc_box.sps_list.first().and_then(|sps| h264::parse_sps(sps).ok());
     let size = sps.map_or((0, 0), |sps| (sps.width, sps.height));
     Some((SampleEntry::Avc1(Avc1Box { visual: visual(size), avcc_box, unknown_boxes: Vec::new() }), size))
 }
 
-/// The types of parameter sets of H.264 that a record has (ITU-T H.264 §7.4.1).
+/// NAL unit types of the parameter sets in a record: SPS and PPS (ITU-T H.264 §7.4.1).
 const AVC_SETS: [u8; 2] = [7, 8];
 
-/// The record of these parameter sets, for lengths of four bytes.
+/// Builds the record of these parameter sets, with four-byte lengths.
 fn avc_record(sets: &[&[u8]]) -> Option<Vec<u8>> {
     let of_type = |wanted| sets.iter().filter(move |set| NalCodec::H264.nal_type(set) == Some(wanted));
     let [profile, compatibility, level] = *of_type(AVC_SETS[0]).next()?.get(1..)?.first_chunk()?;
     let mut record = vec![1, profile, compatibility, level, 0xff];
     for (wanted, reserved) in AVC_SETS.into_iter().zip([0xe0, 0]) {
-        // As many as the record has room for.
+        // numOfSequenceParameterSets has five bits.
         let sets: Vec<_> = of_type(wanted).take(0x1f).collect();
         record.push(reserved | sets.len() as u8);
         for set in sets {
@@ -61,8 +62,8 @@ fn avc_record(sets: &[&[u8]]) -> Option<Vec<u8>> {
     Some(record)
 }
 
-/// The same video with other parameter sets of the types that are among these.
-pub(super) fn avc_with(entry: &Avc1Box, sets: &[&[u8]]) -> Option<Entry> {
+/// Returns the entry with these parameter sets in place of those of the same types.
+pub(super) fn avc_with_sets(entry: &Avc1Box, sets: &[&[u8]]) -> Option<Entry> {
     let known = &entry.avcc_box;
     let is_replaced = |wanted: u8| sets.iter().any(|set| NalCodec::H264.nal_type(set) == Some(wanted));
     let kept = AVC_SETS.into_iter().zip([&known.sps_list, &known.pps_list]).filter(|(wanted, _)| !is_replaced(*wanted));
@@ -72,14 +73,14 @@ pub(super) fn avc_with(entry: &Avc1Box, sets: &[&[u8]]) -> Option<Entry> {
     avc(&record)
 }
 
-/// The record as it should be: with the fields at the end that High profiles have, which many encoders leave out, and
-/// without what others put there.
-fn strict_avc(record: &[u8]) -> Option<Vec<u8>> {
+/// Normalizes a record: adds the trailing fields of the High profiles, which many encoders omit, and removes trailing
+/// garbage.
+fn normalize_avc(record: &[u8]) -> Option<Vec<u8>> {
     const HIGH_PROFILES: [u8; 4] = [100, 110, 122, 144];
     /// Chroma 4:2:0, 8 bits, no extensions.
-    const USUAL: [u8; 4] = [0xfd, 0xf8, 0xf8, 0];
+    const DEFAULT: [u8; 4] = [0xfd, 0xf8, 0xf8, 0];
     let mut end = 5;
-    // Sequence parameter sets, then video frame parameter sets.
+    // Sequence parameter sets, then picture parameter sets.
     for mask in [0x1f, 0xff] {
         let count = *record.get(end)? & mask;
         end += 1;
@@ -88,17 +89,17 @@ fn strict_avc(record: &[u8]) -> Option<Vec<u8>> {
             end += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
         }
     }
-    let mut strict = record.get(..end)?.to_vec();
+    let mut normalized = record.get(..end)?.to_vec();
     if HIGH_PROFILES.contains(&record[1]) {
-        let rest = record.get(end..end + USUAL.len()).filter(|rest| rest[0] >> 2 == 0x3f && rest[3] == 0);
-        strict.extend(rest.unwrap_or(&USUAL));
+        let rest = record.get(end..end + DEFAULT.len()).filter(|rest| rest[0] >> 2 == 0x3f && rest[3] == 0);
+        normalized.extend(rest.unwrap_or(&DEFAULT));
     }
-    Some(strict)
+    Some(normalized)
 }
 
-/// HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
+/// Parses an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
 pub(super) fn hevc(record: &[u8]) -> Option<Entry> {
-    let (hvcc_box, _) = HvccBox::decode(&boxed(b"hvcC", record)?).ok()?;
+    let (hvcc_box, _) = HvccBox::decode(&wrap_in_box(b"hvcC", record)?).ok()?;
     Some(hevc_entry(hvcc_box))
 }
 
@@ -109,8 +110,8 @@ fn hevc_entry(hvcc_box: HvccBox) -> Entry {
     (SampleEntry::Hvc1(Hvc1Box { visual: visual(size), hvcc_box, unknown_boxes: Vec::new() }), size)
 }
 
-/// The same video with other parameter sets of the types that are among these.
-pub(super) fn hevc_with(entry: &Hvc1Box, sets: &[&[u8]]) -> Option<Entry> {
+/// Returns the entry with these parameter sets in place of those of the same types.
+pub(super) fn hevc_with_sets(entry: &Hvc1Box, sets: &[&[u8]]) -> Option<Entry> {
     let mut hvcc_box = entry.hvcc_box.clone();
     for array in &mut hvcc_box.nalu_arrays {
         let wanted = Some(array.nal_unit_type.get());
@@ -122,12 +123,12 @@ pub(super) fn hevc_with(entry: &Hvc1Box, sets: &[&[u8]]) -> Option<Entry> {
     Some(hevc_entry(hvcc_box))
 }
 
-/// The type of the NAL unit that tells the size (ITU-T H.265 §7.4.2.2).
+/// NAL unit type of a sequence parameter set (ITU-T H.265 §7.4.2.2).
 const SPS: u8 = 33;
 
-/// AV1CodecConfigurationRecord (AV1 ISOBMFF binding §2.3.3).
+/// Parses an AV1CodecConfigurationRecord (AV1 ISOBMFF binding §2.3.3).
 pub(super) fn av1(record: &[u8]) -> Option<Entry> {
-    let (av1c_box, _) = Av1cBox::decode(&boxed(b"av1C", record)?).ok()?;
+    let (av1c_box, _) = Av1cBox::decode(&wrap_in_box(b"av1C", record)?).ok()?;
     let obus = av1::parse_obus(&av1c_box.config_obus, av1::Av1ObuParseContext::ConfigObus).unwrap_or_default();
     let header = obus
         .iter()
@@ -138,11 +139,11 @@ pub(super) fn av1(record: &[u8]) -> Option<Entry> {
     Some((SampleEntry::Av01(Av01Box { visual: visual(size), av1c_box, unknown_boxes: Vec::new() }), size))
 }
 
-/// VPCodecConfigurationRecord (VP9 ISOBMFF binding), with or without the version and flags of the box around it.
+/// Parses a VPCodecConfigurationRecord (VP9 ISOBMFF binding), with or without the version and flags of its box.
 pub(super) fn vp9(record: &[u8]) -> Option<Entry> {
     const VERSION: [u8; 4] = [1, 0, 0, 0];
     let has_version = record.len() >= 12 && record.starts_with(&VERSION);
     let full = if has_version { record.to_vec() } else { [&VERSION, record].concat() };
-    let (vpcc_box, _) = VpccBox::decode(&boxed(b"vpcC", &full)?).ok()?;
+    let (vpcc_box, _) = VpccBox::decode(&wrap_in_box(b"vpcC", &full)?).ok()?;
     Some((SampleEntry::Vp09(Vp09Box { visual: visual((0, 0)), vpcc_box, unknown_boxes: Vec::new() }), (0, 0)))
 }

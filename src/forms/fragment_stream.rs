@@ -166,7 +166,7 @@ impl Sink for FragmentStream {
     }
 
     fn start_without_key_frame(&self) {
-        self.work.lock().muxer.start_anywhere();
+        self.work.lock().muxer.start_without_key_frame();
     }
 
     fn ended(&self, _: u32) {

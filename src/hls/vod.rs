@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::playlist::uri;
-use crate::vod::Cut;
+use crate::vod::SegmentBoundary;
 
 /// How long a segment is to be, in milliseconds.
 pub(crate) const SEGMENT_MS: u32 = 6_000;
@@ -15,7 +15,7 @@ pub(crate) fn index(codecs: &str, size: (u16, u16), bits_per_second: u64, query:
 }
 
 /// The playlist of segments that begin so, up to the end, in milliseconds.
-pub(crate) fn media(cuts: &[Cut], end: u32, query: &str) -> String {
+pub(crate) fn media(cuts: &[SegmentBoundary], end: u32, query: &str) -> String {
     let ends = cuts.iter().skip(1).map(|cut| cut.time_ms).chain([end]);
     let spans: Vec<_> = cuts.iter().zip(ends).map(|(cut, end)| (cut, end, end.saturating_sub(cut.time_ms))).collect();
     let longest = spans.iter().map(|(.., length)| *length).max().unwrap_or(0);
@@ -26,7 +26,7 @@ pub(crate) fn media(cuts: &[Cut], end: u32, query: &str) -> String {
         uri("init-0.mp4", query)
     );
     for (cut, end, length) in spans {
-        if cut.is_other {
+        if cut.has_new_init {
             let init = uri(&format!("init-{}.mp4", cut.time_ms), query);
             let _ = writeln!(out, "#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"{init}\"");
         }
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn segments_cover_the_file() {
-        let cut = |time_ms, is_other| Cut { time_ms, is_other };
+        let cut = |time_ms, has_new_init| SegmentBoundary { time_ms, has_new_init };
         let text = media(&[cut(23, false), cut(6023, false), cut(9000, true)], 10_000, "key=a\"b");
         assert!(text.contains("#EXT-X-TARGETDURATION:6\n"), "{text}");
         let segments = "#EXTINF:6.000,\nseg-23-6023.m4s?key=a%22b\n#EXTINF:2.977,\nseg-6023-9000.m4s?key=a%22b\n\

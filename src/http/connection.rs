@@ -70,7 +70,7 @@ impl HttpConnection {
                 other => break other,
             }
         };
-        let end = client.end_of(result.map(|_| ()), Some(&self.http.service.client_log));
+        let end = client.end_reason(result.map(|_| ()), Some(&self.http.service.client_log));
         client.linger();
         client.close(&end);
         log::debug!(

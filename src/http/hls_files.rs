@@ -69,9 +69,9 @@ impl HttpConnection {
                 self.playlist(request, vod::index(&init.codecs, init.size, rate, &passed_on(request)))
             }
             Name::Media(Layout::Plain) => {
-                let cuts = videos::cut(|| self.open(path), vod::SEGMENT_MS, limits::HLS_SEGMENTS);
-                let (cuts, end) = cuts.map_err(unreadable)?;
-                self.playlist(request, vod::media(&cuts, end, &passed_on(request)))
+                let segments = videos::segment_boundaries(|| self.open(path), vod::SEGMENT_MS, limits::HLS_SEGMENTS);
+                let (boundaries, end) = segments.map_err(unreadable)?;
+                self.playlist(request, vod::media(&boundaries, end, &passed_on(request)))
             }
             Name::Init(start) => match self.fragments_from(path, start)?.next().transpose().map_err(unreadable)? {
                 Some(init @ MuxerOutput::Init(_)) => self.respond_with(request, &[Arc::new(init)]),
@@ -79,11 +79,11 @@ impl HttpConnection {
             },
             Name::Span(start, end) => {
                 // It is gone through twice: to lie in memory it may be too long.
-                let length = self.fragments_from(path, start)?.length_up_to(end).map_err(unreadable)?;
+                let length = self.fragments_from(path, start)?.size_until(end).map_err(unreadable)?;
                 let headers = vec![("content-type", "video/mp4".into()), ("cache-control", "max-age=60".into())];
                 let mut body = Body::new(self, request, headers, Some(length));
                 if body.is_wanted() {
-                    let mut fragments = self.fragments_from(path, start)?.up_to(end);
+                    let mut fragments = self.fragments_from(path, start)?.until(end);
                     fragments.try_for_each(|fragment| body.write(&fragment?.bytes))?;
                 }
                 body.end()

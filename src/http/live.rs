@@ -89,7 +89,7 @@ impl HttpConnection {
         let wrapping = match &accepted {
             Some(_) => Wrapping::WebSocket,
             None if request.knows_chunks => Wrapping::Chunk,
-            None => Wrapping::Nothing,
+            None => Wrapping::None,
         };
         let mut head = match accepted {
             Some(headers) => self.head(Some(request), 101, headers, Length::Unknown),

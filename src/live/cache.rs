@@ -120,7 +120,7 @@ impl Cache {
             PacketKind::Audio => self.audio_since_video = self.audio_since_video.saturating_add(1),
             PacketKind::Data => {}
         }
-        if self.formats.is_open(packet.kind) {
+        if self.formats.needs_frames(packet.kind) {
             self.record_configuration(packet);
         }
         if message.is_key_frame {

@@ -83,10 +83,10 @@ impl<'a> ConnectionReader<'a> {
                 match [due, patience].into_iter().flatten().min() {
                     Some(until) => {
                         self.set_low_water(missing.max(1));
-                        if !socket.has_pending_data(until) {
+                        if !socket.wait_readable(until) {
                             hints.flush_audio();
                         }
-                        socket.read_now(buffer)?
+                        socket.try_read(buffer)?
                     }
                     None => None,
                 }

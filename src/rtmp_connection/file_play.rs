@@ -13,7 +13,7 @@ use crate::media::Packet;
 use crate::service::Service;
 use crate::session::{PlayRequest, Source, playing};
 use crate::transport::ManagedConnection;
-use crate::vod::{self, Control, ControlSender, Output, PlaybackEvent, TooMany, Video};
+use crate::vod::{self, Control, ControlSender, Output, PlaybackEvent, QueueFull, Video};
 
 /// What a player has buffered when it doesn't say, in milliseconds.
 const DEFAULT_BUFFER_MS: u32 = 3_000;
@@ -109,7 +109,7 @@ impl FilePlay {
             _ => {}
         }
         let Some(remote) = &self.remote else { return };
-        if let Err(TooMany) = remote.tell(control, limits::VOD_CONTROL_TIMEOUT) {
+        if let Err(QueueFull) = remote.send(control, limits::VOD_CONTROL_TIMEOUT) {
             self.client.close("too many unanswered control requests");
         }
     }
@@ -145,7 +145,7 @@ impl Output for ToPeer {
             PlaybackEvent::Started => self.client.reply(&playing::started(id, Source::Recording, &self.name)),
             PlaybackEvent::Paused => self.client.reply(&playing::paused(id)),
             PlaybackEvent::Resumed => self.client.reply(&playing::resumed(id)),
-            PlaybackEvent::Sought { position_ms } => {
+            PlaybackEvent::SeekCompleted { position_ms } => {
                 self.client.keep_open(id);
                 self.client.reply(&playing::sought(id, Source::Recording, position_ms));
             }

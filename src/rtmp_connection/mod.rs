@@ -92,7 +92,7 @@ impl RtmpConnection {
     fn finish(mut self: Box<Self>, result: Result<()>) {
         let was_refused = matches!(result, Err(Error::Refused { .. }));
         let client_log = (!self.is_refusal_logged).then_some(&self.service.client_log);
-        let end = self.client.end_of(result, client_log);
+        let end = self.client.end_reason(result, client_log);
         self.end_activities(&end);
         if was_refused || self.client.is_draining() {
             self.linger();

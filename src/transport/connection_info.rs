@@ -1,9 +1,9 @@
-//! What the API tells of a connection.
+//! What the API reports about a connection.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What is spoken on a connection, perhaps within TLS.
+/// The protocol of a connection, with or without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// RTMP.
@@ -12,20 +12,21 @@ pub(crate) enum Protocol {
     Http,
 }
 
-/// A connection as others are told of it.
+/// The state of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionInfo {
-    /// Where the client is.
+    /// The client's address.
     pub address: SocketAddr,
     /// `rtmp`, or `http`.
     pub protocol: &'static str,
-    /// Whether that is within TLS.
+    /// Whether it uses TLS.
     pub is_tls: bool,
-    /// How long it has been there.
+    /// How long it has been connected.
     pub age: Duration,
     /// `handshake`, `idle`, `paused`, `playing` or `publishing`; of several, the last of these.
     pub state: &'static str,
-    /// The program that it says it is, of [`limits::AGENT_CHARS`](crate::limits::AGENT_CHARS) at most; empty until it has said so.
+    /// The client's program, as announced, of at most [`limits::AGENT_CHARS`](crate::limits::AGENT_CHARS); empty
+    /// before.
     pub agent: String,
     /// The streams that it publishes.
     pub publishes: Vec<String>,
@@ -35,10 +36,10 @@ pub(crate) struct ConnectionInfo {
     pub bytes_received: u64,
     /// Bytes sent to it.
     pub bytes_sent: u64,
-    /// How long the oldest message that waits for it has waited.
+    /// The age of the oldest message queued for it.
     pub lag: Duration,
-    /// Messages of live streams that it was too slow for.
+    /// Messages of live streams dropped because it was too slow.
     pub messages_dropped: u64,
-    /// How often it was skipped ahead to a later key frame for that.
+    /// How often it skipped ahead to a later key frame.
     pub skips: u64,
 }

@@ -1,4 +1,4 @@
-//! The connection table: who is connected, how many may be, and their common end.
+//! The connection table: all connections, their limits, and their shutdown.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -12,10 +12,10 @@ use super::managed_connection::ManagedConnection;
 use crate::error::{Error, Result};
 use crate::guard::catch_panic;
 
-/// The part of an IPv6 address that a provider or router hands to one customer or host.
+/// The part of an IPv6 address that a provider or router assigns to one customer or host.
 const IPV6_NETWORK: u128 = !0 << 64;
 
-/// All connections of a server by their numbers, which are never used twice.
+/// All connections of a server by id; ids are never reused.
 #[derive(Debug)]
 pub(crate) struct ConnectionTable {
     max_connections: usize,
@@ -28,7 +28,7 @@ pub(crate) struct ConnectionTable {
 #[derive(Default)]
 struct Table {
     connections: BTreeMap<u64, Arc<ManagedConnection>>,
-    /// How many come from each address, those of this machine not among them.
+    /// The number of connections from each network, except for loopback.
     by_network: HashMap<IpAddr, usize>,
     last_id: u64,
 }
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Table {
     }
 }
 
-/// Takes a connection out of the table when it is dropped, however its thread ends.
+/// Removes a connection from the table when dropped, however its thread ends.
 #[derive(Debug)]
 pub(crate) struct Registration {
     connections: Arc<ConnectionTable>,
@@ -63,14 +63,14 @@ impl Drop for Registration {
             log::error!("{connection} closed: its thread panicked");
             connection.close("its thread panicked");
         }
-        // The socket goes with it, before anybody counts.
+        // The socket is closed before the waiter counts.
         drop(connection);
         self.connections.changed.notify_all();
     }
 }
 
 impl ConnectionTable {
-    /// With room for so many connections, and so many from one address.
+    /// Creates a table for that many connections, and that many per address.
     pub(crate) fn new(max_connections: usize, max_per_ip: usize) -> Self {
         Self {
             max_connections,
@@ -81,14 +81,14 @@ impl ConnectionTable {
         }
     }
 
-    /// Lets a connection in.
+    /// Registers a connection.
     ///
     /// # Errors
-    /// [`Error::Limit`] when there are too many, [`Error::Disconnected`] when the server stops.
+    /// [`Error::Limit`] when there are too many, [`Error::Disconnected`] when the server is stopping.
     pub(crate) fn register(self: &Arc<Self>, connection: Arc<ManagedConnection>) -> Result<Registration> {
         let mut table = self.table.lock();
         if self.is_draining() {
-            // Who comes in now would not be told to go.
+            // A connection registered now would not be told to close.
             return Err(Error::Disconnected);
         }
         let over = |what, value: usize, limit: usize| Error::Limit { what, value: value as u64, limit: limit as u64 };
@@ -108,17 +108,17 @@ impl ConnectionTable {
         Ok(Registration { connections: self.clone(), id })
     }
 
-    /// One of them.
+    /// Returns a connection.
     pub(crate) fn get(&self, id: u64) -> Option<Arc<ManagedConnection>> {
         self.table.lock().connections.get(&id).cloned()
     }
 
-    /// All of them, by number.
+    /// Returns all connections, by id.
     pub(crate) fn all(&self) -> Vec<(u64, Arc<ManagedConnection>)> {
         self.table.lock().connections.iter().map(|(id, connection)| (*id, connection.clone())).collect()
     }
 
-    /// Who publishes what: the number of the connection by the stream's name.
+    /// Returns the ids of publishing connections by stream name.
     pub(crate) fn publishers(&self) -> HashMap<String, u64> {
         let publishes = |(id, connection): (u64, Arc<ManagedConnection>)| {
             connection.publishes().into_iter().map(move |name| (name, id))
@@ -126,22 +126,22 @@ impl ConnectionTable {
         self.all().into_iter().flat_map(publishes).collect()
     }
 
-    /// How many there are.
+    /// Returns the number of connections.
     pub(crate) fn len(&self) -> usize {
         self.table.lock().connections.len()
     }
 
-    /// How many there may be.
+    /// Returns the limit of connections.
     pub(crate) fn max_connections(&self) -> usize {
         self.max_connections
     }
 
-    /// How many there may be from one address.
+    /// Returns the limit of connections per address.
     pub(crate) fn max_per_ip(&self) -> usize {
         self.max_per_ip
     }
 
-    /// Holds everyone's deadlines against the clock.
+    /// Checks the deadlines of all connections.
     pub(crate) fn check(&self, now: Instant) {
         for (_, connection) in self.all() {
             if catch_panic(|| connection.check(now)).is_none() {
@@ -150,23 +150,23 @@ impl ConnectionTable {
         }
     }
 
-    /// Whether the server stops.
+    /// Whether the server is stopping.
     pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Relaxed)
     }
 
-    /// Lets nobody in any more, and asks all to go.
+    /// Stops accepting connections and makes all of them drain.
     pub(crate) fn start_draining(&self, reason: &str) {
         self.is_draining.store(true, Ordering::Relaxed);
         self.all().iter().for_each(|(_, connection)| connection.start_draining(reason));
     }
 
-    /// Ends all connections, whatever is still to be said on them.
+    /// Closes all connections at once.
     pub(crate) fn close_all(&self, reason: &str) {
         self.all().iter().for_each(|(_, connection)| connection.close(reason));
     }
 
-    /// Waits for the threads of ended connections; says whether all have gone.
+    /// Waits until all connections are gone; returns whether they are.
     pub(crate) fn wait_until_empty(&self, timeout: Duration) -> bool {
         let mut table = self.table.lock();
         let until = Instant::now() + timeout;
@@ -179,7 +179,8 @@ impl ConnectionTable {
     }
 }
 
-/// What counts as one place: an IPv4 address, or an IPv6 network, of which one host has all addresses that it likes.
+/// Returns what counts as one address: an IPv4 address, or an IPv6 network, of which one host can use all addresses.
+/// `None` for loopback.
 fn network_of(ip: IpAddr) -> Option<IpAddr> {
     match ip.to_canonical() {
         ip if ip.is_loopback() => None,
@@ -198,7 +199,7 @@ mod tests {
     use crate::live::{LanePool, MergeWindow};
     use crate::transport::{Protocol, Socket};
 
-    /// A client that says it comes from there.
+    /// Returns a client with that address.
     fn client(address: &str) -> (Arc<ManagedConnection>, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -216,7 +217,7 @@ mod tests {
         let registration = table.register(connection).unwrap();
         let thread = std::thread::spawn(move || {
             let _registration = registration;
-            panic!("a defect, on purpose");
+            panic!("deliberate panic");
         });
         assert!(thread.join().is_err());
         assert_eq!(there.read(&mut [0]).unwrap(), 0, "its socket is closed");
@@ -237,11 +238,11 @@ mod tests {
         drop(first);
         let third = register("192.0.2.7:3").unwrap();
         drop((third, second));
-        assert!(table.table.lock().by_network.is_empty(), "who has gone is not remembered");
+        assert!(table.table.lock().by_network.is_empty(), "closed connections are not counted");
     }
 
     #[test]
-    fn nobody_comes_in_when_the_server_stops() {
+    fn no_connection_is_accepted_while_draining() {
         let table = Arc::new(ConnectionTable::new(4, 2));
         let (connection, _there) = client("192.0.2.7:1");
         let registration = table.register(connection.clone()).unwrap();
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_counts_as_one_and_this_machine_not_at_all() {
+    fn an_ipv6_network_counts_as_one_address_and_loopback_as_none() {
         let network = |ip: &str| network_of(ip.parse().unwrap());
         assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
         assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));

@@ -1,4 +1,4 @@
-//! What a client is doing, and how long it has for it.
+//! The phases of a connection and their deadlines.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,21 +8,21 @@ use crate::limits;
 /// What a client is doing; over RTMP, where it may do several things at once, the last of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// HTTP: it has to send a request: [`limits::HTTP_REQUEST_DEADLINE`].
+    /// HTTP: it has to send a request within [`limits::HTTP_REQUEST_DEADLINE`].
     Requesting,
-    /// HTTP: it is sent a response, and each write has its own deadline.
+    /// HTTP: it receives a response, each write of which has its own deadline.
     Responding,
     /// HTTP: lanes send it a live stream: [`limits::WRITE_STALL`].
     Streaming,
-    /// RTMP: it has not finished the handshake: [`limits::HANDSHAKE_DEADLINE`].
+    /// RTMP: it has to finish the handshake within [`limits::HANDSHAKE_DEADLINE`].
     Handshake,
     /// RTMP: it neither publishes nor plays: [`limits::IDLE_DEADLINE`].
     Idle,
-    /// RTMP: it has paused what it plays: [`limits::PAUSE_TIMEOUT`].
+    /// RTMP: it has paused playback: [`limits::PAUSE_TIMEOUT`].
     Paused,
     /// RTMP: it plays: [`limits::PING_TIMEOUT`].
     Playing,
-    /// RTMP: it publishes: the publish timeout, and that times [`limits::PUBLISHER_MESSAGE_FACTOR`] for each message.
+    /// RTMP: it publishes: the publish timeout, and [`limits::PUBLISHER_MESSAGE_FACTOR`] times that for each message.
     Publishing,
 }
 
@@ -33,39 +33,39 @@ impl Phase {
     }
 }
 
-/// What has to happen to a connection.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Nothing.
     Wait,
-    /// It is to be closed, for that reason.
+    /// Close the connection, for that reason.
     Close(String),
-    /// This side is to end, once everything has been sent.
+    /// End this side, once everything is sent.
     Finish,
-    /// A ping is to be sent, with that time in milliseconds.
+    /// Send a ping with that time, in milliseconds.
     Ping(u32),
 }
 
-/// When a client last did what is expected of it. Knows no socket, and the time only from its callers.
+/// The deadlines of a connection. Knows no socket, and the time only from its callers.
 #[derive(Debug)]
 pub(super) struct Deadlines {
     phase: Phase,
     publish_timeout: Duration,
     /// When the phase began.
     since: Instant,
-    /// When something last came from the client.
-    received: Instant,
-    /// When a message of a publisher was last complete.
-    completed: Instant,
-    pinged: Instant,
-    /// How many of its message streams publish or play.
+    /// When something was last received.
+    last_received: Instant,
+    /// When a publisher's message was last complete.
+    last_message: Instant,
+    last_ping: Instant,
+    /// The number of message streams that publish or play.
     active_streams: usize,
-    /// Those of them whose player has been told the end.
+    /// The ones whose play has ended.
     ended_streams: BTreeSet<u32>,
-    /// When the connection shall end unless the client goes on, and why.
+    /// When and why the connection is to end, unless the client does something else.
     close_at: Option<(Instant, &'static str)>,
     /// When this side ended.
-    finished: Option<Instant>,
+    finished_at: Option<Instant>,
 }
 
 impl Deadlines {
@@ -74,13 +74,13 @@ impl Deadlines {
             phase,
             publish_timeout,
             since: now,
-            received: now,
-            completed: now,
-            pinged: now,
+            last_received: now,
+            last_message: now,
+            last_ping: now,
             active_streams: 0,
             ended_streams: BTreeSet::new(),
             close_at: None,
-            finished: None,
+            finished_at: None,
         }
     }
 
@@ -88,31 +88,30 @@ impl Deadlines {
         self.phase
     }
 
-    /// Another set of deadlines holds from now on, for so many active message streams. To do something new is also a
-    /// reason not to be closed after an end.
+    /// Enters a phase with its deadlines, with that many active message streams. This cancels a pending end.
     pub(super) fn enter(&mut self, phase: Phase, active_streams: usize, now: Instant) {
-        (self.phase, self.since, self.completed) = (phase, now, now);
+        (self.phase, self.since, self.last_message) = (phase, now, now);
         self.active_streams = active_streams;
         self.close_at = None;
     }
 
-    /// Something came from the client.
+    /// Records that something arrived from the client.
     pub(super) fn record_activity(&mut self, now: Instant) {
-        self.received = now;
+        self.last_received = now;
     }
 
-    /// A message of its publication is complete.
+    /// Records that a message of its publication is complete.
     pub(super) fn record_message(&mut self, now: Instant) {
-        self.completed = now;
+        self.last_message = now;
     }
 
-    /// The message stream goes on after all, or does something else.
+    /// Cancels the end of a message stream, which continues or does something else.
     pub(super) fn keep_open(&mut self, stream_id: u32) {
         self.ended_streams.remove(&stream_id);
         self.close_at = None;
     }
 
-    /// What the message stream plays has ended; if that was all, the connection is to end then.
+    /// Records that what the message stream plays has ended; if that was all, the connection is to end at that time.
     pub(super) fn stream_ended(&mut self, stream_id: u32, at: Instant, reason: &'static str) {
         self.ended_streams.insert(stream_id);
         if self.ended_streams.len() >= self.active_streams {
@@ -120,17 +119,17 @@ impl Deadlines {
         }
     }
 
-    /// Whether the connection is to end once everything has been sent.
+    /// Whether the connection is to end once everything is sent.
     pub(super) fn is_ending(&self) -> bool {
         self.close_at.is_some()
     }
 
-    /// This side has ended: from now on the client has to read what is on its way, and to go.
+    /// Records that this side has ended: from now on the client has to read what is in flight, and to close.
     pub(super) fn record_finish(&mut self, now: Instant) {
-        self.finished.get_or_insert(now);
+        self.finished_at.get_or_insert(now);
     }
 
-    /// What is to be done now, where the socket has taken nothing of what is queued for `stalled`.
+    /// Returns what is due, given how long the socket has been `stalled`, taking nothing of the queue.
     pub(super) fn check(&mut self, now: Instant, stalled: Duration) -> Verdict {
         if let Some(reason) = self.overdue(now, stalled) {
             return Verdict::Close(reason);
@@ -138,9 +137,9 @@ impl Deadlines {
         if self.phase != Phase::Paused && self.close_at.is_some_and(|(at, _)| now >= at) {
             return Verdict::Finish;
         }
-        let quiet_since = self.received.max(self.pinged);
-        if self.phase == Phase::Playing && now.saturating_duration_since(quiet_since) >= limits::PING_AFTER {
-            self.pinged = now;
+        let silent_since = self.last_received.max(self.last_ping);
+        if self.phase == Phase::Playing && now.saturating_duration_since(silent_since) >= limits::PING_AFTER {
+            self.last_ping = now;
             return Verdict::Ping(now.saturating_duration_since(self.since).as_millis() as u32);
         }
         Verdict::Wait
@@ -148,16 +147,16 @@ impl Deadlines {
 
     fn overdue(&self, now: Instant, stalled: Duration) -> Option<String> {
         let since = |time| now.saturating_duration_since(time);
-        if let (Some(finished), Some((_, reason))) = (self.finished, self.close_at) {
+        if let (Some(finished), Some((_, reason))) = (self.finished_at, self.close_at) {
             let unread = if self.phase.is_http() { limits::WRITE_STALL } else { limits::PING_TIMEOUT };
             return (since(finished) > unread).then(|| reason.to_owned());
         }
         if stalled > limits::WRITE_STALL && !matches!(self.phase, Phase::Paused | Phase::Responding) {
             return Some(format!("it accepted no data for {} s", stalled.as_secs()));
         }
-        // A large frame on a slow line takes its time, but not for ever: who sends a byte now and then is no publisher.
+        // A large frame on a slow link takes its time, but not for ever: a byte now and then is no publication.
         let message_timeout = self.publish_timeout.saturating_mul(limits::PUBLISHER_MESSAGE_FACTOR);
-        if self.phase == Phase::Publishing && since(self.completed) > message_timeout {
+        if self.phase == Phase::Publishing && since(self.last_message) > message_timeout {
             return Some(format!("the publisher completed no message within {} s", message_timeout.as_secs()));
         }
         let (time, limit, what) = match self.phase {
@@ -165,9 +164,9 @@ impl Deadlines {
             Phase::Responding | Phase::Streaming => return None,
             Phase::Handshake => (since(self.since), limits::HANDSHAKE_DEADLINE, "no complete handshake within"),
             Phase::Idle => (since(self.since), limits::IDLE_DEADLINE, "neither publish nor play within"),
-            Phase::Publishing => (since(self.received), self.publish_timeout, "no data from the publisher for"),
-            Phase::Paused => (since(self.received), limits::PAUSE_TIMEOUT, "no data while paused for"),
-            Phase::Playing => (since(self.received), limits::PING_TIMEOUT, "no answer to pings within"),
+            Phase::Publishing => (since(self.last_received), self.publish_timeout, "no data from the publisher for"),
+            Phase::Paused => (since(self.last_received), limits::PAUSE_TIMEOUT, "no data while paused for"),
+            Phase::Playing => (since(self.last_received), limits::PING_TIMEOUT, "no answer to pings within"),
         };
         (time > limit).then(|| format!("{what} {} s", limit.as_secs()))
     }
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn each_phase_has_its_deadline() {
+    fn each_phase_has_a_deadline() {
         for (phase, limit) in [
             (Phase::Requesting, limits::HTTP_REQUEST_DEADLINE),
             (Phase::Handshake, limits::HANDSHAKE_DEADLINE),
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_takes_as_long_as_its_writes() {
+    fn a_response_has_no_deadline_besides_those_of_its_writes() {
         for phase in [Phase::Responding, Phase::Streaming] {
             let (mut deadlines, now) = deadlines(phase);
             assert_eq!(deadlines.check(now + limits::IDLE_DEADLINE * 100, Duration::ZERO), Verdict::Wait);
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_nothing_is_closed_unless_paused() {
+    fn a_stalled_client_is_closed_unless_paused() {
         let stalled = limits::WRITE_STALL + SECOND;
         for phase in [Phase::Streaming, Phase::Handshake, Phase::Idle, Phase::Playing, Phase::Publishing] {
             let (mut deadlines, now) = deadlines(phase);
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_drip_in_do_not_stretch_the_handshake() {
+    fn slow_bytes_do_not_extend_the_handshake() {
         let (mut deadlines, now) = deadlines(Phase::Handshake);
         let late = now + limits::HANDSHAKE_DEADLINE + SECOND;
         deadlines.record_activity(late);
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn who_publishes_a_byte_now_and_then_is_no_publisher() {
+    fn a_publisher_has_to_complete_messages() {
         let (mut deadlines, now) = deadlines(Phase::Publishing);
         let timeout = limits::PUBLISHER_SILENCE * limits::PUBLISHER_MESSAGE_FACTOR;
         deadlines.record_activity(now + timeout);
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_heard_stays() {
+    fn an_active_client_is_kept() {
         for phase in [Phase::Publishing, Phase::Playing] {
             let (mut deadlines, now) = deadlines(phase);
             let late = now + 2 * limits::PING_TIMEOUT;
@@ -258,14 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_player_is_pinged_now_and_then() {
+    fn a_silent_player_is_pinged() {
         let (mut deadlines, now) = deadlines(Phase::Playing);
         let pings = [1, 31, 32, 62, 63].map(|seconds| deadlines.check(now + seconds * SECOND, Duration::ZERO));
         assert_eq!(pings.iter().filter(|verdict| matches!(verdict, Verdict::Ping(_))).count(), 2);
     }
 
     #[test]
-    fn an_announced_end_comes_unless_the_client_goes_on() {
+    fn an_announced_end_comes_unless_the_client_continues() {
         let (mut deadlines, now) = deadlines(Phase::Playing);
         deadlines.stream_ended(1, now, "the stream has ended");
         deadlines.enter(Phase::Playing, 1, now);
@@ -273,7 +272,7 @@ mod tests {
         deadlines.stream_ended(1, now, "the stream has ended");
         assert_eq!(deadlines.check(now, Duration::ZERO), Verdict::Finish);
         deadlines.record_finish(now);
-        assert_eq!(deadlines.check(now + SECOND, Duration::ZERO), Verdict::Finish, "it may still say something");
+        assert_eq!(deadlines.check(now + SECOND, Duration::ZERO), Verdict::Finish, "the client may still send");
         let late = now + limits::PING_TIMEOUT + SECOND;
         assert_eq!(deadlines.check(late, Duration::ZERO), Verdict::Close("the stream has ended".into()));
     }

@@ -1,4 +1,4 @@
-//! How live messages reach a client: the one place where lanes meet sockets.
+//! Delivery of live messages to a client: the one place where lanes meet sockets.
 
 use std::sync::Arc;
 
@@ -9,25 +9,25 @@ use crate::limits;
 use crate::live::{Backlog, HTTP_STREAM_ID, LiveMessage, Sink, Skip};
 use crate::session::playing;
 
-/// How live messages go out to a client.
+/// How live messages are delivered to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
     /// In chunks, on the message stream that plays them.
     Rtmp,
-    /// Not at all: responses go past the queue.
+    /// Not at all: responses bypass the queue.
     HttpResponse,
-    /// As the body of one response without end.
+    /// In the body of one unbounded response.
     Http {
-        /// What stands around each message.
+        /// The framing of each message.
         framing: Framing,
-        /// The initialisation segment has gone out.
+        /// The initialisation segment has been sent.
         has_init: bool,
     },
 }
 
 impl ManagedConnection {
-    /// How these messages go out, and how many of them: a second initialisation segment is for another player, and what
-    /// comes behind the end is for nobody.
+    /// Returns the framing of these messages, and how many of them to send: a second initialisation segment needs
+    /// another player, and nothing follows the end.
     fn deliverable(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> (Framing, usize) {
         let mut state = self.state.lock();
         let is_ending = state.deadlines.is_ending();
@@ -51,8 +51,8 @@ impl ManagedConnection {
 impl Sink for ManagedConnection {
     fn push(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
         let (framing, fitting) = self.deliverable(stream_id, messages);
-        let (backlog, needed) = self.outgoing.live(framing, &messages[..fitting]);
-        self.retry_if(needed);
+        let (backlog, needed) = self.outgoing.send_live(framing, &messages[..fitting]);
+        self.schedule_flush_if(needed);
         if fitting < messages.len() {
             self.end_streaming("the tracks have changed");
         }

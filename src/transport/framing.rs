@@ -1,4 +1,4 @@
-//! What stands before and behind a live message on its way to a player.
+//! The framing of live messages on their way to a player.
 
 use std::sync::Arc;
 
@@ -7,52 +7,52 @@ use crate::flv::tag::{PREVIOUS_TAG_SIZE_BYTES, TAG_HEADER_BYTES};
 use crate::live::{HTTP_STREAM_ID, LiveMessage, PLAYER_STREAM_ID};
 use crate::rtmp::chunk::ChunkHeaders;
 
-/// How a player gets live messages.
+/// How live messages are framed for a player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// In chunks, on that message stream.
     Chunks(u32),
     /// Over HTTP.
     Http {
-        /// Each as an FLV tag; otherwise as it is.
+        /// Each as an FLV tag; otherwise its payload alone.
         as_tags: bool,
-        /// What each is wrapped into.
+        /// The wrapping of each.
         wrapping: Wrapping,
     },
 }
 
-/// What messages of a stream without end are wrapped into over HTTP.
+/// The wrapping of messages in an unbounded HTTP response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrapping {
-    /// Nothing: the end of the connection is the end of the stream.
-    Nothing,
-    /// A chunk each (RFC 9112 §7.1), so that a stream that has ended can be told from one that broke off.
+    /// None: the end of the connection is the end of the stream.
+    None,
+    /// A chunk each (RFC 9112 §7.1), so that an ended stream can be told from a broken one.
     Chunk,
-    /// A binary message of a WebSocket each.
+    /// A binary WebSocket message each.
     WebSocket,
 }
 
 impl Wrapping {
-    /// What goes behind the last message of a stream that has ended in order.
+    /// Returns what follows the last message of a stream that has ended properly.
     pub(crate) fn end(self) -> Option<&'static [u8]> {
         (self == Self::Chunk).then_some(b"0\r\n\r\n")
     }
 
-    /// Bytes as they go out.
+    /// Wraps bytes.
     pub(crate) fn wrap(self, bytes: &[u8]) -> Vec<u8> {
-        let (mut wrapped, mut behind) = (Envelope::default(), &b""[..]);
+        let (mut wrapped, mut trailer) = (Envelope::default(), &b""[..]);
         if !bytes.is_empty() {
-            wrapped.open(self, bytes.len());
-            behind = if self == Self::Chunk { CHUNK_END } else { b"" };
+            wrapped.push_length(self, bytes.len());
+            trailer = if self == Self::Chunk { CHUNK_END } else { b"" };
         }
-        [&wrapped.before[..wrapped.before_length], bytes, behind].concat()
+        [&wrapped.header[..wrapped.header_length], bytes, trailer].concat()
     }
 }
 
-/// What stands behind each chunk.
+/// What follows each chunk.
 const CHUNK_END: &[u8] = b"\r\n";
 
-/// A live message and what goes around it.
+/// A live message and its framing.
 #[derive(Debug)]
 pub(super) enum Framed {
     /// On [`PLAYER_STREAM_ID`].
@@ -63,19 +63,19 @@ pub(super) enum Framed {
     Enveloped(Box<Envelope>, Arc<LiveMessage>),
 }
 
-/// The longest header of a WebSocket frame without a mask, or of a chunk of less than 4 GiB, and that of an FLV tag.
-const BEFORE: usize = 10 + TAG_HEADER_BYTES;
+/// The longest header of an unmasked WebSocket frame, or of a chunk of less than 4 GiB, and that of an FLV tag.
+const HEADER_CAPACITY: usize = 10 + TAG_HEADER_BYTES;
 
-/// The size of an FLV tag once more, and the end of a chunk.
-const BEHIND: usize = 4 + CHUNK_END.len();
+/// The FLV previous tag size and the end of a chunk.
+const TRAILER_CAPACITY: usize = 4 + CHUNK_END.len();
 
 /// What goes around a message over HTTP.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
-    before: [u8; BEFORE],
-    before_length: usize,
-    behind: [u8; BEHIND],
-    behind_length: usize,
+    header: [u8; HEADER_CAPACITY],
+    header_length: usize,
+    trailer: [u8; TRAILER_CAPACITY],
+    trailer_length: usize,
 }
 
 impl Envelope {
@@ -83,9 +83,9 @@ impl Envelope {
         let mut envelope = Self::default();
         let tag = as_tag.then(|| TagHeader::for_packet(&message.packet).ok()).flatten();
         let tag_length = tag.as_ref().map_or(0, |_| TAG_HEADER_BYTES + PREVIOUS_TAG_SIZE_BYTES);
-        envelope.open(wrapping, message.body().len() + tag_length);
+        envelope.push_length(wrapping, message.body().len() + tag_length);
         if let Some(tag) = tag {
-            envelope.put(&tag.encode());
+            envelope.push_header(&tag.encode());
             envelope.push_trailer(&tag.tag_size().to_be_bytes());
         }
         if wrapping == Wrapping::Chunk {
@@ -94,10 +94,10 @@ impl Envelope {
         envelope
     }
 
-    /// What says how long the content is.
-    fn open(&mut self, wrapping: Wrapping, length: usize) {
+    /// Adds the header with the length of the content.
+    fn push_length(&mut self, wrapping: Wrapping, length: usize) {
         match wrapping {
-            Wrapping::Nothing => {}
+            Wrapping::None => {}
             Wrapping::Chunk => {
                 let mut digits = [0; 8];
                 let mut rest = length;
@@ -108,41 +108,41 @@ impl Envelope {
                     digits[first] = b"0123456789abcdef"[rest % 16];
                     rest /= 16;
                 }
-                self.put(&digits[first..]);
-                self.put(CHUNK_END);
+                self.push_header(&digits[first..]);
+                self.push_header(CHUNK_END);
             }
             Wrapping::WebSocket => {
                 let (header, used) = web_socket_header(length);
-                self.put(&header[..used]);
+                self.push_header(&header[..used]);
             }
         }
     }
 
     fn push_trailer(&mut self, bytes: &[u8]) {
-        self.behind[self.behind_length..][..bytes.len()].copy_from_slice(bytes);
-        self.behind_length += bytes.len();
+        self.trailer[self.trailer_length..][..bytes.len()].copy_from_slice(bytes);
+        self.trailer_length += bytes.len();
     }
 
-    fn put(&mut self, bytes: &[u8]) {
-        self.before[self.before_length..][..bytes.len()].copy_from_slice(bytes);
-        self.before_length += bytes.len();
+    fn push_header(&mut self, bytes: &[u8]) {
+        self.header[self.header_length..][..bytes.len()].copy_from_slice(bytes);
+        self.header_length += bytes.len();
     }
 
-    /// What goes over the wire, slice by slice.
+    /// Iterates over the bytes on the wire, slice by slice.
     pub(super) fn slices<'a>(&'a self, message: &'a LiveMessage) -> impl Iterator<Item = &'a [u8]> {
-        let slices = [&self.before[..self.before_length], message.body(), &self.behind[..self.behind_length]];
+        let slices = [&self.header[..self.header_length], message.body(), &self.trailer[..self.trailer_length]];
         slices.into_iter().filter(|slice| !slice.is_empty())
     }
 
     fn length(&self, message: &LiveMessage) -> usize {
-        self.before_length + message.body().len() + self.behind_length
+        self.header_length + message.body().len() + self.trailer_length
     }
 }
 
 /// The opcode of binary messages.
 const BINARY: u8 = 2;
 
-/// The header of a whole, unmasked, binary message of a WebSocket (RFC 6455 §5.2), and how long it is.
+/// Returns the header of an unfragmented, unmasked binary WebSocket message (RFC 6455 §5.2) and its length.
 pub(crate) fn web_socket_header(length: usize) -> ([u8; 10], usize) {
     let mut header = [0; 10];
     header[0] = 0x80 | BINARY;
@@ -165,7 +165,7 @@ pub(crate) fn web_socket_header(length: usize) -> ([u8; 10], usize) {
 }
 
 impl Framing {
-    /// Bytes of a message on the wire.
+    /// Returns the bytes of a message on the wire.
     pub(super) fn length(self, message: &LiveMessage) -> usize {
         match self {
             Self::Chunks(_) => message.wire_length(),
@@ -193,7 +193,7 @@ impl Framed {
         }
     }
 
-    /// Calls `with` for each slice until it says no.
+    /// Calls `with` for each slice until it returns false; returns whether it never did.
     pub(super) fn slices<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
         match self {
             Self::Chunks(message) => message.slices(message.headers()).all(with),
@@ -202,8 +202,8 @@ impl Framed {
         }
     }
 
-    /// The message, if it is part of a live play on that message stream.
-    pub(super) fn on(&self, stream_id: u32) -> Option<&LiveMessage> {
+    /// Returns the message, if it belongs to a live play on that message stream.
+    pub(super) fn message_on(&self, stream_id: u32) -> Option<&LiveMessage> {
         match self {
             Self::Chunks(message) => (stream_id == PLAYER_STREAM_ID).then_some(message),
             Self::ChunksOn(id, _, message) => (stream_id == *id).then_some(message),
@@ -239,24 +239,24 @@ mod tests {
     }
 
     #[test]
-    fn over_http_a_message_is_what_a_file_has() {
+    fn an_flv_tag_over_http_equals_that_of_a_file() {
         let message = message(1000);
         let mut file = flv::Writer::new(Vec::new(), true, true).unwrap();
         let start = file.position() as usize;
         file.write_packet(&message.packet).unwrap();
         let tag = &file.into_inner()[start..];
         let wrapped = |wrapping| sent(Framing::Http { as_tags: true, wrapping }, &message);
-        assert_eq!(wrapped(Wrapping::Nothing), tag);
+        assert_eq!(wrapped(Wrapping::None), tag);
         assert_eq!(wrapped(Wrapping::WebSocket), [&[0x82, 126, 3, 0xf7], tag].concat());
         assert_eq!(wrapped(Wrapping::Chunk), [b"3f7\r\n", tag, b"\r\n"].concat());
-        for wrapping in [Wrapping::Nothing, Wrapping::WebSocket, Wrapping::Chunk] {
+        for wrapping in [Wrapping::None, Wrapping::WebSocket, Wrapping::Chunk] {
             assert_eq!(wrapping.wrap(tag), wrapped(wrapping));
             assert_eq!(wrapping.wrap(b""), b"");
         }
     }
 
     #[test]
-    fn web_socket_lengths_at_their_limits() {
+    fn web_socket_lengths_at_the_limits() {
         for (length, header) in [
             (125, &[0x82, 125][..]),
             (126, &[0x82, 126, 0, 126]),

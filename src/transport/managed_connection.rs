@@ -1,4 +1,4 @@
-//! A client's connection as others see it: the lanes that send to it, and the server that watches over it.
+//! A client's connection as the lanes that send to it and the server that supervises it see it.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -23,30 +23,30 @@ use crate::rtmp::user_control::UserControl;
 use crate::session::Reply;
 use crate::stats::DropCounters;
 
-/// A client's connection, of RTMP or HTTP.
+/// A client's connection, RTMP or HTTP.
 pub(crate) struct ManagedConnection {
     address: SocketAddr,
     /// The address, for the log.
     name: String,
     protocol: Protocol,
-    pub(super) me: Weak<Self>,
-    connected: Instant,
+    pub(super) weak_self: Weak<Self>,
+    connected_at: Instant,
     pub(super) lane: Lane,
     pub(super) outgoing: Outgoing,
     pub(super) state: Mutex<State>,
-    /// How often it has started to publish or play something.
-    starts: AtomicU32,
+    /// How often it has started publishing or playing.
+    activity_starts: AtomicU32,
     pub(super) drops: DropCounters,
 }
 
 #[derive(Debug)]
 pub(super) struct State {
     pub deadlines: Deadlines,
-    /// How live messages go out.
+    /// How live messages are delivered.
     pub delivery: Delivery,
-    /// Why the connection was ended from this side.
+    /// Why this side ended the connection.
     pub reason: Option<String>,
-    /// It is to tell its client the end and to go.
+    /// The connection is to tell its client the end and to close.
     is_draining: bool,
     is_closed: bool,
     agent: String,
@@ -55,7 +55,7 @@ pub(super) struct State {
 }
 
 impl ManagedConnection {
-    /// Watches over a client at that address, whose publications may be silent for `publish_timeout`.
+    /// Manages the connection of a client at that address, whose publications may be silent for `publish_timeout`.
     pub(crate) fn new(
         protocol: Protocol,
         address: SocketAddr,
@@ -66,8 +66,8 @@ impl ManagedConnection {
         let now = Instant::now();
         let (phase, delivery) = match protocol {
             Protocol::Rtmp => {
-                // A host that vanished is found out by what stays unacknowledged, a ping at the least, and while a
-                // player has paused by the system's keepalive.
+                // A host that vanished is detected by unacknowledged data, at least a ping, and while a player has
+                // paused by TCP keepalive.
                 socket.set_user_timeout(Some(limits::PING_TIMEOUT));
                 (Phase::Handshake, Delivery::Rtmp)
             }
@@ -84,53 +84,53 @@ impl ManagedConnection {
             plays: Vec::new(),
         };
         let (name, outgoing, state) = (address.to_string(), Outgoing::new(socket), Mutex::new(state));
-        Arc::new_cyclic(|me| Self {
+        Arc::new_cyclic(|weak_self| Self {
             address,
             name,
             protocol,
-            me: me.clone(),
-            connected: now,
+            weak_self: weak_self.clone(),
+            connected_at: now,
             lane,
             outgoing,
             state,
-            starts: AtomicU32::new(0),
+            activity_starts: AtomicU32::new(0),
             drops: DropCounters::default(),
         })
     }
 
-    /// Its socket.
+    /// Returns its socket.
     pub(crate) fn socket(&self) -> &Socket {
         self.outgoing.socket()
     }
 
-    /// The lane that sends live streams to it.
+    /// Returns the lane that sends live streams to it.
     pub(crate) fn lane(&self) -> &Lane {
         &self.lane
     }
 
-    /// Where the client is.
+    /// Returns the client's address.
     pub(crate) fn ip(&self) -> IpAddr {
         self.address.ip()
     }
 
-    /// Where its requests come from, for access control.
+    /// Returns the origin of its requests, for access control.
     pub(crate) fn origin(&self) -> Origin {
         Origin { ip: self.ip(), is_http: self.protocol == Protocol::Http, is_tls: self.socket().is_tls() }
     }
 
-    /// Its address, for the log.
+    /// Returns its address, for the log.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it publishes and plays, and all else that is told of it.
+    /// Returns what it publishes and plays, and its figures.
     pub(crate) fn info(&self) -> ConnectionInfo {
         let state = self.state.lock();
         ConnectionInfo {
             address: self.address,
             protocol: if self.protocol == Protocol::Rtmp { "rtmp" } else { "http" },
             is_tls: self.socket().is_tls(),
-            age: self.connected.elapsed(),
+            age: self.connected_at.elapsed(),
             state: state.name(),
             agent: state.agent.clone(),
             publishes: state.publishes.clone(),
@@ -143,17 +143,17 @@ impl ManagedConnection {
         }
     }
 
-    /// The streams that it publishes.
+    /// Returns the names of the streams that it publishes.
     pub(crate) fn publishes(&self) -> Vec<String> {
         self.state.lock().publishes.clone()
     }
 
-    /// The program that it says it is.
+    /// Returns the client's program, as announced.
     pub(crate) fn agent(&self) -> String {
         self.state.lock().agent.clone()
     }
 
-    /// Notes which program it says it is; HTTP clients say so with every request.
+    /// Records the client's program; HTTP clients announce it with every request.
     pub(crate) fn set_agent(&self, agent: &str) {
         let mut state = self.state.lock();
         if state.agent.is_empty() {
@@ -161,24 +161,24 @@ impl ManagedConnection {
         }
     }
 
-    /// Notes what it publishes and plays.
+    /// Records what it publishes and plays.
     pub(crate) fn set_activities(&self, publishes: Vec<String>, plays: Vec<String>) {
         let mut state = self.state.lock();
         (state.publishes, state.plays) = (publishes, plays);
     }
 
-    /// Notes that it starts to publish or play something.
+    /// Records that it starts publishing or playing.
     pub(crate) fn mark_active(&self) {
-        self.starts.fetch_add(1, Ordering::Relaxed);
+        self.activity_starts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The log level of what it starts and stops: one that does nothing else all day shall not fill the log.
+    /// Returns the log level of starts and stops: a client that does nothing else all day must not fill the log.
     pub(crate) fn event_level(&self) -> log::Level {
-        let is_info = self.starts.load(Ordering::Relaxed) <= limits::INFO_EVENTS_PER_CONNECTION;
+        let is_info = self.activity_starts.load(Ordering::Relaxed) <= limits::INFO_EVENTS_PER_CONNECTION;
         if is_info { log::Level::Info } else { log::Level::Debug }
     }
 
-    /// Another set of deadlines holds from now on, for so many active message streams.
+    /// Enters a phase with its deadlines, with that many active message streams.
     pub(crate) fn enter(&self, phase: Phase, active_streams: usize) {
         let mut state = self.state.lock();
         if (state.deadlines.phase() == Phase::Paused) != (phase == Phase::Paused) {
@@ -188,29 +188,29 @@ impl ManagedConnection {
         state.deadlines.enter(phase, active_streams, Instant::now());
     }
 
-    /// Something came from the client.
+    /// Records that something arrived from the client.
     pub(crate) fn record_activity(&self, now: Instant) {
         self.state.lock().deadlines.record_activity(now);
     }
 
-    /// A message of its publication is complete.
+    /// Records that a message of its publication is complete.
     pub(crate) fn record_message(&self, now: Instant) {
         self.state.lock().deadlines.record_message(now);
     }
 
-    /// The message stream goes on after all, or does something else.
+    /// Cancels the end of a message stream, which continues or does something else.
     pub(crate) fn keep_open(&self, stream_id: u32) {
         self.state.lock().deadlines.keep_open(stream_id);
     }
 
-    /// What the message stream plays has ended. If that was all, this ends the connection in a while, when the client has
-    /// been sent everything, unless it [`enter`](Self::enter)s another phase before.
+    /// Records that what the message stream plays has ended. If that was all, this ends the connection after `delay`,
+    /// once everything is sent, unless it [`enter`](Self::enter)s another phase before.
     pub(crate) fn stream_ended(&self, stream_id: u32, delay: Duration, reason: &'static str) {
         self.state.lock().deadlines.stream_ended(stream_id, Instant::now() + delay, reason);
     }
 
     /// Returns why the connection ended, and warns of a protocol error in `client_log`.
-    pub(crate) fn end_of(&self, result: Result<()>, client_log: Option<&ClientLog>) -> String {
+    pub(crate) fn end_reason(&self, result: Result<()>, client_log: Option<&ClientLog>) -> String {
         match (result, self.close_reason()) {
             (_, Some(reason)) => reason,
             (Err(error), None) if !error.is_disconnect() => {
@@ -223,8 +223,8 @@ impl ManagedConnection {
         }
     }
 
-    /// Ends this side and waits a moment for the other: to close a socket with unread bytes in it would take back what is
-    /// on its way.
+    /// Ends this side and waits briefly for the other: closing a socket with unread bytes in it would discard what is
+    /// in flight.
     pub(crate) fn linger(&self) {
         self.socket().finish();
         if let Err(error) = self.socket().drain(limits::CLOSE_GRACE) {
@@ -232,7 +232,7 @@ impl ManagedConnection {
         }
     }
 
-    /// Holds the deadlines against the clock, pings who is silent, and ends what is to end. To be called about every
+    /// Checks the deadlines: pings a silent client, and ends or closes an overdue connection. To be called about every
     /// half second.
     pub(crate) fn check(&self, now: Instant) {
         let stalled = self.outgoing.stalled(now);
@@ -254,7 +254,7 @@ impl ManagedConnection {
         }
     }
 
-    /// Makes its thread, which may be waiting for the client to say something, tell it the end and leave.
+    /// Makes its thread, which may be blocked in a read, tell the client the end and close.
     pub(crate) fn start_draining(&self, reason: &str) {
         let mut state = self.state.lock();
         state.reason.get_or_insert_with(|| reason.to_owned());
@@ -263,7 +263,7 @@ impl ManagedConnection {
         self.socket().stop_reading();
     }
 
-    /// Ends it now.
+    /// Closes it at once.
     pub(crate) fn close(&self, reason: &str) {
         let mut state = self.state.lock();
         state.reason.get_or_insert_with(|| reason.to_owned());
@@ -272,18 +272,18 @@ impl ManagedConnection {
         self.socket().shutdown();
     }
 
-    /// Whether the server has asked it to leave.
+    /// Whether it is draining.
     pub(crate) fn is_draining(&self) -> bool {
         self.state.lock().is_draining
     }
 
-    /// Whether it is not to go on with what it does: it was asked to leave, or has been closed.
+    /// Whether it has to stop its activities: it is draining or closed.
     pub(crate) fn should_stop(&self) -> bool {
         let state = self.state.lock();
         state.is_draining || state.is_closed
     }
 
-    /// Why the connection was ended, if this side did it.
+    /// Returns why this side ended the connection, if it did.
     pub(crate) fn close_reason(&self) -> Option<String> {
         self.state.lock().reason.clone()
     }
@@ -326,13 +326,13 @@ mod tests {
         (ManagedConnection::new(Protocol::Rtmp, address, socket, lane, limits::PUBLISHER_SILENCE), there)
     }
 
-    /// More than a socket takes.
+    /// Returns more than a socket takes.
     fn large_packet() -> [Packet; 1] {
         [Packet { kind: PacketKind::Video, timestamp: Timestamp::ZERO, payload: vec![7; 16 << 20].into() }]
     }
 
     #[test]
-    fn who_starts_things_all_day_is_logged_at_debug_level() {
+    fn frequent_starts_are_logged_at_debug_level() {
         let (connection, _there) = pair();
         for _ in 0..limits::INFO_EVENTS_PER_CONNECTION {
             connection.mark_active();
@@ -343,24 +343,24 @@ mod tests {
     }
 
     #[test]
-    fn an_announced_end_shows_at_once_and_closes_later() {
+    fn an_announced_end_is_sent_at_once_and_closes_later() {
         let (connection, mut there) = pair();
         connection.enter(Phase::Playing, 1);
         connection.stream_ended(1, Duration::ZERO, "the stream has ended");
         connection.check(Instant::now());
         let mut end = Vec::new();
         there.read_to_end(&mut end).unwrap();
-        assert_eq!((end.len(), connection.close_reason()), (0, None), "it may still say something");
+        assert_eq!((end.len(), connection.close_reason()), (0, None), "the client may still send");
         connection.check(Instant::now() + limits::PING_TIMEOUT + Duration::from_secs(1));
         assert_eq!(connection.close_reason().as_deref(), Some("the stream has ended"));
     }
 
     #[test]
-    fn what_waits_is_sent_before_the_end() {
+    fn the_queue_is_sent_before_the_end() {
         let (connection, mut there) = pair();
         connection.enter(Phase::Playing, 1);
-        connection.outgoing.packets(1, &large_packet(), false, || false).unwrap_err();
-        assert!(connection.outgoing.needs_flush(), "it is more than the socket takes");
+        connection.outgoing.send_packets(1, &large_packet(), false, || false).unwrap_err();
+        assert!(connection.outgoing.needs_flush(), "the socket does not take all of it");
         connection.stream_ended(1, Duration::ZERO, "the file has ended");
         connection.check(Instant::now());
         let reading = std::thread::spawn(move || std::io::copy(&mut there, &mut std::io::sink()).unwrap());
@@ -372,12 +372,12 @@ mod tests {
     }
 
     #[test]
-    fn who_has_paused_may_read_nothing() {
-        // To queue so much may take a busy machine longer than the second below.
+    fn a_paused_player_may_read_nothing() {
+        // Enqueuing this much may take a busy machine longer than the second below.
         let before = Instant::now();
         let (connection, _there) = pair();
         connection.enter(Phase::Paused, 1);
-        connection.outgoing.packets(1, &large_packet(), false, || false).unwrap_err();
+        connection.outgoing.send_packets(1, &large_packet(), false, || false).unwrap_err();
         connection.check(before + limits::PAUSE_TIMEOUT - Duration::from_secs(1));
         assert_eq!(connection.close_reason(), None);
         connection.check(Instant::now() + limits::PAUSE_TIMEOUT + Duration::from_secs(1));

@@ -1,5 +1,5 @@
-//! What connections of RTMP and HTTP stand on: the socket, with or without TLS, the queue in front of it, and the one type
-//! that watches over a client.
+//! The transport of RTMP and HTTP connections: the socket, with or without TLS, the send queue in front of it, and the
+//! type that manages a client's connection.
 //!
 //! ```text
 //!  a connection's own thread        a relay lane           the server, twice a second
@@ -8,10 +8,10 @@
 //!  ┌───────────────────────── ManagedConnection ─────────────────────────┐
 //!  │ Deadlines: which phase it is in, and what is overdue                │
 //!  │ Outgoing: the send queue, bounded in bytes and time; Framing says   │
-//!  │           what stands around a message (chunks, FLV tag, WebSocket) │
+//!  │           how a message is framed (chunks, FLV tag, WebSocket)      │
 //!  └──────────────────────────────┬──────────────────────────────────────┘
 //!                                 ▼
-//!                  Socket, with a TlsStream in it or not
+//!                  Socket, with a TlsStream or not
 //! ```
 
 mod connection_info;

@@ -1,4 +1,4 @@
-//! What waits in front of a socket, and how it gets into it.
+//! The send queue in front of a socket.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -10,32 +10,32 @@ use super::socket::Socket;
 use crate::live::{Backlog, LiveMessage};
 use crate::rtmp::chunk::ChunkWriter;
 
-/// Room for entries that an empty queue keeps.
-const ENTRIES_KEPT: usize = 8;
+/// The capacity that an empty queue keeps.
+const MIN_ENTRIES_CAPACITY: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Queue {
     pub writer: ChunkWriter,
     pub entries: VecDeque<Entry>,
     /// Bytes of the first entry that the socket has taken.
-    pub begun: usize,
-    pub waiting: usize,
-    /// Those of them that are answers.
-    pub replies: usize,
+    pub front_sent: usize,
+    pub queued_bytes: usize,
+    /// Bytes of queued replies.
+    pub reply_bytes: usize,
     pub sent: u64,
-    /// When the socket last took something, or had nothing to take.
-    pub progress: Instant,
-    /// It did not take all of what it was offered last.
+    /// When the socket last took something, or the queue was last empty.
+    pub last_progress: Instant,
+    /// The last send took less than it was offered.
     pub is_full: bool,
-    pub broken: bool,
+    pub is_broken: bool,
     /// Nothing more will be sent.
-    pub finished: bool,
-    /// A lane has promised to flush.
-    pub retried: bool,
-    /// The transport holds something that it could not send yet.
-    pub pending: bool,
-    /// A file is being sent from elsewhere: what is in the queue comes behind.
-    pub is_taken: bool,
+    pub is_finished: bool,
+    /// A lane is going to flush.
+    pub is_flush_scheduled: bool,
+    /// The socket itself (TLS) holds data that is still to be sent.
+    pub is_socket_pending: bool,
+    /// A file is being sent past the queue, whose entries follow after it.
+    pub is_bypassed: bool,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(super) struct Entry {
     /// Bytes on the wire.
     pub length: usize,
     /// When it was queued.
-    pub since: Instant,
+    pub queued_at: Instant,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(super) enum Content {
     Live(Framed),
     /// An answer.
     Reply(Vec<u8>),
-    /// Of a file, whose thread waits for room.
+    /// A rest of a file's data, whose thread waits for the socket.
     File(Vec<u8>),
 }
 
@@ -65,7 +65,7 @@ impl Content {
         }
     }
 
-    /// Calls `with` for each slice until it says no.
+    /// Calls `with` for each slice until it returns false; returns whether it never did.
     pub(super) fn slices<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
         match self {
             Self::Live(framed) => framed.slices(with),
@@ -73,30 +73,30 @@ impl Content {
         }
     }
 
-    /// The message, if it is part of a live play on that message stream.
+    /// Returns the message, if it belongs to a live play on that message stream.
     pub(super) fn live_on(&self, stream_id: u32) -> Option<&LiveMessage> {
         match self {
-            Self::Live(framed) => framed.on(stream_id),
+            Self::Live(framed) => framed.message_on(stream_id),
             _ => None,
         }
     }
 }
 
-/// What is handed to the socket in one call.
+/// The slices for one send.
 pub(super) struct Slices<'r, 'a> {
-    room: &'r mut [IoSlice<'a>],
+    buffer: &'r mut [IoSlice<'a>],
     count: usize,
     pub bytes: usize,
 }
 
 impl<'r, 'a> Slices<'r, 'a> {
-    pub(super) fn new(room: &'r mut [IoSlice<'a>]) -> Self {
-        Self { room, count: 0, bytes: 0 }
+    pub(super) fn new(buffer: &'r mut [IoSlice<'a>]) -> Self {
+        Self { buffer, count: 0, bytes: 0 }
     }
 
-    /// Says whether there was room.
+    /// Adds a slice; returns whether there was room.
     pub(super) fn add(&mut self, bytes: &'a [u8]) -> bool {
-        let Some(slice) = self.room.get_mut(self.count) else { return false };
+        let Some(slice) = self.buffer.get_mut(self.count) else { return false };
         *slice = IoSlice::new(bytes);
         self.count += 1;
         self.bytes += bytes.len();
@@ -104,78 +104,78 @@ impl<'r, 'a> Slices<'r, 'a> {
     }
 
     pub(super) fn filled(&self) -> &[IoSlice<'a>] {
-        &self.room[..self.count]
+        &self.buffer[..self.count]
     }
 }
 
 impl Queue {
-    /// An empty queue.
+    /// Creates an empty queue.
     pub(super) fn new() -> Self {
         Self {
             writer: ChunkWriter::new(),
             entries: VecDeque::new(),
-            begun: 0,
-            waiting: 0,
-            replies: 0,
+            front_sent: 0,
+            queued_bytes: 0,
+            reply_bytes: 0,
             sent: 0,
-            progress: Instant::now(),
+            last_progress: Instant::now(),
             is_full: false,
-            broken: false,
-            finished: false,
-            retried: false,
-            pending: false,
-            is_taken: false,
+            is_broken: false,
+            is_finished: false,
+            is_flush_scheduled: false,
+            is_socket_pending: false,
+            is_bypassed: false,
         }
     }
 
-    pub(super) fn push(&mut self, content: Content, since: Instant) {
+    pub(super) fn push(&mut self, content: Content, now: Instant) {
         let length = content.length();
-        if length == 0 || self.broken || self.finished {
+        if length == 0 || self.is_broken || self.is_finished {
             return;
         }
         if self.entries.is_empty() && !self.is_full {
-            self.progress = since;
+            self.last_progress = now;
         }
-        self.waiting += length;
+        self.queued_bytes += length;
         if let Content::Reply(_) = content {
-            self.replies += length;
+            self.reply_bytes += length;
         }
-        self.entries.push_back(Entry { content, length, since });
+        self.entries.push_back(Entry { content, length, queued_at: now });
     }
 
-    /// Says yes once, when something waits and nobody has promised to flush it.
-    pub(super) fn request_retry(&mut self) -> bool {
-        let needed = self.has_pending_data() && !self.retried;
-        self.retried |= needed;
+    /// Returns true once when data is left and no flush is scheduled: the caller then has to schedule it.
+    pub(super) fn claim_flush(&mut self) -> bool {
+        let needed = self.has_pending_data() && !self.is_flush_scheduled;
+        self.is_flush_scheduled |= needed;
         needed
     }
 
-    /// Whether anything has still to go out.
+    /// Whether anything is still to be sent.
     pub(super) fn has_pending_data(&self) -> bool {
-        !self.entries.is_empty() || self.pending || self.is_taken
+        !self.entries.is_empty() || self.is_socket_pending || self.is_bypassed
     }
 
-    /// What waits, and for how long.
+    /// Returns the queued bytes and the age of the oldest.
     pub(super) fn backlog(&self, now: Instant) -> Backlog {
-        let age = self.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.since));
-        Backlog { bytes: self.waiting, age }
+        let age = self.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.queued_at));
+        Backlog { bytes: self.queued_bytes, age }
     }
 
-    /// Whether what comes now may go straight to the socket.
+    /// Whether the next data may go straight to the socket.
     pub(super) fn is_idle(&self) -> bool {
-        self.entries.is_empty() && !self.is_taken && !self.broken && !self.finished
+        self.entries.is_empty() && !self.is_bypassed && !self.is_broken && !self.is_finished
     }
 
-    /// Ends what was sent from elsewhere; the rest of it goes out first.
-    pub(super) fn release(&mut self, rest: Vec<u8>) {
-        if std::mem::take(&mut self.is_taken) && !rest.is_empty() && !self.broken {
+    /// Ends sending past the queue; the rest goes out first.
+    pub(super) fn end_bypass(&mut self, rest: Vec<u8>) {
+        if std::mem::take(&mut self.is_bypassed) && !rest.is_empty() && !self.is_broken {
             let length = rest.len();
-            self.waiting += length;
-            self.entries.push_front(Entry { content: Content::File(rest), length, since: Instant::now() });
+            self.queued_bytes += length;
+            self.entries.push_front(Entry { content: Content::File(rest), length, queued_at: Instant::now() });
         }
     }
 
-    /// Queues messages except for the first bytes of them, which were sent.
+    /// Enqueues messages, without their first `sent` bytes.
     pub(super) fn push_rest(&mut self, framing: Framing, messages: &[Arc<LiveMessage>], mut sent: usize, now: Instant) {
         for message in messages {
             let length = framing.length(message);
@@ -184,27 +184,27 @@ impl Queue {
                 continue;
             }
             self.push(Content::Live(framing.frame(message)), now);
-            self.begun += sent;
-            self.waiting -= sent;
+            self.front_sent += sent;
+            self.queued_bytes -= sent;
             sent = 0;
         }
     }
 
-    pub(super) fn write_to<const ROOM: usize>(&mut self, socket: &Socket) {
-        if self.is_taken {
+    pub(super) fn flush_to<const SLICES: usize>(&mut self, socket: &Socket) {
+        if self.is_bypassed {
             return;
         }
-        if self.pending && !self.broken {
+        if self.is_socket_pending && !self.is_broken {
             match socket.flush_pending() {
-                Ok(true) => self.progress = Instant::now(),
+                Ok(true) => self.last_progress = Instant::now(),
                 Ok(false) => {}
-                Err(error) => self.broken_by(&error),
+                Err(error) => self.fail(&error),
             }
         }
-        while !self.entries.is_empty() && !self.broken {
-            let mut room = [IoSlice::new(&[]); ROOM];
-            let mut slices = Slices::new(&mut room);
-            let mut skip = self.begun;
+        while !self.entries.is_empty() && !self.is_broken {
+            let mut buffer = [IoSlice::new(&[]); SLICES];
+            let mut slices = Slices::new(&mut buffer);
+            let mut skip = self.front_sent;
             self.entries.iter().all(|entry| {
                 entry.content.slices(|slice| {
                     let rest = slice.get(skip..).unwrap_or_default();
@@ -213,59 +213,59 @@ impl Queue {
                 })
             });
             let (offered, result) = (slices.bytes, socket.send(slices.filled()));
-            let taken = self.note(offered, result, Instant::now());
-            self.forget(taken);
+            let taken = self.record_send(offered, result, Instant::now());
+            self.advance(taken);
             if taken < offered {
                 break;
             }
         }
-        self.pending = socket.has_pending();
+        self.is_socket_pending = socket.has_pending();
     }
 
-    /// Takes note of what a send came to: the number of bytes sent. After an error nothing more will be.
-    pub(super) fn note(&mut self, offered: usize, result: io::Result<usize>, now: Instant) -> usize {
+    /// Records the result of a send; returns the bytes sent. After an error nothing more will be sent.
+    pub(super) fn record_send(&mut self, offered: usize, result: io::Result<usize>, now: Instant) -> usize {
         let taken = result.unwrap_or_else(|error| {
-            self.broken_by(&error);
+            self.fail(&error);
             0
         });
         if taken > 0 {
-            self.progress = now;
+            self.last_progress = now;
         }
         self.is_full = taken < offered;
         self.sent += taken as u64;
         taken
     }
 
-    pub(super) fn broken_by(&mut self, error: &io::Error) {
+    pub(super) fn fail(&mut self, error: &io::Error) {
         log::debug!("sending: {error}");
-        self.broken = true;
+        self.is_broken = true;
     }
 
-    /// Takes from the queue what was sent.
-    pub(super) fn forget(&mut self, bytes: usize) {
-        self.waiting -= bytes;
-        self.begun += bytes;
+    /// Removes sent bytes from the queue.
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.queued_bytes -= bytes;
+        self.front_sent += bytes;
         while let Some(front) = self.entries.front() {
-            if self.begun < front.length {
+            if self.front_sent < front.length {
                 break;
             }
-            self.begun -= front.length;
+            self.front_sent -= front.length;
             if let Some(Entry { content: Content::Reply(bytes), .. }) = self.entries.pop_front() {
-                self.replies -= bytes.len();
+                self.reply_bytes -= bytes.len();
             }
         }
         if self.entries.is_empty() {
-            // A GOP waited once; thousands of players need not keep room for another.
-            self.entries.shrink_to(ENTRIES_KEPT);
+            // After a queued GOP, thousands of players need not keep the capacity for another.
+            self.entries.shrink_to(MIN_ENTRIES_CAPACITY);
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.pending = false;
-        self.is_taken = false;
+        self.is_socket_pending = false;
+        self.is_bypassed = false;
         self.entries.clear();
-        self.begun = 0;
-        self.waiting = 0;
-        self.replies = 0;
+        self.front_sent = 0;
+        self.queued_bytes = 0;
+        self.reply_bytes = 0;
     }
 }

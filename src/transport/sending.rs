@@ -14,36 +14,36 @@ use crate::media::Packet;
 use crate::session::Reply;
 
 impl ManagedConnection {
-    /// Sends replies of RTMP, in order with all else.
+    /// Sends RTMP replies, in order with everything else.
     pub(crate) fn reply(&self, replies: &[Reply]) {
         let needed = self.outgoing.reply(replies);
-        self.retry_if(needed);
+        self.schedule_flush_if(needed);
     }
 
-    /// Sends bytes behind all that waits.
+    /// Enqueues bytes.
     pub(crate) fn enqueue(&self, bytes: Vec<u8>) {
-        let needed = self.outgoing.bytes(bytes);
-        self.retry_if(needed);
+        let needed = self.outgoing.enqueue_bytes(bytes);
+        self.schedule_flush_if(needed);
     }
 
-    /// Sends packets on a message stream of RTMP and waits until the socket has taken them, while `go_on` says so. With
-    /// `more`, others follow at once.
+    /// Sends packets on an RTMP message stream and waits until the socket has taken them, as long as `should_continue`
+    /// returns true. `more` announces that others follow at once.
     ///
     /// # Errors
-    /// [`crate::Error::Disconnected`] when the connection has broken or `go_on` said no.
+    /// [`crate::Error::Disconnected`] when the connection is broken or `should_continue` returned false.
     pub(crate) fn send_packets(
         &self,
         stream_id: u32,
         packets: &[Packet],
         more: bool,
-        go_on: impl Fn() -> bool,
+        should_continue: impl Fn() -> bool,
     ) -> Result<()> {
-        let result = self.outgoing.packets(stream_id, packets, more, go_on);
-        self.retry_if(self.outgoing.needs_flush());
+        let result = self.outgoing.send_packets(stream_id, packets, more, should_continue);
+        self.schedule_flush_if(self.outgoing.needs_flush());
         result
     }
 
-    /// Sends bytes past the queue, which has to be empty, and waits for room for at most `timeout` at a time.
+    /// Sends bytes past the queue, which has to be empty, waiting for the socket for at most `timeout` at a time.
     ///
     /// # Errors
     /// [`crate::Error::Io`].
@@ -51,12 +51,12 @@ impl ManagedConnection {
         self.socket().send_all(slices, timeout)
     }
 
-    /// Discards what waits of a live play that is over.
+    /// Drops what is queued of a live play that has ended.
     pub(crate) fn discard(&self, stream_id: u32) {
         self.outgoing.discard(stream_id);
     }
 
-    /// From here on lanes send a live stream over HTTP, after these bytes.
+    /// Sends `head`, after which the lanes stream over HTTP.
     pub(crate) fn start_streaming(&self, framing: Framing, head: Vec<u8>) {
         let mut state = self.state.lock();
         state.deadlines.enter(Phase::Streaming, 1, Instant::now());
@@ -67,7 +67,7 @@ impl ManagedConnection {
         self.enqueue(head);
     }
 
-    /// Ends a stream over HTTP in order, and the connection when all has gone out, for that reason.
+    /// Ends a stream over HTTP properly, and then the connection once everything is sent, for that reason.
     pub(crate) fn end_streaming(&self, reason: &'static str) {
         let mut state = self.state.lock();
         let end = match state.delivery {
@@ -86,21 +86,21 @@ impl ManagedConnection {
         self.finish(now);
     }
 
-    /// Waits until everything that it is sent has gone out, for that long at most.
+    /// Waits until the queue is empty, for at most that long.
     pub(crate) fn flush_for(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
-        // Who does not read by then does not learn why.
+        // A client that does not read in time does not learn why.
         let _ = self.outgoing.drain(|| Instant::now() < until);
     }
 
-    /// Asks the connection's lane to try again where a send has left something.
-    pub(super) fn retry_if(&self, needed: bool) {
-        if let (true, Some(me)) = (needed, self.me.upgrade()) {
-            self.lane.retry(me);
+    /// Schedules a flush on the connection's lane if data is left.
+    pub(super) fn schedule_flush_if(&self, needed: bool) {
+        if let (true, Some(connection)) = (needed, self.weak_self.upgrade()) {
+            self.lane.retry(connection);
         }
     }
 
-    /// Bytes sent of replies and live streams.
+    /// Returns the bytes sent of replies and live streams.
     pub(crate) fn sent(&self) -> u64 {
         self.outgoing.sent()
     }

@@ -1,6 +1,6 @@
-//! The socket of a connection, with or without TLS between it and what is above.
+//! The socket of a connection, with or without TLS.
 //!
-//! One thread reads, and waits; several send, and never wait.
+//! One thread reads and blocks; several send and never block.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
@@ -22,11 +22,11 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::stats::Counter;
 
-/// How often a socket whose reading was stopped is looked at while its peer has not hung up.
-const DRAIN_PAUSE: Duration = Duration::from_millis(10);
+/// How often a socket shut down for reading is checked for its peer's end.
+const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Slices handed to the socket in one call.
-const SLICES_AT_ONCE: usize = 64;
+/// The most slices per send.
+const MAX_SLICES: usize = 64;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -35,15 +35,15 @@ pub struct Socket {
     tls: Option<Box<TlsStream>>,
     received: Counter,
     sent: Counter,
-    /// It shall end with a reset.
+    /// The connection is to end with a reset.
     is_aborted: AtomicBool,
 }
 
 impl Socket {
-    /// Sets an accepted socket up; with TLS if there is a configuration for it.
+    /// Sets up an accepted socket, with TLS if there is a configuration for it.
     ///
     /// # Errors
-    /// [`Error::Io`] when the system does not want to.
+    /// [`Error::Io`] when the system refuses.
     pub fn new(socket: TcpStream, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let setup = || {
             socket.set_nodelay(true)?;
@@ -58,40 +58,40 @@ impl Socket {
         Ok(Self { socket, tls, received, sent, is_aborted: AtomicBool::new(false) })
     }
 
-    /// Whether there is TLS in it.
+    /// Whether it uses TLS.
     pub fn is_tls(&self) -> bool {
         self.tls.is_some()
     }
 
-    /// The address of this machine that the peer has reached; unspecified when the connection is no more.
+    /// Returns the local address that the peer connected to; unspecified when the connection is gone.
     pub fn local_ip(&self) -> IpAddr {
         self.socket.local_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip())
     }
 
-    /// Bytes that came, without what TLS takes for itself.
+    /// Returns the bytes received, without the overhead of TLS.
     pub fn received(&self) -> u64 {
         self.received.get()
     }
 
-    /// Bytes that were sent, the same way.
+    /// Returns the bytes sent, without the overhead of TLS.
     pub fn sent(&self) -> u64 {
         self.sent.get()
     }
 
-    /// For a live stream, little is kept here and in the system's queue: nothing in there can be skipped any more. For files
-    /// as much as there is room for.
+    /// Limits what is buffered here and in the system for a live stream, since nothing in there can be skipped any
+    /// more. Files may use all the room there is.
     pub fn set_live(&self, is_live: bool) {
-        // 0 stands for the system's own mark, which is none.
+        // 0 stands for the system's default, which is no limit.
         let mark = if is_live { limits::LIVE_UNSENT_BYTES } else { 0 };
         if let Err(error) = socket_options::set_unsent_low_water(&self.socket, mark) {
-            log::debug!("setting a mark for what is unsent: {error}");
+            log::debug!("setting TCP_NOTSENT_LOWAT: {error}");
         }
         if let Some(tls) = &self.tls {
             tls.set_buffer_limit(if is_live { limits::LIVE_UNSENT_BYTES } else { limits::TLS_BUFFER_BYTES });
         }
     }
 
-    /// Waits for bytes; none at the end.
+    /// Reads bytes, blocking; returns 0 at the end.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match &self.tls {
             None => (&self.socket).read(buffer),
@@ -101,8 +101,8 @@ impl Socket {
         Ok(count)
     }
 
-    /// Reads what is there; `None` when nothing is, or TLS is between, which knows that only together with waiting.
-    pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    /// Reads what is available; `None` when nothing is, and always with TLS, which can't tell without blocking.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         if self.tls.is_some() {
             return Ok(None);
         }
@@ -117,44 +117,45 @@ impl Socket {
         }
     }
 
-    /// So many bytes have to be there from now on before who waits for something to read wakes up. Not for TLS.
+    /// Sets how many bytes have to be available to wake up a reader. Not for TLS.
     pub fn set_low_water(&self, bytes: usize) {
         if let Err(error) = socket_options::set_receive_low_water(&self.socket, bytes) {
-            log::debug!("setting a low-water mark: {error}");
+            log::debug!("setting SO_RCVLOWAT: {error}");
         }
     }
 
-    /// Who reads waits for so long at most from now on, and gets [`io::ErrorKind::WouldBlock`] then. Not for TLS.
-    pub fn set_read_timeout(&self, patience: Option<Duration>) {
-        if let Err(error) = self.socket.set_read_timeout(patience) {
+    /// Sets the timeout of blocking reads, which then fail with [`io::ErrorKind::WouldBlock`]. Not for TLS.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) {
+        if let Err(error) = self.socket.set_read_timeout(timeout) {
             log::debug!("setting a timeout: {error}");
         }
     }
 
-    /// Waits until then for something to read, an end or an error among it; says whether there is. Half a record of TLS
-    /// is nothing yet.
-    pub fn has_pending_data(&self, until: Instant) -> bool {
+    /// Waits until `until` for data, an end or an error; returns whether there is any. A partial TLS record does not
+    /// count.
+    pub fn wait_readable(&self, until: Instant) -> bool {
         match &self.tls {
-            None => wait(&self.socket, PollFlags::IN, Some(until)),
-            Some(tls) => tls.has_plaintext(&self.socket, until),
+            None => wait_ready(&self.socket, PollFlags::IN, Some(until)),
+            Some(tls) => tls.wait_plaintext(&self.socket, until),
         }
     }
 
-    /// How many bytes were taken, without waiting.
+    /// Sends without blocking; returns how many bytes were taken.
     pub(super) fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.send_with(slices, SendFlags::empty())
     }
 
-    /// The same when others follow at once, or a [`push`](Self::push): these may wait for them.
+    /// Sends as [`send`](Self::send) does, announcing that more, or a call of [`uncork`](Self::uncork), follows at
+    /// once.
     pub(super) fn send_with_more(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.send_with(slices, SendFlags::MORE)
     }
 
-    /// What waits for more goes out by itself.
-    pub(super) fn push(&self) {
-        // Each time that it is set, the system sends what it has.
+    /// Sends what is held back for more.
+    pub(super) fn uncork(&self) {
+        // Setting it makes the system send what it has.
         if let Err(error) = self.socket.set_nodelay(true) {
-            log::debug!("pushing: {error}");
+            log::debug!("setting TCP_NODELAY: {error}");
         }
     }
 
@@ -162,7 +163,7 @@ impl Socket {
         let taken = match &self.tls {
             None => {
                 let flags = flags | SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-                unless_full(|| sendmsg(&self.socket, slices, &mut SendAncillaryBuffer::default(), flags))
+                zero_if_full(|| sendmsg(&self.socket, slices, &mut SendAncillaryBuffer::default(), flags))
             }
             Some(tls) => tls.send(&self.socket, slices),
         }?;
@@ -170,93 +171,93 @@ impl Socket {
         Ok(taken)
     }
 
-    /// Whether something that was taken has still to go out.
+    /// Whether TLS holds data that is still to be sent.
     pub(super) fn has_pending(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.has_pending())
     }
 
-    /// Sends what was taken and is still here; says whether any of it went.
+    /// Sends what TLS holds; returns whether any of it was sent.
     pub(super) fn flush_pending(&self) -> io::Result<bool> {
         self.tls.as_ref().map_or(Ok(false), |tls| tls.flush(&self.socket))
     }
 
-    /// Waits for room to send, for a while.
-    pub(super) fn wait_for_room(&self, at_most: Duration) {
-        wait(&self.socket, PollFlags::OUT, Some(Instant::now() + at_most));
+    /// Waits until the socket is writable, for at most that long.
+    pub(super) fn wait_writable(&self, at_most: Duration) {
+        wait_ready(&self.socket, PollFlags::OUT, Some(Instant::now() + at_most));
     }
 
-    /// Sends all of it, waiting for room; gives up when the peer takes nothing for so long.
+    /// Sends everything, waiting for the socket; fails when the peer takes nothing for `timeout`.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn send_all(&self, mut slices: &mut [IoSlice<'_>], patience: Duration) -> Result<()> {
+    pub fn send_all(&self, mut slices: &mut [IoSlice<'_>], timeout: Duration) -> Result<()> {
         let failed = |error| Error::io("sending", error);
         IoSlice::advance_slices(&mut slices, 0);
-        let mut until = Instant::now() + patience;
+        let mut until = Instant::now() + timeout;
         while !slices.is_empty() || self.has_pending() {
-            let some = &slices[..slices.len().min(SLICES_AT_ONCE)];
+            let some = &slices[..slices.len().min(MAX_SLICES)];
             let taken = if some.is_empty() { 0 } else { self.send(some).map_err(failed)? };
             IoSlice::advance_slices(&mut slices, taken);
             if taken > 0 || self.flush_pending().map_err(failed)? {
-                until = Instant::now() + patience;
-            } else if !wait(&self.socket, PollFlags::OUT, Some(until)) {
+                until = Instant::now() + timeout;
+            } else if !wait_ready(&self.socket, PollFlags::OUT, Some(until)) {
                 return Err(failed(io::ErrorKind::TimedOut.into()));
             }
         }
         Ok(())
     }
 
-    /// Sends so many bytes of a file from that place on, waiting as [`send_all`](Self::send_all) does. Without TLS they go
-    /// from the system's cache without coming by here.
+    /// Sends `count` bytes of a file from `offset`, waiting as [`send_all`](Self::send_all) does. Without TLS they go
+    /// straight from the page cache.
     ///
     /// # Errors
-    /// [`Error::Io`], also when the file ends before.
-    pub fn send_file(&self, file: &File, place: u64, count: usize, patience: Duration) -> Result<()> {
+    /// [`Error::Io`], also when the file is shorter.
+    pub fn send_file(&self, file: &File, offset: u64, count: usize, timeout: Duration) -> Result<()> {
         let failed = |error| Error::io("sending a file", error);
         if self.tls.is_some() {
-            return self.send_copied(file, place, count, patience);
+            return self.send_copied(file, offset, count, timeout);
         }
-        let (mut place, mut left, mut until) = (place, count, Instant::now() + patience);
+        let (mut offset, mut left, mut until) = (offset, count, Instant::now() + timeout);
         while left > 0 {
-            match sendfile(&self.socket, file, Some(&mut place), left) {
+            match sendfile(&self.socket, file, Some(&mut offset), left) {
                 Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
                 Ok(taken) => {
                     self.sent.add(taken as u64);
-                    (left, until) = (left - taken, Instant::now() + patience);
+                    (left, until) = (left - taken, Instant::now() + timeout);
                 }
-                // The socket has waited by itself, for the timeout of its writes.
+                // The socket has already waited for its write timeout.
                 Err(Errno::AGAIN) if Instant::now() > until => return Err(failed(io::ErrorKind::TimedOut.into())),
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                // Not all file systems can.
-                Err(Errno::INVAL | Errno::NOSYS) => return self.send_copied(file, place, left, patience),
+                // Not all file systems support it.
+                Err(Errno::INVAL | Errno::NOSYS) => return self.send_copied(file, offset, left, timeout),
                 Err(error) => return Err(failed(error.into())),
             }
         }
         Ok(())
     }
 
-    fn send_copied(&self, file: &File, place: u64, count: usize, patience: Duration) -> Result<()> {
+    fn send_copied(&self, file: &File, offset: u64, count: usize, timeout: Duration) -> Result<()> {
         let mut bytes = vec![0; count];
-        file.read_exact_at(&mut bytes, place).map_err(|error| Error::io("reading a file", error))?;
-        self.send_all(&mut [IoSlice::new(&bytes)], patience)
+        file.read_exact_at(&mut bytes, offset).map_err(|error| Error::io("reading a file", error))?;
+        self.send_all(&mut [IoSlice::new(&bytes)], timeout)
     }
 
-    /// Whether the peer has said that it sends nothing more.
+    /// Whether the peer has shut down its sending side.
     pub fn has_hung_up(&self) -> bool {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut [PollFd::new(&self.socket, PollFlags::RDHUP)], Some(&now)).is_ok_and(|count| count > 0)
     }
 
-    /// Lets the connection end with a reset, so that nobody takes what was sent for all there is.
+    /// Makes the connection end with a reset, so that nobody takes an incomplete response for complete.
     pub fn abort(&self) {
         self.is_aborted.store(true, Ordering::Relaxed);
-        // Without time to send what waits, closing the socket resets it.
+        // With a linger time of zero, closing the socket resets it.
         if let Err(error) = rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO)) {
-            log::debug!("breaking a connection off: {error}");
+            log::debug!("setting SO_LINGER: {error}");
         }
     }
 
-    /// Ends this side: the peer reads what is on its way and then the end.
+    /// Ends this side: the peer reads what is in flight and then the end.
     pub fn finish(&self) {
         if self.is_aborted.load(Ordering::Relaxed) {
             return;
@@ -267,36 +268,35 @@ impl Socket {
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
-    /// Makes who reads, or will, find the end.
+    /// Makes current and later reads return the end.
     pub fn stop_reading(&self) {
         let _ = self.socket.shutdown(Shutdown::Read);
     }
 
-    /// Ends both sides; who reads wakes up.
+    /// Ends both sides and wakes up a blocked read.
     pub fn shutdown(&self) {
         let how = if self.is_aborted.load(Ordering::Relaxed) { Shutdown::Read } else { Shutdown::Both };
         let _ = self.socket.shutdown(how);
     }
 
-    /// Reads and throws away until the peer hangs up, for that long at most.
+    /// Reads and discards until the peer hangs up, for at most that long.
     pub fn drain(&self, at_most: Duration) -> io::Result<()> {
         let until = Instant::now() + if self.is_aborted.load(Ordering::Relaxed) { Duration::ZERO } else { at_most };
         let mut unread = vec![0; 4096];
-        while Instant::now() < until && wait(&self.socket, PollFlags::IN, Some(until)) {
-            // A socket whose reading was stopped says at once that it has nothing, and so whether the peer has hung up
-            // is asked of the system.
+        while Instant::now() < until && wait_ready(&self.socket, PollFlags::IN, Some(until)) {
+            // A socket shut down for reading returns 0 at once, so the system has to tell whether the peer has hung up.
             if (&self.socket).read(&mut unread)? == 0 {
                 if self.socket.peer_addr().is_err() {
                     break;
                 }
-                std::thread::sleep(DRAIN_PAUSE);
+                std::thread::sleep(DRAIN_POLL_INTERVAL);
             }
         }
         Ok(())
     }
 
-    /// How long sent bytes may stay unacknowledged, or unread by a peer that has no room for them, before
-    /// the system ends the connection; for ever if `None`.
+    /// Sets how long sent bytes may stay unacknowledged, or unread by a peer whose window is full, before the system
+    /// ends the connection; for ever if `None`.
     pub fn set_user_timeout(&self, timeout: Option<Duration>) {
         let milliseconds = timeout.map_or(0, |timeout| timeout.as_millis() as u32);
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&self.socket, milliseconds) {
@@ -305,7 +305,7 @@ impl Socket {
     }
 }
 
-/// For the handshake, which is over before anything else is sent: it waits.
+/// Blocks; for the handshake, which is over before anything else is sent.
 impl Write for &Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = match &self.tls {
@@ -321,8 +321,8 @@ impl Write for &Socket {
     }
 }
 
-/// A full socket has taken nothing.
-fn unless_full(mut send: impl FnMut() -> rustix::io::Result<usize>) -> io::Result<usize> {
+/// Returns 0 where a full socket would block.
+fn zero_if_full(mut send: impl FnMut() -> rustix::io::Result<usize>) -> io::Result<usize> {
     loop {
         match send() {
             Err(Errno::INTR) => {}
@@ -332,15 +332,15 @@ fn unless_full(mut send: impl FnMut() -> rustix::io::Result<usize>) -> io::Resul
     }
 }
 
-/// Waits for that, until then; says whether it came.
-pub(super) fn wait(socket: &TcpStream, what: PollFlags, until: Option<Instant>) -> bool {
+/// Waits until `until` for that event; returns whether it came.
+pub(super) fn wait_ready(socket: &TcpStream, what: PollFlags, until: Option<Instant>) -> bool {
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let timeout = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
         match poll(&mut [PollFd::new(socket, what)], timeout.as_ref()) {
             Ok(0) => return false,
             Err(Errno::INTR) => {}
-            // Errors show in what is done next.
+            // Errors show in the next operation.
             Ok(_) | Err(_) => return true,
         }
     }
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn draining_ends_when_the_peer_hangs_up_and_when_it_never_stops() {
+    fn draining_ends_when_the_peer_hangs_up_or_after_its_time() {
         let most = Duration::from_millis(400);
         for stops_reading in [false, true] {
             let (socket, there) = pair();
@@ -387,16 +387,16 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_file_is_sent_and_one_that_has_shrunk_is_an_error() {
+    fn part_of_a_file_is_sent_and_a_truncated_file_is_an_error() {
         let mut file = tempfile::tempfile().unwrap();
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| number as u8 ^ (number >> 8) as u8).collect();
         file.write_all(&bytes).unwrap();
         let (socket, mut there) = pair();
-        let patience = Duration::from_secs(20);
+        let timeout = Duration::from_secs(20);
         let sending = std::thread::spawn(move || {
-            socket.send_file(&file, 1000, 2_500_000, patience).unwrap();
+            socket.send_file(&file, 1000, 2_500_000, timeout).unwrap();
             let sent = socket.sent();
-            (sent, socket.send_file(&file, 2_999_999, 2, patience).unwrap_err().to_string())
+            (sent, socket.send_file(&file, 2_999_999, 2, timeout).unwrap_err().to_string())
         });
         let mut got = Vec::new();
         there.read_to_end(&mut got).unwrap();

@@ -1,4 +1,4 @@
-//! Options of sockets that no crate sets: the only unsafe code there is.
+//! Socket options that no crate supports: the only unsafe code there is.
 
 use std::io;
 use std::net::TcpStream;
@@ -6,14 +6,14 @@ use std::os::fd::AsRawFd;
 
 use libc::{IPPROTO_TCP, SO_RCVLOWAT, SOL_SOCKET, TCP_NOTSENT_LOWAT, c_int, c_void, setsockopt, socklen_t};
 
-/// So many bytes have to be there before who polls or reads wakes up; also at the end, at an error, and when there is no
-/// room for more (`socket(7)`, `SO_RCVLOWAT`).
+/// Sets how many bytes have to be available to wake up a poll or read; the end, an error and a full receive buffer do
+/// so as well (`socket(7)`, `SO_RCVLOWAT`).
 pub(super) fn set_receive_low_water(socket: &TcpStream, bytes: usize) -> io::Result<()> {
     set(socket, SOL_SOCKET, SO_RCVLOWAT, bytes)
 }
 
-/// With so many bytes not yet sent, the system's queue is full, whatever it has room for besides what is on its way (`tcp(7)`,
-/// `TCP_NOTSENT_LOWAT`); 0 for no such mark.
+/// Sets how many unsent bytes make the system's queue count as full, whatever room it has besides what is in flight
+/// (`tcp(7)`, `TCP_NOTSENT_LOWAT`); 0 for no limit.
 pub(super) fn set_unsent_low_water(socket: &TcpStream, bytes: usize) -> io::Result<()> {
     set(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes)
 }
@@ -43,15 +43,15 @@ mod tests {
 
     use rustix::event::PollFlags;
 
-    use super::super::socket::wait;
+    use super::super::socket::wait_ready;
     use super::*;
 
     #[test]
-    fn who_waits_wakes_up_for_enough_bytes_or_the_end_and_not_before() {
+    fn a_poll_wakes_up_for_enough_bytes_or_the_end() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (here, _) = listener.accept().unwrap();
-        let is_enough = || wait(&here, PollFlags::IN, Some(Instant::now() + Duration::from_millis(100)));
+        let is_enough = || wait_ready(&here, PollFlags::IN, Some(Instant::now() + Duration::from_millis(100)));
         set_receive_low_water(&here, 100).unwrap();
         there.write_all(&[7; 99]).unwrap();
         assert!(!is_enough());

@@ -1,6 +1,6 @@
-//! TLS between a socket and what is above.
+//! TLS on top of a socket.
 //!
-//! It is one state machine for both ways, so it lies under a lock, which is never held while something waits for the
+//! One state machine serves both directions, so it lies behind a lock, which is never held while a thread waits for the
 //! network.
 
 use std::io::{self, IoSlice, Read, Write};
@@ -13,17 +13,17 @@ use rustix::event::PollFlags;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use rustls::{ServerConfig, ServerConnection};
 
-use super::socket::wait;
+use super::socket::wait_ready;
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// The server's side of TLS. What it needs on the stack is kept out of the frames of those who do without: each of
+/// The server side of TLS. What it needs on the stack is kept out of the frames of connections without it: each of
 /// their threads keeps the pages that it has touched once.
 #[derive(Debug)]
 pub(super) struct TlsStream(Mutex<ServerConnection>);
 
 impl TlsStream {
-    /// With that certificate.
+    /// Starts TLS with that configuration.
     pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self> {
         let failed = |error| Error::io("starting TLS", io::Error::other(error));
         let mut tls = ServerConnection::new(config).map_err(failed)?;
@@ -31,36 +31,36 @@ impl TlsStream {
         Ok(Self(Mutex::new(tls)))
     }
 
-    /// At most so many bytes are encrypted ahead of what the socket takes.
+    /// Sets how many bytes at most are encrypted ahead of what the socket takes.
     pub(super) fn set_buffer_limit(&self, bytes: usize) {
         self.0.lock().set_buffer_limit(Some(bytes));
     }
 
-    /// Waits for bytes; none at the end.
+    /// Reads bytes, blocking; returns 0 at the end.
     #[inline(never)]
     pub(super) fn read(&self, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut guard = self.0.lock();
-            let result = read_step(&mut guard, socket, buffer);
-            // A client may send records without anything in them for ever: who wants to send gets the lock in between.
+            let result = try_read(&mut guard, socket, buffer);
+            // A client may send empty records for ever: senders get the lock in between.
             MutexGuard::unlock_fair(guard);
             match result {
                 Ok(Some(count)) => return Ok(count),
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    wait(socket, PollFlags::IN, None);
+                    wait_ready(socket, PollFlags::IN, None);
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Waits until then for something to read, half a record not being anything yet.
+    /// Waits until `until` for plaintext, an end or an error; a partial record does not count.
     #[inline(never)]
-    pub(super) fn has_plaintext(&self, socket: &TcpStream, until: Instant) -> bool {
+    pub(super) fn wait_plaintext(&self, socket: &TcpStream, until: Instant) -> bool {
         loop {
             let mut guard = self.0.lock();
-            // Asked for nothing, it says whether there is any.
+            // This also tells whether plaintext is available.
             if guard.process_new_packets().map_or(true, |state| state.plaintext_bytes_to_read() > 0) {
                 return true;
             }
@@ -69,7 +69,7 @@ impl TlsStream {
             match came {
                 Ok(count) if count > 0 => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !wait(socket, PollFlags::IN, Some(until)) {
+                    if !wait_ready(socket, PollFlags::IN, Some(until)) {
                         return false;
                     }
                 }
@@ -78,14 +78,14 @@ impl TlsStream {
         }
     }
 
-    /// How many bytes were taken, without waiting.
+    /// Sends without blocking; returns how many bytes were taken.
     #[inline(never)]
     pub(super) fn send(&self, socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut tls = self.0.lock();
         let (mut slices, mut taken) = (slices.to_vec(), 0);
         let mut left = &mut slices[..];
         loop {
-            push_out(&mut tls, socket)?;
+            flush_records(&mut tls, socket)?;
             if left.is_empty() || tls.wants_write() || tls.is_handshaking() {
                 return Ok(taken);
             }
@@ -95,7 +95,7 @@ impl TlsStream {
         }
     }
 
-    /// Sends some bytes, waiting for room for a while.
+    /// Sends some bytes, waiting for the socket for a limited time.
     #[inline(never)]
     pub(super) fn write(&self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         let until = Instant::now() + limits::WRITE_STALL;
@@ -104,49 +104,49 @@ impl TlsStream {
             if taken > 0 || bytes.is_empty() {
                 return Ok(taken);
             }
-            if !wait(socket, PollFlags::OUT, Some(until)) {
+            if !wait_ready(socket, PollFlags::OUT, Some(until)) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
         }
     }
 
-    /// Whether something that was taken has still to go out.
+    /// Whether taken data is still to be sent.
     pub(super) fn has_pending(&self) -> bool {
         self.0.lock().wants_write()
     }
 
-    /// Sends what was taken and is still here; says whether any of it went.
+    /// Sends taken data; returns whether any of it was sent.
     pub(super) fn flush(&self, socket: &TcpStream) -> io::Result<bool> {
-        push_out(&mut self.0.lock(), socket)
+        flush_records(&mut self.0.lock(), socket)
     }
 
-    /// Says that nothing more will come.
+    /// Sends the closure alert.
     pub(super) fn finish(&self, socket: &TcpStream) {
         let mut tls = self.0.lock();
         tls.send_close_notify();
-        let _ = push_out(&mut tls, socket);
+        let _ = flush_records(&mut tls, socket);
     }
 }
 
-/// What there is to read without waiting; `None` when some records came, and perhaps nothing in them.
-fn read_step(tls: &mut ServerConnection, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+/// Reads what is available; `None` when records came, perhaps without plaintext.
+fn try_read(tls: &mut ServerConnection, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     match tls.reader().read(buffer) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         result => return result.map(Some),
     }
     if tls.read_tls(&mut NonBlocking(socket))? == 0 {
-        // Without the end that TLS knows, which hardly any client sends.
+        // Without the closure alert, which hardly any client sends.
         return Ok(Some(0));
     }
     let result = tls.process_new_packets();
-    // Answers of the handshake, or an alert that says what was wrong.
-    push_out(tls, socket)?;
+    // Handshake messages, or an alert that says what was wrong.
+    flush_records(tls, socket)?;
     result.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}")))?;
     Ok(None)
 }
 
 #[inline(never)]
-fn push_out(tls: &mut ServerConnection, socket: &TcpStream) -> io::Result<bool> {
+fn flush_records(tls: &mut ServerConnection, socket: &TcpStream) -> io::Result<bool> {
     let mut any = false;
     while tls.wants_write() {
         match tls.write_tls(&mut NonBlocking(socket)) {
@@ -158,7 +158,7 @@ fn push_out(tls: &mut ServerConnection, socket: &TcpStream) -> io::Result<bool> 
     Ok(any)
 }
 
-/// A socket that says "would block" where it would.
+/// A socket whose operations never block.
 struct NonBlocking<'a>(&'a TcpStream);
 
 impl Read for NonBlocking<'_> {

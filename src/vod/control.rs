@@ -1,98 +1,98 @@
-//! What goes into a file player and what comes out of it.
+//! The requests to a file player, and its events and output.
 
 use crate::Result;
 use crate::media::Packet;
 
-/// What a `play` asks for. Times are milliseconds since the start of the file.
+/// The parameters of a `play`. Times are milliseconds since the start of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PlayRequest {
-    /// Where to start: at the key frame at or before it; `None` is the first frame of the file.
+    /// Start position: playback starts at the key frame at or before it; `None` is the first frame of the file.
     pub start_ms: Option<u32>,
-    /// How much from there, to the end of the file when `None`. With 0 it is one video frame, or a piece of
-    /// audio when there are no video frames.
+    /// Duration from there; `None` is to the end of the file, 0 a single video frame, or an audio frame if there is no
+    /// video.
     pub duration_ms: Option<u32>,
-    /// The client's buffer (`SetBufferLength`), see [`Pacing`](super::Pacing).
+    /// The client's buffer length (`SetBufferLength`), see [`Pacing`](super::Pacing).
     pub buffer_ms: u32,
 }
 
-/// What a viewer wants while a file plays. Times are milliseconds since the start of the file.
+/// A control request of a viewer during playback. Times are milliseconds since the start of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Control {
-    /// Stand still.
+    /// Pause.
     Pause {
-        /// Where the client is.
+        /// The client's position.
         position_ms: u32,
     },
-    /// Go on.
+    /// Resume.
     Resume {
-        /// Where the client is. Somewhere else than where it paused or what it got last, by more than a
-        /// second, is a seek.
+        /// The client's position. If it is more than a second away from both the pause position and the last frame
+        /// sent, this is a seek.
         position_ms: u32,
     },
-    /// Go on from the key frame at or before a time.
+    /// Continue from the key frame at or before a position.
     Seek {
-        /// That time.
+        /// The position.
         position_ms: u32,
     },
-    /// The client has another buffer.
+    /// The client's buffer length changed.
     BufferLength {
-        /// Its length.
+        /// The new length.
         ms: u32,
     },
-    /// Whether the client wants audio.
+    /// Turns audio on or off.
     ReceiveAudio(bool),
-    /// Whether the client wants video frames. They come back with the next key frame.
+    /// Turns video on or off. Video resumes with the next key frame.
     ReceiveVideo(bool),
-    /// Leave.
+    /// Stop playback.
     Stop,
 }
 
-/// What the viewer is to be told, in order with the packets. Times are milliseconds since the start of
-/// the file.
+/// A playback event for the viewer, in order with the packets. Times are milliseconds since the start of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum PlaybackEvent {
-    /// Playing starts; metadata, sequence headers and frames follow.
+    /// Playback starts; metadata, sequence headers and frames follow.
     Started,
-    /// Nothing follows until something else is asked for.
+    /// Playback is paused; nothing follows until the next control request.
     Paused,
-    /// Frames follow again.
+    /// Playback is resumed; frames follow.
     Resumed,
-    /// Sequence headers and frames from a key frame follow.
-    Sought {
+    /// A seek is complete; sequence headers and frames from a key frame follow.
+    SeekCompleted {
         /// The time of the key frame.
         position_ms: u32,
     },
-    /// The seek could not be done; frames go on as before.
+    /// A seek failed; playback continues as before.
     SeekFailed {
-        /// The time asked for.
+        /// The requested position.
         position_ms: u32,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Everything asked for was sent. A seek can still bring more.
+    /// Everything requested was sent. A seek restarts playback.
     Ended {
-        /// How much of the file was played: from the start that was asked for to here.
+        /// Duration played: from the requested start to here.
         duration_ms: u32,
         /// Bytes of payload sent since [`Started`](Self::Started).
         bytes: u64,
     },
 }
 
-/// Where a file player sends to.
+/// The output of a file player.
 pub(crate) trait Output {
-    /// Sends the packets, and returns once they, or enough of what was waiting, are on their way: this is what slows the
-    /// player down to the viewer's connection. Who keeps a payload for later makes the player use other memory. An error
-    /// means that the viewer is gone.
+    /// Sends the packets, and returns once they, or enough of those queued before, are sent: this throttles the player
+    /// to the viewer's connection. Keeping a payload makes the player allocate other memory. An error means that the
+    /// viewer has disconnected.
     ///
-    /// With `more`, the next call comes at once, and these may go out together with that; it may turn out to have no packets.
+    /// With `more`, another call follows immediately, and these packets may be sent together with its packets; that
+    /// call may have none.
     fn send(&mut self, batch: &[Packet], more: bool) -> Result<()>;
 
-    /// Tells the viewer something, behind all packets sent so far. An error means that the viewer is gone.
-    fn notify(&mut self, notice: PlaybackEvent) -> Result<()>;
+    /// Sends an event to the viewer, after all packets sent so far. An error means that the viewer has disconnected.
+    fn notify(&mut self, event: PlaybackEvent) -> Result<()>;
 }
 
-/// What a file player did in its life.
+/// The totals of a finished playback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PlaybackSummary {
     /// Packets sent.

@@ -1,7 +1,7 @@
-//! How a viewer's wishes get to the thread that plays a file to it.
+//! The channel for control requests to the thread that plays a file.
 //!
-//! That thread sleeps most of the time. A channel's own timed receive yields the processor several times before it sleeps,
-//! which costs more than what the thread does when it wakes up.
+//! That thread sleeps most of the time. A channel's own timed receive yields the processor several times before it
+//! sleeps, which costs more than the thread's work per wakeup.
 
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
@@ -12,35 +12,35 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, Tr
 use super::Control;
 use crate::limits;
 
-/// Makes the two ends: one for who knows the viewer, one for [`play`](super::play).
+/// Creates a channel: the sender for the viewer's connection, the receiver for [`play`](super::play).
 pub(crate) fn control_channel() -> (ControlSender, ControlReceiver) {
     let (sender, receiver) = crossbeam_channel::bounded(limits::VOD_CONTROLS);
     let player = Arc::new(OnceLock::new());
     (ControlSender { sender: Some(sender), player: player.clone() }, ControlReceiver { receiver, player })
 }
 
-/// Tells the player of a file what its viewer wants. Dropping it is a [`Control::Stop`].
+/// Sends control requests to a file player. Dropping it is a [`Control::Stop`].
 #[derive(Debug)]
 pub(crate) struct ControlSender {
-    /// There until the end.
+    /// `None` only while dropping.
     sender: Option<Sender<Control>>,
     player: Arc<OnceLock<Thread>>,
 }
 
-/// A player takes no more wishes: there are [`limits::VOD_CONTROLS`] that it has not got to.
+/// The channel is full: [`limits::VOD_CONTROLS`] requests are unprocessed.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooMany;
+pub(crate) struct QueueFull;
 
 impl ControlSender {
-    /// Tells it. A player that has ended takes everything.
+    /// Sends a request, waiting for room up to `timeout`. Succeeds if the player has ended.
     ///
     /// # Errors
-    /// [`TooMany`] when it has taken none for so long.
-    pub(crate) fn tell(&self, control: Control, patience: Duration) -> Result<(), TooMany> {
+    /// [`QueueFull`] when there is no room within `timeout`.
+    pub(crate) fn send(&self, control: Control, timeout: Duration) -> Result<(), QueueFull> {
         let Some(sender) = &self.sender else { return Ok(()) };
-        let result = sender.send_timeout(control, patience);
+        let result = sender.send_timeout(control, timeout);
         self.wake_player();
-        if let Err(SendTimeoutError::Timeout(_)) = result { Err(TooMany) } else { Ok(()) }
+        if let Err(SendTimeoutError::Timeout(_)) = result { Err(QueueFull) } else { Ok(()) }
     }
 
     fn wake_player(&self) {
@@ -57,11 +57,11 @@ impl Drop for ControlSender {
     }
 }
 
-/// What the viewer of a file wants.
+/// Receives the control requests of a viewer.
 #[derive(Debug)]
 pub(crate) struct ControlReceiver {
     receiver: Receiver<Control>,
-    /// Who receives.
+    /// The receiving thread.
     player: Arc<OnceLock<Thread>>,
 }
 
@@ -70,8 +70,8 @@ impl ControlReceiver {
         self.receiver.try_recv()
     }
 
-    /// Waits for the next, until then or for ever.
-    pub(super) fn recv(&self, until: Option<Instant>) -> Result<Control, RecvTimeoutError> {
+    /// Waits for the next request, until a deadline if there is one.
+    pub(super) fn recv(&self, deadline: Option<Instant>) -> Result<Control, RecvTimeoutError> {
         self.player.get_or_init(std::thread::current);
         loop {
             match self.receiver.try_recv() {
@@ -79,8 +79,8 @@ impl ControlReceiver {
                 Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
                 Err(TryRecvError::Empty) => {}
             }
-            // A wish that came since makes this return at once.
-            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+            // A request sent since then makes this return immediately.
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => return Err(RecvTimeoutError::Timeout),
                 Some(left) => std::thread::park_timeout(left),
                 None => std::thread::park(),
@@ -93,37 +93,37 @@ impl ControlReceiver {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     #[test]
-    fn wishes_and_the_end_wake_who_waits() {
-        let (remote, controls) = control_channel();
-        let playing = std::thread::spawn(move || {
+    fn requests_and_disconnection_wake_the_receiver() {
+        let (sender, receiver) = control_channel();
+        let player = std::thread::spawn(move || {
             let began = Instant::now();
-            assert_eq!(controls.recv(Some(began + Duration::from_millis(5))), Err(RecvTimeoutError::Timeout));
-            let got = [controls.recv(None), controls.recv(Some(began + LONG)), controls.recv(None)];
+            assert_eq!(receiver.recv(Some(began + Duration::from_millis(5))), Err(RecvTimeoutError::Timeout));
+            let got = [receiver.recv(None), receiver.recv(Some(began + TIMEOUT)), receiver.recv(None)];
             (got, began.elapsed())
         });
         for control in [Control::ReceiveAudio(true), Control::ReceiveAudio(false)] {
             std::thread::sleep(Duration::from_millis(30));
-            remote.tell(control, LONG).unwrap();
+            sender.send(control, TIMEOUT).unwrap();
         }
         std::thread::sleep(Duration::from_millis(30));
-        drop(remote);
-        let (got, took) = playing.join().unwrap();
+        drop(sender);
+        let (got, took) = player.join().unwrap();
         let end = Err(RecvTimeoutError::Disconnected);
         assert_eq!(got, [Ok(Control::ReceiveAudio(true)), Ok(Control::ReceiveAudio(false)), end]);
-        assert!(took < LONG);
+        assert!(took < TIMEOUT);
     }
 
     #[test]
-    fn limit_of_the_wishes_that_wait() {
-        let (remote, controls) = control_channel();
+    fn limit_of_the_queued_requests() {
+        let (sender, receiver) = control_channel();
         for _ in 0..limits::VOD_CONTROLS {
-            remote.tell(Control::ReceiveAudio(true), Duration::ZERO).unwrap();
+            sender.send(Control::ReceiveAudio(true), Duration::ZERO).unwrap();
         }
-        assert_eq!(remote.tell(Control::ReceiveAudio(true), Duration::ZERO), Err(TooMany));
-        drop(controls);
-        assert_eq!(remote.tell(Control::ReceiveAudio(true), Duration::ZERO), Ok(()), "there is no player any more");
+        assert_eq!(sender.send(Control::ReceiveAudio(true), Duration::ZERO), Err(QueueFull));
+        drop(receiver);
+        assert_eq!(sender.send(Control::ReceiveAudio(true), Duration::ZERO), Ok(()), "the player has ended");
     }
 }

@@ -1,12 +1,12 @@
-//! A place in a shared file.
+//! Independent positions in a shared file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// Reads a file from a place of its own, so that several can share one descriptor. Moving costs no call
-/// to the system.
+/// Reads a file at its own position, so that several cursors can share one descriptor. Seeking needs no system call,
+/// except from the end.
 #[derive(Clone, Debug)]
 pub(crate) struct FileCursor {
     file: Arc<File>,
@@ -14,7 +14,7 @@ pub(crate) struct FileCursor {
 }
 
 impl FileCursor {
-    /// A cursor at the start of the file.
+    /// Creates a cursor at the start of the file.
     pub(crate) fn new(file: Arc<File>) -> Self {
         Self { file, position: 0 }
     }
@@ -46,18 +46,18 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn two_cursors_do_not_disturb_each_other() {
+    fn cursors_are_independent() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
         let file = Arc::new(file);
-        let (mut one, mut other) = (FileCursor::new(file.clone()), FileCursor::new(file));
+        let (mut first, mut second) = (FileCursor::new(file.clone()), FileCursor::new(file));
         let mut buffer = [0; 3];
-        one.read_exact(&mut buffer).unwrap();
-        assert_eq!(other.seek(SeekFrom::End(-2)).unwrap(), 8);
-        assert_eq!(other.read(&mut buffer).unwrap(), 2);
-        assert_eq!(one.seek(SeekFrom::Current(1)).unwrap(), 4);
-        one.read_exact(&mut buffer).unwrap();
+        first.read_exact(&mut buffer).unwrap();
+        assert_eq!(second.seek(SeekFrom::End(-2)).unwrap(), 8);
+        assert_eq!(second.read(&mut buffer).unwrap(), 2);
+        assert_eq!(first.seek(SeekFrom::Current(1)).unwrap(), 4);
+        first.read_exact(&mut buffer).unwrap();
         assert_eq!(&buffer, b"456");
-        assert!(one.seek(SeekFrom::Current(-8)).is_err());
+        assert!(first.seek(SeekFrom::Current(-8)).is_err());
     }
 }

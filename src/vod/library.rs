@@ -1,4 +1,4 @@
-//! The folder of videos.
+//! The library: a folder of videos.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -14,90 +14,92 @@ use super::{Video, name, not_found};
 use crate::flv::{Metadata, Preamble};
 use crate::{Error, Result, limits};
 
-/// A folder of FLV files, and what is known about where they can be played from.
+/// A folder of FLV files, with a cache of their key frame indexes.
 ///
-/// The key frames of at most [`limits::KEYFRAME_INDEXES`] files are remembered, for as long as size and
-/// modification time stay the same; the file not asked for the longest goes first. All viewers of a file
-/// share what is known of it; a search in one file doesn't hold up the viewers of another.
+/// The indexes of at most [`limits::KEYFRAME_INDEXES`] files are cached, while size and modification time are
+/// unchanged; the least recently used is evicted first. All viewers of a file share its index; a search in one file
+/// doesn't block the viewers of another.
 #[derive(Debug)]
 pub(crate) struct Library {
     root: PathBuf,
-    /// The latest used is last.
-    known: Mutex<Vec<Arc<SharedFile>>>,
+    /// In order of use, the most recently used last.
+    cache: Mutex<Vec<Arc<SharedFile>>>,
     damage_log: Arc<DamageLog>,
 }
 
 /// A file that can be played.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ListedVideo {
-    /// What to ask for: the path below the folder, without `.flv` unless only its case tells this file from another.
+    /// The name to request: the path below the folder, without `.flv` unless only its case distinguishes this file from
+    /// another.
     pub name: String,
-    /// The file's size.
+    /// The file's size in bytes.
     pub bytes: u64,
-    /// When it was changed last: seconds and nanoseconds since 1970.
+    /// Modification time: seconds and nanoseconds since 1970.
     pub modified: (i64, i64),
 }
 
 impl Library {
-    /// The videos below a folder, which need not exist yet.
+    /// Creates the library of a folder, which need not exist yet.
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root, known: Mutex::default(), damage_log: Arc::default() }
+        Self { root, cache: Mutex::default(), damage_log: Arc::default() }
     }
 
-    /// The folder.
+    /// Returns the folder.
     #[cfg(test)]
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Opens the file that a name means. The name is the stream's path below the application, without
-    /// query: `sub/name`, with or without `.flv`, as it is or percent-encoded, `flv:name`.
+    /// Opens the file that a name refers to. The name is the stream's path below the application, without query:
+    /// `sub/name`, with or without `.flv`, verbatim or percent-encoded, `flv:name`.
     ///
-    /// Never opens anything outside the folder, hidden, or other than a regular file: that, and a name
-    /// without a file, fails with [`Error::Refused`] and the code `NetStream.Play.StreamNotFound`. A name
+    /// Never opens anything outside the folder, hidden, or other than a regular file: that, and a name without a file,
+    /// fails with [`Error::Refused`] and the code `NetStream.Play.StreamNotFound`. A name
     /// over [`limits::NAME_BYTES`] fails with [`Error::Limit`], a file that isn't FLV with [`Error::Flv`] or
     /// [`Error::Limit`], and one that can't be read with [`Error::Io`].
     pub(crate) fn open(&self, name: &str) -> Result<Box<Video>> {
-        let mut why_not = not_found("no such file");
+        let mut failure = not_found("no such file");
         for path in name::candidates(name)? {
             match self.open_path(&path) {
                 Ok(Some(video)) => return Ok(video),
                 Ok(None) => {}
-                Err(error) => why_not = error,
+                Err(error) => failure = error,
             }
         }
-        Err(why_not)
+        Err(failure)
     }
 
     fn open_path(&self, path: &Path) -> Result<Option<Box<Video>>> {
         let Some(file) = open_below(&self.root, path)? else { return Ok(None) };
         let name = path.to_string_lossy().into_owned();
-        Video::new(name, file, |file, head, metadata| self.shared(file, head, metadata)).map(Some)
+        Video::new(name, file, |file, preamble, metadata| self.shared_file(file, preamble, metadata)).map(Some)
     }
 
-    fn shared(&self, file: &File, head: &Preamble, metadata: &Metadata) -> Result<Arc<SharedFile>> {
-        let status = file.metadata().map_err(|error| Error::io("looking at a video file", error))?;
+    fn shared_file(&self, file: &File, preamble: &Preamble, metadata: &Metadata) -> Result<Arc<SharedFile>> {
+        let status = file.metadata().map_err(|error| Error::io("reading a video file's status", error))?;
         let version = FileVersion {
             device: status.dev(),
             inode: status.ino(),
             bytes: status.len(),
             modified: (status.mtime(), status.mtime_nsec()),
         };
-        let mut known = self.known.lock();
-        let earlier = known.iter().position(|other| other.version().is_same_file(&version)).map(|at| known.remove(at));
-        let file = earlier
-            .filter(|earlier| earlier.version() == version)
-            .unwrap_or_else(|| Arc::new(SharedFile::new(version, head, metadata, self.damage_log.clone())));
-        if known.len() >= limits::KEYFRAME_INDEXES {
-            known.remove(0);
+        let mut cache = self.cache.lock();
+        let cached =
+            cache.iter().position(|other| other.version().is_same_file(&version)).map(|index| cache.remove(index));
+        let file = cached
+            .filter(|cached| cached.version() == version)
+            .unwrap_or_else(|| Arc::new(SharedFile::new(version, preamble, metadata, self.damage_log.clone())));
+        if cache.len() >= limits::KEYFRAME_INDEXES {
+            cache.remove(0);
         }
-        known.push(file.clone());
+        cache.push(file.clone());
         Ok(file)
     }
 
-    /// The files that end in `.flv`, in any case, sorted by name. Sub-folders are listed to a depth of
-    /// [`limits::LIBRARY_DEPTH`] and [`limits::LIBRARY_ENTRIES`] entries in all; links to folders are not
-    /// followed. What can't be read is left out.
+    /// Lists the files that end in `.flv`, in any case, sorted by name. Sub-folders are listed to a depth of
+    /// [`limits::LIBRARY_DEPTH`] and [`limits::LIBRARY_ENTRIES`] entries in total; links to folders are not followed.
+    /// Unreadable files and folders are left out.
     pub(crate) fn list(&self) -> Vec<ListedVideo> {
         let mut videos = Vec::new();
         let mut folders = vec![(PathBuf::new(), 1)];
@@ -106,7 +108,7 @@ impl Library {
             let Ok(entries) = self.root.join(&folder).read_dir() else { continue };
             for entry in entries.flatten() {
                 if entries_left == 0 {
-                    log::warn!("only {} files and folders of the video folder were listed", limits::LIBRARY_ENTRIES);
+                    log::warn!("video folder: listing stopped after {} files and folders", limits::LIBRARY_ENTRIES);
                     return sorted(videos);
                 }
                 entries_left -= 1;
@@ -116,7 +118,7 @@ impl Library {
                 let path = folder.join(entry.file_name());
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() && depth < limits::LIBRARY_DEPTH => folders.push((path, depth + 1)),
-                    Ok(kind) if !kind.is_dir() => videos.extend(self.listed(&path)),
+                    Ok(kind) if !kind.is_dir() => videos.extend(self.entry(&path)),
                     _ => {}
                 }
             }
@@ -124,8 +126,8 @@ impl Library {
         sorted(videos)
     }
 
-    /// Still with the extension in its name.
-    fn listed(&self, path: &Path) -> Option<ListedVideo> {
+    /// Returns the entry of a video, with the extension in its name; `None` for other files.
+    fn entry(&self, path: &Path) -> Option<ListedVideo> {
         let name = path.to_str()?.to_owned();
         name::without_extension(name.as_bytes())?;
         name::candidates(&name).ok()?;
@@ -135,7 +137,8 @@ impl Library {
     }
 }
 
-/// Without the extensions, but where two files would have the same name: then the one that is asked for by it has it.
+/// Sorts the videos and strips their extensions. Where two would have the same name, the file that it resolves to gets
+/// it.
 fn sorted(mut videos: Vec<ListedVideo>) -> Vec<ListedVideo> {
     videos.sort_by_key(|video| name::extension_rank(video.name.as_bytes()));
     let mut names = HashSet::new();
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_finds_its_file() {
+    fn names_resolve_to_files() {
         let files = ["a.flv", "b", "sub/deep/c.flv", "d e.flv", "100%.flv", "f%20g.flv", "\u{fc}\u{1f3a5}.flv"];
         let (_parent, library) = library(&files);
         for (name, file) in [
@@ -249,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_is_told() {
+    fn errors_have_a_reason() {
         let (_parent, library) = library(&["a.flv", "sub/c.flv"]);
         std::fs::write(library.root().join("text.flv"), "This is text.").unwrap();
         std::fs::write(library.root().join("empty.flv"), "").unwrap();
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_can_come_later() {
+    fn the_folder_can_be_created_later() {
         let parent = tempfile::tempdir().unwrap();
         let library = Library::new(parent.path().join("videos"));
         assert!(is_not_found(&library, "a"));
@@ -285,24 +288,24 @@ mod tests {
         file.set_len(2000).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
         assert!(!Arc::ptr_eq(&touched, &index("a")));
-        assert_eq!(library.known.lock().len(), 2, "one for each file");
+        assert_eq!(library.cache.lock().len(), 2, "one per file");
     }
 
     #[test]
-    fn limit_of_the_indexes() {
+    fn limit_of_the_cached_indexes() {
         let names: Vec<String> = (0..=limits::KEYFRAME_INDEXES).map(|number| format!("{number}.flv")).collect();
         let (_parent, library) = library(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let index = |number: usize| library.open(&names[number]).unwrap().shared;
         let kept: Vec<Arc<SharedFile>> = (0..limits::KEYFRAME_INDEXES).map(index).collect();
-        assert!(Arc::ptr_eq(&kept[0], &index(0)), "at the limit all are kept, and this one was used last");
+        assert!(Arc::ptr_eq(&kept[0], &index(0)), "at the limit all are kept, and this is now the most recent");
         index(limits::KEYFRAME_INDEXES);
-        assert_eq!(library.known.lock().len(), limits::KEYFRAME_INDEXES);
+        assert_eq!(library.cache.lock().len(), limits::KEYFRAME_INDEXES);
         assert!(Arc::ptr_eq(&kept[0], &index(0)));
-        assert!(!Arc::ptr_eq(&kept[1], &index(1)), "the one not used for the longest went");
+        assert!(!Arc::ptr_eq(&kept[1], &index(1)), "the least recently used was evicted");
     }
 
     #[test]
-    fn the_duration_is_that_of_what_is_there() {
+    fn the_duration_is_that_of_the_playable_part() {
         let (_parent, library) = library(&[]);
         std::fs::create_dir(library.root()).unwrap();
         let duration = |packets: &[crate::media::Packet], cut: usize| {
@@ -315,26 +318,30 @@ mod tests {
             assert_eq!(duration(&[vec![metadata], fixtures::typical(2)].concat(), 0), Some(1.8), "{listed}");
         }
         assert_eq!(duration(&fixtures::seconds(4_000_000, 2), 0), Some(1.8));
-        assert_eq!(duration(&fixtures::typical(2), 1), Some(1.8), "cut in the last size");
+        assert_eq!(duration(&fixtures::typical(2), 1), Some(1.8), "truncated in the last PreviousTagSize");
         // The last audio frame has 4 bytes, the video frame before it 8.
-        assert_eq!(duration(&fixtures::typical(2), 4 + 1), Some(1.8), "cut in the audio, the video is there");
+        assert_eq!(duration(&fixtures::typical(2), 4 + 1), Some(1.8), "truncated in the audio, the video is complete");
         assert_eq!(duration(&fixtures::typical(2), 19 + 4 + 1), Some(1.6));
-        let picture = fixtures::on_meta_data(crate::amf::Object::new().with("duration", 5.0));
-        assert_eq!(duration(&[picture, fixtures::key_frame(0)], 0), Some(5.0), "one frame lasts as long as is said");
+        let metadata = fixtures::on_meta_data(crate::amf::Object::new().with("duration", 5.0));
+        assert_eq!(
+            duration(&[metadata, fixtures::key_frame(0)], 0),
+            Some(5.0),
+            "a single frame has the announced duration"
+        );
         assert_eq!(duration(&[], 0), None);
     }
 
-    /// Cut at every byte of its last 64 KiB, a file has one length for all who ask.
+    /// Truncated at every byte of its last 64 KiB, a file has the same duration for `duration`, segments and playback.
     #[test]
-    fn a_cut_file_has_one_length() {
+    fn a_truncated_file_has_one_duration() {
         let (_parent, library) = library(&[]);
         std::fs::create_dir(library.root()).unwrap();
-        let lies = fixtures::on_meta_data(crate::amf::Object::new().with("duration", 4000.0));
-        let bytes = fixtures::file(&[vec![lies], fixtures::typical(40)].concat());
+        let metadata = fixtures::on_meta_data(crate::amf::Object::new().with("duration", 4000.0));
+        let bytes = fixtures::file(&[vec![metadata], fixtures::typical(40)].concat());
         let path = library.root().join("a.flv");
         std::fs::write(&path, &bytes).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
-        // What a plain reader gets of any beginning of the file: the end of each frame's data and its time.
+        // The end offset and time of each frame, by a plain reader.
         let mut reader = crate::flv::Reader::new(&bytes[..]).unwrap();
         let mut frames = Vec::new();
         while let Some(packet) = reader.next_packet().unwrap() {
@@ -342,15 +349,15 @@ mod tests {
                 frames.push((reader.position() - 4, packet.timestamp.milliseconds()));
             }
         }
-        let longest = bytes.len() as u64;
-        for length in (longest - 65_536..longest).rev() {
+        let full_size = bytes.len() as u64;
+        for length in (full_size - 65_536..full_size).rev() {
             file.set_len(length).unwrap();
             let last = frames[frames.partition_point(|(end, _)| *end <= length) - 1].1;
             let open = || library.open("a");
             assert_eq!(open().unwrap().duration(), Some(f64::from(last) / 1000.0), "{length} bytes");
-            // These read it through, so not at every byte.
+            // These read the whole file, so not at every byte.
             if length % 499 == 0 || frames.iter().any(|(end, _)| end.abs_diff(length) <= 1) {
-                let end = crate::vod::cut(open, 4_000, 100).unwrap().1;
+                let end = crate::vod::segment_boundaries(open, 4_000, 100).unwrap().1;
                 assert_eq!(end, last, "segments of {length} bytes");
                 let played = played_ms(open().unwrap());
                 assert_eq!(played, last, "play of {length} bytes");
@@ -358,7 +365,7 @@ mod tests {
         }
     }
 
-    /// How much of a file a play comes to.
+    /// Returns the duration that playback reaches.
     fn played_ms(video: Box<Video>) -> u32 {
         struct Viewer(Option<u32>, crate::vod::ControlSender);
         impl crate::vod::Output for Viewer {
@@ -366,23 +373,23 @@ mod tests {
                 Ok(())
             }
 
-            fn notify(&mut self, notice: crate::vod::PlaybackEvent) -> Result<()> {
-                if let crate::vod::PlaybackEvent::Ended { duration_ms, .. } = notice {
+            fn notify(&mut self, event: crate::vod::PlaybackEvent) -> Result<()> {
+                if let crate::vod::PlaybackEvent::Ended { duration_ms, .. } = event {
                     self.0 = Some(duration_ms);
-                    self.1.tell(crate::vod::Control::Stop, std::time::Duration::ZERO).unwrap();
+                    self.1.send(crate::vod::Control::Stop, std::time::Duration::ZERO).unwrap();
                 }
                 Ok(())
             }
         }
-        let (remote, controls) = crate::vod::control_channel();
-        let mut viewer = Viewer(None, remote);
+        let (sender, receiver) = crate::vod::control_channel();
+        let mut viewer = Viewer(None, sender);
         let request = crate::vod::PlayRequest { buffer_ms: limits::VOD_UNPACED_MS, ..Default::default() };
-        crate::vod::play(video, request, controls, &mut viewer).unwrap();
+        crate::vod::play(video, request, receiver, &mut viewer).unwrap();
         viewer.0.unwrap()
     }
 
     #[test]
-    fn the_list() {
+    fn lists_the_videos() {
         let (parent, library) =
             library(&["b.flv", "a b.flv", "sub/c.flv", "d.mp4", ".x.flv", ".git/y.flv", "e\\f.flv"]);
         symlink("b.flv", library.root().join("link.flv")).unwrap();
@@ -394,9 +401,9 @@ mod tests {
         assert_eq!(list.collect::<Vec<_>>(), expected);
     }
 
-    /// As cameras and Windows write them.
+    /// As cameras and Windows write names.
     #[test]
-    fn names_in_capital_letters() {
+    fn names_with_upper_case_extensions() {
         let (_parent, library) = library(&["UPPER.FLV", "Both.flv", "Both.FLV", "sub/Odd.fLv", "sub/odd.flv"]);
         let names: Vec<_> = library.list().into_iter().map(|video| video.name).collect();
         assert_eq!(names, ["Both", "Both.FLV", "UPPER", "sub/Odd", "sub/odd"]);
@@ -412,11 +419,11 @@ mod tests {
         ] {
             assert_eq!(opened(&library, name), file, "{name}");
         }
-        assert!(is_not_found(&library, "upper"), "only the extension's case is of no matter");
+        assert!(is_not_found(&library, "upper"), "only the extension is case-insensitive");
     }
 
     #[test]
-    fn limit_of_the_lists_depth() {
+    fn limit_of_the_listing_depth() {
         let deep = |depth: usize| format!("{}a.flv", "x/".repeat(depth - 1));
         for (depth, count) in [(limits::LIBRARY_DEPTH, 1), (limits::LIBRARY_DEPTH + 1, 0)] {
             assert_eq!(library(&[&deep(depth)]).1.list().len(), count, "{depth}");
@@ -424,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_of_the_lists_entries() {
+    fn limit_of_the_listing_entries() {
         let parent = tempfile::tempdir().unwrap();
         for number in 0..=limits::LIBRARY_ENTRIES {
             if number == limits::LIBRARY_ENTRIES {

@@ -1,4 +1,4 @@
-//! From the name a client asks for to the files it may mean.
+//! Resolves the name that a client requests to candidate files.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -6,22 +6,21 @@ use std::path::PathBuf;
 
 use crate::{Error, Result, limits};
 
-/// What clients put in front of a name to say its format.
+/// Format prefixes that clients put before names.
 const PREFIXES: [&[u8]; 4] = [b"flv:", b"mp4:", b"mp3:", b"f4v:"];
 
-/// The extension in every case, in the order in which files of one name come.
+/// The extension in every case, in order of precedence.
 const EXTENSIONS: [&[u8]; 8] = [b".flv", b".FLV", b".Flv", b".fLv", b".flV", b".FLv", b".FlV", b".fLV"];
 
-/// The relative paths that a name may mean, the likeliest first.
+/// Returns the relative paths that a name may refer to, the most likely first.
 ///
-/// The name is tried as it is and with percent escapes decoded (once), each with and without `.flv` in any case.
-/// Prefixes such as `flv:` and empty components are dropped. Fails with [`Error::Refused`] when a reading
-/// of the name could lead out of the folder or to a hidden file, and with [`Error::Limit`] when the name
-/// is over [`limits::NAME_BYTES`].
+/// The name is tried verbatim and percent-decoded (once), each with and without `.flv` in any case. Prefixes such as
+/// `flv:` and empty components are dropped. Fails with [`Error::Refused`] when an interpretation of the name could
+/// escape the folder or refer to a hidden file, and with [`Error::Limit`] when the name is over [`limits::NAME_BYTES`].
 pub(super) fn candidates(name: &str) -> Result<Vec<PathBuf>> {
     if name.len() > limits::NAME_BYTES {
         return Err(Error::Limit {
-            what: "bytes of a video's name",
+            what: "bytes of a video name",
             value: name.len() as u64,
             limit: limits::NAME_BYTES as u64,
         });
@@ -34,23 +33,23 @@ pub(super) fn candidates(name: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn with_and_without_extension(path: Vec<u8>) -> Vec<Vec<u8>> {
-    let with_each = |stem: &[u8]| EXTENSIONS.map(|extension| [stem, extension].concat());
+    let with_extensions = |stem: &[u8]| EXTENSIONS.map(|extension| [stem, extension].concat());
     match without_extension(&path) {
         Some(stem) => {
-            let others = with_each(stem).into_iter().filter(|other| *other != path);
-            let longer = with_each(&path).into_iter().chain([stem.to_vec()]);
+            let others = with_extensions(stem).into_iter().filter(|other| *other != path);
+            let longer = with_extensions(&path).into_iter().chain([stem.to_vec()]);
             [path.clone()].into_iter().chain(others).chain(longer).collect()
         }
-        None => with_each(&path).into_iter().chain([path]).collect(),
+        None => with_extensions(&path).into_iter().chain([path]).collect(),
     }
 }
 
-/// A file's name without its extension, whose case does not matter; `None` if it has another or none.
+/// Strips the extension, case-insensitively; `None` if the name has another or none.
 pub(super) fn without_extension(name: &[u8]) -> Option<&[u8]> {
     EXTENSIONS.into_iter().find_map(|extension| name.strip_suffix(extension))
 }
 
-/// Which of several files, whose names differ in the case of their extensions only, comes first.
+/// Returns the precedence among files whose names differ only in the case of their extensions; lower is first.
 pub(super) fn extension_rank(name: &[u8]) -> usize {
     EXTENSIONS.into_iter().position(|extension| name.ends_with(extension)).unwrap_or(EXTENSIONS.len())
 }
@@ -91,26 +90,26 @@ mod tests {
         candidates(name).unwrap().into_iter().map(|path| path.to_str().unwrap().to_owned()).collect()
     }
 
-    /// Those with the extension in small letters or none, besides what was asked for.
-    fn usual(name: &str) -> Vec<String> {
-        let is_usual = |path: &String| !path.to_lowercase().ends_with(".flv") || path.ends_with(".flv");
-        paths(name).into_iter().filter(is_usual).collect()
+    /// Returns the candidates with a lower-case extension or none.
+    fn lower_case(name: &str) -> Vec<String> {
+        let is_lower_case = |path: &String| !path.to_lowercase().ends_with(".flv") || path.ends_with(".flv");
+        paths(name).into_iter().filter(is_lower_case).collect()
     }
 
     #[test]
-    fn readings_of_a_name() {
-        assert_eq!(usual("a"), ["a.flv", "a"]);
-        assert_eq!(usual("a.flv"), ["a.flv", "a.flv.flv", "a"]);
-        assert_eq!(usual("sub/a"), ["sub/a.flv", "sub/a"]);
-        assert_eq!(usual("//sub///a/"), ["sub/a.flv", "sub/a"]);
-        assert_eq!(usual("mp4:a.mp4"), ["a.mp4.flv", "a.mp4"]);
-        assert_eq!(usual("sub/flv:a"), ["sub/a.flv", "sub/a"], "as ffmpeg asks for sub-folders");
-        assert_eq!(usual("/flv:mp4:/a"), ["a.flv", "a"]);
-        assert_eq!(usual("FLV:Mp4:a"), ["a.flv", "a"]);
-        assert_eq!(usual("f4v%3aa%20b"), ["f4v%3aa%20b.flv", "f4v%3aa%20b", "a b.flv", "a b"]);
-        assert_eq!(usual("100%"), ["100%.flv", "100%"]);
-        assert_eq!(usual("caf\u{e9}"), ["caf\u{e9}.flv", "caf\u{e9}"]);
-        assert_eq!(usual("%252e%252e"), ["%252e%252e.flv", "%252e%252e", "%2e%2e.flv", "%2e%2e"], "decoded once");
+    fn interpretations_of_a_name() {
+        assert_eq!(lower_case("a"), ["a.flv", "a"]);
+        assert_eq!(lower_case("a.flv"), ["a.flv", "a.flv.flv", "a"]);
+        assert_eq!(lower_case("sub/a"), ["sub/a.flv", "sub/a"]);
+        assert_eq!(lower_case("//sub///a/"), ["sub/a.flv", "sub/a"]);
+        assert_eq!(lower_case("mp4:a.mp4"), ["a.mp4.flv", "a.mp4"]);
+        assert_eq!(lower_case("sub/flv:a"), ["sub/a.flv", "sub/a"], "as ffmpeg requests files in sub-folders");
+        assert_eq!(lower_case("/flv:mp4:/a"), ["a.flv", "a"]);
+        assert_eq!(lower_case("FLV:Mp4:a"), ["a.flv", "a"]);
+        assert_eq!(lower_case("f4v%3aa%20b"), ["f4v%3aa%20b.flv", "f4v%3aa%20b", "a b.flv", "a b"]);
+        assert_eq!(lower_case("100%"), ["100%.flv", "100%"]);
+        assert_eq!(lower_case("caf\u{e9}"), ["caf\u{e9}.flv", "caf\u{e9}"]);
+        assert_eq!(lower_case("%252e%252e"), ["%252e%252e.flv", "%252e%252e", "%2e%2e.flv", "%2e%2e"], "decoded once");
     }
 
     #[test]
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_of_a_names_length() {
+    fn limit_of_the_name_length() {
         assert!(candidates(&"a".repeat(limits::NAME_BYTES)).is_ok());
         assert!(matches!(candidates(&"a".repeat(limits::NAME_BYTES + 1)), Err(Error::Limit { .. })));
     }

@@ -1,4 +1,4 @@
-//! Opens a file below a folder, and none elsewhere.
+//! Opens files strictly below a folder.
 
 use std::fs::File;
 use std::io;
@@ -11,14 +11,14 @@ use rustix::io::Errno;
 use super::not_found;
 use crate::{Error, Result};
 
-/// Without waiting for the other end of a FIFO, and without becoming the owner of a terminal.
+/// Doesn't block on a FIFO and doesn't acquire a controlling terminal.
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// Opens a regular file for reading; `None` when there is none. The path is relative and holds no `..`.
+/// Opens a regular file for reading; `None` when there is none. The path is relative and contains no `..`.
 ///
-/// The kernel keeps the lookup below the folder, symbolic links included; with kernels and in sandboxes
-/// without that call, the path of what was opened is compared instead. Fails with [`Error::Refused`] when
-/// the path leads elsewhere or to something else than a file, and with [`Error::Io`].
+/// The kernel confines the lookup to the folder, including symbolic links (`openat2`); with kernels and in sandboxes
+/// without that call, the path of the opened file is compared instead. Fails with [`Error::Refused`] when the path
+/// leads elsewhere or to something other than a file, and with [`Error::Io`].
 pub(super) fn open_below(folder: &Path, path: &Path) -> Result<Option<File>> {
     let opened = match open_folder(folder).and_then(|folder| open_beneath(&folder, path)) {
         Err(Errno::NOSYS | Errno::PERM) => open_folder(folder).and_then(|folder| open_and_compare(&folder, path)),
@@ -29,7 +29,7 @@ pub(super) fn open_below(folder: &Path, path: &Path) -> Result<Option<File>> {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => return Ok(None),
         Err(Errno::LOOP) => return Err(not_found("too many symbolic links")),
         Err(Errno::XDEV) => return Err(not_found("the name leads out of the folder")),
-        // A socket, or a device that isn't there.
+        // A socket, or a device that doesn't exist.
         Err(Errno::NXIO) => return Err(not_found("not a regular file")),
         Err(errno) => return Err(failed(errno.into())),
     };
@@ -49,7 +49,7 @@ fn open_beneath(folder: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat2(folder, path, FLAGS, Mode::empty(), resolve)
 }
 
-/// What [`open_beneath`] does, but the file is opened before it is found to lie elsewhere.
+/// As [`open_beneath`], but a file outside the folder is opened before it is rejected.
 fn open_and_compare(folder: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     let opened = rustix::fs::openat(folder, path, FLAGS, Mode::empty())?;
     if real_path(&opened)?.starts_with(real_path(folder)?) { Ok(opened) } else { Err(Errno::XDEV) }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_none() {
+    fn missing_files_are_none() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
         for path in ["none", "none/none", "file/none", &"x".repeat(300)] {

@@ -1,21 +1,20 @@
-//! When a frame of a file is due: pure arithmetic, the caller brings the time of day.
+//! Computes when the frames of a file are due; the caller supplies the current time.
 
 use std::time::{Duration, Instant};
 
 use crate::{flv, limits};
 
-/// The clock of one viewer of a file.
+/// The playback clock of one viewer.
 ///
-/// A frame is due when the viewer's clock, which runs from the frame that playing started with, comes
-/// within the viewer's buffer of it:
+/// A frame is due when the clock, which starts with the first frame, is within the viewer's buffer of it:
 ///
 /// ```text
 /// time of the frame ≤ time of the first frame + elapsed + clamp(buffer, 1 s, 30 s) + 1 s
 /// ```
 ///
-/// So the buffer's worth is due at once and the rest in real time. The clock stands while paused and
-/// starts again with [`restart`](Self::restart) and where the file's times jump. A buffer of
-/// [`limits::VOD_UNPACED_MS`] or more makes everything due.
+/// So the first frames fill the buffer immediately and the rest is sent in real time. The clock stops while paused and
+/// restarts with [`restart`](Self::restart) and at timestamp discontinuities. With a buffer of
+/// [`limits::VOD_UNPACED_MS`] or more everything is due.
 #[derive(Clone, Debug)]
 pub(crate) struct Pacing {
     buffer_ms: u32,
@@ -23,7 +22,7 @@ pub(crate) struct Pacing {
     paused_since: Option<Instant>,
 }
 
-/// When playing started, with the frame of which time, and how far it came.
+/// When playback started, the time of the first frame, and the time of the last one.
 #[derive(Clone, Copy, Debug)]
 struct Start {
     at: Instant,
@@ -32,37 +31,37 @@ struct Start {
 }
 
 impl Pacing {
-    /// How much more than the buffer is sent, in milliseconds: frames are never late for gathering.
-    const MORE_MS: u32 = 1000;
+    /// Time sent beyond the buffer, in milliseconds, so that write coalescing never makes frames late.
+    const LEAD_MS: u32 = 1000;
 
-    /// A clock that starts with the first frame asked about; the viewer's buffer is in milliseconds.
+    /// Creates a clock that starts with the first frame; `buffer_ms` is the viewer's buffer length.
     pub(crate) fn new(buffer_ms: u32) -> Self {
         Self { buffer_ms, start: None, paused_since: None }
     }
 
-    /// The viewer has another buffer now, in milliseconds.
+    /// Sets the viewer's buffer length in milliseconds.
     pub(crate) fn set_buffer(&mut self, buffer_ms: u32) {
         self.buffer_ms = buffer_ms;
     }
 
-    /// The next frame starts the clock anew: after a seek.
+    /// Restarts the clock with the next frame, after a seek.
     pub(crate) fn restart(&mut self) {
         self.start = None;
     }
 
-    /// Stops the clock. Nothing new when it stands already.
+    /// Stops the clock; no effect when it is stopped.
     pub(crate) fn pause(&mut self, now: Instant) {
         self.paused_since.get_or_insert(now);
     }
 
-    /// Lets the clock run on from where it stood.
+    /// Resumes the clock.
     pub(crate) fn resume(&mut self, now: Instant) {
         if let (Some(since), Some(start)) = (self.paused_since.take(), &mut self.start) {
             start.at += now.saturating_duration_since(since.max(start.at));
         }
     }
 
-    /// When a frame will be due: `None` when it is now. To be asked about the frames in order.
+    /// Returns when a frame is due; `None` when it is due now. Must be called for the frames in order.
     pub(crate) fn due(&mut self, time_ms: u32, now: Instant) -> Option<Instant> {
         if self.start.is_none_or(|start| flv::is_jump(start.last_ms, time_ms)) {
             self.start = Some(Start { at: now, time_ms, last_ms: time_ms });
@@ -72,7 +71,7 @@ impl Pacing {
         if self.buffer_ms >= limits::VOD_UNPACED_MS {
             return None;
         }
-        let ahead = self.buffer_ms.clamp(limits::VOD_BUFFER_MIN_MS, limits::VOD_BUFFER_MAX_MS) + Self::MORE_MS;
+        let ahead = self.buffer_ms.clamp(limits::VOD_BUFFER_MIN_MS, limits::VOD_BUFFER_MAX_MS) + Self::LEAD_MS;
         let after_start = time_ms.saturating_sub(start.time_ms).saturating_sub(ahead);
         let due = start.at + Duration::from_millis(after_start.into());
         (due > now).then_some(due)
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_buffer_is_due_at_once_and_the_rest_in_real_time() {
+    fn the_buffer_is_due_immediately_and_the_rest_in_real_time() {
         let start = Instant::now();
         let mut pacing = Pacing::new(3000);
         assert_eq!(pacing.due(10_000, start), None);
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_of_the_buffer_below() {
+    fn lower_limit_of_the_buffer() {
         let start = Instant::now();
         for buffer in [0, limits::VOD_BUFFER_MIN_MS] {
             let mut pacing = Pacing::new(buffer);
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_of_the_buffer_above() {
+    fn upper_limit_of_the_buffer() {
         let start = Instant::now();
         for buffer in [limits::VOD_BUFFER_MAX_MS, limits::VOD_BUFFER_MAX_MS + 1, limits::VOD_UNPACED_MS - 1] {
             let mut pacing = Pacing::new(buffer);
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_viewer_that_wants_the_file_gets_it() {
+    fn large_buffers_disable_pacing() {
         let start = Instant::now();
         for buffer in [limits::VOD_UNPACED_MS, 36_000_000, u32::MAX] {
             let mut pacing = Pacing::new(buffer);
@@ -132,11 +131,11 @@ mod tests {
         assert_eq!(pacing.due(0, start), None);
         assert!(pacing.due(50_000, start).is_some());
         pacing.set_buffer(36_000_000);
-        assert_eq!(pacing.due(50_000, start), None, "and at once when it says so later");
+        assert_eq!(pacing.due(50_000, start), None, "also when set during playback");
     }
 
     #[test]
-    fn the_clock_stands_while_paused() {
+    fn the_clock_stops_while_paused() {
         let start = Instant::now();
         let mut pacing = Pacing::new(1000);
         assert_eq!(pacing.due(0, start), None);
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_starts_anew_after_a_seek_even_while_paused() {
+    fn the_clock_restarts_after_a_seek_even_while_paused() {
         let start = Instant::now();
         let mut pacing = Pacing::new(1000);
         assert_eq!(pacing.due(0, start), None);
@@ -160,18 +159,18 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_in_time_is_not_waited_for_and_not_rushed_after() {
+    fn the_clock_restarts_at_a_time_jump() {
         let start = Instant::now();
         let mut pacing = Pacing::new(1000);
         assert_eq!(pacing.due(0, start), None);
-        assert!(pacing.due(limits::FLV_TIME_JUMP_MS, start).is_some(), "a silence");
+        assert!(pacing.due(limits::FLV_TIME_JUMP_MS, start).is_some(), "a gap");
         assert_eq!(pacing.due(2_000_000_000, start), None, "a jump forward");
         assert_eq!(pacing.due(1000, start), None, "and back");
-        assert!(pacing.due(3001, start).is_some(), "the pace is kept after it");
+        assert!(pacing.due(3001, start).is_some(), "pacing continues after it");
     }
 
     #[test]
-    fn the_largest_times_do_not_overflow() {
+    fn maximum_times_do_not_overflow() {
         let start = Instant::now();
         let mut pacing = Pacing::new(0);
         assert_eq!(pacing.due(u32::MAX - 50_000, start), None);

@@ -1,4 +1,4 @@
-//! Where a recording is cut into segments.
+//! The segment boundaries of a recording.
 
 use super::Video;
 use super::fragments::{Fragments, find};
@@ -7,33 +7,37 @@ use crate::Result;
 use crate::flv::KeyFrame;
 use crate::fmp4::MuxerOutput;
 
-/// Where a segment of a recording begins.
+/// The start of a segment of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cut {
-    /// When, in milliseconds.
+pub(crate) struct SegmentBoundary {
+    /// Start time in milliseconds.
     pub time_ms: u32,
-    /// Whether it needs another initialisation segment than the one before it.
-    pub is_other: bool,
+    /// Whether its initialization segment differs from that of the previous segment.
+    pub has_new_init: bool,
 }
 
-/// The beginnings of segments, which are key frames about so far apart as `every_ms`, and those from which on something is
-/// coded in another way; `most` of them at the most. Behind them is the end, in milliseconds.
+/// Returns the boundaries, at most `max` of them, and the end of the recording in milliseconds. Boundaries are at key
+/// frames about `interval_ms` apart, and where the codec configuration changes.
 ///
 /// # Errors
 /// As [`Fragments::new`], and those of `open`.
-pub(crate) fn cut(open: impl Fn() -> Result<Box<Video>>, every_ms: u32, most: usize) -> Result<(Vec<Cut>, u32)> {
+pub(crate) fn segment_boundaries(
+    open: impl Fn() -> Result<Box<Video>>,
+    interval_ms: u32,
+    max: usize,
+) -> Result<(Vec<SegmentBoundary>, u32)> {
     let video = open()?;
     let source = Source::new(video);
     let end_ms = |source: &Source| source.video().last_frame_ms().unwrap_or(0);
     let end = end_ms(&source);
     let mut last = source.first_frame();
-    let (mut known, mut ahead) = (source.changes_before(last), every_ms);
-    let mut cuts = vec![Cut { time_ms: last.time_ms, is_other: false }];
-    while cuts.len() < most {
-        let target = last.time_ms.saturating_add(ahead).min(end);
+    let (mut known, mut distance) = (source.changes_before(last), interval_ms);
+    let mut boundaries = vec![SegmentBoundary { time_ms: last.time_ms, has_new_init: false }];
+    while boundaries.len() < max {
+        let target = last.time_ms.saturating_add(distance).min(end);
         let found = find(&source, target)?;
         let changed = (source.changes_before(found) > known).then(|| first_change(&source, known, last, found));
-        let (next, is_other) = match changed.transpose()? {
+        let (next, has_new_init) = match changed.transpose()? {
             Some(changed) => {
                 known = source.changes_before(changed);
                 if init(open()?, last)? == init(open()?, changed)? {
@@ -45,36 +49,36 @@ pub(crate) fn cut(open: impl Fn() -> Result<Box<Video>>, every_ms: u32, most: us
             None => (found, false),
         };
         if next.time_ms > last.time_ms {
-            cuts.push(Cut { time_ms: next.time_ms, is_other });
-            (last, ahead) = (next, every_ms);
+            boundaries.push(SegmentBoundary { time_ms: next.time_ms, has_new_init });
+            (last, distance) = (next, interval_ms);
         } else {
-            // One GOP is longer than that.
-            ahead = ahead.saturating_add(every_ms);
+            // The GOP is longer than the interval.
+            distance = distance.saturating_add(interval_ms);
         }
     }
-    // The search may have met damage that was not known of before.
+    // The search may have found damage that was not known before.
     let end = end.min(end_ms(&source));
-    Ok((cuts, end.max(last.time_ms.saturating_add(1))))
+    Ok((boundaries, end.max(last.time_ms.saturating_add(1))))
 }
 
-/// The first key frame behind `from`, up to `to`, that has more changes of sequence headers before it than are `known`.
+/// Returns the first key frame after `from`, up to `to`, with more than `known` sequence header changes before it.
 fn first_change(source: &Source, known: usize, from: KeyFrame, to: KeyFrame) -> Result<KeyFrame> {
-    let (mut without, mut with) = (from.time_ms, to);
-    while with.time_ms.saturating_sub(without) > 1 {
-        let middle = without + (with.time_ms - without) / 2;
+    let (mut before, mut after) = (from.time_ms, to);
+    while after.time_ms.saturating_sub(before) > 1 {
+        let middle = before + (after.time_ms - before) / 2;
         let found = find(source, middle)?;
         if source.changes_before(found) > known {
-            with = found;
+            after = found;
         } else {
-            without = middle;
+            before = middle;
         }
     }
-    Ok(with)
+    Ok(after)
 }
 
-/// What players need before the fragments from there on.
-fn init(video: Box<Video>, place: KeyFrame) -> Result<Option<Vec<u8>>> {
-    Ok(match Fragments::new(video, place.time_ms)?.next().transpose()? {
+/// Returns the initialization segment for the fragments from a key frame on.
+fn init(video: Box<Video>, key_frame: KeyFrame) -> Result<Option<Vec<u8>>> {
+    Ok(match Fragments::new(video, key_frame.time_ms)?.next().transpose()? {
         Some(MuxerOutput::Init(init)) => Some(init.bytes),
         _ => None,
     })
@@ -88,23 +92,23 @@ mod tests {
     use crate::vod::Library;
 
     #[test]
-    fn it_is_cut_at_key_frames_and_wherever_something_is_coded_in_another_way() {
+    fn boundaries_are_at_key_frames_and_configuration_changes() {
         let dir = tempfile::tempdir().unwrap();
         let library = Library::new(dir.path().to_owned());
-        let cuts_of = |packets: &[Packet], every_ms, most| {
+        let boundaries_of = |packets: &[Packet], interval_ms, max| {
             std::fs::write(dir.path().join("a.flv"), fixtures::file(packets)).unwrap();
-            let (cuts, end) = cut(|| library.open("a"), every_ms, most).unwrap();
-            (cuts.into_iter().map(|cut| (cut.time_ms, cut.is_other)).collect::<Vec<_>>(), end)
+            let (boundaries, end) = segment_boundaries(|| library.open("a"), interval_ms, max).unwrap();
+            (boundaries.into_iter().map(|boundary| (boundary.time_ms, boundary.has_new_init)).collect::<Vec<_>>(), end)
         };
-        let usual = fixtures::typical(10);
-        assert_eq!(cuts_of(&usual, 4000, 100), (vec![(0, false), (4000, false), (8000, false)], 9800));
-        assert_eq!(cuts_of(&usual, 4000, 2), (vec![(0, false), (4000, false)], 9800));
-        // The same header once more changes nothing, nor does one that MP4 does not know; 48 kHz for 44.1 does.
+        let typical = fixtures::typical(10);
+        assert_eq!(boundaries_of(&typical, 4000, 100), (vec![(0, false), (4000, false), (8000, false)], 9800));
+        assert_eq!(boundaries_of(&typical, 4000, 2), (vec![(0, false), (4000, false)], 9800));
+        // A repeated header changes nothing, nor does one that MP4 can't carry; 48 kHz instead of 44.1 does.
         let other = fixtures::packet(PacketKind::Audio, 6000, &[0xaf, 0, 0x11, 0x90]);
         let headers = [fixtures::audio_header(3000), fixtures::video_header(5000, 2), other];
         let later = [&headers[..1], &fixtures::seconds(3000, 2), &headers[1..2], &fixtures::seconds(5000, 1)].concat();
         let packets = [fixtures::typical(3), later, headers[2..].to_vec(), fixtures::seconds(6000, 5)].concat();
         let expected = vec![(0, false), (4000, false), (6000, true), (10_000, false)];
-        assert_eq!(cuts_of(&packets, 4000, 100), (expected, 10_800));
+        assert_eq!(boundaries_of(&packets, 4000, 100), (expected, 10_800));
     }
 }

@@ -1,36 +1,36 @@
-//! Packets of a file as a viewer gets them.
+//! Reads the packets of a file with the times that viewers see.
 
-use super::{FileCursor, Video, is_local_address};
+use super::{FileCursor, Video, is_same_position};
 use crate::flv::{KeyFrame, Metadata, Reader, Search};
 use crate::media::{Packet, PacketKind, Timestamp};
 use crate::{Error, Result, limits};
 
-/// For hopping over tags: room for the starts of a few.
+/// Read buffer for skipping over tags; holds the starts of a few.
 const SCAN_BUFFER_BYTES: usize = 1024;
 
-/// Reads a video from one place to the next, with the times that its viewer is to see.
+/// Reads a video from seek positions on, with times relative to the start of the file.
 pub(super) struct Source {
     video: Box<Video>,
     /// The time of the last frame read.
     last_ms: u32,
-    /// The end, or damage; only another place brings more.
+    /// The end of the file or damage was reached, or nothing was sought yet; only a seek continues.
     at_end: bool,
 }
 
-/// What the next tag of a file came to.
-pub(super) enum Step {
-    /// Something to send. Audio and video have the file's time, data has 0.
+/// The result of reading a tag.
+pub(super) enum ReadOutcome {
+    /// A packet to send. Audio and video have file time, data has time 0.
     Packet(Packet),
-    /// A tag that nobody needs.
-    Nothing,
-    /// There is no more.
+    /// A tag that isn't sent to viewers.
+    Skipped,
+    /// The end of the file, or damage.
     End,
-    /// The file can't be read on; what follows is the end.
+    /// An I/O error; the next outcome is the end.
     Failed(Error),
 }
 
 impl Source {
-    /// At the video's first frame.
+    /// Creates a source; it has to seek before it reads.
     pub(super) fn new(video: Box<Video>) -> Self {
         Self { video, last_ms: 0, at_end: true }
     }
@@ -40,59 +40,58 @@ impl Source {
     }
 
     pub(super) fn first_frame(&self) -> KeyFrame {
-        KeyFrame { time_ms: self.video.head.first_frame_ms, offset: self.video.head.first_frame }
+        KeyFrame { time_ms: self.video.preamble.first_frame_ms, offset: self.video.preamble.first_frame }
     }
 
-    /// The time of the last frame read, or of the place gone to since.
+    /// Returns the time of the last frame read, or of the last seek position.
     pub(super) fn last_ms(&self) -> u32 {
         self.last_ms
     }
 
-    /// For [`find_step`](Self::find_step).
+    /// Returns a reader for [`search`](Self::search).
     pub(super) fn scanner(&self) -> Result<Reader<FileCursor>> {
         Reader::with_buffer(SCAN_BUFFER_BYTES, self.video.cursor())
     }
 
-    /// Looks for the last key frame up to a time; `None` if the search has to go on, the next step from where this one
-    /// ends.
-    pub(super) fn find_step(&self, scanner: &mut Reader<FileCursor>, target_ms: u32) -> Result<Option<KeyFrame>> {
+    /// Searches for the last key frame at or before a time, by one step; `None` if the search must be continued.
+    pub(super) fn search(&self, scanner: &mut Reader<FileCursor>, target_ms: u32) -> Result<Option<KeyFrame>> {
         let first_frame = self.first_frame();
         if target_ms <= first_frame.time_ms {
             return Ok(Some(first_frame));
         }
         Ok(match self.video.shared.index.lock().find(scanner, target_ms)? {
-            Search::Found(place) => Some(place.unwrap_or(first_frame)),
+            Search::Found(key_frame) => Some(key_frame.unwrap_or(first_frame)),
             Search::Unfinished => None,
         })
     }
 
-    /// How many changes of sequence headers lie before a place that was found.
-    pub(super) fn changes_before(&self, place: KeyFrame) -> usize {
-        self.video.shared.index.lock().changes_before(place.offset)
+    /// Returns the number of sequence header changes before a key frame that was found.
+    pub(super) fn changes_before(&self, key_frame: KeyFrame) -> usize {
+        self.video.shared.index.lock().changes_before(key_frame.offset)
     }
 
-    /// Goes to a place; gives the sequence headers that belong before its first frame.
-    pub(super) fn seek_to_position(&mut self, place: KeyFrame) -> Result<Vec<Packet>> {
-        self.video.reader.seek_to(place.offset)?;
+    /// Seeks to a key frame; returns the sequence headers valid there, with its time.
+    pub(super) fn seek_to(&mut self, key_frame: KeyFrame) -> Result<Vec<Packet>> {
+        self.video.reader.seek_to(key_frame.offset)?;
         self.at_end = false;
-        self.last_ms = place.time_ms;
-        let mut headers = self.video.shared.index.lock().sequence_headers(place.offset);
-        headers.iter_mut().for_each(|header| header.timestamp = Timestamp::new(place.time_ms));
+        self.last_ms = key_frame.time_ms;
+        let mut headers = self.video.shared.index.lock().sequence_headers(key_frame.offset);
+        headers.iter_mut().for_each(|header| header.timestamp = Timestamp::new(key_frame.time_ms));
         Ok(headers)
     }
 
-    /// Whether the next step reads nothing, and so can share memory with those before it.
+    /// Whether the next tag is completely buffered, so that its payload shares memory with those before it.
     pub(super) fn is_next_buffered(&self) -> bool {
         self.video.reader.is_next_buffered()
     }
 
-    /// Reads a tag. Damage goes to the log and is the end.
-    pub(super) fn step(&mut self) -> Step {
+    /// Reads the next tag. Damage is logged and ends the file.
+    pub(super) fn read_next(&mut self) -> ReadOutcome {
         if self.at_end {
-            return Step::End;
+            return ReadOutcome::End;
         }
         match self.video.reader.next_shared_packet() {
-            Ok(Some(packet)) => self.stamp(packet).map_or(Step::Nothing, Step::Packet),
+            Ok(Some(packet)) => self.with_file_time(packet).map_or(ReadOutcome::Skipped, ReadOutcome::Packet),
             Ok(None) => self.end(),
             Err(error @ Error::Flv { .. }) => {
                 self.video.warn(&error);
@@ -100,18 +99,18 @@ impl Source {
             }
             Err(error) => {
                 self.at_end = true;
-                Step::Failed(error)
+                ReadOutcome::Failed(error)
             }
         }
     }
 
-    fn end(&mut self) -> Step {
+    fn end(&mut self) -> ReadOutcome {
         self.at_end = true;
-        Step::End
+        ReadOutcome::End
     }
 
-    fn stamp(&mut self, mut packet: Packet) -> Option<Packet> {
-        let time_ms = self.video.head.time_base.time_ms(packet.timestamp);
+    fn with_file_time(&mut self, mut packet: Packet) -> Option<Packet> {
+        let time_ms = self.video.preamble.time_base.time_ms(packet.timestamp);
         let time_ms = match packet.kind {
             PacketKind::Data => {
                 let payload = Metadata::without_set_data_frame(&packet.payload);
@@ -122,8 +121,8 @@ impl Source {
                 0
             }
             _ if packet.payload.is_empty() => return None,
-            // Some recorders write them with time 0 wherever they are.
-            _ if packet.is_sequence_header() && !is_local_address(time_ms, self.last_ms) => self.last_ms,
+            // Some recorders write them with timestamp 0 anywhere in the file.
+            _ if packet.is_sequence_header() && !is_same_position(time_ms, self.last_ms) => self.last_ms,
             _ if packet.is_sequence_header() => time_ms,
             _ => {
                 self.last_ms = time_ms;

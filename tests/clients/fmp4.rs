@@ -98,7 +98,7 @@ fn read(path: &Path) -> (BTreeMap<String, Vec<Coded>>, Vec<String>) {
     (streams, extradata)
 }
 
-/// The same frames, so many milliseconds later. Of pictures there may be none.
+/// The same frames, so many milliseconds later. Of video frames there may be none.
 fn assert_same(mp4: &Path, flv: &Path, has_video: bool, later: f64) {
     let ((got, got_extra), (mut expected, extra)) = (read(mp4), read(flv));
     expected.retain(|kind, _| kind == "audio" || has_video);
@@ -155,9 +155,9 @@ hold! {
     h264_and_aac: "h264-aac" is "avc1.42c00c,mp4a.40.2",
     h264_with_b_frames_and_aac: "h264-b-frames-aac" is "avc1.4d400c,mp4a.40.2",
     h264_and_mp3: "h264-mp3" is "avc1.64000c,mp4a.6B",
-    sound_only: "audio-only" is "mp4a.40.2",
-    pictures_only: "video-only" is "avc1.64000c",
-    pictures_that_mp4_does_not_know: "sorenson-mp3" is "mp4a.6B",
+    audio_only: "audio-only" is "mp4a.40.2",
+    video_only: "video-only" is "avc1.64000c",
+    video_that_mp4_does_not_know: "sorenson-mp3" is "mp4a.6B",
     hevc_and_aac: "hevc-aac" is "hvc1.1.6.L60.90,mp4a.40.2",
     av1_and_opus: "av1-opus" is "av01.0.00M.08,opus",
     vp9_and_opus: "vp9-opus" is "vp09.00.20.08,opus",

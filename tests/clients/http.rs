@@ -10,13 +10,13 @@ use tempfile::TempDir;
 use crate::support::http::Chunked;
 use crate::support::media::players::{self, Player};
 use crate::support::media::{
-    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_pictures, frames, pictures, push, sample,
+    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_video, frames, push, sample, video_frames,
 };
 use crate::support::{self, Running, Server, tool};
 
 const SAMPLE: &str = "h264-b-frames-aac";
 
-/// Of the other VLC loses pictures now and then, whatever it comes from.
+/// Of the other VLC loses video frames now and then, whatever it comes from.
 const FOR_VLC: &str = "h264-aac";
 
 /// VLC loses the last packets of what it records.
@@ -69,7 +69,7 @@ fn pulls(player: Player, sample_name: &str, path: &str, name: &str) -> (TempDir,
 fn vlc_plays_files() {
     for path in ["/gortmp/film.flv", "/gortmp/film.mp4", "/gortmp/film/index.m3u8"] {
         let (_dir, file) = plays(players::vlc, FOR_VLC, path, "played.ts");
-        assert_same_pictures(&file, &sample(FOR_VLC), LOST_BY_VLC);
+        assert_same_video(&file, &sample(FOR_VLC), LOST_BY_VLC);
     }
 }
 
@@ -105,14 +105,19 @@ fn gstreamer_pulls_flv() {
     assert_pulls(souphttpsrc, "/live/cam.flv", 0);
 }
 
-/// The same of pictures decoded from what VLC recorded.
+/// The same of video frames decoded from what VLC recorded.
 fn assert_vlc_pulls(path: &str) {
     let (_dir, file) = pulls(players::vlc, FOR_VLC, path, "played.ts");
-    let (got, sent) = (pictures(&file), pictures(&sample(FOR_VLC)));
-    let start = sent.iter().position(|picture| Some(picture) == got.first()).expect("the first picture was sent");
-    assert!(sent[start..].starts_with(&got), "pictures are missing or damaged");
+    let (got, sent) = (video_frames(&file), video_frames(&sample(FOR_VLC)));
+    let start =
+        sent.iter().position(|video_frame| Some(video_frame) == got.first()).expect("the first video frame was sent");
+    assert!(sent[start..].starts_with(&got), "video frames are missing or damaged");
     let missing = sent.len() - start - got.len();
-    assert!(start <= 75 && missing <= LOST_BY_VLC, "{start} of {} pictures are missing, then {missing}", sent.len());
+    assert!(
+        start <= 75 && missing <= LOST_BY_VLC,
+        "{start} of {} video frames are missing, then {missing}",
+        sent.len()
+    );
 }
 
 #[test]

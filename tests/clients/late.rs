@@ -1,5 +1,5 @@
 //! Real players that come in the middle of a stream: headers first, then a run without gap from the key
-//! frame that was on, sound included, to the end.
+//! frame that was on, audio included, to the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,7 @@ use crate::support::{self, Running, Server, tags, wait_for};
 const JOINS_AT: u32 = 2_400;
 
 /// From one key frame to the next in a sample, in milliseconds.
-const GROUP: u32 = 1_000;
+const GOP_MS: u32 = 1_000;
 
 /// Between a player's being let in and our seeing that in the log, in milliseconds.
 const SLACK: u32 = 300;
@@ -51,11 +51,11 @@ fn joins(player: Player, name: &str, missing_last: usize) {
     let start = tags::assert_run(&got, &sent, missing_last);
     assert!(start > 0, "it did come late");
     let first = &tags::frames(&sent)[start];
-    let pictures = tags::frames(&sent).iter().any(|tag| tag.kind == tags::PICTURE);
-    if pictures {
+    let has_video = tags::frames(&sent).iter().any(|tag| tag.kind == tags::VIDEO);
+    if has_video {
         assert!(first.is_key_frame(), "it starts with {first:?}");
     }
-    let from = joined_at.saturating_sub(if pictures { GROUP + SLACK } else { SLACK });
+    let from = joined_at.saturating_sub(if has_video { GOP_MS + SLACK } else { SLACK });
     assert!((from..=joined_at + SLACK).contains(&first.time), "joined at {joined_at} ms, starts at {} ms", first.time);
 }
 
@@ -75,7 +75,7 @@ fn rtmpdump_sorenson_and_mp3() {
 }
 
 #[test]
-fn rtmpdump_sound_only() {
+fn rtmpdump_audio_only() {
     joins(players::rtmpdump, "audio-only", 0);
 }
 

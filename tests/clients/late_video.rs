@@ -137,7 +137,7 @@ fn warnings(server: &Server) -> Vec<serde_json::Value> {
 fn players_start_at_recovery_points() {
     let dir = TempDir::new().unwrap();
     let film = film(&dir, "refresh.flv", "-x264-params intra-refresh=1:keyint=50");
-    let sent: HashSet<_> = media::pictures(&film).into_iter().collect();
+    let sent: HashSet<_> = media::video_frames(&film).into_iter().collect();
     let got = come_late(&film, &[], &dir, |server| {
         let warnings = warnings(server);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -192,7 +192,7 @@ fn unmarked(packet: &Packet) -> Packet {
 #[test]
 fn h265_tells_where_players_can_start() {
     let dir = TempDir::new().unwrap();
-    // IDR pictures or CRA pictures, all of them key frames.
+    // IDR or CRA frames, all of them key frames.
     for options in ["open-gop=0:scenecut=0", "open-gop=1:scenecut=0"] {
         let frames = hevc(&dir, options);
         let marked: Vec<_> = frames.iter().map(Packet::is_key_frame).collect();

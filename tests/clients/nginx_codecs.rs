@@ -71,6 +71,6 @@ with_codecs! {
     h264_with_b_frames: "h264-b-frames-aac",
     h264_and_mp3: "h264-mp3",
     sorenson_and_mp3: "sorenson-mp3",
-    sound_only: "audio-only",
-    pictures_only: "video-only",
+    audio_only: "audio-only",
+    video_only: "video-only",
 }

@@ -4,8 +4,7 @@ use tempfile::TempDir;
 
 use crate::support::media::players::{self, Player};
 use crate::support::media::{
-    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_pictures, frames, push, push_to, record_stream,
-    sample,
+    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_video, frames, push, push_to, record_stream, sample,
 };
 use crate::support::nginx::Nginx;
 use crate::support::{self, Running, Server};
@@ -45,7 +44,7 @@ fn gstreamer_rtmp2src_h264_with_b_frames() {
 fn vlc_h264_and_aac() {
     let (_dir, file) = record_stream(players::vlc, "h264-aac", "played.ts", push_to);
     // It loses the last packets of what it records.
-    assert_same_pictures(&file, &sample("h264-aac"), 6);
+    assert_same_video(&file, &sample("h264-aac"), 6);
 }
 
 #[test]
@@ -108,10 +107,10 @@ fn a_player_survives_the_crash_and_return_of_its_publisher() {
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
     let got = frames(&file);
     let sent = frames(&sample("h264-aac"));
-    let pictures = |packets: &[gortmp::media::Packet]| {
+    let video_frames = |packets: &[gortmp::media::Packet]| {
         packets.iter().filter(|packet| packet.video_header().is_some()).cloned().collect::<Vec<_>>()
     };
-    let (got, sent) = (pictures(&got), pictures(&sent));
+    let (got, sent) = (video_frames(&got), video_frames(&sent));
     assert!(got.windows(2).all(|pair| pair[1].timestamp.since(pair[0].timestamp) > 0), "time goes on");
     let again = &got[got.len() - sent.len()..];
     assert!(again.iter().zip(&sent).all(|(got, sent)| got.payload == sent.payload), "the second time is whole");

@@ -56,7 +56,7 @@ macro_rules! with_codecs {
 with_codecs! {
     h264_with_b_frames: "h264-b-frames-aac" by [H264, AAC],
     h264_and_mp3: "h264-mp3" by [H264, MP3],
-    sound_only: "audio-only" by [AAC],
-    pictures_only: "video-only" by [H264],
+    audio_only: "audio-only" by [AAC],
+    video_only: "video-only" by [H264],
     sorenson_and_mp3: "sorenson-mp3" by [SORENSON, MP3],
 }

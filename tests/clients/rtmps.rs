@@ -16,13 +16,13 @@ use crate::support::{
 };
 
 /// A server for both, its address for RTMPS, and the folder of its certificate and files.
-struct TlsStream {
+struct TlsServer {
     server: Server,
     address: SocketAddr,
     dir: TempDir,
 }
 
-impl TlsStream {
+impl TlsServer {
     fn start(options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         let tls = tls::options(dir.path());
@@ -55,7 +55,7 @@ impl TlsStream {
 
 #[test]
 fn ffmpeg_pushes_and_plays_over_tls_byte_for_byte() {
-    let secured = TlsStream::start(&[]);
+    let secured = TlsServer::start(&[]);
     let (mut playing, file) = secured.record("live/cam", &[]);
     secured.server.wait_for_log("started playing live/cam");
     let mut pushing = push_to(&secured.url("live/cam"), "h264-aac", &secured.dir);
@@ -66,7 +66,7 @@ fn ffmpeg_pushes_and_plays_over_tls_byte_for_byte() {
 
 #[test]
 fn browsers_and_players_get_it_over_https() {
-    let secured = TlsStream::start(&["--https", "127.0.0.1:0"]);
+    let secured = TlsServer::start(&["--https", "127.0.0.1:0"]);
     let line = secured.server.wait_for_log("listening on https://");
     let site = line.split_once("on ").unwrap().1.trim();
     let url = format!("{site}/live/cam.flv");
@@ -93,7 +93,7 @@ fn browsers_and_players_get_it_over_https() {
 
 #[test]
 fn one_side_may_go_without() {
-    let secured = TlsStream::start(&[]);
+    let secured = TlsServer::start(&[]);
     let (mut playing, file) = secured.record("live/mixed", &[]);
     secured.server.wait_for_log("started playing live/mixed");
     let mut pushing = push(&secured.server, "h264-aac", "live/mixed", &secured.dir);
@@ -104,7 +104,7 @@ fn one_side_may_go_without() {
 
 #[test]
 fn a_file_comes_over_tls_as_fast_as_it_is_taken() {
-    let secured = TlsStream::start(&[]);
+    let secured = TlsServer::start(&[]);
     std::fs::copy(sample("h264-aac"), secured.dir.path().join("film.flv")).unwrap();
     let (mut playing, file) = secured.record("gortmp/film", &["-rtmp_buffer", "36000000"]);
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
@@ -113,9 +113,9 @@ fn a_file_comes_over_tls_as_fast_as_it_is_taken() {
 
 #[test]
 fn a_large_file_comes_whole_to_a_client_that_takes_its_time() {
-    let secured = TlsStream::start(&[]);
+    let secured = TlsServer::start(&[]);
     let dir = secured.dir.path();
-    // 40 MB of pictures that are noise, far more than all buffers on the way hold.
+    // 40 MB of video that is noise, far more than all buffers on the way hold.
     let mut make = ffmpeg();
     make.args(["-f", "lavfi", "-i", "nullsrc=s=320x240:r=25:d=20,geq=random(1)*255:128:128", "-c:v", "flv1"]);
     make.args(["-b:v", "16M", "-qmax", "3", "-f", "flv"]).arg(dir.join("large.flv"));
@@ -128,7 +128,7 @@ fn a_large_file_comes_whole_to_a_client_that_takes_its_time() {
 
 #[test]
 fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
-    let secured = TlsStream::start(&[]);
+    let secured = TlsServer::start(&[]);
     let certificate = secured.dir.path().join("cert.pem");
     let trusted = ["-CAfile", certificate.to_str().unwrap(), "-verify_return_error", "-verify_hostname", "localhost"];
     for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
@@ -144,13 +144,13 @@ fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
     assert!(!secured.openssl(&trusted).contains("Verify return code: 0"), "the old one is in use");
     let pid = secured.server.pid().to_string();
     assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
-    secured.server.wait_for_log("read the key files and the certificate again");
+    secured.server.wait_for_log("reloaded the key files and the certificate");
     assert!(secured.openssl(&trusted).contains("Verify return code: 0"), "the new one is in use");
 
     std::fs::write(&certificate, "nonsense").unwrap();
     assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
-    let complaint = secured.server.wait_for_log("nothing was changed for what can't be read");
-    assert!(complaint.contains("cert.pem"), "{complaint}");
+    let warning = secured.server.wait_for_log("reload failed, keeping the previous version");
+    assert!(warning.contains("cert.pem"), "{warning}");
     assert!(secured.openssl(&[]).contains("BEGIN CERTIFICATE"), "it stays in use");
     let mut watching = player(&secured.server, "live", "running");
     settle(&mut watching);
@@ -160,7 +160,7 @@ fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
 
 #[test]
 fn the_wrong_protocol_at_either_door_is_named() {
-    let secured = TlsStream::start(&[]);
+    let secured = TlsServer::start(&[]);
     let plain = wire::dial(secured.address);
     std::io::Write::write_all(&mut &plain, &wire::c0_c1()).unwrap();
     support::read_to_end(&plain);
@@ -173,7 +173,7 @@ fn the_wrong_protocol_at_either_door_is_named() {
 
 #[test]
 fn who_says_nothing_on_it_is_closed_like_all_others() {
-    let secured = TlsStream::start(&[]);
+    let secured = TlsServer::start(&[]);
     let began = Instant::now();
     let silent = wire::dial(secured.address);
     silent.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -209,7 +209,7 @@ fn through(bridge: &tls::Bridge) -> Client {
 
 #[test]
 fn held_audio_does_not_wait_for_the_rest_of_a_record() {
-    let secured = TlsStream::start(&[]);
+    let secured = TlsServer::start(&[]);
     let bridge = tls::Bridge::start(secured.address);
     let mut camera = through(&bridge);
     camera.publish("cam").unwrap();
@@ -235,7 +235,7 @@ fn held_audio_does_not_wait_for_the_rest_of_a_record() {
 
 #[test]
 fn records_without_anything_in_them_hold_nobody_up() {
-    let secured = TlsStream::start(&["--lanes", "1"]);
+    let secured = TlsServer::start(&["--lanes", "1"]);
     let bridge = tls::Bridge::start(secured.address);
     let mut camera = publisher(&secured.server, "cam");
     let (mut flooding, mut watching) = (through(&bridge), player(&secured.server, "live", "cam"));

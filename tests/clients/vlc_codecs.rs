@@ -1,4 +1,4 @@
-//! VLC with every codec that it knows in FLV: decoded sound and pictures are those that were sent.
+//! VLC with every codec that it knows in FLV: decoded audio and video are those that were sent.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::media::{ffmpeg, not_as_root, push_fast, record_file, record_stream, sample};
 
-/// How many of the last sounds or pictures VLC loses of what it records; those next to them may be damaged.
+/// How many of the last audio or video frames VLC loses of what it records; those next to them may be damaged.
 const LOSES: usize = 12;
 
 /// A command that records a URL; the container has to know the codecs.
@@ -19,7 +19,7 @@ fn vlc(url: &str, file: &Path, dir: &TempDir) -> Command {
     command
 }
 
-/// Checksums of a file's decoded sound (`a`) or pictures (`v`); none when it has no such track.
+/// Checksums of a file's decoded audio (`a`) or video frames (`v`); none when it has no such track.
 fn decoded(file: &Path, track: &str) -> Vec<String> {
     let mut command = ffmpeg();
     let map = format!("0:{track}?");
@@ -30,22 +30,22 @@ fn decoded(file: &Path, track: &str) -> Vec<String> {
     lines.filter_map(|line| line.rsplit(',').next()).map(|sum| sum.trim().to_owned()).collect()
 }
 
-/// Pictures from one key frame to the next in a sample.
-const GROUP: usize = 20;
+/// Video frames from one key frame to the next in a sample.
+const GOP: usize = 20;
 
-/// Holds pictures with B-frames against those of the sample: VLC makes up times for the first of them, and
-/// now and then loses the first group and the sound with it, from a disk and from nginx just as often.
-fn assert_pictures_from_a_key_frame(played: &Path, name: &str) {
+/// Holds video frames with B-frames against those of the sample: VLC makes up times for the first of them, and
+/// now and then loses the first GOP and the audio with it, from a disk and from nginx just as often.
+fn assert_video_from_a_key_frame(played: &Path, name: &str) {
     let (got, sent) = (decoded(played, "v"), decoded(&sample(name), "v"));
     let same = |start: usize| got.iter().zip(&sent[start..]).take_while(|(got, sent)| got == sent).count();
-    let (start, same) = [0, GROUP].map(|start| (start, same(start))).into_iter().max_by_key(|run| run.1).unwrap();
+    let (start, same) = [0, GOP].map(|start| (start, same(start))).into_iter().max_by_key(|run| run.1).unwrap();
     assert!(start + same + LOSES >= sent.len(), "{same} of {} are the same from {start} on", sent.len());
 }
 
 /// Holds both tracks against those of the sample: the same from the start to about the end.
 fn assert_played(played: &Path, name: &str) {
     if name == "h264-b-frames-aac" {
-        return assert_pictures_from_a_key_frame(played, name);
+        return assert_video_from_a_key_frame(played, name);
     }
     let mut tracks = 0;
     for track in ["a", "v"] {
@@ -88,7 +88,7 @@ macro_rules! with_codecs {
 with_codecs! {
     h264_with_b_frames: "h264-b-frames-aac" in "ts",
     h264_and_mp3: "h264-mp3" in "ts",
-    sound_only: "audio-only" in "ts",
-    pictures_only: "video-only" in "ts",
+    audio_only: "audio-only" in "ts",
+    video_only: "video-only" in "ts",
     sorenson_and_mp3: "sorenson-mp3" in "avi",
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::media::players::{self, Player};
 use crate::support::media::{
-    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_pictures, frames, not_as_root, record_file, sample,
+    self, CLIENT_PATIENCE, Expect, WHOLE, assert_same, assert_same_video, frames, not_as_root, record_file, sample,
 };
 use crate::support::{Running, Server, wait_for};
 
@@ -28,7 +28,7 @@ fn a_recent_ffmpeg_with_hevc() {
 
 #[test]
 fn rtmpdump_gets_the_file_as_it_is() {
-    // It says 2, "may be incomplete", when the last picture comes before the end of the duration that the
+    // It says 2, "may be incomplete", when the last video frame comes before the end of the duration that the
     // metadata tells, which it always does.
     let (_dir, file) = record_file(players::rtmpdump, "h264-b-frames-aac", "played.flv", 2);
     assert_same(&frames(&file), &frames(&sample("h264-b-frames-aac")), WHOLE);
@@ -44,7 +44,7 @@ fn gstreamer_rtmp2src() {
 fn vlc() {
     let (_dir, file) = record_file(players::vlc, "h264-aac", "played.ts", 0);
     // It loses the last packets of what it records.
-    assert_same_pictures(&file, &sample("h264-aac"), 6);
+    assert_same_video(&file, &sample("h264-aac"), 6);
 }
 
 /// The server with the sample that comes along.
@@ -53,7 +53,7 @@ fn server_with_sample() -> (Server, PathBuf) {
     (Server::with_videos(&videos, &[]), videos.join("sample.flv"))
 }
 
-fn pictures(packets: Vec<Packet>) -> Vec<Packet> {
+fn video_frames(packets: Vec<Packet>) -> Vec<Packet> {
     packets.into_iter().filter(|packet| packet.video_header().is_some()).collect()
 }
 
@@ -66,7 +66,7 @@ fn ffmpeg_seeks_to_the_key_frame_before() {
     command.args(["-ss", "5.5", "-i", &server.url("gortmp/sample"), "-c", "copy", "-f", "flv"]).arg(&played);
     let mut playing = Running::start(command, dir.path().join("play.log"));
     assert_eq!(playing.wait(CLIENT_PATIENCE), Some(0), "{}", playing.text());
-    let (got, sent) = (pictures(frames(&played)), pictures(frames(&file)));
+    let (got, sent) = (video_frames(frames(&played)), video_frames(frames(&file)));
     let first = sent.iter().position(|packet| packet.payload == got[0].payload).unwrap();
     assert!(got[0].is_key_frame());
     let time = sent[first].timestamp.since(sent[0].timestamp);
@@ -84,7 +84,7 @@ fn rtmpdump_starts_and_stops_where_it_is_told() {
     command.args(["--start", "4", "--stop", "7"]);
     let mut playing = Running::start(command, dir.path().join("play.log"));
     playing.wait(CLIENT_PATIENCE);
-    let (got, sent) = (pictures(frames(&played)), pictures(frames(&file)));
+    let (got, sent) = (video_frames(frames(&played)), video_frames(frames(&file)));
     assert!(got[0].is_key_frame());
     let first = sent.iter().position(|packet| packet.payload == got[0].payload).unwrap();
     assert!((3_000..=4_100).contains(&sent[first].timestamp.since(sent[0].timestamp)));

@@ -4,7 +4,7 @@ use crate::support::media::players::{self, Player};
 use crate::support::media::{push_fast, record_file, record_stream, sample};
 use crate::support::tags::{self, DATA, Tag, assert_equal, assert_run, assert_same_headers, tags as tags_of};
 
-/// What rtmpdump ends with when the last picture comes before the end of the metadata's duration, which is
+/// What rtmpdump ends with when the last video frame comes before the end of the metadata's duration, which is
 /// always so.
 const RTMPDUMP_MAY_BE_INCOMPLETE: i32 = 2;
 
@@ -79,8 +79,8 @@ with_every_codec! {
     h264_and_aac: "h264-aac",
     h264_with_b_frames: "h264-b-frames-aac",
     h264_and_mp3: "h264-mp3",
-    sound_only: "audio-only",
-    pictures_only: "video-only",
+    audio_only: "audio-only",
+    video_only: "video-only",
     sorenson_and_mp3: "sorenson-mp3",
     hevc_by_enhanced_rtmp: "hevc-aac",
 }

@@ -21,8 +21,8 @@ use crate::support::*;
 const PACED: u32 = 1_000;
 /// As rtmpdump asks for a file.
 const AT_ONCE: u32 = 36_000_000;
-/// Bytes of each picture.
-const PICTURE: usize = 10_000;
+/// Bytes of each video frame.
+const FRAME_BYTES: usize = 10_000;
 
 /// Plays a file, or says why not.
 fn view(server: &Server, name: &str, buffer_ms: u32) -> Result<Client, String> {
@@ -37,13 +37,13 @@ fn view(server: &Server, name: &str, buffer_ms: u32) -> Result<Client, String> {
     }
 }
 
-/// How many pictures come up to the end that the player is told: those of the file, in order and undamaged.
+/// How many video frames come up to the end that the player is told: those of the file, in order and undamaged.
 fn to_the_end(client: &mut Client, bytes: usize) -> u32 {
     let mut count = 0;
     loop {
         match client.next_event().expect("the file goes on, or its end is told") {
             ClientEvent::Media(packet) if packet.kind != PacketKind::Data => {
-                assert!(packet == film_picture(count, bytes), "picture {count}");
+                assert!(packet == film_frame(count, bytes), "video frame {count}");
                 count += 1;
             }
             ClientEvent::Status { code, .. } if code == "NetStream.Play.Stop" => return count,
@@ -70,7 +70,7 @@ impl Scene {
     fn with_film(seconds: u32) -> (Self, TempDir, PathBuf) {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("film.flv");
-        fs::write(&path, film(seconds, PICTURE)).unwrap();
+        fs::write(&path, film(seconds, FRAME_BYTES)).unwrap();
         (Self::of(Server::with_videos(dir.path(), &[])), dir, path)
     }
 
@@ -93,11 +93,11 @@ fn a_file_that_is_replaced_plays_on_as_it_was() {
     let (scene, dir, path) = Scene::with_film(5);
     let mut viewer = scene.viewer();
     let new = dir.path().join("new");
-    fs::write(&new, film(2, PICTURE + 1)).unwrap();
+    fs::write(&new, film(2, FRAME_BYTES + 1)).unwrap();
     fs::rename(new, &path).unwrap();
     let mut second = view(&scene.server, "film", AT_ONCE).unwrap();
-    assert_eq!(to_the_end(&mut second, PICTURE + 1), 2 * FILM_RATE, "who comes now gets the new one");
-    assert_eq!(to_the_end(&mut viewer, PICTURE), 5 * FILM_RATE);
+    assert_eq!(to_the_end(&mut second, FRAME_BYTES + 1), 2 * FILM_RATE, "who comes now gets the new one");
+    assert_eq!(to_the_end(&mut viewer, FRAME_BYTES), 5 * FILM_RATE);
     drop((viewer, second));
     scene.ends_well();
 }
@@ -108,9 +108,9 @@ fn a_file_that_is_deleted_plays_to_its_end() {
     let mut viewer = scene.viewer();
     fs::remove_file(&path).unwrap();
     assert_eq!(view(&scene.server, "film", PACED).unwrap_err(), "NetStream.Play.StreamNotFound");
-    assert_eq!(to_the_end(&mut viewer, PICTURE), 5 * FILM_RATE);
-    fs::write(&path, film(1, PICTURE)).unwrap();
-    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), PICTURE), FILM_RATE);
+    assert_eq!(to_the_end(&mut viewer, FRAME_BYTES), 5 * FILM_RATE);
+    fs::write(&path, film(1, FRAME_BYTES)).unwrap();
+    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), FRAME_BYTES), FILM_RATE);
     drop(viewer);
     scene.ends_well();
 }
@@ -120,14 +120,14 @@ fn a_file_that_is_cut_short_ends_there_and_one_that_is_emptied_is_refused() {
     let (scene, _dir, path) = Scene::with_film(20);
     let mut viewers: Vec<_> = (0..3).map(|_| scene.viewer()).collect();
     let file = OpenOptions::new().write(true).open(&path).unwrap();
-    // In the middle of a picture.
-    let bytes = film(4, PICTURE).len() as u64 + 5_000;
+    // In the middle of a video frame.
+    let bytes = film(4, FRAME_BYTES).len() as u64 + 5_000;
     file.set_len(bytes).unwrap();
     for viewer in &mut viewers {
-        assert_eq!(to_the_end(viewer, PICTURE), 4 * FILM_RATE);
+        assert_eq!(to_the_end(viewer, FRAME_BYTES), 4 * FILM_RATE);
     }
     assert!(scene.server.wait_for_log("film.flv").contains("byte"), "the log says where");
-    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), PICTURE), 4 * FILM_RATE);
+    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), FRAME_BYTES), 4 * FILM_RATE);
     file.set_len(0).unwrap();
     assert_eq!(view(&scene.server, "film", PACED).unwrap_err(), "NetStream.Play.Failed");
     drop(viewers);
@@ -138,13 +138,13 @@ fn a_file_that_is_cut_short_ends_there_and_one_that_is_emptied_is_refused() {
 fn a_file_that_grows_is_played_as_far_as_it_goes() {
     let (scene, _dir, path) = Scene::with_film(4);
     let mut viewer = scene.viewer();
-    let (whole, old) = (film(6, PICTURE), film(4, PICTURE).len());
+    let (whole, old) = (film(6, FRAME_BYTES), film(4, FRAME_BYTES).len());
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-    // The recorder has not finished its last picture.
+    // The recorder has not finished its last video frame.
     whole[old..whole.len() - 100].chunks(7_000).for_each(|part| file.write_all(part).unwrap());
-    assert_eq!(to_the_end(&mut viewer, PICTURE), 6 * FILM_RATE - 1);
+    assert_eq!(to_the_end(&mut viewer, FRAME_BYTES), 6 * FILM_RATE - 1);
     file.write_all(&whole[whole.len() - 100..]).unwrap();
-    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), PICTURE), 6 * FILM_RATE);
+    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), FRAME_BYTES), 6 * FILM_RATE);
     drop(viewer);
     scene.ends_well();
 }
@@ -155,7 +155,7 @@ fn a_file_that_may_no_longer_be_read_plays_on_and_is_refused_to_others() {
     let videos = dir.path().join("videos");
     fs::create_dir(&videos).unwrap();
     let path = videos.join("film.flv");
-    fs::write(&path, film(5, PICTURE)).unwrap();
+    fs::write(&path, film(5, FRAME_BYTES)).unwrap();
     let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     // Root may read what it likes.
     let command = without_rights(&dir, &[]);
@@ -168,7 +168,7 @@ fn a_file_that_may_no_longer_be_read_plays_on_and_is_refused_to_others() {
         drop(view(&scene.server, "film", PACED).unwrap());
     }
     allow(&path, 0o000);
-    assert_eq!(to_the_end(&mut viewer, PICTURE), 5 * FILM_RATE);
+    assert_eq!(to_the_end(&mut viewer, FRAME_BYTES), 5 * FILM_RATE);
     scene.server.wait_for_log("ermission denied");
     drop(viewer);
     scene.ends_well();
@@ -178,7 +178,7 @@ fn a_file_that_may_no_longer_be_read_plays_on_and_is_refused_to_others() {
 fn something_else_in_place_of_a_file_never_holds_anybody_up() {
     let (scene, dir, path) = Scene::with_film(1);
     let outside = TempDir::new().unwrap();
-    fs::write(outside.path().join("secret.flv"), film(1, PICTURE + 7)).unwrap();
+    fs::write(outside.path().join("secret.flv"), film(1, FRAME_BYTES + 7)).unwrap();
     let (stop, aside) = (Arc::new(AtomicBool::new(false)), dir.path().join(".aside"));
     let (stopped, secret) = (stop.clone(), outside.path().join("secret.flv"));
     let swapping = std::thread::spawn(move || {
@@ -204,7 +204,7 @@ fn something_else_in_place_of_a_file_never_holds_anybody_up() {
     for _ in 0..300 {
         match view(&scene.server, "film", AT_ONCE) {
             Ok(mut viewer) => {
-                assert_eq!(to_the_end(&mut viewer, PICTURE), FILM_RATE);
+                assert_eq!(to_the_end(&mut viewer, FRAME_BYTES), FILM_RATE);
                 answers[0] += 1;
             }
             Err(code) => {
@@ -215,7 +215,7 @@ fn something_else_in_place_of_a_file_never_holds_anybody_up() {
     }
     stop.store(true, Ordering::Relaxed);
     assert!(swapping.join().unwrap() > 20 && answers.iter().all(|count| *count > 20), "{answers:?}");
-    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), PICTURE), FILM_RATE);
+    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), FRAME_BYTES), FILM_RATE);
     scene.ends_well();
 }
 
@@ -239,19 +239,19 @@ fn a_disk_that_is_pulled_takes_its_files_along_but_not_their_players() {
     command.arg(BINARY);
     let scene = Scene::of(Server::start_by(command, &["--video-dir", disk.to_str().unwrap()]));
     let inside = PathBuf::from(format!("/proc/{}/root{}/film.flv", scene.server.pid(), disk.display()));
-    fs::write(&inside, film(5, PICTURE)).unwrap();
+    fs::write(&inside, film(5, FRAME_BYTES)).unwrap();
     let mut viewer = scene.viewer();
     at_its_mounts(&scene.server, &["umount", "--lazy"], &disk);
     assert_eq!(view(&scene.server, "film", PACED).unwrap_err(), "NetStream.Play.StreamNotFound");
-    assert_eq!(to_the_end(&mut viewer, PICTURE), 5 * FILM_RATE, "what is open stays");
+    assert_eq!(to_the_end(&mut viewer, FRAME_BYTES), 5 * FILM_RATE, "what is open stays");
     at_its_mounts(&scene.server, &["mount", "-t", "tmpfs", "tmpfs"], &disk);
-    fs::write(&inside, film(2, PICTURE)).unwrap();
-    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), PICTURE), 2 * FILM_RATE);
+    fs::write(&inside, film(2, FRAME_BYTES)).unwrap();
+    assert_eq!(to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), FRAME_BYTES), 2 * FILM_RATE);
     drop(viewer);
     scene.ends_well();
 }
 
-/// Bytes of each picture on the disk that fails.
+/// Bytes of each video frame on the disk that fails.
 const BIG: usize = 40_000;
 
 #[test]
@@ -275,7 +275,7 @@ fn a_disk_that_fails_is_the_end_of_the_file_and_nothing_more() {
         scene.server.wait_for_log("nput/output error");
     }
     let seen = to_the_end(&mut viewer, BIG);
-    assert!((2 * FILM_RATE..8 * FILM_RATE).contains(&seen), "{seen} pictures");
+    assert!((2 * FILM_RATE..8 * FILM_RATE).contains(&seen), "{seen} video frames");
     drop((viewer, seeking));
     disk.mend();
     let again = to_the_end(&mut view(&scene.server, "film", AT_ONCE).unwrap(), BIG);

@@ -195,7 +195,7 @@ fn what_breaks_the_rules_of_chunks_is_closed() {
         ("a type 3 header on a fresh chunk stream", vec![0xc6]),
         ("a chunk size of 0", set_chunk_size(0)),
         ("a chunk size with its top bit set", set_chunk_size(0x8000_0000)),
-        ("a picture one byte too long", header(limits::MESSAGE_BYTES + 1, 9)),
+        ("a video frame one byte too long", header(limits::MESSAGE_BYTES + 1, 9)),
         ("the longest length that there is", header(0xff_ffff, 8)),
         ("a command one byte too long", header(limits::COMMAND_BYTES + 1, 20)),
         ("metadata one byte too long", header(limits::COMMAND_BYTES + 1, 18)),
@@ -224,14 +224,14 @@ fn what_breaks_the_rules_of_commands_is_closed() {
 }
 
 #[test]
-fn the_longest_picture_that_is_taken_arrives_whole() {
+fn the_longest_frame_that_is_taken_arrives_whole() {
     let server = Server::start(&[]);
     let mut player = player(&server, "live", "long");
     settle(&mut player);
     let mut publisher = publisher(&server, "long");
-    let picture = [KEY, &vec![0x55; limits::MESSAGE_BYTES - KEY.len()]].concat();
-    publisher.send(video(0, &picture)).unwrap();
-    assert!(next_media(&mut player) == video(0, &picture));
+    let video_frame = [KEY, &vec![0x55; limits::MESSAGE_BYTES - KEY.len()]].concat();
+    publisher.send(video(0, &video_frame)).unwrap();
+    assert!(next_media(&mut player) == video(0, &video_frame));
     publisher.send(video(40, KEY)).unwrap();
     assert_eq!(next_media(&mut player), video(40, KEY));
 }
@@ -274,7 +274,7 @@ fn values_nested_without_end_do_not_exhaust_the_stack() {
         let _fresh = say(&server, &wire::message(3, 0, 20, 0, &connect));
         let ping = wire::message(2, 0, 4, 0, &[0, 6, 0, 0, 0, 1]);
         let _ = (&connection.socket).write_all(&ping);
-        // Whether it is closed or passed over does not matter here.
+        // Whether it is closed or ignored does not matter here.
         while connection.read().is_ok_and(|raw| raw.payload[..] != [0, 7, 0, 0, 0, 1]) {}
         drop(connection);
         bystanders.check();

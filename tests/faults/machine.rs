@@ -14,22 +14,22 @@ use crate::support::faults::*;
 use crate::support::wire::{self, Wire};
 use crate::support::*;
 
-/// Bytes of each picture of the films.
-const PICTURE: usize = 2_000;
+/// Bytes of each video frame of the films.
+const FRAME_BYTES: usize = 2_000;
 
 /// A folder with `film.flv` of that length.
 fn videos(seconds: u32) -> TempDir {
     let dir = TempDir::new().unwrap();
-    std::fs::write(dir.path().join("film.flv"), film(seconds, PICTURE)).unwrap();
+    std::fs::write(dir.path().join("film.flv"), film(seconds, FRAME_BYTES)).unwrap();
     dir
 }
 
-/// Reads a film to its end; every picture of it comes.
+/// Reads a film to its end; every video frame of it comes.
 fn watch_film(server: &Server, seconds: u32) -> std::thread::JoinHandle<Client> {
     let mut viewer = player(server, "gortmp", "film");
     std::thread::spawn(move || {
         for n in 0..seconds * FILM_RATE {
-            assert!(next_media(&mut viewer) == film_picture(n, PICTURE), "picture {n} of the film");
+            assert!(next_media(&mut viewer) == film_frame(n, FRAME_BYTES), "video frame {n} of the film");
         }
         viewer
     })
@@ -66,7 +66,7 @@ fn crowd(server: &Server, witness: &Witness) -> Vec<std::net::TcpStream> {
     }
     witness.goes_on();
     let allowed = limits::WARNINGS as usize + 2 + 2 * began.elapsed().as_secs() as usize;
-    assert!(warnings(server) <= allowed, "{} lines of complaint in {:?}", warnings(server), began.elapsed());
+    assert!(warnings(server) <= allowed, "{} warnings in {:?}", warnings(server), began.elapsed());
     connections
 }
 

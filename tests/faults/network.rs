@@ -111,7 +111,7 @@ fn resets_at_any_point_free_all_and_disturb_nobody() {
     let before = Holdings::of_calm(&server);
     let witness = Witness::start(&server, "witness", 2, 20_000);
     let handshake = [wire::c0_c1(), vec![0; PACKET], wire::connect_command("live")].concat();
-    let picture = wire::message(6, 0, 9, 1, &[KEY, &[1; 3_000]].concat());
+    let video_frame = wire::message(6, 0, 9, 1, &[KEY, &[1; 3_000]].concat());
     for round in 0..15 {
         // In the middle of C1, of C2 and of connect.
         for cut in [1 + round * 100, PACKET + round * 100, 1 + 2 * PACKET + 1 + round] {
@@ -119,11 +119,11 @@ fn resets_at_any_point_free_all_and_disturb_nobody() {
             socket.write_all(&handshake[..cut]).unwrap();
             reset_on_close(&socket);
         }
-        // A publisher in the middle of a header or a picture, once with an answer of the server's unread.
+        // A publisher in the middle of a header or a video frame, once with an answer of the server's unread.
         let name = format!("reset {round}");
         let publisher = Wire::publisher(server.address, &name);
-        publisher.send(&picture);
-        publisher.send(&picture[..1 + round * 200]);
+        publisher.send(&video_frame);
+        publisher.send(&video_frame[..1 + round * 200]);
         reset_on_close(&publisher.socket);
         drop(publisher);
         // Players in the middle of what they are sent.

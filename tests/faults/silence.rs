@@ -152,11 +152,11 @@ fn who_writes_a_byte_a_second_is_closed_in_its_time_and_cannot_keep_a_name() {
     let shaking_hands = wire::dial(server.address);
     let asking = Wire::new(server.address);
     let (began, memory) = (Instant::now(), resident(&server));
-    let picture = wire::message(6, 40, 9, 1, &[INTER, &[1; 5_000]].concat());
+    let video_frame = wire::message(6, 40, 9, 1, &[INTER, &[1; 5_000]].concat());
     let drips: [(&TcpStream, Vec<u8>); 3] = [
         (&shaking_hands, wire::c0_c1()),
         (&asking.socket, wire::connect_command("live")),
-        (&publisher.socket, picture),
+        (&publisher.socket, video_frame),
     ];
     let count = |text: &str| server.log().iter().filter(|line| line.contains(text)).count();
     let (mut shook, mut taken_over, mut second) = (None, None, 0);

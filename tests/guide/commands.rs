@@ -107,6 +107,28 @@ fn servers_of_the_guide_start() {
     }
 }
 
+/// The startup banner as README and guide show it, but for addresses and what is left out.
+#[test]
+fn the_startup_banner_of_readme_and_guide_is_what_the_server_logs() {
+    let server = Server::with_videos(&root().join("video"), &["--http", "127.0.0.1:0"]);
+    server.wait_for_log("Play on demand");
+    let log = server.log().join("\n");
+    let mut count = 0;
+    for (name, block) in blocks("text").into_iter().filter(|(_, block)| block.contains("Web page")) {
+        for line in block.lines() {
+            let plain = line.split(" (IPv4").next().unwrap();
+            let plain =
+                plain.replace("[::]:1935", &server.address.to_string()).replace("192.168.1.20:8080", "192.168.1.20");
+            let plain = plain.replace("[::]:8080", &server.http.unwrap().to_string()).trim_end_matches('…').to_owned();
+            let plain = plain.replace("http://192.168.1.20", &format!("http://{}", server.http.unwrap()));
+            let plain = plain.replace("192.168.1.20", &server.address.to_string());
+            assert!(log.contains(plain.trim_end()), "{name}: {plain}\n{log}");
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "{count} lines only");
+}
+
 /// Long options within a text.
 fn options(text: &str) -> impl Iterator<Item = &str> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';

@@ -29,16 +29,19 @@ fn messages_that_troubleshooting_in_the_guide_quotes_are_in_the_code() {
     sources(&root().join("scripts"), &mut code);
     let code = joined(&code);
     let chapter = Text::read("src/guide/troubleshooting.md");
-    let mut count = 0;
+    let (mut count, mut missing) = (0, Vec::new());
     for (line, text) in chapter.prose() {
         for quoting in text.split("**Log:**").skip(1) {
             let until = quoting.split(")").next().unwrap();
             for quote in until.split('`').skip(1).step_by(2) {
                 count += 1;
-                assert!(code.contains(quote), "line {line}: nothing in the code says {quote:?}");
+                if !code.contains(quote) {
+                    missing.push((line, quote));
+                }
             }
         }
     }
+    assert!(missing.is_empty(), "nothing in the code says what these lines quote: {missing:#?}");
     assert!(count > 30, "{count} quotes only");
     let entries = chapter.content.lines().filter(|line| line.starts_with("### ")).count();
     assert!(entries >= 20, "{entries} entries only");
@@ -65,6 +68,21 @@ fn paths_of_the_guide_are_those_of_the_api() {
         let shown = path.replace("{id}", "ID").replace("{app}", "live").replace("{name}", "NAME");
         assert!(chapter.content.contains(&format!(" {shown}`")), "{shown}");
     }
+}
+
+#[test]
+fn metrics_that_readme_and_guide_name_are_those_of_the_code() {
+    let code = std::fs::read_to_string(root().join("src/http/api/metrics.rs")).unwrap();
+    let mut count = 0;
+    // The changes name what is no more as well.
+    for text in markdown::all().iter().filter(|text| !text.path.ends_with("changes.md")) {
+        for span in text.code_spans() {
+            let is_metric = ["gortmp_", "process_"].iter().any(|prefix| span.starts_with(prefix));
+            assert!(!is_metric || code.contains(&format!("\"{span}\"")), "{}: there is no {span}", text.path.display());
+            count += usize::from(is_metric);
+        }
+    }
+    assert!(count >= 5, "{count} metrics only");
 }
 
 #[test]

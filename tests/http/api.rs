@@ -351,10 +351,10 @@ fn every_codec_is_named_whoever_can_play_it() {
         ("screen-nellymoser", &[0x13, 0, 0], &[0x6e, 1], ["flashsv", "Screen Video"], ["nellymoser", "Nellymoser"]),
     ];
     let mut cameras = Vec::new();
-    for (name, picture, sound, ..) in cases {
+    for (name, video_frame, audio_frame, ..) in cases {
         let mut camera = publisher(&server, name);
         let mut file = gortmp::flv::Writer::new(Vec::new(), true, true).unwrap();
-        for packet in [video(0, picture), audio(0, sound), video(40, picture)] {
+        for packet in [video(0, video_frame), audio(0, audio_frame), video(40, video_frame)] {
             file.write_packet(&packet).unwrap();
             camera.send(packet).unwrap();
         }
@@ -405,7 +405,7 @@ fn an_empty_configuration_is_none() {
 }
 
 #[test]
-fn prometheus_has_no_complaint() {
+fn prometheus_accepts_the_metrics() {
     let (_dir, server) = server(&[]);
     let mut camera = publisher(&server, "cam \"1\"");
     camera.send(video(0, AVC_HEADER)).unwrap();

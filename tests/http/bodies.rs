@@ -76,7 +76,7 @@ fn every_finite_answer_says_where_it_ends_and_another_may_follow() {
 }
 
 #[test]
-fn ffmpeg_has_no_complaint_about_segments() {
+fn ffmpeg_accepts_the_segments() {
     let dir = TempDir::new().unwrap();
     std::fs::copy(media::sample("h264-aac"), dir.path().join("film.flv")).unwrap();
     let server = Server::with_http(dir.path(), &[]);

@@ -23,7 +23,7 @@ fn send(publisher: &mut Client, packets: &[Packet]) {
     settle(publisher);
 }
 
-/// A group of pictures with sound, in the stream's order.
+/// A GOP with audio, in the stream's order.
 fn start() -> [Packet; 5] {
     [video(0, AVC_HEADER), audio(0, AAC_HEADER), video(0, KEY), audio(10, AAC), video(40, INTER)]
 }

@@ -387,8 +387,8 @@ fn a_server_out_of_descriptors_goes_on_when_there_are_some_again() {
         player.play("scarce", None).ok().map(|()| player)
     });
     assert_eq!(next_media(&mut player).payload, KEY);
-    let client_log = server.log().iter().filter(|line| line.contains("WARN")).count();
-    assert!(client_log < 10, "{client_log} lines of complaint");
+    let warnings = server.log().iter().filter(|line| line.contains("WARN")).count();
+    assert!(warnings < 10, "{warnings} warnings");
 }
 
 #[test]

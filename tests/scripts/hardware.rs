@@ -29,13 +29,13 @@ const STAYS: &str = "exec sleep 60";
 const DEAF: &str = "trap '' TERM; while :; do sleep 0.1; done";
 
 /// A folder for one test: stand-ins, their calls, locks and logs.
-struct Place {
+struct Sandbox {
     dir: TempDir,
     path: String,
     settings: Vec<(&'static str, &'static str)>,
 }
 
-impl Place {
+impl Sandbox {
     /// With the real tools.
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
@@ -51,18 +51,18 @@ impl Place {
     }
 
     fn with_version(version: &str, then: &str, probe: &str) -> Self {
-        let mut place = Self::new();
-        let calls = place.file("calls");
+        let mut sandbox = Self::new();
+        let calls = sandbox.file("calls");
         // Answers what the scripts ask it about its options and filters without writing that down.
         let ffmpeg = format!(
             "case \" $* \" in *' -f null '*) exit 0 ;; ' -version ') echo '{version}'; exit 0 ;; esac\n\
              call={0}/$(date +%s%N)-$$\nprintf '%s\\n' \"$*\" >$call.new; mv $call.new $call\n{then}",
             calls.display()
         );
-        place.add_tool("ffmpeg", &ffmpeg);
-        place.add_tool("ffprobe", probe);
-        place.path = format!("{}:{}", place.file("bin").display(), place.path);
-        place
+        sandbox.add_tool("ffmpeg", &ffmpeg);
+        sandbox.add_tool("ffprobe", probe);
+        sandbox.path = format!("{}:{}", sandbox.file("bin").display(), sandbox.path);
+        sandbox
     }
 
     fn add_tool(&self, name: &str, body: &str) {
@@ -180,13 +180,13 @@ fn need(tool: &str, package: &str) {
 
 #[test]
 fn usb_camera_is_encoded() {
-    let place = Place::with_stand_ins("exit 0", "");
-    File::create(place.file("video7")).unwrap();
-    assert_eq!(place.run("push-usb-camera.sh", &["--once", "video7"]), Some(0));
+    let sandbox = Sandbox::with_stand_ins("exit 0", "");
+    File::create(sandbox.file("video7")).unwrap();
+    assert_eq!(sandbox.run("push-usb-camera.sh", &["--once", "video7"]), Some(0));
     let options = ["--once", "--audio", "hw:1", "--size", "640x480", "--fps", "15", "--bitrate", "800k"];
     let more = ["--input-format", "mjpeg", "--loglevel", "error", "video7", "rtmp://192.0.2.1:1940/live/desk"];
-    assert_eq!(place.run("push-usb-camera.sh", &[options.as_slice(), &more].concat()), Some(0));
-    let calls = place.calls();
+    assert_eq!(sandbox.run("push-usb-camera.sh", &[options.as_slice(), &more].concat()), Some(0));
+    let calls = sandbox.calls();
     let plain = format!(
         "{BEGIN} -f v4l2 -thread_queue_size 64 -framerate 30 -video_size 1280x720 \
          -i video7 -an {ENCODE} -g 60 -b:v 2500k -maxrate 2500k -bufsize 2500k {OUTPUT} {URL}"
@@ -200,8 +200,8 @@ fn usb_camera_is_encoded() {
     );
     assert_eq!(calls[1].1, full);
 
-    assert_eq!(place.run("push-usb-camera.sh", &["/dev/video99"]), Some(1));
-    assert!(place.log().contains("there is no /dev/video99; cameras here: "), "{}", place.log());
+    assert_eq!(sandbox.run("push-usb-camera.sh", &["/dev/video99"]), Some(1));
+    assert!(sandbox.log().contains("there is no /dev/video99; cameras here: "), "{}", sandbox.log());
 }
 
 /// Copied video whose B-frames are so far ahead, the first frame's time reckoned back by so many.
@@ -234,20 +234,20 @@ fn ip_camera_is_transcoded_only_where_it_must_be() {
         (FFMPEG_6_1, hevc, "--copy-hevc", copies(&copy_of(2, 4), AAC), ""),
     ] {
         let (failing, probe) = ("echo \"$*: refused\" >&2; exit 7", format!("printf '{streams}\\n'"));
-        let place = Place::with_version(version, failing, &probe);
+        let sandbox = Sandbox::with_version(version, failing, &probe);
         let arguments: Vec<&str> = ["--once", CAMERA, option].into_iter().filter(|word| !word.is_empty()).collect();
-        assert_eq!(place.run("push-ip-camera.sh", &arguments), Some(7), "{}", place.log());
+        assert_eq!(sandbox.run("push-ip-camera.sh", &arguments), Some(7), "{}", sandbox.log());
         let begin = if version == FFMPEG_4_4 { BEGIN.replace(" -stats_period 3", "") } else { BEGIN.to_owned() };
         let timeout = if version == FFMPEG_4_4 { "-stimeout" } else { "-timeout" };
         let input = format!("-rtsp_transport tcp {timeout} 8000000 {decode}-i {CAMERA} -map 0:V:0?");
-        assert_eq!(place.calls()[0].1, format!("{begin} {input} {codecs} {OUTPUT} {URL}"));
-        let log = place.log();
+        assert_eq!(sandbox.calls()[0].1, format!("{begin} {input} {codecs} {OUTPUT} {URL}"));
+        let log = sandbox.log();
         assert!(log.contains("rtsp://***@192.0.2.7/cam?***") && !log.contains("s3cret"), "{log}");
         assert!(log.contains(advice) && log.contains("H.265") != advice.is_empty(), "{log}");
     }
-    let place = Place::with_stand_ins("exit 0", "");
-    assert_eq!(place.run("push-ip-camera.sh", &["--copy-hevc", CAMERA]), Some(2));
-    assert!(place.log().contains("--copy-hevc: this ffmpeg is older than 6.1"), "{}", place.log());
+    let sandbox = Sandbox::with_stand_ins("exit 0", "");
+    assert_eq!(sandbox.run("push-ip-camera.sh", &["--copy-hevc", CAMERA]), Some(2));
+    assert!(sandbox.log().contains("--copy-hevc: this ffmpeg is older than 6.1"), "{}", sandbox.log());
 }
 
 #[test]
@@ -262,11 +262,11 @@ fn file_is_transcoded_only_where_it_must_be() {
         ("nellymoser,audio,22050,0", "--transcode", audio.to_owned()),
         ("mp3,audio,44100,0\nmjpeg,video,0,1", "--transcode", audio.to_owned()),
     ] {
-        let place = Place::with_stand_ins("exit 0", &format!("printf '{streams}\\n'"));
-        fs::write(place.file("film.flv"), "").unwrap();
-        assert_eq!(place.run("push-file.sh", &["--once", option, "film.flv"]), Some(0), "{}", place.log());
+        let sandbox = Sandbox::with_stand_ins("exit 0", &format!("printf '{streams}\\n'"));
+        fs::write(sandbox.file("film.flv"), "").unwrap();
+        assert_eq!(sandbox.run("push-file.sh", &["--once", option, "film.flv"]), Some(0), "{}", sandbox.log());
         let input = "-re -i file:film.flv -map 0:V:0? -map 0:a:0?";
-        assert_eq!(place.calls()[0].1, format!("{BEGIN} {input} {codecs} {OUTPUT} {URL}"));
+        assert_eq!(sandbox.calls()[0].1, format!("{BEGIN} {input} {codecs} {OUTPUT} {URL}"));
     }
 }
 
@@ -287,40 +287,40 @@ fn bbr_is_advised_once_where_it_helps() {
             1,
         ),
     ] {
-        let place = Place::with_stand_ins(STAYS, "");
-        fs::write(place.file("list"), "a test\nb test").unwrap();
+        let sandbox = Sandbox::with_stand_ins(STAYS, "");
+        fs::write(sandbox.file("list"), "a test\nb test").unwrap();
         let congestion = format!(
             "case $1 in *available_congestion_control) echo '{offered}' ;; *congestion_control) echo '{used}' ;; \
              *) exec /bin/cat \"$@\" ;; esac"
         );
-        place.add_tool("cat", &congestion);
+        sandbox.add_tool("cat", &congestion);
         let arguments: Vec<&str> = command[1..].iter().map(String::as_str).collect();
-        let _script = place.start(&command[0], &arguments);
-        place.wait_calls(if command[0] == "push-cameras.sh" { 2 } else { 1 });
-        assert_eq!(place.log().matches(advice).count(), times, "{command:?}: {}", place.log());
+        let _script = sandbox.start(&command[0], &arguments);
+        sandbox.wait_calls(if command[0] == "push-cameras.sh" { 2 } else { 1 });
+        assert_eq!(sandbox.log().matches(advice).count(), times, "{command:?}: {}", sandbox.log());
     }
 }
 
 #[test]
 fn ffmpeg_is_restarted_with_a_growing_delay() {
-    let growing = Place::with_stand_ins("exit 1", "");
-    let mut capped = Place::with_stand_ins("exit 1", "");
+    let growing = Sandbox::with_stand_ins("exit 1", "");
+    let mut capped = Sandbox::with_stand_ins("exit 1", "");
     capped.settings = vec![("GORTMP_PUSH_DELAY_MAX", "2")];
     // A second is the clock's grain, so that a run of 1.1 s may count as 1 s but not as less.
-    let mut steady = Place::with_stand_ins("sleep 1.1", "");
+    let mut steady = Sandbox::with_stand_ins("sleep 1.1", "");
     steady.settings = vec![("GORTMP_PUSH_STEADY", "1")];
     let cases = [(growing, ["1 s", "2 s", "4 s"]), (capped, ["1 s", "2 s", "2 s"]), (steady, ["1 s", "1 s", "1 s"])];
-    let mut running: Vec<_> = cases.iter().map(|(place, _)| place.start("push-test-pattern.sh", &[])).collect();
-    for ((place, expected), script) in cases.iter().zip(&mut running) {
-        wait(15, "the third delay", || place.log().matches("restarting in ").count() >= 3);
+    let mut running: Vec<_> = cases.iter().map(|(sandbox, _)| sandbox.start("push-test-pattern.sh", &[])).collect();
+    for ((sandbox, expected), script) in cases.iter().zip(&mut running) {
+        wait(15, "the third delay", || sandbox.log().matches("restarting in ").count() >= 3);
         let asked = Instant::now();
         script.signal("TERM");
         assert_eq!(script.end().code(), Some(143));
         assert!(asked.elapsed() < Duration::from_secs(2), "a signal has to end the wait for the next start");
-        let log = place.log();
+        let log = sandbox.log();
         let delays: Vec<_> = log.lines().filter_map(|line| line.split("restarting in ").nth(1)).collect();
         assert_eq!(delays, expected);
-        assert_eq!(place.calls().len(), 3);
+        assert_eq!(sandbox.calls().len(), 3);
     }
 }
 
@@ -328,9 +328,9 @@ fn ffmpeg_is_restarted_with_a_growing_delay() {
 fn ending_the_script_ends_ffmpeg() {
     // Ends at TERM, a second after it, and never.
     let late = "trap 'sleep 1; exit 0' TERM; while :; do sleep 0.1; done";
-    let places = [STAYS, late, DEAF].map(|then| Place::with_stand_ins(then, ""));
-    let mut running: Vec<_> = places.iter().map(|place| place.start("push-test-pattern.sh", &[])).collect();
-    let children: Vec<_> = places.iter().map(|place| place.wait_calls(1)[0].0).collect();
+    let places = [STAYS, late, DEAF].map(|then| Sandbox::with_stand_ins(then, ""));
+    let mut running: Vec<_> = places.iter().map(|sandbox| sandbox.start("push-test-pattern.sh", &[])).collect();
+    let children: Vec<_> = places.iter().map(|sandbox| sandbox.wait_calls(1)[0].0).collect();
     for (script, name) in running.iter().zip(["HUP", "TERM", "TERM"]) {
         script.signal(name);
     }
@@ -338,14 +338,14 @@ fn ending_the_script_ends_ffmpeg() {
         assert_eq!(script.end().code(), Some(code));
         assert!(!is_alive(child), "ffmpeg was left behind");
     }
-    assert!(places.iter().all(|place| place.calls().len() == 1));
+    assert!(places.iter().all(|sandbox| sandbox.calls().len() == 1));
 }
 
 #[test]
 fn ending_the_script_while_it_asks_the_camera_acts_at_once() {
-    let place = Place::with_stand_ins("", "echo > probing; exec sleep 60");
-    let mut script = place.start("push-ip-camera.sh", &["rtsp://192.0.2.7/"]);
-    wait(10, "ffprobe", || place.file("probing").exists());
+    let sandbox = Sandbox::with_stand_ins("", "echo > probing; exec sleep 60");
+    let mut script = sandbox.start("push-ip-camera.sh", &["rtsp://192.0.2.7/"]);
+    wait(10, "ffprobe", || sandbox.file("probing").exists());
     let asked = Instant::now();
     script.signal("TERM");
     assert_eq!(script.end().code(), Some(143));
@@ -367,28 +367,28 @@ fn whoever_runs_the_tests_may_ignore_signals() {
 
 #[test]
 fn second_pusher_of_a_stream_is_refused() {
-    let place = Place::with_stand_ins(STAYS, "echo h264,video,0,0");
-    let mut first = place.start("push-test-pattern.sh", &["rtmp://192.0.2.1/live/cam?key=1"]);
-    let child = place.wait_calls(1)[0].0;
+    let sandbox = Sandbox::with_stand_ins(STAYS, "echo h264,video,0,0");
+    let mut first = sandbox.start("push-test-pattern.sh", &["rtmp://192.0.2.1/live/cam?key=1"]);
+    let child = sandbox.wait_calls(1)[0].0;
     let same = ["rtsp://192.0.2.7/", "rtmp://192.0.2.1:1935/live/cam?key=2"];
-    assert_eq!(place.run("push-ip-camera.sh", &same), Some(3));
+    assert_eq!(sandbox.run("push-ip-camera.sh", &same), Some(3));
     let line =
         format!("192.0.2.1/live/cam is already being published by process {}: stop that one first", first.0.id());
-    assert!(place.log().contains(&line), "{}", place.log());
+    assert!(sandbox.log().contains(&line), "{}", sandbox.log());
 
     // Another stream from the same device is refused as well.
-    File::create(place.file("video7")).unwrap();
-    let usb = place.start("push-usb-camera.sh", &["video7"]);
-    place.wait_calls(2);
-    assert_eq!(place.run("push-usb-camera.sh", &["video7", "rtmp://192.0.2.1/live/other"]), Some(3));
+    File::create(sandbox.file("video7")).unwrap();
+    let usb = sandbox.start("push-usb-camera.sh", &["video7"]);
+    sandbox.wait_calls(2);
+    assert_eq!(sandbox.run("push-usb-camera.sh", &["video7", "rtmp://192.0.2.1/live/other"]), Some(3));
     drop(usb);
 
     // Killed without a word, the first takes its ffmpeg with it and leaves the stream free.
     first.signal("KILL");
     first.end();
     wait(5, "the end of ffmpeg", || !is_alive(child));
-    let _next = place.start("push-ip-camera.sh", &same);
-    place.wait_calls(3);
+    let _next = sandbox.start("push-ip-camera.sh", &same);
+    sandbox.wait_calls(3);
 }
 
 #[test]
@@ -396,67 +396,67 @@ fn stream_of_a_killed_pusher_is_taken_over() {
     const TOOLS: &str = "sh cat id mkdir mkfifo find rm mv sed sleep date touch tr cut cksum readlink ln dirname grep";
     // Without setpriv the kernel doesn't end ffmpeg; without flock the lock is a link.
     let places = ["flock ", ""].map(|flock| {
-        let mut place = Place::with_stand_ins(&format!("mkdir first || {STAYS}\n{DEAF}"), "");
+        let mut sandbox = Sandbox::with_stand_ins(&format!("mkdir first || {STAYS}\n{DEAF}"), "");
         for tool in format!("{flock}{TOOLS}").split(' ') {
             let found = Command::new("sh").arg("-c").arg(format!("command -v {tool}")).output().unwrap();
-            symlink(String::from_utf8(found.stdout).unwrap().trim(), place.file("bin").join(tool)).unwrap();
+            symlink(String::from_utf8(found.stdout).unwrap().trim(), sandbox.file("bin").join(tool)).unwrap();
         }
-        place.path = place.file("bin").display().to_string();
-        place
+        sandbox.path = sandbox.file("bin").display().to_string();
+        sandbox
     });
-    let strays = places.each_ref().map(|place| {
-        let mut first = place.start("push-test-pattern.sh", &[]);
-        let stray = place.wait_calls(1)[0].0;
-        assert_eq!(place.run("push-test-pattern.sh", &[]), Some(3));
+    let strays = places.each_ref().map(|sandbox| {
+        let mut first = sandbox.start("push-test-pattern.sh", &[]);
+        let stray = sandbox.wait_calls(1)[0].0;
+        assert_eq!(sandbox.run("push-test-pattern.sh", &[]), Some(3));
         first.signal("KILL");
         first.end();
         assert!(is_alive(stray));
         stray
     });
-    let _next = places.each_ref().map(|place| place.start("push-test-pattern.sh", &[]));
-    for (place, stray) in places.iter().zip(strays) {
-        place.wait_calls(2);
+    let _next = places.each_ref().map(|sandbox| sandbox.start("push-test-pattern.sh", &[]));
+    for (sandbox, stray) in places.iter().zip(strays) {
+        sandbox.wait_calls(2);
         assert!(!is_alive(stray), "two ffmpegs push one stream");
     }
 }
 
 #[test]
 fn camera_list_runs_one_pusher_a_line() {
-    let place = Place::with_stand_ins(STAYS, "echo h264,video,0,0");
-    fs::write(place.file("film.flv"), "").unwrap();
+    let sandbox = Sandbox::with_stand_ins(STAYS, "echo h264,video,0,0");
+    fs::write(sandbox.file("film.flv"), "").unwrap();
     fs::write(
-        place.file("list"),
+        sandbox.file("list"),
         "# a comment\n\npattern test --fps 5 # the first\r\ndoor\trtsp://u:pw@192.0.2.7/1\n\
          rtmp://192.0.2.9/live/film?key=k film.flv --loop",
     )
     .unwrap();
-    let mut script = place.start("push-cameras.sh", &["--server", "rtmp://192.0.2.1/live", "list"]);
-    let calls = place.wait_calls(3);
+    let mut script = sandbox.start("push-cameras.sh", &["--server", "rtmp://192.0.2.1/live", "list"]);
+    let calls = sandbox.wait_calls(3);
     let call_of = |end: &str| calls.iter().find(|(_, call)| call.ends_with(end)).expect(end).clone();
     assert!(call_of("rtmp://192.0.2.1/live/pattern").1.contains("testsrc2=size=1280x720:rate=5"));
     assert!(call_of("rtmp://192.0.2.1/live/door").1.contains("-i rtsp://u:pw@192.0.2.7/1 "));
     assert!(call_of("rtmp://192.0.2.9/live/film?key=k").1.contains("-stream_loop -1 -i file:film.flv "));
 
     // A pusher's lock says which process it is. Killed, it is started again.
-    let lock = fs::read_dir(place.file("tmp")).unwrap().next().unwrap().unwrap().path();
+    let lock = fs::read_dir(sandbox.file("tmp")).unwrap().next().unwrap().unwrap().path();
     let lock = fs::read_dir(lock).unwrap().map(|e| e.unwrap().path()).find(|f| f.to_str().unwrap().contains("door-"));
     let pusher = fs::read_to_string(lock.unwrap()).unwrap().split(' ').next().unwrap().parse().unwrap();
     signal(pusher, "KILL");
-    let calls = place.wait_calls(4);
+    let calls = sandbox.wait_calls(4);
     assert!(calls[3].1.ends_with("rtmp://192.0.2.1/live/door"));
     assert!(
-        place.log().contains("[door] push-cameras.sh: push-ip-camera.sh exited with status 137, restarting in 1 s")
+        sandbox.log().contains("[door] push-cameras.sh: push-ip-camera.sh exited with status 137, restarting in 1 s")
     );
 
     script.signal("TERM");
     assert_eq!(script.end().code(), Some(143));
     assert!(calls.iter().all(|call| !is_alive(call.0)));
-    assert_eq!(place.calls().len(), 4);
+    assert_eq!(sandbox.calls().len(), 4);
 }
 
 #[test]
 fn camera_list_with_a_mistake_is_refused_as_a_whole() {
-    let place = Place::with_stand_ins(STAYS, "");
+    let sandbox = Sandbox::with_stand_ins(STAYS, "");
     for (list, message) in [
         ("a test\na /dev/video0", "list line 2: 127.0.0.1/live/a is in the list twice"),
         ("a test\nrtmp://127.0.0.1:1935/live/a test", "list line 2: 127.0.0.1/live/a is in the list twice"),
@@ -464,22 +464,22 @@ fn camera_list_with_a_mistake_is_refused_as_a_whole() {
         ("a missing.flv", "list line 1: missing.flv is neither a device"),
         ("# none", "there is no camera in list"),
     ] {
-        fs::write(place.file("list"), list).unwrap();
-        assert_eq!(place.run("push-cameras.sh", &["list"]), Some(2), "{list}");
-        assert!(place.log().contains(message), "{}", place.log());
+        fs::write(sandbox.file("list"), list).unwrap();
+        assert_eq!(sandbox.run("push-cameras.sh", &["list"]), Some(2), "{list}");
+        assert!(sandbox.log().contains(message), "{}", sandbox.log());
     }
     let example = scripts().join("cameras.example");
-    assert_eq!(place.run("push-cameras.sh", &["--only", "nobody", example.to_str().unwrap()]), Some(2));
-    assert!(place.log().contains("there is no nobody in "), "{}", place.log());
-    fs::write(place.file("list"), "a test --nonsense").unwrap();
-    assert_eq!(place.run("push-cameras.sh", &["list"]), Some(1));
-    assert!(place.log().contains("[a] push-test-pattern.sh: unknown option --nonsense"), "{}", place.log());
-    assert!(place.calls().is_empty());
+    assert_eq!(sandbox.run("push-cameras.sh", &["--only", "nobody", example.to_str().unwrap()]), Some(2));
+    assert!(sandbox.log().contains("there is no nobody in "), "{}", sandbox.log());
+    fs::write(sandbox.file("list"), "a test --nonsense").unwrap();
+    assert_eq!(sandbox.run("push-cameras.sh", &["list"]), Some(1));
+    assert!(sandbox.log().contains("[a] push-test-pattern.sh: unknown option --nonsense"), "{}", sandbox.log());
+    assert!(sandbox.calls().is_empty());
 }
 
 #[test]
 fn scripts_explain_themselves_and_refuse_what_they_don_t_know() {
-    let place = Place::with_stand_ins("", "");
+    let sandbox = Sandbox::with_stand_ins("", "");
     let mut count = 0;
     for script in fs::read_dir(scripts()).unwrap().map(|entry| entry.unwrap().path()) {
         let name = script.file_name().unwrap().to_str().unwrap().to_owned();
@@ -490,7 +490,7 @@ fn scripts_explain_themselves_and_refuse_what_they_don_t_know() {
         let text = String::from_utf8(help.stdout).unwrap();
         assert!(help.status.success() && text.starts_with(&format!("Usage: {name}")), "{name}: {text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{name}: wider than 80 columns");
-        assert_eq!(place.run(&name, &["--nonsense"]), Some(2), "{name}");
+        assert_eq!(sandbox.run(&name, &["--nonsense"]), Some(2), "{name}");
         count += 1;
     }
     assert_eq!(count, 14);
@@ -509,9 +509,9 @@ fn scripts_explain_themselves_and_refuse_what_they_don_t_know() {
         "push-test-pattern.sh rtmp://127.0.0.1/live/x more",
     ] {
         let words: Vec<_> = arguments.split(' ').collect();
-        assert_eq!(place.run(words[0], &words[1..]), Some(2), "{arguments}");
+        assert_eq!(sandbox.run(words[0], &words[1..]), Some(2), "{arguments}");
     }
-    assert!(place.calls().is_empty());
+    assert!(sandbox.calls().is_empty());
 }
 
 #[test]
@@ -546,13 +546,13 @@ fn packets(file: &Path) -> Vec<(String, u32)> {
 
 #[test]
 fn test_pattern_arrives() {
-    let (place, url) = (Place::new(), free_url());
-    let file = place.file("out.flv");
+    let (sandbox, url) = (Sandbox::new(), free_url());
+    let file = sandbox.file("out.flv");
     let mut receiver = receive(&url, &file);
     let options = ["--duration", "1", "--size", "320x180", "--fps", "25", &url];
-    assert_eq!(place.run("push-test-pattern.sh", &options), Some(0), "{}", place.log());
+    assert_eq!(sandbox.run("push-test-pattern.sh", &options), Some(0), "{}", sandbox.log());
     receiver.end();
-    // 1 s: 25 pictures and 43 AAC frames, with some lead-in.
+    // 1 s: 25 video frames and 43 AAC frames, with some lead-in.
     let packets = packets(&file);
     assert!(packets[0].0 == "h264" && packets[0].1 == 25, "{packets:?}");
     assert!(packets[1].0 == "aac" && (42..=46).contains(&packets[1].1), "{packets:?}");
@@ -560,14 +560,14 @@ fn test_pattern_arrives() {
 
 #[test]
 fn file_of_other_codecs_is_transcoded_and_ends() {
-    let (place, url) = (Place::new(), free_url());
+    let (sandbox, url) = (Sandbox::new(), free_url());
     need("ffmpeg", "ffmpeg");
     let source = "-loglevel error -f lavfi -i testsrc2=size=320x180:rate=25 -f lavfi -i sine -t 1 -c:v mpeg4 -c:a mp2";
-    let made = Command::new("ffmpeg").args(source.split(' ')).arg(place.file("a:b c.avi")).status().unwrap();
+    let made = Command::new("ffmpeg").args(source.split(' ')).arg(sandbox.file("a:b c.avi")).status().unwrap();
     assert!(made.success());
-    let file = place.file("out.flv");
+    let file = sandbox.file("out.flv");
     let mut receiver = receive(&url, &file);
-    assert_eq!(place.run("push-file.sh", &["a:b c.avi", &url]), Some(0), "{}", place.log());
+    assert_eq!(sandbox.run("push-file.sh", &["a:b c.avi", &url]), Some(0), "{}", sandbox.log());
     receiver.end();
     let packets = packets(&file);
     assert!(packets[0].0 == "h264" && packets[0].1 == 25, "{packets:?}");
@@ -576,21 +576,25 @@ fn file_of_other_codecs_is_transcoded_and_ends() {
 
 #[test]
 fn file_goes_on_when_the_server_is_back() {
-    let (mut place, url) = (Place::new(), free_url());
-    place.settings = vec![("GORTMP_PUSH_DELAY", "1"), ("GORTMP_PUSH_DELAY_MAX", "1")];
+    let (mut sandbox, url) = (Sandbox::new(), free_url());
+    sandbox.settings = vec![("GORTMP_PUSH_DELAY", "1"), ("GORTMP_PUSH_DELAY_MAX", "1")];
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("video/sample.flv");
     assert!(fs::metadata(&sample).unwrap().len() < 1_000_000);
     assert_eq!(packets(&sample)[0], ("h264".to_owned(), 300));
-    let mut script = place.start("push-file.sh", &["--loop", sample.to_str().unwrap(), &url]);
+    let mut script = sandbox.start("push-file.sh", &["--loop", sample.to_str().unwrap(), &url]);
     for name in ["one.flv", "two.flv"] {
-        let file = place.file(name);
+        let file = sandbox.file(name);
         let mut receiver = receive(&url, &file);
         wait(10, "media", || fs::metadata(&file).is_ok_and(|file| file.len() > 50_000));
         receiver.signal("KILL");
         receiver.end();
         assert_eq!(packets(&file).iter().map(|(codec, _)| codec.as_str()).collect::<Vec<_>>(), ["h264", "aac"]);
     }
-    assert!(place.log().contains("push-file.sh: ffmpeg exited with status 1, restarting in 1 s"), "{}", place.log());
+    assert!(
+        sandbox.log().contains("push-file.sh: ffmpeg exited with status 1, restarting in 1 s"),
+        "{}",
+        sandbox.log()
+    );
     script.signal("TERM");
     assert_eq!(script.end().code(), Some(143));
 }

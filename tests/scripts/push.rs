@@ -21,8 +21,8 @@ fn start(command: Command, dir: &TempDir) -> Running {
     Running::start(command, dir.path().join("output"))
 }
 
-/// Both sound and picture come.
-fn assert_sound_and_picture(server: &Server, name: &str) {
+/// Both audio and video come.
+fn assert_audio_and_video(server: &Server, name: &str) {
     let mut player = player(server, "live", name);
     let (mut audio, mut video) = (0, 0);
     while audio < 20 || video < 20 {
@@ -39,7 +39,7 @@ fn the_test_pattern_plays_and_ends_with_its_script() {
     let mut command = script("push-test-pattern.sh", &dir);
     command.args(["--size", "320x240", "--fps", "15"]).arg(server.url("live/pattern"));
     let mut pusher = start(command, &dir);
-    assert_sound_and_picture(&server, "pattern");
+    assert_audio_and_video(&server, "pattern");
     terminate(pusher.pid());
     pusher.wait(PATIENCE);
     server.wait_for_log("stopped publishing live/pattern");
@@ -52,7 +52,7 @@ fn a_file_plays_over_and_over_and_comes_back_after_a_crash() {
     command.arg("--loop").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("video/sample.flv"));
     command.arg(server.url("live/file"));
     let pusher = start(command, &dir);
-    assert_sound_and_picture(&server, "file");
+    assert_audio_and_video(&server, "file");
     let mut player = player(&server, "live", "file");
     next_media(&mut player);
 
@@ -78,8 +78,8 @@ fn a_list_of_cameras_is_pushed_at_once() {
     let mut command = script("push-cameras.sh", &dir);
     command.arg("--server").arg(server.url("live")).arg(&list);
     let mut pusher = start(command, &dir);
-    assert_sound_and_picture(&server, "door");
-    assert_sound_and_picture(&server, "yard");
+    assert_audio_and_video(&server, "door");
+    assert_audio_and_video(&server, "yard");
     terminate(pusher.pid());
     pusher.wait(PATIENCE);
     server.wait_for_log("stopped publishing live/door");

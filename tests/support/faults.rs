@@ -14,17 +14,17 @@ use gortmp::media::Packet;
 
 use super::*;
 
-/// How long a picture of a [`Witness`] may be on its way: far more than a busy machine takes, far less than the
+/// How long a video frame of a [`Witness`] may be on its way: far more than a busy machine takes, far less than the
 /// server waits for a peer that is stuck.
 const DISTURBED: Duration = Duration::from_secs(8);
 
-/// From one picture of a [`Witness`] to the next.
-const PICTURE_EVERY: Duration = Duration::from_millis(25);
+/// From one video frame of a [`Witness`] to the next.
+const FRAME_INTERVAL: Duration = Duration::from_millis(25);
 
-/// The number of its last picture.
+/// The number of its last video frame.
 const LAST: u32 = u32::MAX;
 
-/// A live stream that runs beside a fault: none of its pictures may get lost, be damaged or come late.
+/// A live stream that runs beside a fault: none of its video frames may get lost, be damaged or come late.
 pub struct Witness {
     stop: Arc<AtomicBool>,
     seen: Arc<AtomicU32>,
@@ -32,14 +32,14 @@ pub struct Witness {
     playing: Vec<JoinHandle<u32>>,
 }
 
-/// Picture `n`: so many bytes that are all its own.
-fn picture(n: u32, bytes: usize) -> Packet {
+/// Video frame `n`: so many bytes that are all its own.
+fn frame(n: u32, bytes: usize) -> Packet {
     let sample = if n.is_multiple_of(40) { KEY } else { INTER };
     video(n.wrapping_mul(25), &numbered(&[&numbered(sample, n), &*vec![n as u8; bytes]].concat(), n))
 }
 
 impl Witness {
-    /// Publishes 40 pictures a second of so many bytes to so many players.
+    /// Publishes 40 video frames a second of so many bytes to so many players.
     pub fn start(server: &Server, name: &str, players: usize, bytes: usize) -> Self {
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let play = |_| {
@@ -53,11 +53,11 @@ impl Witness {
         let publishing = std::thread::spawn(move || {
             let mut sent = 0;
             while !stopped.load(Ordering::Relaxed) {
-                client.send(picture(sent, bytes)).expect("the witness publishes on");
+                client.send(frame(sent, bytes)).expect("the witness publishes on");
                 sent += 1;
-                std::thread::sleep(PICTURE_EVERY);
+                std::thread::sleep(FRAME_INTERVAL);
             }
-            client.send(picture(LAST, bytes)).expect("the witness publishes to the end");
+            client.send(frame(LAST, bytes)).expect("the witness publishes to the end");
             settle(&mut client);
             sent
         });
@@ -66,18 +66,20 @@ impl Witness {
         witness
     }
 
-    /// Waits until more pictures have come.
+    /// Waits until more video frames have come.
     pub fn goes_on(&self) {
         let before = self.seen.load(Ordering::Relaxed);
-        wait_for("more pictures of the witness", || (self.seen.load(Ordering::Relaxed) > before + 20).then_some(()));
+        wait_for("more video frames of the witness", || {
+            (self.seen.load(Ordering::Relaxed) > before + 20).then_some(())
+        });
     }
 
-    /// Ends the stream; every picture of it has come to every player. Returns how many there were.
+    /// Ends the stream; every video frame of it has come to every player. Returns how many there were.
     pub fn finish(self) -> u32 {
         self.stop.store(true, Ordering::Relaxed);
         let sent = self.publishing.join().expect("the witness publishes to the end");
         for player in self.playing {
-            assert_eq!(player.join().expect("the witness sees all"), sent, "pictures of the witness");
+            assert_eq!(player.join().expect("the witness sees all"), sent, "video frames of the witness");
         }
         sent
     }
@@ -88,12 +90,12 @@ fn watch(client: &mut Client, bytes: usize, seen: &AtomicU32) -> u32 {
     let mut last = Instant::now();
     loop {
         let packet = next_media(client);
-        assert!(last.elapsed() < DISTURBED, "nothing for {:?} before picture {expected}", last.elapsed());
+        assert!(last.elapsed() < DISTURBED, "nothing for {:?} before video frame {expected}", last.elapsed());
         last = Instant::now();
         if number(&packet) == LAST {
             return expected;
         }
-        assert!(packet == picture(expected, bytes), "picture {} instead of {expected}, or damage", number(&packet));
+        assert!(packet == frame(expected, bytes), "video frame {} instead of {expected}, or damage", number(&packet));
         expected += 1;
         seen.fetch_max(expected, Ordering::Relaxed);
     }
@@ -207,20 +209,20 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Picture `n` of a [`film`].
-pub fn film_picture(n: u32, bytes: usize) -> Packet {
+/// Video frame `n` of a [`film`].
+pub fn film_frame(n: u32, bytes: usize) -> Packet {
     let sample = if n.is_multiple_of(FILM_RATE) { KEY } else { INTER };
     video(n * 1_000 / FILM_RATE, &numbered(&[sample, &vec![n as u8; bytes]].concat(), n))
 }
 
-/// Pictures of a [`film`] in a second.
+/// Video frames of a [`film`] in a second.
 pub const FILM_RATE: u32 = 25;
 
-/// An FLV file with that many seconds of pictures, each with so many bytes of its own.
+/// An FLV file with that many seconds of video, each frame with so many bytes of its own.
 pub fn film(seconds: u32, bytes: usize) -> Vec<u8> {
     let mut writer = gortmp::flv::Writer::new(Vec::new(), false, true).expect("it can be written");
     for n in 0..seconds * FILM_RATE {
-        writer.write_packet(&film_picture(n, bytes)).expect("it can be written");
+        writer.write_packet(&film_frame(n, bytes)).expect("it can be written");
     }
     writer.into_inner()
 }

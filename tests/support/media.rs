@@ -86,7 +86,7 @@ pub fn with_gops_of(seconds: u32, dir: &TempDir) -> PathBuf {
     path
 }
 
-/// Sound and pictures of an FLV file, sequence headers left out.
+/// Audio and video of an FLV file, sequence headers left out.
 pub fn frames(path: &Path) -> Vec<Packet> {
     let mut frames = packets(path);
     frames.retain(is_frame);
@@ -103,7 +103,7 @@ pub fn packets(path: &Path) -> Vec<Packet> {
         let length = usize::from(rest[1]) << 16 | usize::from(rest[2]) << 8 | usize::from(rest[3]);
         let time = u32::from_be_bytes([rest[7], rest[4], rest[5], rest[6]]);
         let Some(payload) = rest.get(11..11 + length) else { break };
-        let kind = PacketKind::from_type_id(rest[0]).expect("sound, picture or data");
+        let kind = PacketKind::from_type_id(rest[0]).expect("audio, video or data");
         frames.push(Packet { kind, timestamp: Timestamp::new(time), payload: payload.to_vec().into() });
         rest = rest.get(11 + length + 4..).unwrap_or_default();
     }
@@ -157,8 +157,8 @@ pub fn assert_same(got: &[Packet], sent: &[Packet], expect: Expect) {
     }
 }
 
-/// Checksums of a file's decoded pictures, whatever container they are in.
-pub fn pictures(path: &Path) -> Vec<String> {
+/// Checksums of a file's decoded video frames, whatever container they are in.
+pub fn video_frames(path: &Path) -> Vec<String> {
     let mut command = ffmpeg();
     command.arg("-i").arg(path).args(["-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", "-"]);
     let output = command.output().expect("ffmpeg runs");
@@ -167,11 +167,11 @@ pub fn pictures(path: &Path) -> Vec<String> {
     lines.filter_map(|line| line.rsplit(',').next()).map(|sum| sum.trim().to_owned()).collect()
 }
 
-/// Holds decoded pictures against those that were sent, a few missing at the end.
-pub fn assert_same_pictures(got: &Path, sent: &Path, missing_last: usize) {
-    let (got, sent) = (pictures(got), pictures(sent));
-    assert!(got.len() + missing_last >= sent.len(), "{} of {} pictures came", got.len(), sent.len());
-    assert!(sent.starts_with(&got), "pictures are missing or damaged");
+/// Holds decoded video frames against those that were sent, a few missing at the end.
+pub fn assert_same_video(got: &Path, sent: &Path, missing_last: usize) {
+    let (got, sent) = (video_frames(got), video_frames(sent));
+    assert!(got.len() + missing_last >= sent.len(), "{} of {} video frames came", got.len(), sent.len());
+    assert!(sent.starts_with(&got), "video frames are missing or damaged");
 }
 
 /// Pushes a sample at its own pace with ffmpeg, without touching the codecs.
@@ -225,7 +225,7 @@ pub fn record_stream(
     (dir, file)
 }
 
-/// Sound and pictures that come until the server says that the stream has ended.
+/// Audio and video that come until the server says that the stream has ended.
 pub fn frames_to_the_end(client: &mut Client) -> Vec<Packet> {
     let mut got = Vec::new();
     loop {

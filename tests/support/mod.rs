@@ -191,7 +191,7 @@ pub fn stream_length(server: &Server, app: &str, name: &str) -> f64 {
     answer.argument(0).as_number().expect("a number")
 }
 
-/// The next media that is sound or picture.
+/// The next media that is audio or video.
 pub fn next_media(client: &mut Client) -> Packet {
     loop {
         match client.next_event().expect("the stream goes on") {
@@ -201,7 +201,7 @@ pub fn next_media(client: &mut Client) -> Packet {
     }
 }
 
-/// The next status, media passed over: its code.
+/// The next status, media ignored: its code.
 pub fn next_status(client: &mut Client) -> String {
     loop {
         if let ClientEvent::Status { code, .. } = client.next_event().expect("a status") {
@@ -314,7 +314,7 @@ pub fn settle(client: &mut Client) -> Vec<Packet> {
     }
 }
 
-/// The next so many sounds and pictures.
+/// The next so many audio and video frames.
 pub fn next_medias(client: &mut Client, count: usize) -> Vec<Packet> {
     (0..count).map(|_| next_media(client)).collect()
 }

@@ -1,17 +1,17 @@
-//! Everything in an FLV file, tag by tag: sound, pictures and data, headers included, in the file's order.
+//! Everything in an FLV file, tag by tag: audio, video and data, headers included, in the file's order.
 //! Read here and not with the library's own reader, which is one of those under test.
 
 use std::fmt;
 use std::path::Path;
 
-/// Type of a tag with sound.
-pub const SOUND: u8 = 8;
-/// Type of a tag with a picture.
-pub const PICTURE: u8 = 9;
+/// Type of a tag with audio.
+pub const AUDIO: u8 = 8;
+/// Type of a tag with a video frame.
+pub const VIDEO: u8 = 9;
 /// Type of a tag with data, such as the metadata.
 pub const DATA: u8 = 18;
 
-/// The longest picture that librtmp throws away.
+/// The longest video frame that librtmp throws away.
 const LIBRTMP_DROPS: usize = 5;
 
 /// One tag.
@@ -34,16 +34,16 @@ impl Tag {
     /// What a decoder has to have before the first frame: an AAC, AVC or Enhanced RTMP sequence header.
     pub fn is_header(&self) -> bool {
         match (self.kind, self.payload.as_slice()) {
-            (SOUND, [first, 0, ..]) => first >> 4 == 10,
-            (PICTURE, [first, ..]) if first & 0x80 != 0 => first & 0x0f == 0,
-            (PICTURE, [first, 0, ..]) => first & 0x0f == 7,
+            (AUDIO, [first, 0, ..]) => first >> 4 == 10,
+            (VIDEO, [first, ..]) if first & 0x80 != 0 => first & 0x0f == 0,
+            (VIDEO, [first, 0, ..]) => first & 0x0f == 7,
             _ => false,
         }
     }
 
     /// A frame that a decoder can start at.
     pub fn is_key_frame(&self) -> bool {
-        self.kind == PICTURE
+        self.kind == VIDEO
             && !self.is_header()
             && !self.is_description()
             && self.payload.first().is_some_and(|first| first >> 4 & 7 == 1)
@@ -51,14 +51,14 @@ impl Tag {
 
     /// Enhanced RTMP's Metadata packet: colours and the like, which ffmpeg writes anew when it copies.
     pub fn is_description(&self) -> bool {
-        self.kind == PICTURE && self.payload.first().is_some_and(|first| first & 0x80 != 0 && first & 0x0f == 4)
+        self.kind == VIDEO && self.payload.first().is_some_and(|first| first & 0x80 != 0 && first & 0x0f == 4)
     }
 
     /// The end of an AVC or HEVC sequence, which carries nothing.
     pub fn is_sequence_end(&self) -> bool {
         match (self.kind, self.payload.as_slice()) {
-            (PICTURE, [first, ..]) if first & 0x80 != 0 => first & 0x0f == 2,
-            (PICTURE, [first, 2, ..]) => first & 0x0f == 7,
+            (VIDEO, [first, ..]) if first & 0x80 != 0 => first & 0x0f == 2,
+            (VIDEO, [first, 2, ..]) => first & 0x0f == 7,
             _ => false,
         }
     }
@@ -81,10 +81,10 @@ pub fn tags(path: &Path) -> Vec<Tag> {
     tags
 }
 
-/// Sound and pictures, headers included, as far as every client passes them on: without the pictures that
+/// Audio and video, headers included, as far as every client passes them on: without the video frames that
 /// librtmp drops for their shortness and the ends of sequences, which muxers add as they like.
 pub fn media(tags: &[Tag]) -> Vec<Tag> {
-    let short = |tag: &Tag| tag.kind == PICTURE && tag.payload.len() <= LIBRTMP_DROPS;
+    let short = |tag: &Tag| tag.kind == VIDEO && tag.payload.len() <= LIBRTMP_DROPS;
     tags.iter().filter(|tag| tag.kind != DATA && !short(tag) && !tag.is_sequence_end()).cloned().collect()
 }
 
@@ -93,8 +93,8 @@ pub fn frames(tags: &[Tag]) -> Vec<Tag> {
     media(tags).into_iter().filter(|tag| !tag.is_header() && !tag.is_description()).collect()
 }
 
-/// Holds the headers against those that were sent: each once, whole, before the first frame. Sound's may
-/// come before the pictures' or behind.
+/// Holds the headers against those that were sent: each once, whole, before the first frame. Audio's may
+/// come before video's or behind.
 pub fn assert_same_headers(got: &[Tag], sent: &[Tag]) {
     let first_frame = got.iter().position(|tag| tag.kind != DATA && !tag.is_header()).unwrap_or(got.len());
     let late = got[first_frame..].iter().find(|tag| tag.is_header());
@@ -117,7 +117,7 @@ pub fn assert_equal(got: &[Tag], sent: &[Tag]) {
     assert!(got.len() == sent.len(), "got {} tags, sent were {}", got.len(), sent.len());
 }
 
-/// Holds what a client got against what was sent: a run without gap in which sound and pictures alternate
+/// Holds what a client got against what was sent: a run without gap in which audio and video alternate
 /// as they were sent, from a frame up to `missing_last` before the end, all times off by one and the same
 /// amount. Returns how many frames are missing at the start.
 pub fn assert_run(got: &[Tag], sent: &[Tag], missing_last: usize) -> usize {

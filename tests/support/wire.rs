@@ -151,7 +151,7 @@ impl Wire {
         }
     }
 
-    /// The next sound or picture as it came.
+    /// The next audio or video message as it came.
     pub fn next_media(&mut self) -> RawMessage {
         loop {
             let raw = self.read().expect("the stream goes on");

@@ -10,6 +10,7 @@ use crate::support::faults::push_without_end;
 use crate::support::http::get;
 use crate::support::media::{ffmpeg, not_as_root, recent_ffmpeg, with_gops_of};
 use crate::support::{Running, Server, wait_for};
+use crate::turn;
 
 /// From one key frame to the next, in seconds.
 const GOP: u32 = 10;
@@ -41,14 +42,14 @@ fn vlc(url: &str, dir: &TempDir) -> (Command, &'static str) {
     (command, "Received first picture")
 }
 
-struct HttpService {
+struct LongGops {
     server: Server,
     dir: TempDir,
     began: Instant,
     _camera: Running,
 }
 
-impl HttpService {
+impl LongGops {
     /// A server that a camera with long GOPs has just begun to publish to.
     fn start() -> Self {
         let dir = TempDir::new().unwrap();
@@ -80,47 +81,53 @@ impl HttpService {
 
 /// The first player comes that many seconds after the first key frame, another to the same GOP, and one to a later GOP.
 fn begins_soon(player: Player, comes: f32) {
-    let site = HttpService::start();
-    site.waits_until(comes);
-    let _first = site.plays(player, "first");
-    let _second = site.plays(player, "second");
-    site.waits_until(12.5);
-    site.plays(player, "third");
+    let stream = LongGops::start();
+    stream.waits_until(comes);
+    let _first = stream.plays(player, "first");
+    let _second = stream.plays(player, "second");
+    stream.waits_until(12.5);
+    stream.plays(player, "third");
 }
 
 #[test]
 fn ffmpeg_that_comes_with_the_camera() {
+    let _turn = turn();
     begins_soon(system_ffmpeg, 0.0);
 }
 
 #[test]
 fn ffmpeg_that_comes_within_a_gop() {
+    let _turn = turn();
     begins_soon(system_ffmpeg, 2.7);
 }
 
 #[test]
 fn a_recent_ffmpeg_that_comes_within_a_gop() {
+    let _turn = turn();
     begins_soon(new_ffmpeg, 2.7);
 }
 
 #[test]
 fn vlc_that_comes_with_the_camera() {
+    let _turn = turn();
     begins_soon(vlc, 0.0);
 }
 
 #[test]
 fn vlc_that_comes_within_a_gop() {
+    let _turn = turn();
     begins_soon(vlc, 2.7);
 }
 
 #[test]
 fn playlists_name_files_that_are_there() {
-    let site = HttpService::start();
-    site.waits_until(2.7);
+    let _turn = turn();
+    let stream = LongGops::start();
+    stream.waits_until(2.7);
     // Of the first player and another, which get lists of their own.
     for _ in 0..2 {
-        let index = get(&site.server, "/live/cam/index.m3u8").text();
-        let list = get(&site.server, &format!("/live/cam/{}", index.lines().last().unwrap())).text();
+        let index = get(&stream.server, "/live/cam/index.m3u8").text();
+        let list = get(&stream.server, &format!("/live/cam/{}", index.lines().last().unwrap())).text();
         let names = list.lines().filter_map(|line| match line.strip_prefix("#EXT-X-") {
             None if line.starts_with('#') => None,
             None => Some(line),
@@ -130,9 +137,9 @@ fn playlists_name_files_that_are_there() {
         let names: Vec<_> = names.collect();
         assert!(names.len() > 10, "{list}");
         for name in names {
-            assert_eq!(get(&site.server, &format!("/live/cam/{name}")).status, 200, "{name} of {list}");
+            assert_eq!(get(&stream.server, &format!("/live/cam/{name}")).status, 200, "{name} of {list}");
         }
     }
-    let gone = get(&site.server, "/live/cam/media-99-4.m3u8");
+    let gone = get(&stream.server, "/live/cam/media-99-4.m3u8");
     assert_eq!(gone.status, 404, "{gone:?}");
 }

@@ -9,6 +9,7 @@ use gortmp::media::{Packet, PacketKind};
 use crate::support::http::{self, Http};
 use crate::support::throttle::Throttle;
 use crate::support::*;
+use crate::turn;
 
 const FRAME_MS: u32 = 40;
 /// Frames from one key frame to the next: a second.
@@ -94,6 +95,7 @@ fn check(how: &str, arrivals: &Arrivals, sent: &[Instant]) -> (usize, Duration) 
 
 #[test]
 fn half_a_stream_is_near_the_present_with_all_its_audio() {
+    let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
     let tls = tls::options(dir.path());
     let tls = tls.each_ref().map(String::as_str);

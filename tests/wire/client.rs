@@ -177,8 +177,11 @@ fn connecting_has_an_end() {
         waiting.push(one);
     }
     is_timeout(timed(|| options.publish(&format!("rtmp://{address}/live/cam")).map(drop)), limit);
-    // Nobody is there; a process that another test is starting may still hold the socket for a moment.
-    drop((full, waiting));
+    // Nobody listens there, nor will another test meanwhile: the port is taken.
+    let taken =
+        net::socket_with(net::AddressFamily::INET, net::SocketType::STREAM, net::SocketFlags::CLOEXEC, None).unwrap();
+    net::bind(&taken, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = SocketAddr::try_from(net::getsockname(&taken).unwrap()).unwrap();
     options.connect_timeout = PATIENCE;
     let error = options.publish(&format!("rtmp://{address}/live/cam")).unwrap_err();
     assert!(matches!(&error, Error::Io { source, .. } if source.kind() == ErrorKind::ConnectionRefused), "{error}");

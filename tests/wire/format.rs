@@ -25,7 +25,7 @@ fn relay(server: &Server, name: &str, bytes: &[u8], count: usize) -> Vec<(u32, V
     media.into_iter().map(|packet| (packet.timestamp.milliseconds(), packet.payload.to_vec())).collect()
 }
 
-/// A picture or a sound of so many bytes.
+/// A video or audio frame of so many bytes.
 fn long(sample: &[u8], length: usize) -> Vec<u8> {
     let filling = (sample.len()..length).map(|at| at as u8);
     sample.iter().copied().chain(filling).collect()
@@ -100,62 +100,62 @@ fn a_byte_at_a_time() {
     let mut player = player(&server, "live", "drip");
     settle(&mut player);
     let socket = wire::dial(server.address);
-    let picture = long(KEY, 300);
+    let video_frame = long(KEY, 300);
     let bytes = [
         wire::c0_c1(),
         vec![0; PACKET],
         wire::connect_command("live"),
         wire::create_stream_command(),
         wire::publish_command("drip"),
-        wire::message(6, 0x0131_2d00, 9, 1, &picture),
+        wire::message(6, 0x0131_2d00, 9, 1, &video_frame),
     ];
     for byte in bytes.concat() {
         (&socket).write_all(&[byte]).unwrap();
     }
-    assert_eq!(next_media(&mut player), video(0x0131_2d00, &picture));
+    assert_eq!(next_media(&mut player), video(0x0131_2d00, &video_frame));
 }
 
 #[test]
-fn sound_between_the_chunks_of_a_picture() {
+fn audio_between_the_chunks_of_a_video_frame() {
     let server = Server::start(&[]);
-    let (picture, sound) = (long(KEY, 300), long(AAC, 130));
+    let (video_frame, audio_frame) = (long(KEY, 300), long(AAC, 130));
     let bytes = join(&[
         &header(&[6], 40, 300, 9),
-        &picture[..128],
+        &video_frame[..128],
         &header(&[4], 41, 130, 8),
-        &sound[..128],
+        &audio_frame[..128],
         &[0xc6],
-        &picture[128..256],
+        &video_frame[128..256],
         &[0xc4],
-        &sound[128..],
+        &audio_frame[128..],
         &[0xc6],
-        &picture[256..],
+        &video_frame[256..],
     ]);
-    assert_eq!(relay(&server, "between", &bytes, 2), [(41, sound), (40, picture)]);
+    assert_eq!(relay(&server, "between", &bytes, 2), [(41, audio_frame), (40, video_frame)]);
 }
 
 #[test]
 fn extended_timestamps_with_and_without_repetition() {
     let server = Server::start(&[]);
-    let picture = long(KEY, 300);
+    let video_frame = long(KEY, 300);
     let time = 20_000_000u32;
     let extended = time.to_be_bytes();
     for (name, repeated) in [("repeated", &extended[..]), ("left out", &[])] {
         let bytes = join(&[
             &header(&[6], 0xff_ffff, 300, 9),
             &extended,
-            &picture[..128],
+            &video_frame[..128],
             &[0xc6],
             repeated,
-            &picture[128..256],
+            &video_frame[128..256],
             &[0xc6],
             repeated,
-            &picture[256..],
+            &video_frame[256..],
             // What follows is still in step, and its delta, too long for 24 bits, is a delta.
             &[0x46, 0, 0, 40, 0, 0, KEY.len() as u8, 9],
             KEY,
         ]);
-        let expected = [(time, picture.clone()), (time + 40, KEY.to_vec())];
+        let expected = [(time, video_frame.clone()), (time + 40, KEY.to_vec())];
         assert_eq!(relay(&server, name, &bytes, 2), expected, "{name}");
     }
 }
@@ -202,51 +202,51 @@ fn all_header_types_and_several_kinds_on_one_chunk_stream() {
 #[test]
 fn chunk_streams_of_two_and_three_bytes() {
     let server = Server::start(&[]);
-    let (picture, sound) = (long(KEY, 200), long(AAC, 200));
+    let (video_frame, audio_frame) = (long(KEY, 200), long(AAC, 200));
     let bytes = join(&[
         &header(&[0x00, 0x00], 0, 200, 9), // 64
-        &picture[..128],
+        &video_frame[..128],
         &header(&[0x01, 0x00, 0x01], 1, 200, 8), // 320
-        &sound[..128],
+        &audio_frame[..128],
         &header(&[0x01, 0xff, 0xff], 2, AAC.len(), 8), // 65,599
         AAC,
         &[0xc1, 0x00, 0x01],
-        &sound[128..],
+        &audio_frame[128..],
         &[0xc1, 0x00, 0x00], // 64 in its long form
-        &picture[128..],
+        &video_frame[128..],
     ]);
-    let expected = [(2, AAC.to_vec()), (1, sound), (0, picture)];
+    let expected = [(2, AAC.to_vec()), (1, audio_frame), (0, video_frame)];
     assert_eq!(relay(&server, "wide", &bytes, 3), expected);
 }
 
 #[test]
 fn a_chunk_size_that_changes_in_the_middle_of_a_message() {
     let server = Server::start(&[]);
-    let picture = long(KEY, 1_000);
+    let video_frame = long(KEY, 1_000);
     let set = |size: u32| wire::message(2, 0, 1, 0, &size.to_be_bytes());
     let bytes = join(&[
         &header(&[6], 0, 1_000, 9),
-        &picture[..128],
+        &video_frame[..128],
         &set(400),
         &[0xc6],
-        &picture[128..528],
+        &video_frame[128..528],
         &set(1),
-        &[0xc6, picture[528], 0xc6, picture[529]],
+        &[0xc6, video_frame[528], 0xc6, video_frame[529]],
         // The control message itself comes in chunks of 1 byte now.
         &[2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0x7f, 0xc2, 0xff, 0xc2, 0xff, 0xc2, 0xff],
         &[0xc6],
-        &picture[530..],
+        &video_frame[530..],
     ]);
-    assert_eq!(relay(&server, "sizes", &bytes, 1), [(0, picture)]);
+    assert_eq!(relay(&server, "sizes", &bytes, 1), [(0, video_frame)]);
 }
 
 #[test]
 fn an_aborted_message_is_forgotten() {
     let server = Server::start(&[]);
-    let picture = long(KEY, 300);
+    let video_frame = long(KEY, 300);
     let bytes = join(&[
         &header(&[6], 0, 300, 9),
-        &picture[..128],
+        &video_frame[..128],
         &wire::message(2, 0, 2, 0, &6u32.to_be_bytes()),
         // Of a chunk stream that was never used.
         &wire::message(2, 0, 2, 0, &60u32.to_be_bytes()),
@@ -333,7 +333,7 @@ fn devices_that_cut_corners_may_publish() {
 }
 
 #[test]
-fn what_is_not_known_is_passed_over() {
+fn what_is_not_known_is_ignored() {
     let server = Server::start(&[]);
     let mut wire = Wire::publisher(server.address, "unknown");
     for type_id in [0, 7, 16, 19, 21, 23, 255] {
@@ -380,13 +380,13 @@ fn bytes_are_acknowledged_every_half_window() {
     let mut wire = Wire::publisher(server.address, "acknowledged");
     let mut sending = wire.socket.try_clone().unwrap();
     // Counted since the handshake, and what publishing took is less than this.
-    let picture = wire::message(6, 0, 9, 1, &long(KEY, 50_000));
+    let video_frame = wire::message(6, 0, 9, 1, &long(KEY, 50_000));
     let (large, small) = (limits::ACKNOWLEDGEMENT_WINDOW / 2, 100_000u32);
-    let total = picture.len() as u32 * 160;
+    let total = video_frame.len() as u32 * 160;
     let publishing = std::thread::spawn(move || {
-        (0..80).for_each(|_| sending.write_all(&picture).unwrap());
+        (0..80).for_each(|_| sending.write_all(&video_frame).unwrap());
         sending.write_all(&wire::message(2, 0, 5, 0, &(2 * small).to_be_bytes())).unwrap();
-        (0..80).for_each(|_| sending.write_all(&picture).unwrap());
+        (0..80).for_each(|_| sending.write_all(&video_frame).unwrap());
         sending.shutdown(Shutdown::Write).unwrap();
     });
     let mut acknowledged = vec![0];
@@ -478,7 +478,7 @@ impl Chunks {
     }
 }
 
-/// The chunks of pictures and sounds that a player gets, `count` of them.
+/// The chunks of video and audio that a player gets, `count` of them.
 fn media_chunks(server: &Server, name: &str, send: impl FnOnce(&mut Client), count: usize) -> Vec<Chunk> {
     let mut socket = wire::dial(server.address);
     socket.write_all(&wire::c0_c1()).unwrap();
@@ -507,7 +507,7 @@ fn media_chunks(server: &Server, name: &str, send: impl FnOnce(&mut Client), cou
 #[test]
 fn to_players_the_extended_timestamp_goes_on_every_chunk() {
     let server = Server::start(&[]);
-    let picture = long(KEY, 150_000);
+    let video_frame = long(KEY, 150_000);
     for (first, is_extended) in [
         (0, [false, false, false]),
         (0x00ff_fffd, [false, false, true]),
@@ -517,12 +517,12 @@ fn to_players_the_extended_timestamp_goes_on_every_chunk() {
     ] {
         let times = [0, 1, 2].map(|n| u32::wrapping_add(first, n));
         let send = |publisher: &mut Client| {
-            times.iter().for_each(|time| publisher.send(video(*time, &picture)).unwrap());
+            times.iter().for_each(|time| publisher.send(video(*time, &video_frame)).unwrap());
         };
         let chunks = media_chunks(&server, &format!("extended {first}"), send, 9);
         for ((time, is_extended), chunks) in times.into_iter().zip(is_extended).zip(chunks.chunks(3)) {
             let data: Vec<_> = chunks.iter().flat_map(|chunk| chunk.data.iter().copied()).collect();
-            assert!(data == picture, "{time:#x}");
+            assert!(data == video_frame, "{time:#x}");
             assert_eq!(chunks.iter().map(|chunk| chunk.format).collect::<Vec<_>>(), [0, 3, 3], "{time:#x}");
             assert_eq!(chunks[0].time_field, Some(if is_extended { 0xff_ffff } else { time }));
             assert_eq!((chunks[0].stream_id, chunks[0].type_id), (1, 9));

@@ -26,7 +26,7 @@ fn send_all(publisher: &mut Client, packets: impl IntoIterator<Item = Packet>) {
 }
 
 #[test]
-fn a_late_player_gets_headers_at_the_key_frames_time_then_the_pictures_since_then_what_follows() {
+fn a_late_player_gets_headers_at_the_key_frames_time_then_the_frames_since_then_what_follows() {
     let server = Server::start(&[]);
     let mut publisher = publisher(&server, "late");
     let old = numbered(INTER, 1);
@@ -101,8 +101,8 @@ fn players_that_come_to_a_running_stream_miss_nothing_and_get_nothing_twice() {
     crowd.into_iter().for_each(|player| player.join().unwrap());
 }
 
-/// Joins behind a key frame at 0 and a picture at 40 and returns the first pictures' times.
-fn first_pictures(server: &Server, publisher: &mut Client, name: &str, play: &str) -> Vec<u32> {
+/// Joins behind a key frame at 0 and a video frame at 40 and returns the first video frames' times.
+fn first_video_frames(server: &Server, publisher: &mut Client, name: &str, play: &str) -> Vec<u32> {
     send_all(publisher, [video(0, AVC_HEADER), video(0, KEY), video(40, INTER)]);
     let mut player = player(server, "live", &format!("{name}{play}"));
     assert_eq!(next_media(&mut player).payload, AVC_HEADER);
@@ -130,24 +130,24 @@ fn where_a_player_starts_is_the_servers_choice_unless_the_player_has_its_own() {
     ] {
         let server = Server::start(options);
         let mut publisher = publisher(&server, "gop");
-        let started = first_pictures(&server, &mut publisher, "gop", play);
+        let started = first_video_frames(&server, &mut publisher, "gop", play);
         assert_eq!(started, times, "{options:?} {play}");
     }
 }
 
 #[test]
-fn sound_alone_starts_at_once() {
+fn audio_alone_starts_at_once() {
     let server = Server::start(&[]);
-    let mut publisher = publisher(&server, "sound");
+    let mut publisher = publisher(&server, "audio");
     send_all(&mut publisher, [audio(0, AAC_HEADER), audio(0, AAC), audio(23, AAC)]);
-    let mut player = player(&server, "live", "sound");
+    let mut player = player(&server, "live", "audio");
     assert_eq!(next(&mut player, 1), expected(&[(23, AAC_HEADER)]));
     send_all(&mut publisher, [audio(46, AAC), audio(69, AAC)]);
     assert_eq!(next(&mut player, 2), expected(&[(46, AAC), (69, AAC)]));
 }
 
 #[test]
-fn pictures_alone_start_at_the_key_frame() {
+fn video_alone_starts_at_the_key_frame() {
     let server = Server::start(&[]);
     let mut publisher = publisher(&server, "silent");
     send_all(&mut publisher, [video(0, AVC_HEADER), video(0, KEY), video(40, INTER)]);
@@ -172,7 +172,7 @@ fn players_may_wait_for_their_publisher() {
 }
 
 #[test]
-fn a_player_that_waits_gets_no_picture_before_a_key_frame() {
+fn a_player_that_waits_gets_no_video_before_a_key_frame() {
     let server = Server::start(&[]);
     let mut player = player(&server, "live", "middle");
     settle(&mut player);
@@ -275,7 +275,7 @@ fn receive_video_and_receive_audio_leave_a_kind_out() {
     send_all(&mut publisher, [video(40, INTER), audio(41, AAC), video(80, KEY), audio(82, AAC)]);
     assert_eq!(next(&mut player, 2), expected(&[(41, AAC), (82, AAC)]));
     receive(&mut player, "receiveVideo", true);
-    // It did without the pictures that this one needs.
+    // It did without the video frames that this one needs.
     send_all(&mut publisher, [video(120, INTER), audio(123, AAC), video(160, KEY), video(200, INTER)]);
     assert_eq!(next(&mut player, 3), expected(&[(123, AAC), (160, KEY), (200, INTER)]));
 
@@ -330,7 +330,7 @@ fn a_player_that_plays_something_else_gets_no_more_of_the_first() {
     let mut player = player(&server, "live", "first");
     assert_eq!(number(&next_media(&mut player)), 1);
     player.play("second", None).unwrap();
-    // The answer comes before the subscription, the group of pictures after it.
+    // The answer comes before the subscription, the GOP after it.
     assert_eq!(number(&next_media(&mut player)), 2);
     send_all(&mut first, [video(40, &numbered(KEY, 1))]);
     send_all(&mut second, [video(40, &numbered(KEY, 2))]);
@@ -355,13 +355,13 @@ fn a_connection_publishes_on_one_message_stream_and_plays_on_another() {
     settle(&mut outside);
 
     // Large enough for several chunks of 128 bytes.
-    let picture = [KEY, &[7; 500]].concat();
-    wire.send(&wire::message(6, 0, 9, 1, &picture));
+    let video_frame = [KEY, &[7; 500]].concat();
+    wire.send(&wire::message(6, 0, 9, 1, &video_frame));
     wire.send(&wire::message(4, 3, 8, 1, AAC));
     let own = [wire.next_media(), wire.next_media()];
     assert_eq!(own.each_ref().map(|raw| (raw.stream_id, raw.timestamp.milliseconds())), [(2, 0), (2, 3)]);
-    assert_eq!((&own[0].payload[..], &own[1].payload[..]), (&picture[..], AAC));
-    assert_eq!(next(&mut outside, 2), expected(&[(0, &picture), (3, AAC)]));
+    assert_eq!((&own[0].payload[..], &own[1].payload[..]), (&video_frame[..], AAC));
+    assert_eq!(next(&mut outside, 2), expected(&[(0, &video_frame), (3, AAC)]));
 
     // The end of the one is not the end of the other.
     wire.send(&wire::command(0, 0.0, "deleteStream", Value::Null, vec![2.0.into()]));

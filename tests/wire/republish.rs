@@ -101,12 +101,12 @@ fn players_stay_when_their_stream_is_published_again() {
         }
         let payloads: Vec<_> = seen.iter().map(|packet| packet.payload.clone()).collect();
         let wanted = [OTHER_AVC_HEADER, OTHER_AAC_HEADER, AAC, KEY, AAC, INTER];
-        assert_eq!(payloads, wanted, "{name}: headers first, no picture that needs a lost one");
+        assert_eq!(payloads, wanted, "{name}: headers first, no video frame that needs a lost one");
         let times = times(&seen);
         assert!(times.windows(2).all(|pair| pair[0] <= pair[1]), "{name}: {times:?}");
         assert!(times[0] >= 5_040 && times[2] > 5_040 && times[2] < 6_000, "{name}: it goes on: {times:?}");
         let steps: Vec<_> = times[2..].iter().map(|time| time - times[2]).collect();
-        assert_eq!(steps, [0, 40, 43, 80], "{name}: one offset for sound and picture");
+        assert_eq!(steps, [0, 40, 43, 80], "{name}: one offset for audio and video");
 
         // Who comes now starts with the new headers and knows nothing of the first publisher.
         let mut late = support::player(&server, "live", name);
@@ -301,7 +301,7 @@ fn with_always_the_last_publisher_wins() {
     assert_eq!(next_media(&mut player).payload, INTER);
 }
 
-/// Sends sound and picture with the times that a publisher gives and returns those that a player gets.
+/// Sends audio and video with the times that a publisher gives and returns those that a player gets.
 fn relayed(server: &Server, name: &str, frames: &[(PacketKind, u32)]) -> Vec<u32> {
     let mut player = player(server, "live", name);
     settle(&mut player);
@@ -319,7 +319,7 @@ fn times_go_on_where_clocks_wrap() {
     use PacketKind::{Audio, Video};
     let server = Server::start(&[]);
     let half = 1u32 << 31;
-    // ffmpeg and OBS count to 2³¹ and begin again; sound and picture get there one after the other.
+    // ffmpeg and OBS count to 2³¹ and begin again; audio and video get there one after the other.
     let frames = [
         (Video, half - 60),
         (Audio, half - 50),
@@ -404,8 +404,8 @@ fn the_end_of_one_stream_is_not_the_end_of_another_on_the_same_connection() {
     // Past the moment at which the connection would be closed had it no other stream.
     while told.elapsed() < Duration::from_secs(3) {
         send_all(&mut long, [video(time, KEY)]);
-        let picture = wire.next_media();
-        assert_eq!((picture.stream_id, picture.timestamp.milliseconds()), (2, time));
+        let video_frame = wire.next_media();
+        assert_eq!((video_frame.stream_id, video_frame.timestamp.milliseconds()), (2, time));
         time += 50;
         std::thread::sleep(Duration::from_millis(50));
     }

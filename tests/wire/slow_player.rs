@@ -10,24 +10,24 @@ use gortmp::{Client, ClientEvent, limits};
 use crate::support::faults::resident;
 use crate::support::*;
 
-/// Pictures between two key frames, the first of them counted.
-const GROUP: u32 = 10;
-/// Pictures that are published before the first of them has arrived.
+/// Video frames between two key frames, the first of them counted.
+const GOP: u32 = 10;
+/// Video frames that are published before the first of them has arrived.
 const UNDER_WAY: u32 = 7;
-/// Bytes of a picture. At 30 pictures a second this would be 24 Mbit/s.
-const PICTURE: usize = 100_000;
+/// Bytes of a video frame. At 30 video frames a second this would be 24 Mbit/s.
+const FRAME_BYTES: usize = 100_000;
 
-/// Picture `n` of the stream: it is full of its number, so that any cut shows.
-fn picture(n: u32) -> Packet {
-    let sample = if n.is_multiple_of(GROUP) { KEY } else { INTER };
-    let filling = vec![n as u8; PICTURE];
+/// Video frame `n` of the stream: it is full of its number, so that any cut shows.
+fn frame(n: u32) -> Packet {
+    let sample = if n.is_multiple_of(GOP) { KEY } else { INTER };
+    let filling = vec![n as u8; FRAME_BYTES];
     video(n * 33, &numbered(&[&numbered(sample, n), &*filling].concat(), n))
 }
 
-/// The number of a picture whose bytes are all there.
+/// The number of a video frame whose bytes are all there.
 fn checked(packet: &Packet) -> u32 {
     let n = number(packet);
-    assert!(*packet == picture(n), "picture {n} is whole");
+    assert!(*packet == frame(n), "video frame {n} is whole");
     n
 }
 
@@ -46,7 +46,7 @@ fn frames(mut player: Client) -> mpsc::Receiver<Packet> {
     watching
 }
 
-/// Publishes pictures no faster than the watcher gets them, so that nothing depends on the machine's speed.
+/// Publishes video frames no faster than the watcher gets them, so that nothing depends on the machine's speed.
 struct Publisher {
     client: Client,
     watching: mpsc::Receiver<Packet>,
@@ -60,11 +60,11 @@ impl Publisher {
         let until = self.sent + count;
         while self.seen < until {
             while self.sent < until && self.sent < self.seen + UNDER_WAY {
-                self.client.send(picture(self.sent)).expect("the publisher is not disturbed");
+                self.client.send(frame(self.sent)).expect("the publisher is not disturbed");
                 self.sent += 1;
             }
             let seen = self.watching.recv_timeout(PATIENCE).expect("the other player gets on");
-            assert_eq!(checked(&seen), self.seen, "the other player gets every picture in order");
+            assert_eq!(checked(&seen), self.seen, "the other player gets every video frame in order");
             self.seen += 1;
         }
     }
@@ -95,7 +95,7 @@ fn a_player_that_takes_nothing_for_twenty_seconds_is_closed() {
     let mut n = 0;
     let mut publish = |count: u32| {
         for _ in 0..count {
-            let sample = if n % GROUP == 0 { KEY } else { INTER };
+            let sample = if n % GOP == 0 { KEY } else { INTER };
             publisher.send(video(n * 33, &numbered(&[sample, &[1; 500]].concat(), n))).unwrap();
             n += 1;
             // Each message comes to the socket alone, as in a stream of little bandwidth.
@@ -116,13 +116,13 @@ fn a_player_that_takes_nothing_for_twenty_seconds_is_closed() {
     assert!((1..=seconds).contains(&client_log), "{client_log} lines in the log about one player in {seconds} s");
 }
 
-/// Publishes `count` pictures; returns the most memory that the server held meanwhile.
+/// Publishes `count` video frames; returns the most memory that the server held meanwhile.
 fn publish_and_measure(server: &Server, publisher: &mut Publisher, count: u32) -> usize {
     let measure = |_| {
-        publisher.publish(GROUP);
+        publisher.publish(GOP);
         resident(server)
     };
-    (0..count / GROUP).map(measure).max().unwrap()
+    (0..count / GOP).map(measure).max().unwrap()
 }
 
 #[test]
@@ -131,13 +131,13 @@ fn one_that_stops_reading_disturbs_nobody_and_costs_little_memory() {
     let before = resident(&server);
     let (mut publisher, slow) = start(&server, "stopped");
     let most = publish_and_measure(&server, &mut publisher, 1_500);
-    // Of 150 MB, no more than a full queue waits, beside the group of pictures that is kept for late players.
+    // Of 150 MB, no more than a full queue waits, beside the GOP that is kept for late players.
     let allowed = 2 * limits::PLAYER_QUEUE_BYTES + 8 * 1024 * 1024;
     assert!(most < before + allowed, "{} MiB became {} MiB", before >> 20, most >> 20);
     server.wait_for_log("too slow");
     drop(slow);
     server.wait_for_log("messages dropped");
-    publisher.publish(GROUP);
+    publisher.publish(GOP);
 }
 
 #[test]
@@ -160,23 +160,23 @@ fn one_that_reads_again_goes_on_at_a_key_frame_with_whole_messages_and_the_newes
     let (mut publisher, mut slow) = start(&server, "again");
     let (read_on, told) = mpsc::channel();
     let reading = std::thread::spawn(move || {
-        let mut pictures = Vec::new();
+        let mut video_frames = Vec::new();
         let mut headers = Vec::new();
         for until in told {
-            while pictures.last() < Some(&until) {
+            while video_frames.last() < Some(&until) {
                 let packet = next_media(&mut slow);
                 if packet.is_sequence_header() {
-                    headers.push((pictures.len(), packet.payload));
+                    headers.push((video_frames.len(), packet.payload));
                 } else {
-                    pictures.push(checked(&packet));
+                    video_frames.push(checked(&packet));
                 }
             }
         }
-        (pictures, headers)
+        (video_frames, headers)
     });
     publisher.publish(300);
     server.wait_for_log("too slow");
-    // While pictures are left out, a header comes.
+    // While video frames are left out, a header comes.
     let new_header: &[u8] = &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x28];
     publisher.client.send(video(300 * 33, new_header)).unwrap();
     for _ in 0..4 {
@@ -187,22 +187,25 @@ fn one_that_reads_again_goes_on_at_a_key_frame_with_whole_messages_and_the_newes
     }
     drop(read_on);
     while !reading.is_finished() {
-        publisher.publish(GROUP);
+        publisher.publish(GOP);
         assert!(publisher.sent < 5_000, "it gets on again");
     }
-    let (pictures, headers) = reading.join().unwrap();
+    let (video_frames, headers) = reading.join().unwrap();
 
-    assert_eq!(pictures[0], 0);
-    let gaps: Vec<_> = pictures.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
+    assert_eq!(video_frames[0], 0);
+    let gaps: Vec<_> = video_frames.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
     assert!(!gaps.is_empty(), "it was slow enough to miss something");
     for gap in gaps {
         assert!(gap[1] > gap[0], "never back: {gap:?}");
-        assert_eq!(gap[1] % GROUP, 0, "a key frame after a gap: {gap:?}");
+        assert_eq!(gap[1] % GOP, 0, "a key frame after a gap: {gap:?}");
     }
     let [(before, header)] = &headers[..] else { panic!("{headers:?}") };
     assert_eq!(header, new_header);
-    assert!(pictures[..*before].iter().all(|n| *n < 300), "the new header comes after the pictures of the old one");
-    assert!(pictures[*before..].iter().all(|n| *n >= 300), "and before its own");
+    assert!(
+        video_frames[..*before].iter().all(|n| *n < 300),
+        "the new header comes after the video frames of the old one"
+    );
+    assert!(video_frames[*before..].iter().all(|n| *n >= 300), "and before its own");
 }
 
 /// Audio frame `n`: so large that few of them fill what may wait for a player.
@@ -232,12 +235,12 @@ fn assert_hears_again(slow: Client, most: u32, mut publish: impl FnMut(u32)) {
 }
 
 #[test]
-fn sound_without_pictures_goes_on_for_a_slow_player_too() {
+fn audio_without_video_goes_on_for_a_slow_player_too() {
     let server = Server::start(&[]);
-    let mut publisher = publisher(&server, "sound");
+    let mut publisher = publisher(&server, "audio");
     publisher.send(audio(0, AAC_HEADER)).unwrap();
     settle(&mut publisher);
-    let slow = player(&server, "live", "sound");
+    let slow = player(&server, "live", "audio");
     for n in 0..400 {
         publisher.send(large_audio(n)).unwrap();
     }
@@ -249,7 +252,7 @@ fn sound_without_pictures_goes_on_for_a_slow_player_too() {
 }
 
 #[test]
-fn one_that_wants_no_pictures_gets_its_sound_again() {
+fn one_that_wants_no_video_gets_its_audio_again() {
     let server = Server::start(&[]);
     let mut publisher = publisher(&server, "listener");
     publisher.send(audio(0, AAC_HEADER)).unwrap();
@@ -272,27 +275,27 @@ fn one_that_wants_no_pictures_gets_its_sound_again() {
 }
 
 #[test]
-fn when_the_pictures_stop_a_slow_player_gets_the_sound_again() {
+fn when_the_video_stops_a_slow_player_gets_the_audio_again() {
     let server = Server::start(&[]);
     let mut publisher = publisher(&server, "stops");
-    publisher.send(picture(0)).unwrap();
+    publisher.send(frame(0)).unwrap();
     settle(&mut publisher);
     let mut slow = player(&server, "live", "stops");
     assert_eq!(checked(&next_media(&mut slow)), 0);
     wait_for("it to be too slow", || {
-        publisher.send(picture(1)).unwrap();
+        publisher.send(frame(1)).unwrap();
         settle(&mut publisher);
         server.log().iter().any(|line| line.contains("too slow")).then_some(())
     });
     let reading = frames(slow);
-    let mut heard = 0;
+    let mut received = 0;
     for n in 0..2 * limits::AUDIO_ONLY_AFTER as u32 {
         publisher.send(audio(n * 23, AAC)).unwrap();
         while let Ok(packet) = reading.recv_timeout(Duration::from_millis(5)) {
-            heard += u32::from(packet.kind == PacketKind::Audio);
+            received += u32::from(packet.kind == PacketKind::Audio);
         }
     }
-    assert!(heard > 5, "no sound any more");
+    assert!(received > 5, "no audio any more");
 }
 
 /// A player that pauses without having read what it was sent does not get it later, nor does the server keep it.
@@ -305,7 +308,7 @@ fn what_waits_at_a_pause_is_thrown_away() {
     settle(&mut sleeper);
     const COUNT: u32 = 120;
     for n in 0..COUNT {
-        camera.send(picture(n)).unwrap();
+        camera.send(frame(n)).unwrap();
         // The other player has it, so the lane has come so far.
         assert_eq!(checked(&watcher.recv_timeout(PATIENCE).unwrap()), n);
     }

@@ -13,23 +13,23 @@ use tempfile::TempDir;
 
 use crate::support::{self, AAC_HEADER, AVC_HEADER, PATIENCE, Server, audio, next_media, next_status, video, wait_for};
 
-/// Milliseconds between the pictures of the files below; each second starts with a key frame.
+/// Milliseconds between the video frames of the files below; each second starts with a key frame.
 const FRAME: u32 = 40;
 
-/// A picture that no other is equal to.
-fn picture(time: u32) -> Packet {
+/// A video frame that no other is equal to.
+fn frame(time: u32) -> Packet {
     let first = if time.is_multiple_of(1000) { 0x17 } else { 0x27 };
     video(time, &[&[first, 1, 0, 0, 0][..], &time.to_be_bytes()].concat())
 }
 
-fn sound(time: u32) -> Packet {
+fn audio_frame(time: u32) -> Packet {
     audio(time, &[&[0xaf, 1][..], &time.to_be_bytes()].concat())
 }
 
 /// The packets of a file of that length, headers first.
 fn packets(seconds: u32) -> Vec<Packet> {
     let mut packets = vec![video(0, AVC_HEADER), audio(0, AAC_HEADER)];
-    packets.extend((0..seconds * 1000).step_by(FRAME as usize).flat_map(|time| [picture(time), sound(time + 7)]));
+    packets.extend((0..seconds * 1000).step_by(FRAME as usize).flat_map(|time| [frame(time), audio_frame(time + 7)]));
     packets
 }
 
@@ -64,7 +64,7 @@ fn play(server: &Server, buffer_ms: u32, arguments: Vec<Value>) -> Client {
 /// As rtmpdump asks for a file: all at once.
 const AT_ONCE: u32 = 36_000_000;
 
-/// Sound and picture up to Play.Stop.
+/// Audio and video up to Play.Stop.
 fn media_to_the_end(client: &mut Client) -> Vec<Packet> {
     let mut media = Vec::new();
     loop {
@@ -177,7 +177,7 @@ fn seeking_goes_to_the_key_frame_before_with_headers_again() {
         client.command("seek", Value::Null, vec![Value::Number(target)]).unwrap();
         skip_to(&mut client, "NetStream.Seek.Notify");
         skip_to(&mut client, "NetStream.Play.Start");
-        let expected = [video(key_frame, AVC_HEADER), audio(key_frame, AAC_HEADER), picture(key_frame)];
+        let expected = [video(key_frame, AVC_HEADER), audio(key_frame, AAC_HEADER), frame(key_frame)];
         let mut got: Vec<_> = (0..3).map(|_| next_media(&mut client)).collect();
         got[..2].sort_by_key(|packet| std::cmp::Reverse(packet.kind));
         assert_eq!(got, expected, "seek to {target} ms");
@@ -235,12 +235,12 @@ fn start_and_duration_in_milliseconds() {
         (frames[0].clone(), frames.last().unwrap().timestamp.milliseconds(), frames.len())
     };
     let (first, last, _) = times(4_500.0, 2_000.0);
-    assert_eq!(first, picture(4_000));
+    assert_eq!(first, frame(4_000));
     assert!((6_400..6_500).contains(&last), "{last}");
     let (first, _, count) = times(3_000.0, 0.0);
-    assert_eq!((first, count), (picture(3_000), 1), "duration 0 is one picture");
+    assert_eq!((first, count), (frame(3_000), 1), "duration 0 is one video frame");
     let (first, last, _) = times(-2_000.0, -1.0);
-    assert_eq!((first, last), (picture(0), 9_967));
+    assert_eq!((first, last), (frame(0), 9_967));
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn the_length_of_a_file_and_of_a_live_stream() {
 }
 
 #[test]
-fn sound_or_picture_can_be_left_out() {
+fn audio_or_video_can_be_left_out() {
     let dir = folder(30);
     let server = Server::with_videos(dir.path(), &[]);
     let mut client = play(&server, 1_000, vec!["film".into()]);
@@ -398,6 +398,6 @@ fn the_sample_that_comes_along_plays() {
     let server = Server::with_videos(&Path::new(env!("CARGO_MANIFEST_DIR")).join("video"), &[]);
     let media = media_to_the_end(&mut play(&server, AT_ONCE, vec!["sample".into()]));
     let key_frames = media.iter().filter(|packet| packet.is_key_frame()).count();
-    assert_eq!(key_frames, 12, "a picture a second to start at");
+    assert_eq!(key_frames, 12, "a video frame a second to start at");
     server.wait_for_log("/gortmp/sample");
 }

@@ -3,39 +3,39 @@
 use gortmp::amf::{Object, Value};
 use gortmp::media::{Packet, PacketKind, Timestamp};
 
-/// Pictures a second.
-const PICTURES: usize = 25;
+/// Video frames a second.
+const VIDEO_FRAMES: usize = 25;
 
-/// Bytes of a picture that is no key frame.
-const PICTURE_BYTES: usize = 4096;
+/// Bytes of a video frame that is no key frame.
+const VIDEO_BYTES: usize = 4096;
 
-/// Sounds a second: AAC at 44,100 Hz.
-const SOUNDS: usize = 43;
+/// Audio frames a second: AAC at 44,100 Hz.
+const AUDIO_FRAMES: usize = 43;
 
-/// Bytes of a sound.
-const SOUND_BYTES: usize = 300;
+/// Bytes of an audio frame.
+const AUDIO_BYTES: usize = 300;
 
 /// Bytes of a large key frame, as of a camera with 4K.
 const KEY_FRAME_BYTES: usize = 200_000;
 
-/// A second of a camera that sends about 1 Mbit/s, between two key frames: pictures and sounds in the order of their times.
+/// A second of a camera that sends about 1 Mbit/s, between two key frames: video and audio in the order of their times.
 pub fn camera_second() -> Vec<Packet> {
     let time = |index: usize, rate: usize| (1000 * index / rate) as u32;
-    let pictures = (0..PICTURES).map(|index| picture(time(index, PICTURES)));
-    let sounds = (0..SOUNDS).map(|index| sound(time(index, SOUNDS)));
-    let mut packets: Vec<_> = pictures.chain(sounds).collect();
+    let video_frames = (0..VIDEO_FRAMES).map(|index| video_frame(time(index, VIDEO_FRAMES)));
+    let audio_frames = (0..AUDIO_FRAMES).map(|index| audio_frame(time(index, AUDIO_FRAMES)));
+    let mut packets: Vec<_> = video_frames.chain(audio_frames).collect();
     packets.sort_by_key(|packet| packet.timestamp.milliseconds());
     packets
 }
 
-/// A picture of H.264 that needs others.
-pub fn picture(time: u32) -> Packet {
-    packet(PacketKind::Video, time, &[0x27, 1, 0, 0, 0], PICTURE_BYTES)
+/// A video frame of H.264 that needs others.
+pub fn video_frame(time: u32) -> Packet {
+    packet(PacketKind::Video, time, &[0x27, 1, 0, 0, 0], VIDEO_BYTES)
 }
 
-/// A key frame of H.264 of the length of other pictures.
+/// A key frame of H.264 of the length of other video frames.
 pub fn small_key_frame(time: u32) -> Packet {
-    packet(PacketKind::Video, time, &[0x17, 1, 0, 0, 0], PICTURE_BYTES)
+    packet(PacketKind::Video, time, &[0x17, 1, 0, 0, 0], VIDEO_BYTES)
 }
 
 /// A key frame of H.264.
@@ -43,8 +43,8 @@ pub fn key_frame(time: u32) -> Packet {
     packet(PacketKind::Video, time, &[0x17, 1, 0, 0, 0], KEY_FRAME_BYTES)
 }
 
-fn sound(time: u32) -> Packet {
-    packet(PacketKind::Audio, time, &[0xaf, 1], SOUND_BYTES)
+fn audio_frame(time: u32) -> Packet {
+    packet(PacketKind::Audio, time, &[0xaf, 1], AUDIO_BYTES)
 }
 
 fn packet(kind: PacketKind, time: u32, head: &[u8], length: usize) -> Packet {

@@ -1,4 +1,4 @@
-//! The way of a picture from its publisher through the lanes to all players, with sinks in place of sockets.
+//! The way of a video frame from its publisher through the lanes to all players, with sinks in place of sockets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,28 +19,28 @@ const AUDIENCES: [usize; 4] = [1, 10, 100, 1000];
 /// Lanes, as on a machine of two cores.
 const LANES: usize = 2;
 
-/// Pictures in a group, and in a row.
+/// Video frames in a GOP, and in a row.
 const GOP: usize = 50;
 
 pub fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("live");
     for players in AUDIENCES {
-        let mut house = House::new(players);
-        house.relay(2);
-        house.assert_all_have(2);
-        for (name, pictures) in [("one picture", 1), ("pictures in a row", GOP)] {
-            group.throughput(Throughput::Elements((players * pictures) as u64));
-            group.bench_function(BenchmarkId::new(name, players), |bencher| bencher.iter(|| house.relay(pictures)));
+        let mut relay = Relay::new(players);
+        relay.relay(2);
+        relay.assert_all_have(2);
+        for (name, video_frames) in [("one video frame", 1), ("video frames in a row", GOP)] {
+            group.throughput(Throughput::Elements((players * video_frames) as u64));
+            group.bench_function(BenchmarkId::new(name, players), |bencher| bencher.iter(|| relay.relay(video_frames)));
         }
     }
     group.finish();
 }
 
 /// A stream with its publisher and its players.
-struct House {
+struct Relay {
     publication: Publication,
     /// A key frame and what hangs on it.
-    group: Vec<Packet>,
+    gop: Vec<Packet>,
     players: Vec<(Arc<Player>, Subscription)>,
     left: Arc<Left>,
     sent: usize,
@@ -59,7 +59,7 @@ struct Player {
     left: Arc<Left>,
 }
 
-impl House {
+impl Relay {
     fn new(players: usize) -> Self {
         let registry = Registry::new(Settings::default());
         let lanes = LanePool::start(LANES, MergeWindow::Auto).expect("threads");
@@ -74,16 +74,16 @@ impl House {
             (player, subscription)
         };
         let players = (0..players).map(join).collect();
-        let mut group = vec![content::picture(0); GOP];
-        group[0] = content::small_key_frame(0);
-        Self { publication, group, players, left, sent: 0, _lanes: lanes }
+        let mut gop = vec![content::video_frame(0); GOP];
+        gop[0] = content::small_key_frame(0);
+        Self { publication, gop, players, left, sent: 0, _lanes: lanes }
     }
 
-    /// Publishes pictures; returns when all players have all of them.
-    fn relay(&mut self, pictures: usize) {
-        self.left.messages.store(pictures * self.players.len(), Ordering::Release);
-        for _ in 0..pictures {
-            let mut packet = self.group[self.sent % GOP].clone();
+    /// Publishes video frames; returns when all players have all of them.
+    fn relay(&mut self, video_frames: usize) {
+        self.left.messages.store(video_frames * self.players.len(), Ordering::Release);
+        for _ in 0..video_frames {
+            let mut packet = self.gop[self.sent % GOP].clone();
             packet.timestamp = Timestamp::new((40 * self.sent) as u32);
             self.publication.send(packet, Instant::now()).expect("no other publisher");
             self.sent += 1;

@@ -11,7 +11,7 @@ pub enum Passed {
     Frame(Frame),
     /// A sequence header.
     SequenceHeader,
-    /// Anything but sound and picture, with its type.
+    /// Anything but audio and video, with its type.
     Other(u8, Vec<u8>),
 }
 
@@ -63,7 +63,7 @@ struct ChunkStream {
     length: usize,
     type_id: u8,
     got: usize,
-    /// The whole message, or of sound and picture the start.
+    /// The whole message, or of audio and video the start.
     start: Vec<u8>,
 }
 
@@ -157,7 +157,7 @@ impl Chunks {
             let (tfhd, tfdt) =
                 (find(b"tfhd").ok_or("a moof without tfhd")?, find(b"tfdt").ok_or("a moof without tfdt")?);
             let track = word(tfhd + 8);
-            // Sound counts samples.
+            // Audio counts samples.
             let time = word(tfdt + 12);
             self.boxes_time = if track == 2 { (u64::from(time) * 1000 / 44_100) as u32 } else { time };
             self.boxes_track = track;

@@ -1,7 +1,7 @@
 //! What is sent: numbered, time-stamped messages whose every byte the receiver knows beforehand.
 //!
 //! ```text
-//! picture = 17|27 01 000000 | header | pattern        sound = af 01 | header | pattern
+//! video frame = 17|27 01 000000 | header | pattern        audio = af 01 | header | pattern
 //! header  = number u32 | stream u32 | time sent u64, nanoseconds since the program started
 //! ```
 
@@ -10,16 +10,16 @@ use std::time::Instant;
 
 use gortmp::media::{Packet, PacketKind, Timestamp};
 
-/// Pictures a second.
-const PICTURES: u64 = 30;
+/// Video frames a second.
+const VIDEO_FRAMES: u64 = 30;
 
-/// Pictures in a group.
+/// Video frames in a GOP.
 pub const GOP: u32 = 60;
 
-/// Sounds a second: AAC at 44,100 Hz.
-const SOUNDS: u64 = 43;
+/// Audio frames a second: AAC at 44,100 Hz.
+const AUDIO_FRAMES: u64 = 43;
 
-/// How much larger a key frame is than another picture.
+/// How much larger a key frame is than another video frame.
 const KEY_FRAME_FACTOR: u64 = 6;
 
 /// Bytes of number, stream and time.
@@ -49,7 +49,7 @@ pub fn nanoseconds() -> u64 {
     START.elapsed().as_nanos() as u64
 }
 
-/// Sound or picture.
+/// Audio or video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Audio,
@@ -88,7 +88,7 @@ impl Kind {
     }
 }
 
-/// How many bits a second a stream has: a tenth of them is sound.
+/// How many bits a second a stream has: a tenth of them is audio.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub bits_per_second: u64,
@@ -99,10 +99,10 @@ impl Shape {
     pub fn length(self, kind: Kind, number: u32) -> usize {
         let bytes = self.bits_per_second / 8;
         let length = match kind {
-            Kind::Audio => bytes / 10 / SOUNDS,
+            Kind::Audio => bytes / 10 / AUDIO_FRAMES,
             Kind::Video => {
                 let gop = u64::from(GOP);
-                let unit = bytes * 9 / 10 * gop / PICTURES / (gop - 1 + KEY_FRAME_FACTOR);
+                let unit = bytes * 9 / 10 * gop / VIDEO_FRAMES / (gop - 1 + KEY_FRAME_FACTOR);
                 if is_key_frame(number) { unit * KEY_FRAME_FACTOR } else { unit }
             }
         };
@@ -112,8 +112,8 @@ impl Shape {
     /// When the message with that number is due, in nanoseconds of the stream.
     pub fn due(self, kind: Kind, number: u32) -> u64 {
         let rate = match kind {
-            Kind::Audio => SOUNDS,
-            Kind::Video => PICTURES,
+            Kind::Audio => AUDIO_FRAMES,
+            Kind::Video => VIDEO_FRAMES,
         };
         u64::from(number) * 1_000_000_000 / rate
     }
@@ -153,7 +153,7 @@ pub fn sequence_headers() -> [Packet; 2] {
     })
 }
 
-/// Whether the picture with that number can be decoded by itself.
+/// Whether the video frame with that number can be decoded by itself.
 pub fn is_key_frame(number: u32) -> bool {
     number.is_multiple_of(GOP)
 }
@@ -164,7 +164,7 @@ pub fn pattern(number: u32, start: usize, length: usize) -> &'static [u8] {
     &PATTERN[shift + start..shift + start + length]
 }
 
-/// The next message of a stream and when it is due: sound and picture merged by time.
+/// The next message of a stream and when it is due: audio and video merged by time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sequence {
     audio: u32,

@@ -19,7 +19,7 @@ pub struct Tally {
     pub window: std::ops::Range<u64>,
     /// Bytes of frames that came in, whenever they were sent.
     pub bytes: u64,
-    /// Frames of the window that came in, of sound and of picture.
+    /// Frames of the window that came in, of audio and of video.
     pub frames: [u64; 2],
     /// How long each of them took, in microseconds.
     pub latencies: [Vec<u32>; 2],

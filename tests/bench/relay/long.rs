@@ -94,8 +94,8 @@ pub fn soak(minutes: u64, videos: &Path) -> Vec<String> {
     }
     publishing.stop();
     crowd.read_until(Instant::now() + Duration::from_secs(1));
-    let last: Vec<_> = crowd.players().take(FAITHFUL).map(Player::last_picture).collect();
-    println!("last pictures of the {FAITHFUL} that stayed: {last:?}");
+    let last: Vec<_> = crowd.players().take(FAITHFUL).map(Player::last_video).collect();
+    println!("last video frames of the {FAITHFUL} that stayed: {last:?}");
     let errors = std::mem::take(&mut crowd.tally.errors);
     drop(crowd);
     std::thread::sleep(Duration::from_secs(12));

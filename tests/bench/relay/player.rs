@@ -33,7 +33,7 @@ pub struct Wish {
     pub is_secure: bool,
     /// Stop after `createStream` and stay.
     pub stays_idle: bool,
-    /// The first picture has to be a key frame, with no gap before the first sound.
+    /// The first video frame has to be a key frame, with no gap before the first audio.
     pub is_strict: bool,
 }
 
@@ -94,8 +94,8 @@ impl Player {
         self.joined.is_some() || self.stage == Stage::Idle || (self.wish.is_bare && self.stage == Stage::Playing)
     }
 
-    /// The number of the last picture that it got.
-    pub fn last_picture(&self) -> Option<u32> {
+    /// The number of the last video frame that it got.
+    pub fn last_video(&self) -> Option<u32> {
         self.last[Kind::Video as usize].map(|frame| frame.number)
     }
 
@@ -188,18 +188,18 @@ impl Player {
     }
 }
 
-/// A player starts with a key frame, and no sound behind it is left out.
+/// A player starts with a key frame, and no audio behind it is left out.
 fn check_start(last: [Option<Frame>; 2], frame: &Frame, shape: Shape) -> Result<(), String> {
-    let [last_sound, last_picture] = last;
-    match (frame.kind, last_sound, last_picture) {
+    let [last_audio, last_video] = last;
+    match (frame.kind, last_audio, last_video) {
         (Kind::Video, _, None) if !is_key_frame(frame.number) => {
-            Err(format!("it began with picture {}, which is no key frame", frame.number))
+            Err(format!("it began with video frame {}, which is no key frame", frame.number))
         }
-        (Kind::Audio, None, Some(picture))
+        (Kind::Audio, None, Some(video_frame))
             if frame.number > 0
-                && shape.due(Kind::Audio, frame.number - 1) >= shape.due(Kind::Video, picture.number) =>
+                && shape.due(Kind::Audio, frame.number - 1) >= shape.due(Kind::Video, video_frame.number) =>
         {
-            Err(format!("sound {} came after picture {}: there is a gap", frame.number, picture.number))
+            Err(format!("audio frame {} came after video frame {}: there is a gap", frame.number, video_frame.number))
         }
         _ => Ok(()),
     }

@@ -31,7 +31,7 @@ pub fn stream_name(stream: usize) -> String {
 /// One stream on its way to a server.
 pub enum Line {
     Rtmp(Box<Client>),
-    /// The bare loop: chunks without a protocol around them, sound kept back for the next picture as the
+    /// The bare loop: chunks without a protocol around them, audio kept back for the next video frame as the
     /// servers do that send most economically.
     Bare(TcpStream, ChunkWriter, Vec<u8>),
 }

@@ -46,13 +46,13 @@ pub fn markdown(measured: &Measured, goals: &[Goal], rounds: usize, seconds: u64
         let nginx = measured.outcome(row.scenario.id, "nginx-rtmp").map_or(f64::NAN, |nginx| nginx.cpu_per_gbit);
         let is_live = !matches!(row.scenario.way, Way::File | Way::Download(_));
         let latency = if is_live { format!("{:.1} / {:.1}", video[0], video[1]) } else { String::new() };
-        let sound = if is_live { format!("{:.1}", audio[1]) } else { String::new() };
+        let audio_latency = if is_live { format!("{:.1}", audio[1]) } else { String::new() };
         let is_bare = row.target == "loopback baseline";
         let joins = if is_bare { String::new() } else { format!("{:.1} / {:.1}", join[0], join[1]) };
         let memory = if is_bare { String::new() } else { format!("{:.0}", rss_per_player / 1024.0) };
         let _ = writeln!(
             out,
-            "| {title} | {} | {cpu_per_gbit:.3} | {:.2} | {latency} | {sound} | {joins} | {:.2} % | {memory} |",
+            "| {title} | {} | {cpu_per_gbit:.3} | {:.2} | {latency} | {audio_latency} | {joins} | {:.2} % | {memory} |",
             row.target,
             cpu_per_gbit / nginx,
             delivered * 100.0,

@@ -36,7 +36,7 @@ pub struct Outcome {
     pub cpu: f64,
     /// CPU seconds of the server for each Gbit that players got.
     pub cpu_per_gbit: f64,
-    /// From sending to reading, sound and picture, in milliseconds: median, 99 %, longest.
+    /// From sending to reading, audio and video, in milliseconds: median, 99 %, longest.
     pub latency: [[f64; 3]; 2],
     /// From connecting to the first key frame, in milliseconds.
     pub join: [f64; 3],

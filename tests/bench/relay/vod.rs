@@ -25,7 +25,7 @@ pub fn write_file(path: &Path, shape: Shape, seconds: u64) {
     }
 }
 
-/// Milliseconds from asking for a seek to the first picture behind it: of the first seek, and of each later one.
+/// Milliseconds from asking for a seek to the first video frame behind it: of the first seek, and of each later one.
 pub fn seek_times(name: &str, length_ms: u32, videos: &Path) -> (f64, Vec<f64>) {
     let server = Server::start(&Target::Gortmp(Vec::new()), videos);
     let mut client = Client::connect(&format!("rtmp://{}/gortmp", server.address)).expect("a connection");

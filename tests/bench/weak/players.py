@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How late players are when a link that was too weak is good again: players.py GORTMP [NAME…]
 
-Plays a stream of 4 Mbit/s with a clock in the picture, through a link of 3 Mbit/s for 30 s and of 20 Mbit/s for 60 s
+Plays a stream of 4 Mbit/s with a clock in the video, through a link of 3 Mbit/s for 30 s and of 20 Mbit/s for 60 s
 more, with each of the players below, on a screen of its own (Xvfb), and reads the clock from that screen. Prints a
 table. GORTMP is the server's program; NAME@20 begins with 20 Mbit/s, too, for comparison. Takes root, ffmpeg, Xvfb, and of the players those that are asked for.
 """
@@ -102,8 +102,8 @@ def camera():
     raw = f"-f rawvideo -pix_fmt gray -video_size {WIDTH}x{HEIGHT} -framerate {RATE}"
     pipe = f"-fflags nobuffer -probesize 32 {raw} -use_wallclock_as_timestamps 1 -i -"
     coding = "-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 50 -b:v 3900k -maxrate 3900k -bufsize 1950k"
-    sound = "-f lavfi -i sine=440:sample_rate=44100"
-    command = f"ffmpeg -v error {pipe} {sound} {coding} -c:a aac -b:a 96k -f flv {url}"
+    audio = "-f lavfi -i sine=440:sample_rate=44100"
+    command = f"ffmpeg -v error {pipe} {audio} {coding} -c:a aac -b:a 96k -f flv {url}"
     encoder = inside(SERVER, command, stdin=subprocess.PIPE)
     pid = os.fork()
     if pid:

@@ -61,7 +61,7 @@ impl Viewer {
         loop {
             let control = self.controls.pop_front().unwrap_or(Control::Stop);
             self.rounds += 1;
-            self.wishes.tell(control, Duration::ZERO).expect("there are 15 of them at most");
+            self.wishes.send(control, Duration::ZERO).expect("there are 15 of them at most");
             if !matches!(control, Control::ReceiveAudio(_) | Control::ReceiveVideo(_) | Control::BufferLength { .. }) {
                 break;
             }

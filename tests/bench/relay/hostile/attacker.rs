@@ -238,7 +238,7 @@ impl Attacker {
     }
 }
 
-/// Whether the server has hung up; what it sent is passed over.
+/// Whether the server has hung up; what it sent is ignored.
 fn is_closed(mut socket: &TcpStream) -> bool {
     loop {
         match socket.read(&mut [0; 4096]) {

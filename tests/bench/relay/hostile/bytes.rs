@@ -76,7 +76,7 @@ pub fn play_on(stream_id: u32, name: &str) -> Vec<u8> {
     command(stream_id, 4.0, "play", Value::Null, vec![name.into(), (-2000.0).into()])
 }
 
-/// Sound or picture of a good publisher.
+/// Audio or video of a good publisher.
 pub fn media(packet: &Packet) -> Vec<u8> {
     let type_id = packet.kind.type_id();
     message(4 + u32::from(type_id & 1), packet.timestamp.milliseconds(), type_id, 1, &packet.payload)

@@ -21,7 +21,7 @@ const AT_ONCE_MS: u32 = 36_000_000;
 /// A viewer's buffer, in milliseconds.
 const BUFFER_MS: u32 = 3000;
 
-/// The sound and pictures of a file, as they are expected from the server.
+/// The audio and video of a file, as they are expected from the server.
 pub fn expected(path: &Path) -> Vec<Packet> {
     let file = std::fs::File::open(path).expect("the sample is there");
     let mut reader = Reader::new(BufReader::new(file)).expect("the sample is an FLV file");

@@ -66,7 +66,7 @@ fn half_handshakes(attacker: &mut Attacker) -> io::Result<()> {
     Ok(())
 }
 
-/// In the handshake, behind it, and in the middle of a picture that is being published.
+/// In the handshake, behind it, and in the middle of a video frame that is being published.
 fn drips(attacker: &mut Attacker) -> io::Result<()> {
     let mut sockets = Vec::new();
     for _ in 0..5 {

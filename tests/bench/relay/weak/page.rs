@@ -17,7 +17,7 @@ pub struct Page {
     pub longest: f64,
 }
 
-/// Publishes a stream with a clock in the picture and watches the page with it for so many seconds.
+/// Publishes a stream with a clock in the video and watches the page with it for so many seconds.
 pub fn watch(http: SocketAddr, rtmp: SocketAddr, kbits: u64, seconds: u64) -> Page {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     assert!(
