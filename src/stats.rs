@@ -137,6 +137,7 @@ impl StreamCounters {
 /// Numbers of [`StreamCounters`] at one moment, of one stream or of several together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the counters of the same names say it")]
+#[non_exhaustive]
 pub struct Traffic {
     pub messages_in: u64,
     pub bytes_in: u64,

@@ -15,13 +15,13 @@ pub enum RuleKind {
     Deny,
 }
 
-/// One rule.
+/// One rule, made by [`RuleKind::rule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// What it says.
-    pub kind: RuleKind,
+    pub(crate) kind: RuleKind,
     /// Of whom.
-    pub network: IpNet,
+    pub(crate) network: IpNet,
 }
 
 impl RuleKind {

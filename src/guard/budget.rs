@@ -29,7 +29,7 @@ impl Budget {
 
 /// What one holds of a [`Budget`]; dropping it gives it back.
 #[derive(Debug)]
-pub struct Share {
+pub(crate) struct Share {
     budget: Arc<Budget>,
     held: usize,
 }
@@ -37,7 +37,7 @@ pub struct Share {
 impl Share {
     /// Holds so many bytes from now on. When there is not that much, it stays as it is and says no.
     #[must_use]
-    pub fn resize(&mut self, bytes: usize) -> bool {
+    pub(crate) fn resize(&mut self, bytes: usize) -> bool {
         if bytes > self.held {
             let more = bytes - self.held;
             let take = |held: usize| held.checked_add(more).filter(|held| *held <= self.budget.limit);
@@ -52,7 +52,7 @@ impl Share {
     }
 
     /// The whole budget, in bytes.
-    pub fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.budget.limit
     }
 }

@@ -8,6 +8,7 @@ use crate::limits;
 
 /// A warning about the encoder's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Warning {
     /// A code for programs, such as `key-frames-rare`.
     pub code: &'static str,
