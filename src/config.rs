@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use crate::access::{AccessConfig, Permission, Rule, RuleKind, Secret};
+pub(crate) use crate::access::{AccessConfig, Permission, RuleKind, Secret};
 use crate::error::{Error, Result};
 use crate::limits;
 pub use crate::live::{MergeWindow, ReplacePublisher, Times};
 
 /// The port that RTMP has been given.
-pub const DEFAULT_PORT: u16 = 1935;
+pub(crate) const DEFAULT_PORT: u16 = 1935;
 
 /// The port of the page, unless another is asked for.
-pub const DEFAULT_HTTP_PORT: u16 = 8080;
+pub(crate) const DEFAULT_HTTP_PORT: u16 = 8080;
 
 /// Everything that can be set. The defaults suit a camera or two on a LAN.
 ///

@@ -147,33 +147,35 @@
 //! - `info`: what the server serves, who publishes and who plays, from when to when.
 //! - `debug`: every connection, and what was ignored.
 #![deny(unsafe_code)]
+// Here and not for all targets: what tests share is `pub` in each of them.
+#![warn(unreachable_pub)]
 
-pub mod access;
+mod access;
 pub mod amf;
-pub mod cli;
+mod cli;
 mod client;
-pub mod config;
-pub mod error;
+mod config;
+mod error;
 pub mod flv;
 pub mod fmp4;
-pub mod forms;
-pub mod guard;
+mod forms;
+mod guard;
 pub mod guide;
-pub mod hls;
-pub mod http;
+mod hls;
+mod http;
 pub mod limits;
-pub mod live;
+mod live;
 pub mod media;
 mod numbers;
 pub mod rtmp;
-pub mod rtmp_connection;
-pub mod server;
-pub mod service;
-pub mod session;
-pub mod stats;
-pub mod tls;
-pub mod transport;
-pub mod vod;
+mod rtmp_connection;
+mod server;
+mod service;
+mod session;
+mod stats;
+mod tls;
+mod transport;
+mod vod;
 
 // What fuzzers and the replay of their corpora do with input is done with the crate's inner parts, which they call by the
 // crate's name.
@@ -188,11 +190,14 @@ pub mod fuzz_drivers;
 #[path = "../tests/fuzz/replay.rs"]
 mod fuzz_replay;
 
+pub use access::link::sign as sign_link;
 pub use access::{AccessConfig, AccessRequest, Denied, Operation, Permission, Policy, Rule, RuleKind, Secret};
 pub use client::{Client, ClientConfig, ClientEvent, StreamUrl, Trust};
 pub use config::{Config, Congestion, HttpConfig, MergeWindow, ReplacePublisher, Times, TlsConfig};
 pub use error::{Error, Result};
+pub use live::{StreamStatus, Warning};
 pub use server::{Handle, Server, serve};
+pub use stats::Traffic;
 
 /// The program `gortmp`, which is no part of the library's public face.
 #[doc(hidden)]

@@ -12,7 +12,7 @@ use crate::vod::Library;
 
 /// What all connections of a server share.
 #[derive(Debug)]
-pub struct Service {
+pub(crate) struct Service {
     /// The live streams.
     pub registry: Registry,
     /// The relay lanes.
@@ -43,7 +43,7 @@ impl Service {
     ///
     /// # Errors
     /// The reason, when there is no such application.
-    pub fn resolve(&self, path: StreamPath) -> Result<StreamPath, String> {
+    pub(crate) fn resolve(&self, path: StreamPath) -> Result<StreamPath, String> {
         match self.live_apps.first() {
             _ if self.has_app(&path.app) => Ok(path),
             Some(live) if path.name.is_empty() => Ok(path.below(live)),
@@ -52,18 +52,18 @@ impl Service {
     }
 
     /// Whether there is an application of that name.
-    pub fn has_app(&self, app: &str) -> bool {
+    pub(crate) fn has_app(&self, app: &str) -> bool {
         app == self.vod_app || self.live_apps.iter().any(|live| live == app)
     }
 
     /// Returns the text for an unknown application, which lists the known ones.
-    pub fn no_app(&self, app: &str) -> String {
+    pub(crate) fn no_app(&self, app: &str) -> String {
         let apps = self.live_apps.iter().chain([&self.vod_app]).map(String::as_str).collect::<Vec<_>>();
         format!("there is no application \"{}\" here, only {}", app.escape_debug(), apps.join(" and "))
     }
 
     /// Returns where a player starts in a live stream, which its query may choose.
-    pub fn start_at(&self, path: &StreamPath) -> StartAt {
+    pub(crate) fn start_at(&self, path: &StreamPath) -> StartAt {
         match path.query_value("gop").as_deref() {
             Some("0") => StartAt::NextKeyFrame,
             Some("1") => StartAt::LastKeyFrame,

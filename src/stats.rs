@@ -62,7 +62,7 @@ impl Gauge {
 
 /// What a player of live streams lost because it was too slow.
 #[derive(Debug, Default)]
-pub struct DropCounters {
+pub(crate) struct DropCounters {
     /// Messages dropped.
     pub messages: Counter,
     /// How often it skipped ahead.
@@ -71,7 +71,7 @@ pub struct DropCounters {
 
 impl DropCounters {
     /// Records dropped messages, and whether the player skipped ahead.
-    pub fn record(&self, messages: u64, skipped: bool) {
+    pub(crate) fn record(&self, messages: u64, skipped: bool) {
         self.messages.add(messages);
         self.skips.add(skipped.into());
     }
@@ -79,7 +79,7 @@ impl DropCounters {
 
 /// Refused requests, by kind.
 #[derive(Debug, Default)]
-pub struct Refusals {
+pub(crate) struct Refusals {
     /// Connections: too many, or the system is out of resources.
     pub connections: Counter,
     /// `connect`, with a wrong password or to an unknown application.
@@ -137,6 +137,7 @@ impl StreamCounters {
 /// A snapshot of [`StreamCounters`], of one stream or of several together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the counters of the same names say it")]
+#[non_exhaustive]
 pub struct Traffic {
     pub messages_in: u64,
     pub bytes_in: u64,

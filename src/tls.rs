@@ -14,7 +14,7 @@ use crate::limits;
 
 /// A certificate with its key, read from two PEM files.
 #[derive(Debug)]
-pub struct Certificate {
+pub(crate) struct Certificate {
     chain: PathBuf,
     key: PathBuf,
     config: RwLock<Arc<ServerConfig>>,
@@ -25,7 +25,7 @@ impl Certificate {
     ///
     /// # Errors
     /// [`Error::Config`] that names the file.
-    pub fn load(chain: &Path, key: &Path) -> Result<Self> {
+    pub(crate) fn load(chain: &Path, key: &Path) -> Result<Self> {
         let config = RwLock::new(read(chain, key)?);
         Ok(Self { chain: chain.to_owned(), key: key.to_owned(), config })
     }
@@ -34,13 +34,13 @@ impl Certificate {
     ///
     /// # Errors
     /// As [`load`](Self::load); then the certificate stays as it was.
-    pub fn reload(&self) -> Result<()> {
+    pub(crate) fn reload(&self) -> Result<()> {
         *self.config.write() = read(&self.chain, &self.key)?;
         Ok(())
     }
 
     /// Returns the TLS configuration for a new connection.
-    pub fn config(&self) -> Arc<ServerConfig> {
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
         self.config.read().clone()
     }
 }

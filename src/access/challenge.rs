@@ -42,7 +42,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Parses them from the application's query; `None` when there are none.
-    pub fn new(path: &StreamPath) -> Option<Self> {
+    pub(super) fn new(path: &StreamPath) -> Option<Self> {
         // Longer ones are not genuine, and each is hashed for each key.
         let value = |key| {
             let value = path.query_value(key).unwrap_or_default();
@@ -78,7 +78,7 @@ impl Challenge {
     ///
     /// # Errors
     /// [`Error::Config`] when the system has no random bytes.
-    pub fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let mut secret = [0; 32];
         let random = rustls::crypto::ring::default_provider().secure_random;
         random.fill(&mut secret).map_err(|_| Error::Config("the system has no random bytes for keys".into()))?;
@@ -88,7 +88,7 @@ impl Challenge {
     }
 
     /// Returns the description that challenges a user.
-    pub fn issue(&self, user: &str, ip: IpAddr, now: SystemTime) -> String {
+    pub(super) fn issue(&self, user: &str, ip: IpAddr, now: SystemTime) -> String {
         let seconds = seconds(now);
         let (salt, opaque) = (&self.salt, self.opaque(user, ip, seconds));
         // Removes what would end the parameter.
@@ -99,7 +99,7 @@ impl Challenge {
     }
 
     /// Whether the challenge was issued to that user and address, and recently.
-    pub fn is_genuine(&self, answer: &Answer, ip: IpAddr, now: SystemTime) -> bool {
+    pub(super) fn is_genuine(&self, answer: &Answer, ip: IpAddr, now: SystemTime) -> bool {
         let Some((Ok(issued), _)) = answer.opaque.split_once('.').map(|(at, mac)| (u64::from_str_radix(at, 16), mac))
         else {
             return false;
@@ -110,7 +110,7 @@ impl Challenge {
     }
 
     /// Whether the response was made with this password.
-    pub fn verify(&self, answer: &Answer, password: &Secret) -> bool {
+    pub(super) fn verify(&self, answer: &Answer, password: &Secret) -> bool {
         let inner = md5(&[answer.user.as_bytes(), self.salt.as_bytes(), password.bytes()]);
         let expected = md5(&[inner.as_bytes(), answer.opaque.as_bytes(), answer.challenge.as_bytes()]);
         is_equal(&expected, &answer.response)
@@ -146,7 +146,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Returns a client's response, as a query.
-    pub fn answer(issued: &str, user: &str, password: &str) -> String {
+    pub(crate) fn answer(issued: &str, user: &str, password: &str) -> String {
         let value = |key: &str| {
             let (_, rest) = issued.split_once(&format!("{key}=")).unwrap();
             rest.split('&').next().unwrap().to_owned()

@@ -85,7 +85,7 @@ pub(super) const ENCODE_HINT: &str = "a key with / ? & # % + or a space in it ha
 
 impl Keys {
     /// Loads the keys of a permission, whose option is `--` and that name. Warns of keys that need encoding.
-    pub fn load(permission: &Permission, option: &str) -> Result<Self> {
+    pub(super) fn load(permission: &Permission, option: &str) -> Result<Self> {
         let mut keys = match &permission.key_file {
             Some(file) => Self::read(file)?,
             None => Self { is_open: permission.key.is_none(), ..Self::default() },
@@ -101,7 +101,7 @@ impl Keys {
     }
 
     /// Whether some keys have to be percent-encoded in URLs.
-    pub fn need_encoding(&self) -> bool {
+    pub(super) fn need_encoding(&self) -> bool {
         self.need_encoding
     }
 
@@ -138,20 +138,20 @@ impl Keys {
     }
 
     /// Whether a key is required.
-    pub fn are_required(&self) -> bool {
+    pub(super) fn are_required(&self) -> bool {
         !self.is_open
     }
 
     /// Returns the keys for a stream: its own, its application's, and those for all. A key for many streams counts for
     /// each of them, so that no other spelling of a name makes a difference.
-    pub fn for_stream<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Secret> + Clone + use<'a> {
+    pub(super) fn for_stream<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Secret> + Clone + use<'a> {
         let app = name.split('/').next().unwrap_or_default();
         let named = [name.to_owned(), format!("{app}/*")].map(|name| self.by_name.get(&name));
         named.into_iter().flatten().flatten().chain(&self.common)
     }
 
     /// Returns every key.
-    pub fn all(&self) -> impl Iterator<Item = &Secret> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Secret> {
         self.by_name.values().flatten().chain(&self.common)
     }
 }

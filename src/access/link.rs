@@ -22,12 +22,12 @@ pub(super) struct Link<'a> {
 
 impl<'a> Link<'a> {
     /// Parses the link parameters of a path, if it has any.
-    pub fn parse(path: &'a StreamPath) -> Option<Self> {
+    pub(super) fn parse(path: &'a StreamPath) -> Option<Self> {
         Some(Self { expires: path.query_value("expires")?, sign: path.query_value("sign")? })
     }
 
     /// Checks that one of the keys signed it for that name, and that it has not expired.
-    pub fn check<'k>(
+    pub(super) fn check<'k>(
         &self,
         name: &str,
         keys: impl Iterator<Item = &'k Secret>,

@@ -8,7 +8,7 @@
 
 mod challenge;
 mod keys;
-pub mod link;
+pub(crate) mod link;
 mod policy;
 mod rules;
 
@@ -22,8 +22,9 @@ use parking_lot::RwLock;
 use challenge::{Answer, Challenge};
 pub use keys::Secret;
 use keys::{Digest, Keys};
+pub(crate) use policy::Origin;
 use policy::SharedPolicy;
-pub use policy::{AccessRequest, Origin, Policy};
+pub use policy::{AccessRequest, Policy};
 pub use rules::{Rule, RuleKind};
 
 use crate::error::Result;
@@ -108,7 +109,7 @@ impl std::error::Error for Denied {}
 
 /// The keys that a client has proved to know at `connect`.
 #[derive(Clone, Default)]
-pub struct VerifiedKeys {
+pub(crate) struct VerifiedKeys {
     digests: Vec<Digest>,
     /// The user name given for them.
     user: String,
@@ -123,7 +124,7 @@ impl std::fmt::Debug for VerifiedKeys {
 
 /// The response to a client's `connect`.
 #[derive(Debug)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// Accepted; operations are checked later.
     Granted(VerifiedKeys),
     /// Refused with this description, after which the client comes back with a response.
@@ -134,7 +135,7 @@ pub enum Admission {
 
 /// The access control in force.
 #[derive(Debug)]
-pub struct Access {
+pub(crate) struct Access {
     config: AccessConfig,
     keys: RwLock<Arc<LoadedKeys>>,
     challenge: Challenge,
@@ -157,7 +158,7 @@ impl Access {
     ///
     /// # Errors
     /// [`crate::Error::Config`] that names the file and its line.
-    pub fn new(config: AccessConfig) -> Result<Self> {
+    pub(crate) fn new(config: AccessConfig) -> Result<Self> {
         let loaded = LoadedKeys::new(&config)?;
         Ok(Self { config, keys: RwLock::new(Arc::new(loaded)), challenge: Challenge::new()? })
     }
@@ -166,14 +167,14 @@ impl Access {
     ///
     /// # Errors
     /// As [`new`](Self::new); then the keys stay as they were.
-    pub fn reload(&self) -> Result<()> {
+    pub(crate) fn reload(&self) -> Result<()> {
         let loaded = LoadedKeys::new(&self.config)?;
         *self.keys.write() = Arc::new(loaded);
         Ok(())
     }
 
     /// Returns the response to a `connect` for this path, which has no name yet, by a program of that name.
-    pub fn admit(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
+    pub(crate) fn admit(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
         if self.config.ask_password {
             self.challenge_client(path, program, ip)
         } else {
@@ -221,7 +222,7 @@ impl Access {
     ///
     /// # Errors
     /// [`Denied`] with the reason.
-    pub fn check(
+    pub(crate) fn check(
         &self,
         operation: Operation,
         path: &StreamPath,

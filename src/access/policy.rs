@@ -84,7 +84,7 @@ impl AccessRequest<'_> {
 
 /// The origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The client's address.
     pub ip: IpAddr,
     /// Whether it came over HTTP rather than RTMP.
@@ -98,12 +98,12 @@ pub struct Origin {
 pub(super) struct SharedPolicy(Arc<dyn Policy>);
 
 impl SharedPolicy {
-    pub fn new(policy: impl Policy) -> Self {
+    pub(super) fn new(policy: impl Policy) -> Self {
         Self(Arc::new(policy))
     }
 
     /// Asks the policy; keeps its reason to one line of the log.
-    pub fn check(
+    pub(super) fn check(
         &self,
         operation: Operation,
         path: &StreamPath,

@@ -15,29 +15,29 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, position: 0, depth: 0, values: 0, repeated: 0 }
     }
 
-    pub fn position(&self) -> usize {
+    pub(super) fn position(&self) -> usize {
         self.position
     }
 
-    pub fn is_at_end(&self) -> bool {
+    pub(super) fn is_at_end(&self) -> bool {
         self.position >= self.bytes.len()
     }
 
-    pub fn error(&self, reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    pub(super) fn error(&self, reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
         Error::Amf { offset: self.position, reason: reason.into() }
     }
 
     /// A reference to something that isn't there.
-    pub fn dangling(&self, index: usize) -> Error {
+    pub(super) fn dangling(&self, index: usize) -> Error {
         self.error(format!("reference {index} means nothing"))
     }
 
     /// Checks that so many values of at least `size` bytes can follow at all.
-    pub fn expect_values(&self, count: usize, size: usize) -> Result<()> {
+    pub(super) fn expect_values(&self, count: usize, size: usize) -> Result<()> {
         let left = self.bytes.len().saturating_sub(self.position);
         if count.saturating_mul(size) > left {
             return Err(self.error(format!("{count} values in {left} bytes")));
@@ -45,7 +45,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    pub fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8]> {
         let rest = self.bytes.get(self.position..).unwrap_or_default();
         let taken =
             rest.get(..length).ok_or_else(|| self.error(format!("{length} bytes expected, {} left", rest.len())))?;
@@ -53,47 +53,47 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
-    pub fn u8(&mut self) -> Result<u8> {
+    pub(super) fn u8(&mut self) -> Result<u8> {
         Ok(self.array::<1>()?[0])
     }
 
-    pub fn u16(&mut self) -> Result<u16> {
+    pub(super) fn u16(&mut self) -> Result<u16> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub fn u32(&mut self) -> Result<u32> {
+    pub(super) fn u32(&mut self) -> Result<u32> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub fn f64(&mut self) -> Result<f64> {
+    pub(super) fn f64(&mut self) -> Result<f64> {
         self.array().map(f64::from_be_bytes)
     }
 
     /// Text of that many bytes, with replacement characters where it is not UTF-8.
-    pub fn text(&mut self, length: usize) -> Result<String> {
+    pub(super) fn text(&mut self, length: usize) -> Result<String> {
         Ok(String::from_utf8_lossy(self.take(length)?).into_owned())
     }
 
     /// Takes the byte if it is that one.
-    pub fn skip_if(&mut self, byte: u8) -> bool {
+    pub(super) fn skip_if(&mut self, byte: u8) -> bool {
         let is_next = self.bytes.get(self.position) == Some(&byte);
         self.position += usize::from(is_next);
         is_next
     }
 
     /// Goes on at another place; returns where it was.
-    pub fn jump(&mut self, position: usize) -> usize {
+    pub(super) fn jump(&mut self, position: usize) -> usize {
         std::mem::replace(&mut self.position, position)
     }
 
     /// Begins a value that may hold others.
-    pub fn enter(&mut self) -> Result<()> {
+    pub(super) fn enter(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > limits::AMF_DEPTH {
             let (value, limit) = (self.depth as u64, limits::AMF_DEPTH as u64);
@@ -103,12 +103,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Ends it.
-    pub fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         self.depth -= 1;
     }
 
     /// Counts values before they are made.
-    pub fn spend_values(&mut self, count: usize) -> Result<()> {
+    pub(super) fn spend_values(&mut self, count: usize) -> Result<()> {
         self.values = self.values.saturating_add(count);
         if self.values > limits::AMF_VALUES {
             let (value, limit) = (self.values as u64, limits::AMF_VALUES as u64);
@@ -118,7 +118,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Counts text before it is repeated.
-    pub fn spend_bytes(&mut self, count: usize) -> Result<()> {
+    pub(super) fn spend_bytes(&mut self, count: usize) -> Result<()> {
         self.repeated = self.repeated.saturating_add(count);
         if self.repeated > limits::AMF_REPEATED_BYTES {
             let (value, limit) = (self.repeated as u64, limits::AMF_REPEATED_BYTES as u64);

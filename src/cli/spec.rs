@@ -60,43 +60,43 @@ pub(super) const fn option(name: &'static str, summary: &'static str, details: &
 }
 
 impl OptionSpec {
-    pub const fn short(mut self, letter: char) -> Self {
+    pub(super) const fn short(mut self, letter: char) -> Self {
         self.short = Some(letter);
         self
     }
 
-    pub const fn takes(self, placeholder: &'static str) -> Self {
+    pub(super) const fn takes(self, placeholder: &'static str) -> Self {
         self.takes_of(placeholder, Values::Any)
     }
 
-    pub const fn takes_of(mut self, placeholder: &'static str, values: Values) -> Self {
+    pub(super) const fn takes_of(mut self, placeholder: &'static str, values: Values) -> Self {
         self.argument = Some(Argument { placeholder, values });
         self
     }
 
-    pub const fn repeats(mut self) -> Self {
+    pub(super) const fn repeats(mut self) -> Self {
         self.repeats = true;
         self
     }
 
-    pub const fn default(mut self, value: &'static str) -> Self {
+    pub(super) const fn default(mut self, value: &'static str) -> Self {
         self.default = Some(value);
         self
     }
 
     /// The line of the option before it in `--help` names it.
-    pub const fn named_above(mut self) -> Self {
+    pub(super) const fn named_above(mut self) -> Self {
         self.has_line = false;
         self
     }
 
     /// The summary without the part that is for `--help` only.
-    pub fn phrase(&self) -> &'static str {
+    pub(super) fn phrase(&self) -> &'static str {
         self.summary.split("; ").next().unwrap_or_default()
     }
 
     /// Registers the option with the parser.
-    pub fn add_to(&self, options: &mut Options) {
+    pub(super) fn add_to(&self, options: &mut Options) {
         let short = self.short.map_or_else(String::new, String::from);
         let placeholder = self.argument.map_or("", |argument| argument.placeholder);
         match (self.argument, self.repeats) {
@@ -110,7 +110,7 @@ impl OptionSpec {
 
 impl Argument {
     /// With all values, if no other is taken: `on|off`.
-    pub fn full(&self) -> String {
+    pub(super) fn full(&self) -> String {
         match self.values {
             Values::OneOf(values) => values.join("|"),
             _ => self.placeholder.to_owned(),

@@ -28,7 +28,7 @@ pub(super) struct Challenge<'a> {
 
 impl<'a> LoginRequest<'a> {
     /// Parses the description of a rejected `connect`. Returns `None` if it requests no login.
-    pub fn parse(description: &'a str) -> Option<Self> {
+    pub(super) fn parse(description: &'a str) -> Option<Self> {
         if !description.contains("authmod=adobe") {
             return None;
         }
@@ -45,7 +45,7 @@ impl<'a> LoginRequest<'a> {
     }
 
     /// Returns the query to append to the application; `nonce` is the client's own challenge.
-    pub fn query(&self, login: &Login, nonce: &str) -> String {
+    pub(super) fn query(&self, login: &Login, nonce: &str) -> String {
         let Login { user, key } = login;
         let user_query = format!("authmod=adobe&user={user}");
         let Self::Response(Challenge { salt, challenge, opaque }) = self else { return user_query };

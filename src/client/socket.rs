@@ -23,7 +23,7 @@ pub(super) enum Socket {
 impl Socket {
     /// Connects within the connect timeout; each read of the TLS handshake may take as long again. Name resolution is
     /// left to the system, which has its own time limits.
-    pub fn connect(url: &StreamUrl, config: &ClientConfig) -> Result<Self> {
+    pub(super) fn connect(url: &StreamUrl, config: &ClientConfig) -> Result<Self> {
         let failed = |error| Error::io(format!("connecting to {}", url.server()), error);
         let socket = connect(url, config.connect_timeout).map_err(failed)?;
         socket.set_nodelay(true).map_err(failed)?;
@@ -43,7 +43,7 @@ impl Socket {
     }
 
     /// Closes the sending direction.
-    pub fn finish(&mut self) -> io::Result<()> {
+    pub(super) fn finish(&mut self) -> io::Result<()> {
         if let Self::Secure(tls) = self {
             tls.conn.send_close_notify();
             tls.flush()?;
@@ -52,7 +52,7 @@ impl Socket {
     }
 
     /// Returns the TCP socket below TLS, if any.
-    pub fn tcp(&self) -> &TcpStream {
+    pub(super) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
             Self::Secure(tls) => &tls.sock,

@@ -27,7 +27,7 @@ const PROBE_TAGS: usize = 3;
 
 /// The playable part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extent {
+pub(crate) struct Extent {
     /// Offset of the end of the last complete tag, in bytes.
     pub end: u64,
     /// The latest time among the last frames, in milliseconds since the start of the file; `None` without frames.
@@ -38,7 +38,7 @@ pub struct Extent {
 
 /// The position and kind of a file's damage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
+pub(crate) struct Damage {
     /// Offset at which a tag was expected, in bytes.
     pub offset: u64,
     /// What was found instead.
@@ -58,7 +58,7 @@ impl Extent {
     /// zeros or garbage, or has non-standard sizes, tags are read forward from the last listed key frame, from the
     /// closest position before the end at which several consecutive tags are found, or from the first frame. Changes
     /// the source's position. Fails with [`Error::Io`].
-    pub fn find<S: Read + Seek>(source: &mut S, preamble: &Preamble, key_frames: &[(f64, f64)]) -> Result<Self> {
+    pub(crate) fn find<S: Read + Seek>(source: &mut S, preamble: &Preamble, key_frames: &[(f64, f64)]) -> Result<Self> {
         let file_bytes = seek(source, SeekFrom::End(0))?;
         let mut from = scan_back(source, file_bytes, preamble.first_frame)?;
         if from.is_none() {

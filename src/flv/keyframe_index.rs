@@ -9,7 +9,7 @@ use crate::{Error, Result, limits};
 
 /// A position at which playback can start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyFrame {
+pub(crate) struct KeyFrame {
     /// Milliseconds since the start of the file.
     pub time_ms: u32,
     /// Offset of the tag in bytes.
@@ -25,7 +25,7 @@ impl KeyFrame {
 
 /// The result of a search step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Search {
+pub(crate) enum Search {
     /// The last key frame at or before the target; `None` when there is none, and playback must start at the first
     /// frame.
     Found(Option<KeyFrame>),
@@ -43,7 +43,7 @@ pub enum Search {
 ///
 /// At [`limits::KEYFRAME_INDEX_ENTRIES`] every second entry is dropped.
 #[derive(Debug)]
-pub struct KeyframeIndex {
+pub(crate) struct KeyframeIndex {
     time_base: TimeBase,
     first_frame: u64,
     /// The sequence headers of the preamble.
@@ -79,7 +79,7 @@ impl KeyframeIndex {
     const LISTED_WITHIN_MS: u32 = 1000;
 
     /// Creates the index of a file of `file_bytes` bytes with this preamble and metadata.
-    pub fn new(preamble: &Preamble, metadata: &Metadata, file_bytes: u64) -> Self {
+    pub(crate) fn new(preamble: &Preamble, metadata: &Metadata, file_bytes: u64) -> Self {
         let mut index = Self::unlisted(preamble.time_base, preamble.first_frame, preamble.sequence_headers.clone());
         index.listed = index.validate_list(&metadata.key_frames, file_bytes).unwrap_or_default();
         index
@@ -105,7 +105,7 @@ impl KeyframeIndex {
 
     /// Finds the last key frame at or before a time, reading at most [`limits::FLV_TAGS_AT_ONCE`] tags. Damage is
     /// treated as the end of the file. Fails with [`Error::Io`].
-    pub fn find<R: Read + Seek>(&mut self, reader: &mut Reader<R>, target_ms: u32) -> Result<Search> {
+    pub(crate) fn find<R: Read + Seek>(&mut self, reader: &mut Reader<R>, target_ms: u32) -> Result<Search> {
         for _ in 0..limits::FLV_TAGS_AT_ONCE {
             if !self.covers(target_ms) {
                 self.scan_tag(reader)?;
@@ -125,17 +125,17 @@ impl KeyframeIndex {
     }
 
     /// Returns the sequence headers valid at a tag, as far as the file was scanned.
-    pub fn sequence_headers(&self, offset: u64) -> Vec<Packet> {
+    pub(crate) fn sequence_headers(&self, offset: u64) -> Vec<Packet> {
         self.sequence_headers.valid_at(offset)
     }
 
     /// Returns the number of sequence header changes before a tag, as far as the file was scanned.
-    pub fn changes_before(&self, offset: u64) -> usize {
+    pub(crate) fn changes_before(&self, offset: u64) -> usize {
         self.sequence_headers.changes_before(offset)
     }
 
     /// Returns the damage that ended the scan: its offset, and the time of the last frame before it in milliseconds.
-    pub fn damage(&self) -> Option<(u64, Option<u32>)> {
+    pub(crate) fn damage(&self) -> Option<(u64, Option<u32>)> {
         self.is_damaged.then_some((self.scanned_to, self.last_frame_ms))
     }
 

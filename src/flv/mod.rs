@@ -21,13 +21,13 @@ pub mod tag;
 mod time_base;
 mod writer;
 
-pub use extent::{Damage, Extent};
-pub use keyframe_index::{KeyFrame, KeyframeIndex, Search};
+pub(crate) use extent::{Damage, Extent};
+pub(crate) use keyframe_index::{KeyFrame, KeyframeIndex, Search};
 pub use metadata::Metadata;
-pub use preamble::Preamble;
+pub(crate) use preamble::Preamble;
 pub use reader::{Reader, TagStart};
-pub use sequence_headers::SequenceHeaders;
+pub(crate) use sequence_headers::SequenceHeaders;
 pub use tag::TagHeader;
-pub use time_base::TimeBase;
+pub(crate) use time_base::TimeBase;
 pub(crate) use time_base::is_jump;
 pub use writer::Writer;

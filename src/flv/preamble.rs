@@ -8,7 +8,7 @@ use crate::{Error, Result, limits};
 
 /// The metadata and sequence headers before the first frame, and the position of that frame.
 #[derive(Clone, Debug)]
-pub struct Preamble {
+pub(crate) struct Preamble {
     /// The first `onMetaData`, without `@setDataFrame`, at time 0.
     pub metadata: Option<Packet>,
     /// The sequence headers.
@@ -25,7 +25,7 @@ impl Preamble {
     /// Reads the tags from the reader's position, the first tag, to the first frame, at most
     /// [`limits::FLV_PREAMBLE_TAGS`]. Damage ends the preamble; reading from `first_frame` reports it. Metadata over
     /// [`limits::COMMAND_BYTES`] is ignored. Fails with [`Error::Io`].
-    pub fn read<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Self> {
+    pub(crate) fn read<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Self> {
         let mut preamble = Self {
             metadata: None,
             sequence_headers: SequenceHeaders::default(),

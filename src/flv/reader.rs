@@ -64,7 +64,7 @@ impl<R: Read> Reader<R> {
 
     /// As [`next_packet`](Self::next_packet), but the payload shares the reader's buffer unless it is too large for it:
     /// this saves a copy, and the buffer's memory is reused once all such payloads are dropped.
-    pub fn next_shared_packet(&mut self) -> Result<Option<Packet>> {
+    pub(crate) fn next_shared_packet(&mut self) -> Result<Option<Packet>> {
         self.read_packet(Source::read_shared)
     }
 
@@ -91,7 +91,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Whether the next tag is completely buffered.
-    pub fn is_next_buffered(&self) -> bool {
+    pub(crate) fn is_next_buffered(&self) -> bool {
         let buffered = self.source.buffered();
         let Some(header) = buffered.first_chunk().map(TagHeader::decode) else { return false };
         buffered.len() >= header.tag_size() as usize + PREVIOUS_TAG_SIZE_BYTES

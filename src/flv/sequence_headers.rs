@@ -8,7 +8,7 @@ use crate::media::{HeaderSlot, Packet};
 /// Repetitions are not stored, so a file that repeats them at each key frame needs no more memory. The total size is at
 /// most [`limits::FLV_SEQUENCE_HEADER_BYTES`].
 #[derive(Clone, Debug, Default)]
-pub struct SequenceHeaders {
+pub(crate) struct SequenceHeaders {
     entries: Vec<(u64, HeaderSlot, Packet)>,
     bytes: usize,
 }
@@ -18,7 +18,7 @@ impl SequenceHeaders {
     const OVERHEAD_BYTES: usize = 64;
 
     /// Appends a sequence header, which must follow all known ones; empty ones are ignored.
-    pub fn insert(&mut self, offset: u64, packet: Packet) {
+    pub(crate) fn insert(&mut self, offset: u64, packet: Packet) {
         let Some(slot) = packet.header_slot().filter(|_| packet.has_configuration()) else { return };
         let last = self.entries.iter().rev().find(|(_, other, _)| *other == slot);
         if last.is_some_and(|(_, _, known)| known.payload == packet.payload) {
@@ -32,13 +32,13 @@ impl SequenceHeaders {
     }
 
     /// Returns the number of changes before a tag.
-    pub fn changes_before(&self, offset: u64) -> usize {
+    pub(crate) fn changes_before(&self, offset: u64) -> usize {
         self.entries.partition_point(|(at, ..)| *at < offset)
     }
 
     /// Returns the sequence headers valid at a tag, in order of first appearance; their timestamps are those of the
     /// file.
-    pub fn valid_at(&self, offset: u64) -> Vec<Packet> {
+    pub(crate) fn valid_at(&self, offset: u64) -> Vec<Packet> {
         let mut valid: Vec<(HeaderSlot, &Packet)> = Vec::new();
         for (_, slot, packet) in self.entries.iter().take_while(|(at, _, _)| *at < offset) {
             match valid.iter_mut().find(|(known, _)| known == slot) {

@@ -19,22 +19,22 @@ pub(super) struct Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    pub fn new(capacity: usize, inner: R) -> Self {
+    pub(super) fn new(capacity: usize, inner: R) -> Self {
         Self { inner, buffer: BytesMut::new(), at: 0, capacity, position: 0 }
     }
 
     /// Returns the offset of the next byte.
-    pub fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.position
     }
 
     /// Returns the buffered bytes, which can be consumed without I/O.
-    pub fn buffered(&self) -> &[u8] {
+    pub(super) fn buffered(&self) -> &[u8] {
         &self.buffer[self.at..]
     }
 
     /// Reads the next bytes; fewer at the end of the file.
-    pub fn fill(&mut self, bytes: &mut [u8]) -> Result<usize> {
+    pub(super) fn fill(&mut self, bytes: &mut [u8]) -> Result<usize> {
         self.fill_buffer(bytes.len())?;
         let count = bytes.len().min(self.buffered().len());
         bytes[..count].copy_from_slice(&self.buffered()[..count]);
@@ -43,7 +43,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Reads the next `size` bytes; fewer at the end. A tag's size has 24 bits, which is the limit `FLV_TAG_BYTES`.
-    pub fn read_bytes(&mut self, size: u32) -> Result<Bytes> {
+    pub(super) fn read_bytes(&mut self, size: u32) -> Result<Bytes> {
         let size = size as usize;
         if !self.is_large(size) {
             self.fill_buffer(size)?;
@@ -67,7 +67,7 @@ impl<R: Read> Source<R> {
     }
 
     /// As [`read_bytes`](Self::read_bytes), sharing the buffer where the bytes fit.
-    pub fn read_shared(&mut self, size: u32) -> Result<Bytes> {
+    pub(super) fn read_shared(&mut self, size: u32) -> Result<Bytes> {
         if self.is_large(size as usize) {
             return self.read_bytes(size);
         }
@@ -85,7 +85,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Skips bytes; the end of the file shows at the next read.
-    pub fn discard(&mut self, bytes: u32) -> Result<()> {
+    pub(super) fn discard(&mut self, bytes: u32) -> Result<()> {
         let mut left = bytes as usize;
         while left > 0 {
             self.fill_buffer(1)?;
@@ -131,7 +131,7 @@ impl<R: Read> Source<R> {
 
 impl<R: Read + Seek> Source<R> {
     /// Seeks to another position; bytes in the buffer are not read again.
-    pub fn seek_to(&mut self, position: u64) -> Result<()> {
+    pub(super) fn seek_to(&mut self, position: u64) -> Result<()> {
         let start = self.position - self.at as u64;
         let at = position.checked_sub(start).and_then(|at| usize::try_from(at).ok());
         match at.filter(|at| *at <= self.buffer.len()) {

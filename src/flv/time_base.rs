@@ -9,21 +9,21 @@ use crate::media::Timestamp;
 /// `duration` and `seek` are consistent, times count from the first frame unless that is within a second after 0; such
 /// files keep their timestamps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeBase(Timestamp);
+pub(crate) struct TimeBase(Timestamp);
 
 impl TimeBase {
     /// Latest timestamp of the first frame of a file that starts at 0, in milliseconds.
     const LATE_START_MS: i32 = 1000;
 
     /// Creates the time base of a file whose first frame has this timestamp.
-    pub fn of_first_frame(first: Timestamp) -> Self {
+    pub(crate) fn of_first_frame(first: Timestamp) -> Self {
         let after_zero = first.since(Timestamp::ZERO);
         if (0..=Self::LATE_START_MS).contains(&after_zero) { Self::default() } else { Self(first) }
     }
 
     /// Returns the milliseconds since the start of the file; 0 for tags before the start. Timestamps are signed (FLV
     /// 10.1 §E.4.1), so a file can last 24.8 days.
-    pub fn time_ms(self, timestamp: Timestamp) -> u32 {
+    pub(crate) fn time_ms(self, timestamp: Timestamp) -> u32 {
         u32::try_from(timestamp.since(self.0)).unwrap_or(0)
     }
 }

@@ -23,7 +23,7 @@ enum NalUnitUse {
 impl NalCodec {
     /// Returns the type of a NAL unit (ITU-T H.264 §7.4.1, H.265 §7.4.2.2); `None` when it is empty or its forbidden
     /// bit is set.
-    pub fn nal_type(self, unit: &[u8]) -> Option<u8> {
+    pub(super) fn nal_type(self, unit: &[u8]) -> Option<u8> {
         let &first = unit.first()?;
         let is_valid = first & 0x80 == 0;
         let nal_type = match self {
@@ -55,7 +55,7 @@ pub(super) enum AccessUnit<'a> {
 impl<'a> AccessUnit<'a> {
     /// Parses NAL units with length prefixes of `length_bytes`. Start codes (ITU-T H.264 annex B), which some embedded
     /// encoders send instead, are converted to lengths. `None` when it is neither.
-    pub fn parse(codec: NalCodec, length_bytes: usize, body: &'a [u8]) -> Option<Self> {
+    pub(super) fn parse(codec: NalCodec, length_bytes: usize, body: &'a [u8]) -> Option<Self> {
         if let Some(has_slice) = has_slice(codec, length_prefixed(length_bytes, body)) {
             return Some(match has_slice {
                 true => Self::Frame(Cow::Borrowed(body)),

@@ -14,7 +14,7 @@ pub(super) struct AnnouncedTracks {
 
 impl AnnouncedTracks {
     /// Updates the properties from `onMetaData`; invalid values are ignored.
-    pub fn update(&mut self, packet: &Packet) {
+    pub(super) fn update(&mut self, packet: &Packet) {
         let Ok(values) = amf0::decode_all(&packet.payload) else { return };
         let mut values = values.iter().skip_while(|value| value.as_str() == Some("@setDataFrame"));
         let (Some("onMetaData"), Some(object)) = (values.next().and_then(Value::as_str), values.next()) else { return };

@@ -60,7 +60,7 @@ const AAC_RATES: [u32; 13] =
 
 /// Parses an AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1). With spectral band replication the first sampling
 /// frequency is half the output rate; it is the timescale all the same.
-pub fn aac(config: &[u8]) -> Option<Track> {
+pub(super) fn aac(config: &[u8]) -> Option<Track> {
     let mut bits = Bits(config, 0);
     let object = bits.read(5)?;
     if object == 31 {
@@ -80,7 +80,7 @@ pub fn aac(config: &[u8]) -> Option<Track> {
 }
 
 /// Strips the ADTS header (ISO/IEC 13818-7 §6.2) that some embedded encoders leave before a frame.
-pub fn without_adts(frame: &[u8]) -> &[u8] {
+pub(super) fn without_adts(frame: &[u8]) -> &[u8] {
     let [0xff, second, _, high, middle, low, _, ..] = *frame else { return frame };
     let length = usize::from(high & 3) << 11 | usize::from(middle) << 3 | usize::from(low >> 5);
     let is_header = second & 0xf6 == 0xf0 && length == frame.len();
@@ -104,7 +104,7 @@ impl Bits<'_> {
 }
 
 /// Parses an MP3 frame header (ISO/IEC 11172-3 §2.4.1.3 and 13818-3).
-pub fn mp3(frame: &[u8]) -> Option<Track> {
+pub(super) fn mp3(frame: &[u8]) -> Option<Track> {
     let [0xff, version, rates, channels, ..] = *frame else { return None };
     let is_layer_3 = version & 0xe6 == 0xe2;
     let (divisor, samples, object_type) = match version >> 3 & 3 {
@@ -118,7 +118,7 @@ pub fn mp3(frame: &[u8]) -> Option<Track> {
 }
 
 /// Parses an Opus identification header (RFC 7845 §5.1), as Enhanced RTMP carries it.
-pub fn opus(header: &[u8]) -> Option<Track> {
+pub(super) fn opus(header: &[u8]) -> Option<Track> {
     let header = header.strip_prefix(b"OpusHead").unwrap_or(header);
     let [_version, channels, skip_low, skip_high, a, b, c, d, gain_low, gain_high, _family] = *header.first_chunk()?;
     let channel_count = match channels {
@@ -153,7 +153,7 @@ pub fn opus(header: &[u8]) -> Option<Track> {
 const OPUS_RATE: u32 = 48_000;
 
 /// Returns the number of samples in an Opus packet (RFC 6716 §3.1).
-pub fn opus_samples(packet: &[u8]) -> Option<u32> {
+pub(super) fn opus_samples(packet: &[u8]) -> Option<u32> {
     let toc = *packet.first()?;
     let frame = match toc >> 3 {
         config @ 0..=11 => [480, 960, 1920, 2880][usize::from(config % 4)],

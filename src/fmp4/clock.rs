@@ -16,7 +16,7 @@ pub(super) struct TimestampUnwrapper {
 
 impl TimestampUnwrapper {
     /// Returns the milliseconds since timestamp 0 of the first epoch.
-    pub fn time_ms(&mut self, timestamp: Timestamp) -> u64 {
+    pub(super) fn time_ms(&mut self, timestamp: Timestamp) -> u64 {
         let (last, time) = self.last.unwrap_or((timestamp, timestamp.milliseconds().into()));
         let step = i64::from(timestamp.since(last));
         let time = time.saturating_add_signed(step);
@@ -39,7 +39,7 @@ pub(super) struct AudioClock {
 
 impl AudioClock {
     /// Converts the clock from one timescale to another.
-    pub fn convert(&mut self, from: u32, to: u32) {
+    pub(super) fn convert(&mut self, from: u32, to: u32) {
         let converted = |time: u64| (u128::from(time) * u128::from(to)).div_ceil(u128::from(from.max(1)));
         let converted = |time| u64::try_from(converted(time)).unwrap_or(u64::MAX / 2);
         self.last = self.last.map(|(last, next)| (converted(last), converted(next)));
@@ -48,7 +48,7 @@ impl AudioClock {
     /// Returns the decode time and duration of a frame with this timestamp and number of samples. Frames follow each
     /// other without gaps. To compensate clock drift, durations are a millisecond longer or shorter when audio is off
     /// by [`DRIFT_MS`]; when it lags its timestamps by [`TOLERANCE_MS`], it jumps.
-    pub fn advance(&mut self, time_ms: u64, rate: u32, samples: u32) -> (u64, u32) {
+    pub(super) fn advance(&mut self, time_ms: u64, rate: u32, samples: u32) -> (u64, u32) {
         let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
         let timestamp = in_samples(time_ms);
         let decode_time = match self.last {
@@ -69,7 +69,7 @@ impl AudioClock {
 
     /// Returns the number of frames of `samples` missing before a time, where audio began, or should have, at
     /// `start_ms`.
-    pub fn missing(&self, time_ms: u64, start_ms: u64, rate: u32, samples: u32) -> u64 {
+    pub(super) fn missing(&self, time_ms: u64, start_ms: u64, rate: u32, samples: u32) -> u64 {
         let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
         let next = self.last.map_or(in_samples(start_ms), |(_, next)| next);
         let ahead = in_samples(time_ms).saturating_sub(next);
@@ -77,7 +77,7 @@ impl AudioClock {
     }
 
     /// Returns the decode time of a frame right after the last one, or at `start_ms` if there was none.
-    pub fn next(&mut self, start_ms: u64, rate: u32, samples: u32) -> u64 {
+    pub(super) fn next(&mut self, start_ms: u64, rate: u32, samples: u32) -> u64 {
         let decode_time = self.last.map_or(start_ms.saturating_mul(rate.into()) / 1000, |(_, next)| next);
         self.last = Some((decode_time, decode_time.saturating_add(samples.into())));
         decode_time
@@ -108,7 +108,7 @@ impl VideoClock {
     /// Browsers treat a decode time more than two durations after the last as a discontinuity, and drop all video
     /// frames up to the next key frame (Media Source Extensions §3.5.8). So decode times advance by two durations at
     /// most; presentation times are unaffected.
-    pub fn advance(&mut self, time_ms: u64, default_duration: u32) -> FrameTiming {
+    pub(super) fn advance(&mut self, time_ms: u64, default_duration: u32) -> FrameTiming {
         let (decode_time, duration) = match self.last {
             None => (time_ms, u64::from(default_duration)),
             Some((last_ms, last)) => {

@@ -93,7 +93,7 @@ fn legacy_rate(codec: Codec, first: u8) -> (u32, u8) {
 
 /// The formats of a stream or file, learnt from the packets seen so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Formats {
+pub(crate) struct Formats {
     /// The first video track.
     pub video: Option<VideoFormat>,
     /// The first audio track.
@@ -104,7 +104,7 @@ pub struct Formats {
 
 impl Formats {
     /// Whether the frames of a kind are still needed.
-    pub fn needs_frames(&self, kind: PacketKind) -> bool {
+    pub(crate) fn needs_frames(&self, kind: PacketKind) -> bool {
         match kind {
             PacketKind::Video => self.video.is_none(),
             PacketKind::Audio => self.audio.is_none(),
@@ -113,13 +113,13 @@ impl Formats {
     }
 
     /// Whether both kinds are completely known.
-    pub fn are_complete(&self) -> bool {
+    pub(crate) fn are_complete(&self) -> bool {
         self.is_complete == (true, true)
     }
 
     /// Learns from a packet; returns whether the formats changed. Uses valid codec configurations, and frames while
     /// nothing is known of their kind.
-    pub fn note(&mut self, packet: &Packet) -> bool {
+    pub(crate) fn note(&mut self, packet: &Packet) -> bool {
         let is_configuration = packet.is_sequence_header();
         if !is_configuration && !self.needs_frames(packet.kind) {
             return false;

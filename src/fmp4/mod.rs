@@ -13,7 +13,8 @@ mod sample;
 mod track;
 mod video_entries;
 
-pub use formats::{AudioFormat, Formats, VideoFormat};
+pub(crate) use formats::Formats;
+pub use formats::{AudioFormat, VideoFormat};
 pub use muxer::Muxer;
 pub use output::{Fragment, Init, MuxerOutput};
 pub use sample::{Ignored, Unusable};

@@ -79,7 +79,7 @@ pub(super) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    pub fn into_owned(self) -> Frame<'static> {
+    pub(super) fn into_owned(self) -> Frame<'static> {
         Frame { coded: Cow::Owned(self.coded.into_owned()), ..self }
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Track {
 
 impl Track {
     /// Creates the track of a video sequence header; `None` for other packets and unsupported codecs.
-    pub fn of_video(packet: &Packet) -> Option<Self> {
+    pub(super) fn of_video(packet: &Packet) -> Option<Self> {
         if packet.kind != PacketKind::Video {
             return None;
         }
@@ -64,7 +64,7 @@ impl Track {
     }
 
     /// Creates the track of an audio sequence header or MP3 frame; `None` for other packets and unsupported codecs.
-    pub fn of_audio(packet: &Packet) -> Option<Self> {
+    pub(super) fn of_audio(packet: &Packet) -> Option<Self> {
         if packet.kind != PacketKind::Audio {
             return None;
         }
@@ -83,7 +83,7 @@ impl Track {
     }
 
     /// Returns the NAL unit codec and the size of its length prefixes in bytes; `None` for other codecs.
-    pub fn nal_units(&self) -> Option<(NalCodec, usize)> {
+    pub(super) fn nal_units(&self) -> Option<(NalCodec, usize)> {
         match &self.entry {
             SampleEntry::Avc1(entry) => {
                 Some((NalCodec::H264, 1 + usize::from(entry.avcc_box.length_size_minus_one.get())))
@@ -97,7 +97,7 @@ impl Track {
 
     /// Returns the track with in-band parameter sets in place of those of the same types; `None` if nothing changes or
     /// they are invalid.
-    pub fn with_parameter_sets(&self, sets: &[&[u8]]) -> Option<Self> {
+    pub(super) fn with_parameter_sets(&self, sets: &[&[u8]]) -> Option<Self> {
         let (entry, (width, height)) = match &self.entry {
             SampleEntry::Avc1(entry) => avc_with_sets(entry, sets)?,
             SampleEntry::Hvc1(entry) => hevc_with_sets(entry, sets)?,
@@ -109,7 +109,7 @@ impl Track {
     }
 
     /// Sets the size from the metadata if the sequence header has none.
-    pub fn or_size(mut self, (width, height): (u16, u16)) -> Self {
+    pub(super) fn or_size(mut self, (width, height): (u16, u16)) -> Self {
         if self.width == 0 || self.height == 0 {
             (self.width, self.height) = (width, height);
             let visual = match &mut self.entry {

@@ -28,11 +28,11 @@ fn visual((width, height): (u16, u16)) -> VisualSampleEntryFields {
 }
 
 /// A sample entry, and width and height in pixels; zeros when the record has no size.
-pub type Entry = (SampleEntry, (u16, u16));
+pub(super) type Entry = (SampleEntry, (u16, u16));
 
 /// Parses an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1), or parameter sets with start codes, which some
 /// embedded encoders send instead.
-pub fn avc(record: &[u8]) -> Option<Entry> {
+pub(super) fn avc(record: &[u8]) -> Option<Entry> {
     let sets: Vec<_> = start_code_prefixed(record).collect();
     let converted = if sets.is_empty() { None } else { avc_record(&sets) };
     let (avcc_box, _) =
@@ -63,7 +63,7 @@ fn avc_record(sets: &[&[u8]]) -> Option<Vec<u8>> {
 }
 
 /// Returns the entry with these parameter sets in place of those of the same types.
-pub fn avc_with_sets(entry: &Avc1Box, sets: &[&[u8]]) -> Option<Entry> {
+pub(super) fn avc_with_sets(entry: &Avc1Box, sets: &[&[u8]]) -> Option<Entry> {
     let known = &entry.avcc_box;
     let is_replaced = |wanted: u8| sets.iter().any(|set| NalCodec::H264.nal_type(set) == Some(wanted));
     let kept = AVC_SETS.into_iter().zip([&known.sps_list, &known.pps_list]).filter(|(wanted, _)| !is_replaced(*wanted));
@@ -98,7 +98,7 @@ fn normalize_avc(record: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Parses an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
-pub fn hevc(record: &[u8]) -> Option<Entry> {
+pub(super) fn hevc(record: &[u8]) -> Option<Entry> {
     let (hvcc_box, _) = HvccBox::decode(&wrap_in_box(b"hvcC", record)?).ok()?;
     Some(hevc_entry(hvcc_box))
 }
@@ -111,7 +111,7 @@ fn hevc_entry(hvcc_box: HvccBox) -> Entry {
 }
 
 /// Returns the entry with these parameter sets in place of those of the same types.
-pub fn hevc_with_sets(entry: &Hvc1Box, sets: &[&[u8]]) -> Option<Entry> {
+pub(super) fn hevc_with_sets(entry: &Hvc1Box, sets: &[&[u8]]) -> Option<Entry> {
     let mut hvcc_box = entry.hvcc_box.clone();
     for array in &mut hvcc_box.nalu_arrays {
         let wanted = Some(array.nal_unit_type.get());
@@ -127,7 +127,7 @@ pub fn hevc_with_sets(entry: &Hvc1Box, sets: &[&[u8]]) -> Option<Entry> {
 const SPS: u8 = 33;
 
 /// Parses an AV1CodecConfigurationRecord (AV1 ISOBMFF binding §2.3.3).
-pub fn av1(record: &[u8]) -> Option<Entry> {
+pub(super) fn av1(record: &[u8]) -> Option<Entry> {
     let (av1c_box, _) = Av1cBox::decode(&wrap_in_box(b"av1C", record)?).ok()?;
     let obus = av1::parse_obus(&av1c_box.config_obus, av1::Av1ObuParseContext::ConfigObus).unwrap_or_default();
     let header = obus
@@ -140,7 +140,7 @@ pub fn av1(record: &[u8]) -> Option<Entry> {
 }
 
 /// Parses a VPCodecConfigurationRecord (VP9 ISOBMFF binding), with or without the version and flags of its box.
-pub fn vp9(record: &[u8]) -> Option<Entry> {
+pub(super) fn vp9(record: &[u8]) -> Option<Entry> {
     const VERSION: [u8; 4] = [1, 0, 0, 0];
     let has_version = record.len() >= 12 && record.starts_with(&VERSION);
     let full = if has_version { record.to_vec() } else { [&VERSION, record].concat() };

@@ -16,7 +16,7 @@ use crate::media::PacketKind;
 use crate::service::Service;
 
 /// A live stream as fragments.
-pub struct FragmentStream {
+pub(crate) struct FragmentStream {
     packager: Mutex<Packager>,
     output: Arc<Stream>,
     subscription: Mutex<Option<Subscription>>,
@@ -92,13 +92,13 @@ impl FragmentStream {
     }
 
     /// Returns the stream of its fragments.
-    pub fn output(&self) -> &Arc<Stream> {
+    pub(crate) fn output(&self) -> &Arc<Stream> {
         &self.output
     }
 
     /// Waits for the initialisation segment and returns its codecs; `None` when the stream ends, or has neither audio
     /// nor video by then.
-    pub fn codecs(&self, until: Instant) -> Option<String> {
+    pub(crate) fn codecs(&self, until: Instant) -> Option<String> {
         let mut state = self.state.lock();
         while state.codecs.is_none() && !state.has_ended {
             if self.changed.wait_until(&mut state, until).timed_out() {

@@ -15,7 +15,7 @@ use crate::live::{HTTP_STREAM_ID, Lane, StartAt, Stream, Subscription, Subscript
 
 /// The latest segments of a live stream, made on demand.
 #[derive(Debug)]
-pub struct HlsStream {
+pub(crate) struct HlsStream {
     fragments: Arc<FragmentStream>,
     window: Arc<LiveWindow>,
     subscription: Mutex<Option<Subscription>>,
@@ -40,17 +40,17 @@ impl HlsStream {
     }
 
     /// Returns its playlists and segments.
-    pub fn window(&self) -> &LiveWindow {
+    pub(crate) fn window(&self) -> &LiveWindow {
         &self.window
     }
 
     /// Returns the stream of its fragments, whose counters count what is sent.
-    pub fn stream(&self) -> &Arc<Stream> {
+    pub(crate) fn stream(&self) -> &Arc<Stream> {
         self.fragments.output()
     }
 
     /// Records a request by a viewer.
-    pub fn record_viewer(&self, ip: IpAddr, agent: &str) {
+    pub(crate) fn record_viewer(&self, ip: IpAddr, agent: &str) {
         let mut state = self.state.lock();
         state.last_request = Instant::now();
         let last_request = state.last_request;

@@ -15,7 +15,7 @@ pub(super) struct HlsViewers(HashMap<(IpAddr, u64), (Instant, Viewer)>);
 
 impl HlsViewers {
     /// Records a request. Beyond [`limits::HLS_VIEWERS`], viewers are served but not counted.
-    pub fn record(&mut self, ip: IpAddr, agent: &str, stream: &Stream, now: Instant) {
+    pub(super) fn record(&mut self, ip: IpAddr, agent: &str, stream: &Stream, now: Instant) {
         let key = (ip, self.0.hasher().hash_one(agent));
         let has_room = self.0.len() < limits::HLS_VIEWERS;
         match self.0.entry(key) {
@@ -26,7 +26,7 @@ impl HlsViewers {
     }
 
     /// Removes viewers without a recent request.
-    pub fn tick(&mut self, now: Instant) {
+    pub(super) fn tick(&mut self, now: Instant) {
         self.0.retain(|_, (seen, _)| now.saturating_duration_since(*seen) < limits::HLS_VIEWER_TIMEOUT);
     }
 }

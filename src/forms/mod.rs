@@ -23,15 +23,15 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-pub use fragment_stream::FragmentStream;
-pub use hls_stream::HlsStream;
+pub(crate) use fragment_stream::FragmentStream;
+pub(crate) use hls_stream::HlsStream;
 
 use crate::guard::Budget;
 use crate::limits;
 use crate::service::Service;
 
 /// A form of a live stream, made on demand.
-pub trait Form {
+pub(crate) trait Form {
     /// Records a request for it.
     fn record_request(&self, now: Instant);
 
@@ -89,7 +89,7 @@ impl<F: Form> FormTable<F> {
 
 /// The forms of a server's live streams in use.
 #[derive(Debug)]
-pub struct Forms {
+pub(crate) struct Forms {
     fragments: FormTable<FragmentStream>,
     hls: FormTable<HlsStream>,
     /// The memory of all streams' segments, in bytes.
@@ -105,13 +105,13 @@ impl Default for Forms {
 
 impl Forms {
     /// Returns the live stream of that name as fragments; `None` if it is not published.
-    pub fn fragments(&self, service: &Service, name: &str) -> Option<Arc<FragmentStream>> {
+    pub(crate) fn fragments(&self, service: &Service, name: &str) -> Option<Arc<FragmentStream>> {
         let start = || service.registry.with_published(name, |stream| FragmentStream::start(service, stream));
         self.fragments.get_or_start(name, start)
     }
 
     /// Returns the live stream of that name as HLS segments, also if it has just ended; `None` if it is not published.
-    pub fn hls(&self, service: &Service, name: &str) -> Option<Arc<HlsStream>> {
+    pub(crate) fn hls(&self, service: &Service, name: &str) -> Option<Arc<HlsStream>> {
         let start = || {
             let fragments = self.fragments(service, name)?;
             Some(HlsStream::start(fragments, &service.lanes.pick(), self.hls_bytes.share()))
@@ -120,7 +120,7 @@ impl Forms {
     }
 
     /// Stops unused forms. To be called about every half second.
-    pub fn tick(&self, now: Instant) {
+    pub(crate) fn tick(&self, now: Instant) {
         self.hls.tick(now);
         self.fragments.tick(now);
     }

@@ -5,31 +5,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A limited amount to be shared, for example of bytes.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     limit: usize,
     held: AtomicUsize,
 }
 
 impl Budget {
     /// Creates a budget of `limit`.
-    pub fn new(limit: usize) -> Arc<Self> {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, held: AtomicUsize::new(0) })
     }
 
     /// Returns an empty share of it.
-    pub fn share(self: &Arc<Self>) -> Share {
+    pub(crate) fn share(self: &Arc<Self>) -> Share {
         Share { budget: self.clone(), held: 0 }
     }
 
     /// Returns the amount held by all shares.
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 }
 
 /// A share of a [`Budget`]; dropping it returns what it holds.
 #[derive(Debug)]
-pub struct Share {
+pub(crate) struct Share {
     budget: Arc<Budget>,
     held: usize,
 }
@@ -37,7 +37,7 @@ pub struct Share {
 impl Share {
     /// Grows or shrinks the share to that amount. Returns false, without a change, when the budget does not have room.
     #[must_use]
-    pub fn resize(&mut self, bytes: usize) -> bool {
+    pub(crate) fn resize(&mut self, bytes: usize) -> bool {
         if bytes > self.held {
             let more = bytes - self.held;
             let take = |held: usize| held.checked_add(more).filter(|held| *held <= self.budget.limit);
@@ -52,7 +52,7 @@ impl Share {
     }
 
     /// Returns the limit of the whole budget.
-    pub fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.budget.limit
     }
 }

@@ -10,7 +10,7 @@ use crate::limits;
 
 /// Logs warnings up to [`limits::WARNINGS`] and [`limits::WARNINGS_PER_SECOND`], and counts the others.
 #[derive(Debug, Default)]
-pub struct ClientLog {
+pub(crate) struct ClientLog {
     state: Mutex<State>,
 }
 
@@ -28,7 +28,7 @@ impl Default for State {
 
 impl ClientLog {
     /// Logs a warning, or counts it as suppressed.
-    pub fn warn(&self, text: fmt::Arguments<'_>) {
+    pub(crate) fn warn(&self, text: fmt::Arguments<'_>) {
         let mut state = self.state.lock();
         if !state.bucket.take(Instant::now()) {
             state.suppressed += 1;
@@ -40,7 +40,7 @@ impl ClientLog {
     }
 
     /// Logs the number of suppressed warnings once the rate has dropped. To be called regularly.
-    pub fn tick(&self, now: Instant) {
+    pub(crate) fn tick(&self, now: Instant) {
         let mut state = self.state.lock();
         if state.suppressed > 0 && state.bucket.take(now) {
             state.log_suppressed();

@@ -6,8 +6,8 @@ mod panics;
 mod rate;
 mod small_file;
 
-pub use budget::{Budget, Share};
-pub use client_log::ClientLog;
-pub use panics::{catch_panic, log_panics};
-pub use rate::TokenBucket;
+pub(crate) use budget::{Budget, Share};
+pub(crate) use client_log::ClientLog;
+pub(crate) use panics::{catch_panic, log_panics};
+pub(crate) use rate::TokenBucket;
 pub(crate) use small_file::read_small_file;

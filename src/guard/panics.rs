@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Runs `work`; returns `None` if it panicked. What it was changing may be inconsistent and has to be closed.
 ///
 /// The process's panic hook reports the panic, with its location.
-pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// Logs panics with their location and thread, which is named after its client.
-pub fn log_panics() {
+pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();
         let place = info.location().map(ToString::to_string).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// A token bucket: a burst of `size`, refilled at a rate per second.
 #[derive(Debug)]
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     size: f64,
     per_second: f64,
     left: f64,
@@ -14,12 +14,12 @@ pub struct TokenBucket {
 
 impl TokenBucket {
     /// Creates a full bucket.
-    pub fn new(size: u32, per_second: u32) -> Self {
+    pub(crate) fn new(size: u32, per_second: u32) -> Self {
         Self { size: size.into(), per_second: per_second.into(), left: size.into(), counted: None }
     }
 
     /// Takes a token; returns whether there was one.
-    pub fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let since = self.counted.map_or(0.0, |counted| now.saturating_duration_since(counted).as_secs_f64());
         self.counted = Some(self.counted.map_or(now, |counted| counted.max(now)));
         self.left = (self.left + since * self.per_second).min(self.size);

@@ -16,15 +16,15 @@ const START_BEFORE_LAST_MS: u64 = 15_000;
 
 /// How a playlist groups the stored segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
+pub(crate) enum Layout {
     /// Each stored segment is listed by itself.
-    PerSegment,
+    Segments,
     /// The segments of a GOP are listed as one.
-    PerGop,
+    Gops,
     /// Segments before the given number are listed per GOP, the others by themselves, with the given target duration in
     /// seconds. The segment with that number starts with a key frame, or else where the first playlist with this layout
     /// was requested.
-    PerGopBefore(u64, u64),
+    GopsThenSegments(u64, u64),
 }
 
 /// A segment in a playlist: one or more stored segments.
@@ -42,21 +42,21 @@ impl<'a> ListedSegment<'a> {
     }
 
     /// Returns the duration up to now, in milliseconds.
-    pub fn duration_ms(&self) -> u64 {
+    pub(super) fn duration_ms(&self) -> u64 {
         self.segments.iter().map(|segment| segment.duration_ms()).sum()
     }
 
     /// Whether a player can start at it.
-    pub fn is_independent(&self) -> bool {
+    pub(super) fn is_independent(&self) -> bool {
         self.segments.first().is_none_or(|segment| segment.is_independent)
     }
 
-    pub fn part_count(&self) -> u64 {
+    pub(super) fn part_count(&self) -> u64 {
         self.segments.iter().map(|segment| segment.parts.len() as u64).sum()
     }
 
     /// Returns the parts, each with the number of its stored segment and its index in that.
-    pub fn parts(&self) -> impl Iterator<Item = (u64, usize, &Part)> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = (u64, usize, &Part)> {
         self.segments
             .iter()
             .flat_map(|segment| segment.parts.iter().enumerate().map(|(index, part)| (segment.number, index, part)))
@@ -68,15 +68,15 @@ impl Layout {
     pub(super) fn list(self, segmenter: &Segmenter) -> Vec<ListedSegment<'_>> {
         let segments = segmenter.store().segments();
         match self {
-            Self::PerSegment => segments.iter().map(ListedSegment::of).collect(),
-            Self::PerGop => {
+            Self::Segments => segments.iter().map(ListedSegment::of).collect(),
+            Self::Gops => {
                 let mut listed = group_by_gop(segments.iter(), |_, gop| gop);
                 if let Some(last) = listed.last_mut() {
                     last.is_complete &= !segmenter.continues_gop();
                 }
                 listed
             }
-            Self::PerGopBefore(first, _) => {
+            Self::GopsThenSegments(first, _) => {
                 let split = segments.partition_point(|segment| segment.number < first);
                 let (before, after) = (segments.range(..split), segments.range(split..));
                 // Numbered from the end, since the first ones are evicted.
@@ -93,7 +93,7 @@ impl Layout {
         match listed.last() {
             Some(last) if last.is_complete => (last.number.saturating_add(1), 0),
             Some(last) => (last.number, last.part_count()),
-            None if self == Self::PerGop => (segmenter.store().next_gop(), 0),
+            None if self == Self::Gops => (segmenter.store().next_gop(), 0),
             None => segmenter.store().next_part(),
         }
     }
@@ -101,9 +101,9 @@ impl Layout {
     /// Returns the target duration in seconds, given that of the stored segments.
     pub(super) fn target_seconds(self, of_segments: u64) -> u64 {
         match self {
-            Self::PerSegment => of_segments,
-            Self::PerGop => MAX_GOP_SECONDS,
-            Self::PerGopBefore(_, seconds) => seconds,
+            Self::Segments => of_segments,
+            Self::Gops => MAX_GOP_SECONDS,
+            Self::GopsThenSegments(_, seconds) => seconds,
         }
     }
 
@@ -111,7 +111,7 @@ impl Layout {
     /// layout that was never offered to a player.
     pub(super) fn prepare(self, segmenter: &mut Segmenter, now: SystemTime) -> Option<bool> {
         let has_target = segmenter.choose_target_duration(now);
-        let Self::PerGopBefore(first, seconds) = self else { return Some(has_target) };
+        let Self::GopsThenSegments(first, seconds) = self else { return Some(has_target) };
         let (next, parts) = segmenter.store().next_part();
         if first > next.saturating_add(1) || !(SEGMENT_SECONDS..=MAX_GOP_SECONDS).contains(&seconds) {
             return None;
@@ -138,29 +138,29 @@ impl Layout {
     /// Returns the file name of playlists with this layout.
     pub(super) fn file_name(self) -> String {
         match self {
-            Self::PerSegment => "media.m3u8".into(),
-            Self::PerGop => "gops.m3u8".into(),
-            Self::PerGopBefore(first, seconds) => format!("media-{first}-{seconds}.m3u8"),
+            Self::Segments => "media.m3u8".into(),
+            Self::Gops => "gops.m3u8".into(),
+            Self::GopsThenSegments(first, seconds) => format!("media-{first}-{seconds}.m3u8"),
         }
     }
 
     /// Chooses a layout at which a new player can start immediately.
     pub(super) fn for_new_player(segmenter: &Segmenter) -> Self {
-        let plain = Self::PerSegment.list(segmenter);
+        let plain = Self::Segments.list(segmenter);
         if segmenter.target_seconds().is_none() || are_starts_independent(&plain) {
-            return Self::PerSegment;
+            return Self::Segments;
         }
-        let gops = Self::PerGop.list(segmenter);
+        let gops = Self::Gops.list(segmenter);
         let longest = gops.iter().map(ListedSegment::duration_ms).max().unwrap_or(0);
         if longest > max_duration_ms(SEGMENT_SECONDS) && are_starts_independent(&gops) {
-            return Self::PerGop;
+            return Self::Gops;
         }
         let (next, _) = segmenter.store().next_part();
         let open_segment = plain.last().filter(|last| !last.is_complete);
         let has_complete_gops = gops.iter().filter(|gop| gop.is_complete).count() >= MIN_COMPLETE_SEGMENTS;
         let first =
             if has_complete_gops && open_segment.is_some_and(ListedSegment::is_independent) { next } else { next + 1 };
-        Self::PerGopBefore(first, target_seconds(longest.max(segmenter.max_gop_ms())))
+        Self::GopsThenSegments(first, target_seconds(longest.max(segmenter.max_gop_ms())))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::live::{Backlog, LiveMessage, Sink, Skip};
 
 /// The reason why a playlist or part is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unavailable {
+pub(crate) enum Unavailable {
     /// It never existed or was evicted.
     Gone,
     /// It is too far in the future.
@@ -26,7 +26,7 @@ pub enum Unavailable {
 
 /// The live playlist window of one stream.
 #[derive(Debug)]
-pub struct LiveWindow {
+pub(crate) struct LiveWindow {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -38,7 +38,7 @@ struct State {
 
 impl LiveWindow {
     /// Creates an empty window, whose memory is limited by its share.
-    pub fn new(share: Share) -> Self {
+    pub(crate) fn new(share: Share) -> Self {
         Self { state: Mutex::new(State { segmenter: Segmenter::new(share) }), changed: Condvar::new() }
     }
 
@@ -58,7 +58,7 @@ impl LiveWindow {
     ///
     /// # Errors
     /// [`Unavailable::TimedOut`].
-    pub fn index(&self, query: &str, deadline: Instant) -> Result<String, Unavailable> {
+    pub(crate) fn index(&self, query: &str, deadline: Instant) -> Result<String, Unavailable> {
         self.wait(deadline, |state| playlist::live_multivariant(&state.segmenter, query))
     }
 
@@ -68,7 +68,7 @@ impl LiveWindow {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub fn media(
+    pub(crate) fn media(
         &self,
         layout: Layout,
         awaited: Option<(u64, Option<u64>)>,
@@ -95,13 +95,13 @@ impl LiveWindow {
     }
 
     /// Returns an initialization segment.
-    pub fn init(&self, number: u64) -> Option<Arc<MuxerOutput>> {
+    pub(crate) fn init(&self, number: u64) -> Option<Arc<MuxerOutput>> {
         let state = self.state.lock();
         state.segmenter.store().inits().iter().find(|(known, _)| *known == number).map(|(_, init)| init.clone())
     }
 
     /// Returns the fragments of complete segments, from `first` to `last`.
-    pub fn segments(&self, first: u64, last: u64) -> Option<Vec<Arc<MuxerOutput>>> {
+    pub(crate) fn segments(&self, first: u64, last: u64) -> Option<Vec<Arc<MuxerOutput>>> {
         let state = self.state.lock();
         let segments = state.segmenter.store().segments().iter();
         let segments: Vec<_> = segments.filter(|one| one.is_complete && (first..=last).contains(&one.number)).collect();
@@ -113,7 +113,7 @@ impl LiveWindow {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub fn part(&self, number: u64, part: u64, deadline: Instant) -> Result<Vec<Arc<MuxerOutput>>, Unavailable> {
+    pub(crate) fn part(&self, number: u64, part: u64, deadline: Instant) -> Result<Vec<Arc<MuxerOutput>>, Unavailable> {
         let found = self.wait(deadline, |state| {
             if !state.segmenter.has_ended() && state.is_next_part(number, part) {
                 return None;

@@ -10,8 +10,8 @@ mod segment_store;
 mod segment_timing;
 mod segmenter;
 mod start_buffer;
-pub mod vod;
+pub(crate) mod vod;
 
-pub use layout::Layout;
-pub use live_window::{LiveWindow, Unavailable};
-pub use name::Name;
+pub(crate) use layout::Layout;
+pub(crate) use live_window::{LiveWindow, Unavailable};
+pub(crate) use name::Name;

@@ -4,7 +4,7 @@ use super::Layout;
 
 /// A file of a live stream or recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
+pub(crate) enum Name {
     /// `index.m3u8`: the multivariant playlist.
     Index,
     /// `media.m3u8`: the media playlist; of a live stream also `gops.m3u8` and `media-N-SECONDS.m3u8`, which have other
@@ -23,7 +23,7 @@ pub enum Name {
 
 impl Name {
     /// Parses a file name; `None` for others.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
         let pair = |text: &str| {
             let (first, second) = text.split_once('-')?;
@@ -31,12 +31,12 @@ impl Name {
         };
         match name {
             "index.m3u8" => Some(Self::Index),
-            "media.m3u8" => Some(Self::Media(Layout::PerSegment)),
-            "gops.m3u8" => Some(Self::Media(Layout::PerGop)),
+            "media.m3u8" => Some(Self::Media(Layout::Segments)),
+            "gops.m3u8" => Some(Self::Media(Layout::Gops)),
             _ => {
                 if let Some(rest) = name.strip_prefix("media-") {
                     let (first, seconds) = pair(rest.strip_suffix(".m3u8")?)?;
-                    return Some(Self::Media(Layout::PerGopBefore(first, seconds)));
+                    return Some(Self::Media(Layout::GopsThenSegments(first, seconds)));
                 }
                 if let Some(rest) = name.strip_prefix("init-") {
                     return number(rest.strip_suffix(".mp4")?).map(Self::Init);
@@ -60,9 +60,9 @@ mod tests {
     fn parses_valid_names_only() {
         for (name, expected) in [
             ("index.m3u8", Some(Name::Index)),
-            ("media.m3u8", Some(Name::Media(Layout::PerSegment))),
-            ("gops.m3u8", Some(Name::Media(Layout::PerGop))),
-            ("media-17-10.m3u8", Some(Name::Media(Layout::PerGopBefore(17, 10)))),
+            ("media.m3u8", Some(Name::Media(Layout::Segments))),
+            ("gops.m3u8", Some(Name::Media(Layout::Gops))),
+            ("media-17-10.m3u8", Some(Name::Media(Layout::GopsThenSegments(17, 10)))),
             ("media-17.m3u8", None),
             ("init-0.mp4", Some(Name::Init(0))),
             ("seg-12.m4s", Some(Name::Segment(12))),
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn playlist_names_round_trip() {
-        for layout in [Layout::PerSegment, Layout::PerGop, Layout::PerGopBefore(3, 7)] {
+        for layout in [Layout::Segments, Layout::Gops, Layout::GopsThenSegments(3, 7)] {
             assert_eq!(Name::parse(&layout.file_name()), Some(Name::Media(layout)));
         }
     }

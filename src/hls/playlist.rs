@@ -65,7 +65,7 @@ fn early_multivariant(segmenter: &Segmenter, query: &str) -> Option<String> {
     let length = frames.last()?.saturating_sub(*frames.first()?);
     let average = (buffer.bytes() as u64 * 8000).checked_div(length).filter(|_| length >= MIN_START_MS / 2)?;
     let rates = (average, average, SegmentTiming::of(&frames, true)?.frames_per_second);
-    Some(multivariant_with_rates(buffer.init()?, rates, Layout::PerSegment, query))
+    Some(multivariant_with_rates(buffer.init()?, rates, Layout::Segments, query))
 }
 
 /// Returns the multivariant playlist of a live stream with these peak and average bits per second, and frames per

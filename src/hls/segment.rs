@@ -40,16 +40,16 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Returns the duration up to now, in milliseconds.
-    pub fn duration_ms(&self) -> u64 {
+    pub(super) fn duration_ms(&self) -> u64 {
         self.parts.iter().map(|part| part.duration_ms).sum()
     }
 
     /// Returns the memory used, in bytes.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
-    pub fn fragments(&self) -> impl Iterator<Item = Arc<MuxerOutput>> {
+    pub(super) fn fragments(&self) -> impl Iterator<Item = Arc<MuxerOutput>> {
         self.parts.iter().flat_map(|part| part.fragments.iter().cloned())
     }
 }

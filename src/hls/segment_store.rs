@@ -37,47 +37,47 @@ pub(super) struct SegmentStore {
 }
 
 impl SegmentStore {
-    pub fn new(share: Share) -> Self {
+    pub(super) fn new(share: Share) -> Self {
         let (inits, segments) = (VecDeque::new(), VecDeque::new());
         Self { share, bytes: 0, inits, segments, next_number: 0, next_gop: 0, discontinuities: 0 }
     }
 
     /// Returns the memory share, to be charged before there are segments.
-    pub fn share(&mut self) -> &mut Share {
+    pub(super) fn share(&mut self) -> &mut Share {
         &mut self.share
     }
 
-    pub fn inits(&self) -> &VecDeque<(u64, Arc<MuxerOutput>)> {
+    pub(super) fn inits(&self) -> &VecDeque<(u64, Arc<MuxerOutput>)> {
         &self.inits
     }
 
     /// Returns all segments, including the open one.
-    pub fn segments(&self) -> &VecDeque<Segment> {
+    pub(super) fn segments(&self) -> &VecDeque<Segment> {
         &self.segments
     }
 
     /// Returns the number of evicted segments with a discontinuity before them.
-    pub fn discontinuities(&self) -> u64 {
+    pub(super) fn discontinuities(&self) -> u64 {
         self.discontinuities
     }
 
     /// Returns the number of the GOP that the next key frame starts.
-    pub fn next_gop(&self) -> u64 {
+    pub(super) fn next_gop(&self) -> u64 {
         self.next_gop
     }
 
     /// Returns the open segment, which may get more parts.
-    pub fn open_segment(&mut self) -> Option<&mut Segment> {
+    pub(super) fn open_segment(&mut self) -> Option<&mut Segment> {
         self.segments.back_mut().filter(|segment| !segment.is_complete)
     }
 
     /// Whether the last segment is open.
-    pub fn has_open_segment(&self) -> bool {
+    pub(super) fn has_open_segment(&self) -> bool {
         self.segments.back().is_some_and(|segment| !segment.is_complete)
     }
 
     /// Returns the next part: segment number and part index.
-    pub fn next_part(&self) -> (u64, u64) {
+    pub(super) fn next_part(&self) -> (u64, u64) {
         match self.segments.back() {
             Some(last) if !last.is_complete => (last.number, last.parts.len() as u64),
             _ => (self.next_number, 0),
@@ -85,14 +85,14 @@ impl SegmentStore {
     }
 
     /// Adds an initialization segment; returns whether there was one before.
-    pub fn add_init(&mut self, init: &Arc<MuxerOutput>) -> bool {
+    pub(super) fn add_init(&mut self, init: &Arc<MuxerOutput>) -> bool {
         let number = self.inits.back().map_or(0, |(number, _)| number + 1);
         self.inits.push_back((number, init.clone()));
         number > 0
     }
 
     /// Starts a segment without parts.
-    pub fn start_segment(&mut self, start: SegmentStart) {
+    pub(super) fn start_segment(&mut self, start: SegmentStart) {
         let SegmentStart { continues_gop, is_independent, is_discontinuous, program_date_time } = start;
         self.next_gop += u64::from(!continues_gop);
         self.segments.push_back(Segment {
@@ -110,14 +110,14 @@ impl SegmentStore {
     }
 
     /// Charges the bytes of a fragment in the pending part.
-    pub fn add_bytes(&mut self, bytes: usize) {
+    pub(super) fn add_bytes(&mut self, bytes: usize) {
         self.bytes += bytes;
     }
 
     /// Evicts segments that are older than `kept_ms` or over the limits. Returns `false` when there is no room even for
     /// the open segment and the `pending_bytes` of its next part, which are evicted as well.
     #[must_use]
-    pub fn evict(&mut self, kept_ms: u64, pending_bytes: usize) -> bool {
+    pub(super) fn evict(&mut self, kept_ms: u64, pending_bytes: usize) -> bool {
         let mut has_room = true;
         let mut length_ms: u64 = self.segments.iter().map(Segment::duration_ms).sum();
         loop {

@@ -48,7 +48,7 @@ pub(super) struct SegmentTiming {
 impl SegmentTiming {
     /// Chooses the timing for frames with these decode times in milliseconds. `None` when they are too few, unless the
     /// stream is over (`is_final`).
-    pub fn of(frames: &[u64], is_final: bool) -> Option<Self> {
+    pub(super) fn of(frames: &[u64], is_final: bool) -> Option<Self> {
         let length = frames.last()?.saturating_sub(*frames.first()?);
         if length < MIN_START_MS && !is_final {
             return None;
@@ -59,7 +59,7 @@ impl SegmentTiming {
     }
 
     /// Whether players start with this duration in milliseconds.
-    pub fn is_sufficient(&self, length_ms: u64) -> bool {
+    pub(super) fn is_sufficient(&self, length_ms: u64) -> bool {
         let has_frames = length_ms as f64 * self.frames_per_second / 1000.0 >= MIN_START_FRAMES;
         length_ms >= if has_frames { MIN_START_MS } else { SUFFICIENT_START_MS }
     }

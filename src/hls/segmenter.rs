@@ -51,7 +51,7 @@ pub(super) struct Segmenter {
 }
 
 impl Segmenter {
-    pub fn new(share: Share) -> Self {
+    pub(super) fn new(share: Share) -> Self {
         Self {
             store: SegmentStore::new(share),
             start_buffer: StartBuffer::default(),
@@ -75,38 +75,38 @@ impl Segmenter {
     }
 
     /// Returns the stored segments.
-    pub fn store(&self) -> &SegmentStore {
+    pub(super) fn store(&self) -> &SegmentStore {
         &self.store
     }
 
     /// Returns the segment timing; `None` until it is chosen.
-    pub fn timing(&self) -> Option<SegmentTiming> {
+    pub(super) fn timing(&self) -> Option<SegmentTiming> {
         self.timing
     }
 
     /// Returns the target duration of stored segments in seconds; `None` until it is chosen.
-    pub fn target_seconds(&self) -> Option<u64> {
+    pub(super) fn target_seconds(&self) -> Option<u64> {
         self.target_seconds
     }
 
     /// Returns the fragments received before the timing is chosen.
-    pub fn start_buffer(&self) -> &StartBuffer {
+    pub(super) fn start_buffer(&self) -> &StartBuffer {
         &self.start_buffer
     }
 
     /// Whether the stream has ended.
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.has_ended
     }
 
     /// Whether the last segment may be followed by one of the same GOP.
-    pub fn continues_gop(&self) -> bool {
+    pub(super) fn continues_gop(&self) -> bool {
         let last = self.store.segments().back();
         last.is_some_and(|last| !last.is_complete || self.continues_gop)
     }
 
     /// Adds outputs of the muxer that arrived at `now`.
-    pub fn push<'a>(&mut self, outputs: impl IntoIterator<Item = &'a Arc<MuxerOutput>>, now: SystemTime) {
+    pub(super) fn push<'a>(&mut self, outputs: impl IntoIterator<Item = &'a Arc<MuxerOutput>>, now: SystemTime) {
         for output in outputs {
             match self.timing {
                 Some(_) => self.process(output, now),
@@ -121,7 +121,7 @@ impl Segmenter {
     }
 
     /// Ends the last segment and the stream.
-    pub fn end(&mut self, now: SystemTime) {
+    pub(super) fn end(&mut self, now: SystemTime) {
         if self.timing.is_none() {
             self.choose_timing(true, now);
         }

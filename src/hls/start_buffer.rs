@@ -15,7 +15,7 @@ pub(super) struct StartBuffer {
 }
 
 impl StartBuffer {
-    pub fn push(&mut self, output: &Arc<MuxerOutput>) {
+    pub(super) fn push(&mut self, output: &Arc<MuxerOutput>) {
         if let MuxerOutput::Init(_) = **output {
             self.take();
         }
@@ -24,12 +24,12 @@ impl StartBuffer {
     }
 
     /// Returns the memory used, in bytes.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Returns the initialization segment.
-    pub fn init(&self) -> Option<&Init> {
+    pub(super) fn init(&self) -> Option<&Init> {
         self.outputs.iter().find_map(|output| match &**output {
             MuxerOutput::Init(init) => Some(init),
             MuxerOutput::Fragment(_) => None,
@@ -38,7 +38,7 @@ impl StartBuffer {
 
     /// Returns the decode times of the frames from the first key frame on, in milliseconds: of video, or of audio if
     /// there is no video.
-    pub fn frames(&self) -> Vec<u64> {
+    pub(super) fn frames(&self) -> Vec<u64> {
         let has_video = self.init().is_some_and(|init| init.has_video);
         let frames = self.outputs.iter().filter_map(|output| match &**output {
             MuxerOutput::Fragment(one) if (one.kind == PacketKind::Video) == has_video => {
@@ -50,13 +50,13 @@ impl StartBuffer {
     }
 
     /// Drops all fragments, keeping the initialization segment.
-    pub fn drop_fragments(&mut self) {
+    pub(super) fn drop_fragments(&mut self) {
         self.outputs.retain(|output| matches!(**output, MuxerOutput::Init(_)));
         self.bytes = self.outputs.iter().map(|output| memory_bytes(output)).sum();
     }
 
     /// Removes and returns the contents.
-    pub fn take(&mut self) -> Vec<Arc<MuxerOutput>> {
+    pub(super) fn take(&mut self) -> Vec<Arc<MuxerOutput>> {
         mem::take(self).outputs
     }
 }

@@ -6,16 +6,16 @@ use super::playlist::uri;
 use crate::vod::SegmentBoundary;
 
 /// Segment duration in milliseconds.
-pub const SEGMENT_MS: u32 = 6_000;
+pub(crate) const SEGMENT_MS: u32 = 6_000;
 
 /// Returns the multivariant playlist.
-pub fn index(codecs: &str, size: (u16, u16), bits_per_second: u64, query: &str) -> String {
+pub(crate) fn index(codecs: &str, size: (u16, u16), bits_per_second: u64, query: &str) -> String {
     let init = crate::fmp4::Init { bytes: Vec::new(), codecs: codecs.to_owned(), has_video: size != (0, 0), size };
     super::playlist::multivariant(&init, bits_per_second, "", "media.m3u8", query)
 }
 
 /// Returns the media playlist of segments with these boundaries, up to the end in milliseconds.
-pub fn media(boundaries: &[SegmentBoundary], end: u32, query: &str) -> String {
+pub(crate) fn media(boundaries: &[SegmentBoundary], end: u32, query: &str) -> String {
     let ends = boundaries.iter().skip(1).map(|boundary| boundary.time_ms).chain([end]);
     let spans: Vec<_> = boundaries
         .iter()

@@ -37,7 +37,12 @@ pub(super) struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// An answer of status 200 to that request; `None` for a length that can't be known before it ends.
-    pub fn new(connection: &'a HttpConnection, request: &Request, headers: Headers, length: Option<u64>) -> Self {
+    pub(super) fn new(
+        connection: &'a HttpConnection,
+        request: &Request,
+        headers: Headers,
+        length: Option<u64>,
+    ) -> Self {
         let length = match length {
             Some(length) => Length::Known(length),
             None if request.knows_chunks => Length::Chunked,
@@ -50,7 +55,7 @@ impl<'a> Body<'a> {
     }
 
     /// Whether the client wants more than the head.
-    pub fn is_wanted(&self) -> bool {
+    pub(super) fn is_wanted(&self) -> bool {
         !self.is_head_only
     }
 
@@ -58,7 +63,7 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     /// [`Error::Io`], and [`Error::Disconnected`] when the client is to leave.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if self.client.should_stop() {
             return Err(Error::Disconnected);
         }
@@ -70,7 +75,7 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     /// [`Error::Io`], also when it was not as long as was said.
-    pub fn end(mut self) -> Result<Next> {
+    pub(super) fn end(mut self) -> Result<Next> {
         self.send(true)?;
         self.has_ended = true;
         match self.length {

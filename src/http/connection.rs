@@ -20,7 +20,7 @@ use crate::transport::{ManagedConnection, Phase, Protocol, Socket};
 const READ_BUFFER: usize = 2048;
 
 /// One client, from its first request to its end.
-pub struct HttpConnection {
+pub(crate) struct HttpConnection {
     pub(super) http: Arc<HttpService>,
     pub(super) client: Arc<ManagedConnection>,
     started: Instant,
@@ -41,7 +41,7 @@ pub(super) type Reader<'a> = BufReader<RequestReader<'a>>;
 
 impl HttpConnection {
     /// Prepares the connection of a client at that address.
-    pub fn new(http: Arc<HttpService>, socket: Socket, address: SocketAddr) -> Self {
+    pub(crate) fn new(http: Arc<HttpService>, socket: Socket, address: SocketAddr) -> Self {
         let client = ManagedConnection::new(
             Protocol::Http,
             address,
@@ -54,12 +54,12 @@ impl HttpConnection {
     }
 
     /// The client as others see it.
-    pub fn client(&self) -> &Arc<ManagedConnection> {
+    pub(crate) fn client(&self) -> &Arc<ManagedConnection> {
         &self.client
     }
 
     /// Serves the client until it leaves or is told to go.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         let client = self.client.clone();
         let mut reader = BufReader::with_capacity(READ_BUFFER, RequestReader(&client));
         log::debug!("{client} connected over HTTP");

@@ -68,7 +68,7 @@ impl HttpConnection {
                 let rate = (bytes as f64 * 8.0 / seconds) as u64;
                 self.playlist(request, vod::index(&init.codecs, init.size, rate, &passed_on(request)))
             }
-            Name::Media(Layout::PerSegment) => {
+            Name::Media(Layout::Segments) => {
                 let segments = videos::segment_boundaries(|| self.open(path), vod::SEGMENT_MS, limits::HLS_SEGMENTS);
                 let (boundaries, end) = segments.map_err(unreadable)?;
                 self.playlist(request, vod::media(&boundaries, end, &passed_on(request)))

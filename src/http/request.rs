@@ -10,7 +10,7 @@ use crate::limits;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub(crate) enum Method {
     /// Send it.
     Get,
     /// Say what would be sent.
@@ -25,7 +25,7 @@ pub enum Method {
 
 /// The head of a request (RFC 9112 §2.1).
 #[derive(Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// What is to be done.
     pub method: Method,
     /// The path as it came, without the query: it starts with a slash and may hold percent escapes.
@@ -52,7 +52,7 @@ impl Request {
     /// # Errors
     /// [`Error::Http`] with a status for what makes no sense, [`Error::Limit`] for a head over
     /// [`limits::HTTP_HEAD_BYTES`], [`Error::Io`].
-    pub fn read(from: &mut impl BufRead) -> Result<Option<Self>> {
+    pub(crate) fn read(from: &mut impl BufRead) -> Result<Option<Self>> {
         let head = read_head(from)?;
         if head.is_empty() { Ok(None) } else { Self::parse(&head).map(Some) }
     }
@@ -107,23 +107,23 @@ impl Request {
     }
 
     /// The value of a header field by its name in small letters; the first one if there are more.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..])
     }
 
     /// Whether a header field that is a list has this token.
-    pub fn header_has(&self, name: &str, token: &str) -> bool {
+    pub(crate) fn header_has(&self, name: &str, token: &str) -> bool {
         let lists = self.headers.iter().filter(|(known, _)| known == name);
         lists.flat_map(|(_, list)| list.split(',')).any(|one| one.trim().eq_ignore_ascii_case(token))
     }
 
     /// The query as it came.
-    pub fn query(&self) -> &str {
+    pub(crate) fn query(&self) -> &str {
         &self.query
     }
 
     /// The value of a key in the query, decoded; the first one if there are more.
-    pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
+    pub(crate) fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
     }

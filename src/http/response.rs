@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Header fields by their names in small letters.
-pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
+pub(crate) type Headers = Vec<(&'static str, Cow<'static, str>)>;
 
 /// An answer: a status, header fields and a body whose length is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
+pub(crate) struct Response {
     /// The status code (RFC 9110 §15).
     pub status: u16,
     /// Header fields beside those about length and connection.
@@ -23,24 +23,24 @@ pub struct Response {
 
 impl Response {
     /// Any status, without a body.
-    pub fn empty(status: u16) -> Self {
+    pub(crate) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Cow::Borrowed(&[]) }
     }
 
     /// 200 with a body of that media type.
-    pub fn ok(media_type: impl Into<Cow<'static, str>>, body: impl Into<Cow<'static, [u8]>>) -> Self {
+    pub(crate) fn ok(media_type: impl Into<Cow<'static, str>>, body: impl Into<Cow<'static, [u8]>>) -> Self {
         Self { status: 200, headers: vec![("content-type", media_type.into())], body: body.into() }
     }
 
     /// An error with a reason for people.
-    pub fn error(status: u16, reason: &str) -> Self {
+    pub(crate) fn error(status: u16, reason: &str) -> Self {
         let body = format!("{reason}\n").into_bytes();
         Self { status, ..Self::ok("text/plain; charset=utf-8", body) }
     }
 
     /// With another header field.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
         self
     }

@@ -12,7 +12,7 @@ use crate::transport::ConnectionTable;
 
 /// What all HTTP connections of a server share.
 #[derive(Debug)]
-pub struct HttpService {
+pub(crate) struct HttpService {
     pub(super) service: Arc<Service>,
     pub(super) forms: Forms,
     pub(super) connections: Arc<ConnectionTable>,
@@ -29,7 +29,7 @@ pub struct HttpService {
 
 /// The settings of the HTTP service, and what it tells of the server.
 #[derive(Clone, Debug, Default)]
-pub struct HttpSettings {
+pub(crate) struct HttpSettings {
     /// The origin of other pages that may ask for things here: `*` for all.
     pub cors: Option<String>,
     /// Names by which browsers of this network may call it, besides those that are safe.
@@ -50,7 +50,7 @@ pub struct HttpSettings {
 
 impl HttpService {
     /// Makes what is served over HTTP out of what is served over RTMP.
-    pub fn new(service: Arc<Service>, connections: Arc<ConnectionTable>, settings: HttpSettings) -> Self {
+    pub(crate) fn new(service: Arc<Service>, connections: Arc<ConnectionTable>, settings: HttpSettings) -> Self {
         Self {
             service,
             forms: Forms::default(),
@@ -66,7 +66,7 @@ impl HttpService {
     }
 
     /// Stops the forms of live streams that nobody wants any more. To be called about every half second.
-    pub fn tick(&self, now: Instant) {
+    pub(crate) fn tick(&self, now: Instant) {
         self.forms.tick(now);
     }
 }

@@ -32,7 +32,7 @@ struct Track {
 
 impl ArrivalClock {
     /// Returns the timestamp of a frame that arrives now; within a track, timestamps never decrease.
-    pub fn time(&mut self, kind: PacketKind, now: Instant) -> Timestamp {
+    pub(super) fn time(&mut self, kind: PacketKind, now: Instant) -> Timestamp {
         let epoch = *self.epoch.get_or_insert(now);
         let arrived = now.saturating_duration_since(epoch).as_secs_f64() * 1000.0;
         let kind = if kind == PacketKind::Video { &mut self.video } else { &mut self.audio };

@@ -35,7 +35,7 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub fn new(share: Share) -> Self {
+    pub(super) fn new(share: Share) -> Self {
         let (metadata, headers, gop) = (None, BTreeMap::new(), Vec::new());
         let (formats, audio_since_video) = (Formats::default(), usize::MAX);
         Self {
@@ -54,32 +54,32 @@ impl Cache {
     }
 
     /// Whether video frames have arrived recently.
-    pub fn has_video(&self) -> bool {
+    pub(super) fn has_video(&self) -> bool {
         self.audio_since_video <= limits::AUDIO_ONLY_AFTER
     }
 
     /// Whether a GOP exceeds the cache's limits, so that new players have to wait for the next key frame.
-    pub fn is_oversized(&self) -> bool {
+    pub(super) fn is_oversized(&self) -> bool {
         self.is_oversized
     }
 
     /// Whether the stream has audio and video, as far as known; both while nothing is known.
-    pub fn tracks(&self) -> (bool, bool) {
+    pub(super) fn tracks(&self) -> (bool, bool) {
         self.tracks.present()
     }
 
     /// The video codec configuration, if known.
-    pub fn video(&self) -> Option<VideoFormat> {
+    pub(super) fn video(&self) -> Option<VideoFormat> {
         self.formats.video.clone().map(|video| video.or_size(self.size))
     }
 
     /// The audio codec configuration, if known.
-    pub fn audio(&self) -> Option<AudioFormat> {
+    pub(super) fn audio(&self) -> Option<AudioFormat> {
         self.formats.audio.clone()
     }
 
     /// How often the codec configuration has changed.
-    pub fn configuration_changes(&self) -> u64 {
+    pub(super) fn configuration_changes(&self) -> u64 {
         self.configuration_changes
     }
 
@@ -88,7 +88,7 @@ impl Cache {
     }
 
     /// Stores the publisher's metadata, or clears it.
-    pub fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
+    pub(super) fn set_metadata(&mut self, metadata: Option<Arc<LiveMessage>>) {
         let parsed = metadata.as_ref().and_then(|message| Metadata::parse(&message.packet.payload));
         self.tracks.record_metadata(parsed.as_ref());
         let size = parsed.unwrap_or_default().size();
@@ -108,7 +108,7 @@ impl Cache {
     }
 
     /// Adds a message other than metadata, in order.
-    pub fn add(&mut self, message: &Arc<LiveMessage>) {
+    pub(super) fn add(&mut self, message: &Arc<LiveMessage>) {
         let packet = &message.packet;
         self.tracks.record(message);
         if let Some(slot) = message.slot {
@@ -169,7 +169,7 @@ impl Cache {
 
     /// Restamps the cached frames by arrival, up to `until`, the stream's time now, because their timestamps were
     /// wrong.
-    pub fn restamp_by_arrival(&mut self, until: Timestamp, now: Instant) {
+    pub(super) fn restamp_by_arrival(&mut self, until: Timestamp, now: Instant) {
         for message in &mut self.gop {
             let age = message.arrived.map_or(Duration::ZERO, |arrived| now.saturating_duration_since(arrived));
             // A clock that stood still has not got that far.
@@ -179,7 +179,7 @@ impl Cache {
     }
 
     /// Discards everything from a publisher that has left.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.metadata = None;
         (self.formats, self.size, self.tracks) = (Formats::default(), (0, 0), Tracks::default());
         self.headers.clear();
@@ -192,7 +192,7 @@ impl Cache {
     ///
     /// The headers carry the timestamp of the first cached frame, or `now` without any, so that time does not jump
     /// after them.
-    pub fn initial_messages(&self, with_video: bool, now: Timestamp) -> Vec<Arc<LiveMessage>> {
+    pub(super) fn initial_messages(&self, with_video: bool, now: Timestamp) -> Vec<Arc<LiveMessage>> {
         let gop = if with_video { &self.gop[..] } else { &[] };
         let first = gop.first().map_or(now, |message| message.packet.timestamp);
         let headers = self.headers.values().map(|header| Arc::new(header.at(first)));

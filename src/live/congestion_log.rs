@@ -23,17 +23,17 @@ pub(super) struct CongestionLog {
 
 impl CongestionLog {
     /// Records that nothing is queued for the player.
-    pub fn mark_idle(&mut self) {
+    pub(super) fn mark_idle(&mut self) {
         self.backlogged = None;
     }
 
     /// Records that something is queued, with the bytes sent so far.
-    pub fn mark_backlogged(&mut self, sent: u64) {
+    pub(super) fn mark_backlogged(&mut self, sent: u64) {
         self.backlogged.get_or_insert_with(|| (Instant::now(), sent));
     }
 
     /// Records dropped messages.
-    pub fn record_drop(&mut self, peer: &str, sent: u64, backlog: Backlog) {
+    pub(super) fn record_drop(&mut self, peer: &str, sent: u64, backlog: Backlog) {
         let now = Instant::now();
         let last = self.last_drop.replace(now);
         if last.is_some_and(|last| now.saturating_duration_since(last) < EPISODE_GAP) {

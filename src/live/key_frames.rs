@@ -19,7 +19,7 @@ const RECOVERY_POINTS_IN_A_ROW: u32 = 3;
 
 impl KeyFrames {
     /// Records a key frame, or a recovery point alone.
-    pub fn record(&mut self, is_recovery_point_only: bool, now: Instant) {
+    pub(super) fn record(&mut self, is_recovery_point_only: bool, now: Instant) {
         self.recovery_points = if is_recovery_point_only { self.recovery_points.saturating_add(1) } else { 0 };
         if let Some(last) = self.last.replace(now) {
             let interval = now.saturating_duration_since(last);
@@ -30,17 +30,17 @@ impl KeyFrames {
     }
 
     /// Whether only recovery points arrive.
-    pub fn are_recovery_points(&self) -> bool {
+    pub(super) fn are_recovery_points(&self) -> bool {
         self.recovery_points >= RECOVERY_POINTS_IN_A_ROW
     }
 
     /// Returns the time since the last one; `None` if there was none.
-    pub fn since_last(&self, now: Instant) -> Option<Duration> {
+    pub(super) fn since_last(&self, now: Instant) -> Option<Duration> {
         self.last.map(|last| now.saturating_duration_since(last))
     }
 
     /// Returns the key frame interval if another is to be expected; one that is overdue is not.
-    pub fn expected_interval(&self, now: Instant) -> Option<Duration> {
+    pub(super) fn expected_interval(&self, now: Instant) -> Option<Duration> {
         let late = |interval: &Duration| *interval + *interval / 4 + limits::KEY_FRAME_LATE;
         self.interval.filter(|interval| self.since_last(now).is_some_and(|since| since <= late(interval)))
     }

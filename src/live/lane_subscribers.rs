@@ -55,12 +55,12 @@ impl StreamPlayers {
 }
 
 impl LaneSubscribers {
-    pub fn new(merge_window: MergeWindow) -> Self {
+    pub(super) fn new(merge_window: MergeWindow) -> Self {
         Self { merge_window, ..Self::default() }
     }
 
     /// Adds a message to the stream's batch.
-    pub fn enqueue(&mut self, id: u64, message: Arc<LiveMessage>, arrived: Instant, has_video: bool) {
+    pub(super) fn enqueue(&mut self, id: u64, message: Arc<LiveMessage>, arrived: Instant, has_video: bool) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let window = self.merge_window.window(self.players);
         stream.has_video = has_video;
@@ -80,7 +80,7 @@ impl LaneSubscribers {
     }
 
     /// Delivers the batches without a merge window.
-    pub fn deliver_urgent(&mut self) {
+    pub(super) fn deliver_urgent(&mut self) {
         for id in self.urgent.drain(..) {
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.deliver();
@@ -89,7 +89,7 @@ impl LaneSubscribers {
     }
 
     /// Delivers the batches whose merge window has ended; returns when the next ends.
-    pub fn deliver_due(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn deliver_due(&mut self, now: Instant) -> Option<Instant> {
         let (streams, mut next) = (&mut self.streams, None);
         self.merging.retain(|id| {
             let Some(stream) = streams.get_mut(id) else { return false };
@@ -104,7 +104,7 @@ impl LaneSubscribers {
     }
 
     /// Adds a subscriber, which starts with these messages.
-    pub fn add(&mut self, id: u64, mut player: Subscriber, start: &[Arc<LiveMessage>]) {
+    pub(super) fn add(&mut self, id: u64, mut player: Subscriber, start: &[Arc<LiveMessage>]) {
         let stream = self.streams.entry(id).or_default();
         // Pending messages are older than those it starts with.
         stream.deliver();
@@ -115,7 +115,7 @@ impl LaneSubscribers {
     }
 
     /// Removes a subscriber.
-    pub fn remove(&mut self, id: u64, player: u64) {
+    pub(super) fn remove(&mut self, id: u64, player: u64) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let before = stream.players.len();
         stream.players.retain(|one| one.id != player);
@@ -126,7 +126,7 @@ impl LaneSubscribers {
     }
 
     /// Changes a subscriber's filter.
-    pub fn set_filter(&mut self, id: u64, player: u64, filter: SubscriptionFilter) {
+    pub(super) fn set_filter(&mut self, id: u64, player: u64, filter: SubscriptionFilter) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.deliver();
         let player = stream.players.iter_mut().find(|one| one.id == player);
@@ -134,14 +134,14 @@ impl LaneSubscribers {
     }
 
     /// Restarts the stream's subscribers for another publisher.
-    pub fn restart(&mut self, id: u64) {
+    pub(super) fn restart(&mut self, id: u64) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.deliver();
         stream.players.iter_mut().for_each(Subscriber::restart);
     }
 
     /// Ends a stream for good: tells its subscribers and removes them.
-    pub fn end(&mut self, id: u64) {
+    pub(super) fn end(&mut self, id: u64) {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         stream.deliver();
         self.players -= stream.players.len();

@@ -17,7 +17,7 @@ pub enum MergeWindow {
 
 impl MergeWindow {
     /// Returns the window for a lane with that many players.
-    pub fn window(self, players: usize) -> Duration {
+    pub(crate) fn window(self, players: usize) -> Duration {
         match self {
             Self::Window(window) => window,
             Self::Auto => {

@@ -9,10 +9,10 @@ use crate::rtmp::chunk::{ChunkHeaders, ChunkSize};
 use crate::rtmp::message::media_headers;
 
 /// The message stream that nearly every player uses: the first it creates.
-pub const PLAYER_STREAM_ID: u32 = 1;
+pub(crate) const PLAYER_STREAM_ID: u32 = 1;
 
 /// Stands in for a message stream over HTTP, which has none.
-pub const HTTP_STREAM_ID: u32 = 0;
+pub(crate) const HTTP_STREAM_ID: u32 = 0;
 
 /// A packet with its timestamp on the stream's timeline, and its chunk headers. Since timestamps are absolute and the
 /// chunk size is the same for all players, the headers are too.

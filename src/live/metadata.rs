@@ -22,7 +22,7 @@ pub(super) enum DataMessage {
 impl DataMessage {
     /// Classifies a data packet. `@setDataFrame` is an envelope that players must not see: librtmp would not recognize
     /// the metadata inside.
-    pub fn new(packet: Packet) -> Self {
+    pub(super) fn new(packet: Packet) -> Self {
         let Some((name, behind)) = name(&packet.payload) else { return Self::Nameless };
         match name.as_str() {
             "@clearDataFrame" => Self::ClearMetadata,

@@ -30,16 +30,20 @@ mod tracks;
 mod viewer;
 mod warnings;
 
-pub use change_notifier::ChangeNotifier;
-pub use lane::{Lane, LanePool};
+pub(crate) use lane::Lane;
+pub use lane::LanePool;
 pub use merge_window::MergeWindow;
-pub use message::{HTTP_STREAM_ID, LiveMessage, PLAYER_STREAM_ID};
-pub use publication::{Publication, PublisherGone};
-pub use registry::{PublishRefused, Registry, ReplacePublisher, Settings, StreamStatus};
-pub use sink::{Backlog, QueueLimits, Sink, Skip, SubscriptionFilter};
-pub use stream::{StartAt, Stream, Subscription};
+pub use message::LiveMessage;
+pub(crate) use message::{HTTP_STREAM_ID, PLAYER_STREAM_ID};
+pub use publication::Publication;
+pub(crate) use registry::PublishRefused;
+pub use registry::{Registry, ReplacePublisher, Settings, StreamStatus};
+pub(crate) use sink::QueueLimits;
+pub use sink::{Backlog, Sink, Skip, SubscriptionFilter};
+pub(crate) use stream::Stream;
+pub use stream::{StartAt, Subscription};
 pub use timestamp_source::Times;
-pub use viewer::Viewer;
+pub(crate) use viewer::Viewer;
 pub use warnings::Warning;
 
 #[cfg(test)]

@@ -14,18 +14,18 @@ pub(super) struct Rates {
 
 impl Rates {
     /// Records the bytes and video frames so far. Called about every half second.
-    pub fn record(&mut self, now: Instant, bytes: u64, frames: u64) {
+    pub(super) fn record(&mut self, now: Instant, bytes: u64, frames: u64) {
         self.samples.retain(|(at, ..)| now.saturating_duration_since(*at) <= WINDOW);
         self.samples.push_back((now, bytes, frames));
     }
 
     /// Returns bits per second; 0 until known.
-    pub fn bits_per_second(&self) -> f64 {
+    pub(super) fn bits_per_second(&self) -> f64 {
         self.rate(|(_, bytes, _)| bytes * 8)
     }
 
     /// Returns video frames per second; 0 until known.
-    pub fn frames_per_second(&self) -> f64 {
+    pub(super) fn frames_per_second(&self) -> f64 {
         self.rate(|(.., frames)| frames)
     }
 

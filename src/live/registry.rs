@@ -84,6 +84,7 @@ pub struct Registry {
 
 /// The state of a live stream.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StreamStatus {
     /// The name, application included.
     pub name: String,

@@ -48,7 +48,7 @@ pub(super) struct Publisher {
 
 impl State {
     /// A stream without publisher and players; its cache reserves memory from that share.
-    pub fn new(cache: Share, times: Times) -> Self {
+    pub(super) fn new(cache: Share, times: Times) -> Self {
         Self {
             publisher: None,
             left: None,
@@ -67,7 +67,7 @@ impl State {
     }
 
     /// Resets what depends on the publisher, for another one.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.left = None;
         self.cache.clear();
         self.rates = Rates::default();
@@ -81,7 +81,12 @@ impl State {
     }
 
     /// Maps a frame's timestamp; returns the rate of the publisher's clock once it has proved wrong.
-    pub fn time(&mut self, kind: PacketKind, timestamp: Timestamp, now: Instant) -> (Timestamp, Option<WrongRate>) {
+    pub(super) fn time(
+        &mut self,
+        kind: PacketKind,
+        timestamp: Timestamp,
+        now: Instant,
+    ) -> (Timestamp, Option<WrongRate>) {
         let (timestamp, wrong_rate) = self.clock.time(kind, timestamp, now);
         if wrong_rate.is_some() {
             self.cache.restamp_by_arrival(self.timeline.now(), now);
@@ -91,13 +96,13 @@ impl State {
     }
 
     /// Maps the timestamp of a message that is no frame.
-    pub fn header_time(&self, timestamp: Timestamp) -> Timestamp {
+    pub(super) fn header_time(&self, timestamp: Timestamp) -> Timestamp {
         // Its own is meaningless among frames timed by arrival.
         if self.clock.is_by_arrival() { self.timeline.now() } else { self.timeline.map_header(timestamp) }
     }
 
     /// Adds a message to the cache.
-    pub fn add(&mut self, mut message: LiveMessage, now: Instant) -> Arc<LiveMessage> {
+    pub(super) fn add(&mut self, mut message: LiveMessage, now: Instant) -> Arc<LiveMessage> {
         if message.packet.kind == PacketKind::Video {
             if message.is_key_frame {
                 self.key_frames.record(message.packet.is_recovery_point_only(), now);
@@ -110,13 +115,13 @@ impl State {
         message
     }
 
-    pub fn end(&mut self, id: u64) {
+    pub(super) fn end(&mut self, id: u64) {
         self.notify_lanes(|| Command::End(id));
         self.players.clear();
         self.lanes.clear();
     }
 
-    pub fn notify_lanes(&self, command: impl Fn() -> Command) {
+    pub(super) fn notify_lanes(&self, command: impl Fn() -> Command) {
         self.lanes.iter().for_each(|(lane, _)| lane.send(command()));
     }
 }

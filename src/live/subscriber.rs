@@ -59,7 +59,7 @@ impl Delivered {
         Self { messages: messages.len() as u64, bytes, batches, queue_peak: backlog.bytes as u64 }
     }
 
-    pub fn count(self, counters: &StreamCounters) {
+    pub(super) fn count(self, counters: &StreamCounters) {
         counters.messages_out.add(self.messages);
         counters.bytes_out.add(self.bytes);
         counters.batches.add(self.batches);
@@ -78,7 +78,7 @@ impl AddAssign for Delivered {
 
 impl Subscriber {
     /// Creates a subscriber. `dropped` counts the messages that it was too slow for.
-    pub fn new(
+    pub(super) fn new(
         id: u64,
         sink: Arc<dyn Sink>,
         stream_id: u32,
@@ -105,18 +105,18 @@ impl Subscriber {
     }
 
     /// Returns the counters of its stream.
-    pub fn counters(&self) -> &Arc<StreamCounters> {
+    pub(super) fn counters(&self) -> &Arc<StreamCounters> {
         &self.counters
     }
 
     /// Delivers the initial messages, which count on top of the queue limits.
-    pub fn start(&mut self, messages: &[Arc<LiveMessage>]) -> Delivered {
+    pub(super) fn start(&mut self, messages: &[Arc<LiveMessage>]) -> Delivered {
         self.start_bytes = messages.iter().map(|message| message.body().len()).sum();
         self.deliver(messages, true)
     }
 
     /// The publisher was replaced or has come back: video has to resume at a key frame.
-    pub fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         if self.flow == Flow::Flowing {
             self.flow = Flow::AwaitingKeyFrame;
         }
@@ -124,7 +124,7 @@ impl Subscriber {
     }
 
     /// Changes which tracks the player receives. Video resumes at a key frame, since frames are missing.
-    pub fn set_filter(&mut self, filter: SubscriptionFilter) {
+    pub(super) fn set_filter(&mut self, filter: SubscriptionFilter) {
         if filter.video && !self.filter.video {
             self.restart();
         }
@@ -132,7 +132,7 @@ impl Subscriber {
     }
 
     /// Delivers messages of the stream; `has_video` tells whether it has video at all.
-    pub fn deliver(&mut self, messages: &[Arc<LiveMessage>], has_video: bool) -> Delivered {
+    pub(super) fn deliver(&mut self, messages: &[Arc<LiveMessage>], has_video: bool) -> Delivered {
         let is_backlogged = self.backlog.bytes > 0;
         if is_backlogged {
             self.backlog = self.sink.backlog();

@@ -40,7 +40,7 @@ struct Clock {
 
 impl Timeline {
     /// Restarts for a new publisher: its time continues after the last one's, wherever it starts.
-    pub fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.restarted = self.last.is_some();
         self.begin = None;
         self.audio.last = None;
@@ -48,13 +48,13 @@ impl Timeline {
     }
 
     /// Returns the latest timestamp of the stream.
-    pub fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.last.unwrap_or_default()
     }
 
     /// Maps the timestamp of a message that is no frame: it changes no offset, and an implausible one becomes the
     /// current time. ffmpeg sends its sequence headers at 0 whenever its first frame is.
-    pub fn map_header(&self, timestamp: Timestamp) -> Timestamp {
+    pub(super) fn map_header(&self, timestamp: Timestamp) -> Timestamp {
         let Some(now) = self.last else { return timestamp };
         let mapped = timestamp + self.video.offset;
         let fits = !self.restarted && mapped.since(now).unsigned_abs() <= MAX_STEP_AHEAD.unsigned_abs();
@@ -62,7 +62,7 @@ impl Timeline {
     }
 
     /// Maps a frame's timestamp.
-    pub fn map_frame(&mut self, kind: PacketKind, timestamp: Timestamp) -> Timestamp {
+    pub(super) fn map_frame(&mut self, kind: PacketKind, timestamp: Timestamp) -> Timestamp {
         if self.restarted {
             self.restarted = false;
             let offset = (self.now() + GAP) - timestamp;

@@ -87,7 +87,7 @@ struct Summary {
 }
 
 impl TimestampSource {
-    pub fn new(times: Times) -> Self {
+    pub(super) fn new(times: Times) -> Self {
         match times {
             Times::Publisher => Self::Publisher,
             Times::Arrival => Self::Arrival(ArrivalClock::default()),
@@ -96,13 +96,18 @@ impl TimestampSource {
     }
 
     /// Whether timestamps are derived from arrival.
-    pub fn is_by_arrival(&self) -> bool {
+    pub(super) fn is_by_arrival(&self) -> bool {
         matches!(self, Self::Arrival(_))
     }
 
     /// Returns a frame's timestamp, and the rate of the clock once it has proved wrong: from that frame on, timestamps
     /// are derived from arrival, starting anew.
-    pub fn time(&mut self, kind: PacketKind, timestamp: Timestamp, now: Instant) -> (Timestamp, Option<WrongRate>) {
+    pub(super) fn time(
+        &mut self,
+        kind: PacketKind,
+        timestamp: Timestamp,
+        now: Instant,
+    ) -> (Timestamp, Option<WrongRate>) {
         let wrong_rate = match self {
             Self::Publisher => None,
             Self::Monitored(monitor) => monitor.record(kind, timestamp, now),

@@ -17,12 +17,12 @@ pub(super) struct Tracks {
 
 impl Tracks {
     /// Records metadata, or its absence.
-    pub fn record_metadata(&mut self, metadata: Option<&Metadata>) {
+    pub(super) fn record_metadata(&mut self, metadata: Option<&Metadata>) {
         self.announced = metadata.and_then(|metadata| metadata.kinds);
     }
 
     /// Records any other message.
-    pub fn record(&mut self, message: &LiveMessage) {
+    pub(super) fn record(&mut self, message: &LiveMessage) {
         match message.packet.kind {
             PacketKind::Audio => self.audio = self.audio.saturating_add(1),
             PacketKind::Video => self.video = self.video.saturating_add(1),
@@ -31,7 +31,7 @@ impl Tracks {
     }
 
     /// Whether there is audio and video: received, or announced and still to be expected. Both while nothing is known.
-    pub fn present(&self) -> (bool, bool) {
+    pub(super) fn present(&self) -> (bool, bool) {
         let (announced_audio, announced_video) = self.announced.unwrap_or((false, false));
         let audio = self.audio > 0 || (announced_audio && self.video <= limits::ANNOUNCED_TRACK_TIMEOUT);
         let video = self.video > 0 || (announced_video && self.audio <= limits::ANNOUNCED_TRACK_TIMEOUT);

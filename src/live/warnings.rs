@@ -8,6 +8,7 @@ use crate::limits;
 
 /// A warning about the encoder's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Warning {
     /// A code for programs, such as `key-frames-rare`.
     pub code: &'static str,
@@ -81,12 +82,12 @@ pub(super) struct Warnings {
 
 impl Warnings {
     /// Returns the current warnings.
-    pub fn current(&self) -> &[Warning] {
+    pub(super) fn current(&self) -> &[Warning] {
         &self.current
     }
 
     /// Raises a warning. Returns whether to log it, which is once for each code.
-    pub fn raise(&mut self, warning: Warning) -> bool {
+    pub(super) fn raise(&mut self, warning: Warning) -> bool {
         let code = warning.code;
         match self.current.iter_mut().find(|known| known.code == code) {
             Some(known) => *known = warning,
@@ -100,7 +101,7 @@ impl Warnings {
     }
 
     /// Clears a warning.
-    pub fn clear(&mut self, code: &str) {
+    pub(super) fn clear(&mut self, code: &str) {
         self.current.retain(|known| known.code != code);
     }
 }

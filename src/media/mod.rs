@@ -8,6 +8,7 @@ pub mod tag_header;
 mod timestamp;
 
 pub use codec::Codec;
-pub use packet::{HeaderSlot, Packet, PacketKind};
-pub use references::References;
+pub(crate) use packet::HeaderSlot;
+pub use packet::{Packet, PacketKind};
+pub(crate) use references::References;
 pub use timestamp::Timestamp;

@@ -17,7 +17,7 @@ pub(super) enum NalCodec {
 }
 
 impl NalCodec {
-    pub fn of(codec: Codec) -> Option<Self> {
+    pub(super) fn of(codec: Codec) -> Option<Self> {
         match codec {
             Codec::Legacy(7) | Codec::FourCc([b'a', b'v', b'c', b'1']) => Some(Self::H264),
             Codec::Legacy(12) | Codec::FourCc([b'h', b'v', b'c', b'1']) => Some(Self::H265),
@@ -34,12 +34,12 @@ impl NalCodec {
 
     /// Returns the first slice NAL unit, provided that it and all units before it are complete, at least two bytes long
     /// and have `forbidden_zero_bit` 0.
-    pub fn first_slice(self, coded: &[u8]) -> Option<&[u8]> {
+    pub(super) fn first_slice(self, coded: &[u8]) -> Option<&[u8]> {
         units(coded).map_while(|unit| unit).find(|unit| self.is_slice(unit))
     }
 
     /// Whether the access unit can be decoded without any other: IDR (H.264), or IDR, CRA or BLA (H.265 §7.4.2.2).
-    pub fn is_random_access(self, coded: &[u8]) -> bool {
+    pub(super) fn is_random_access(self, coded: &[u8]) -> bool {
         let slice = self.first_slice(coded);
         slice.is_some_and(|unit| match self {
             Self::H264 => unit[0] & 0x1f == 5,
@@ -48,7 +48,7 @@ impl NalCodec {
     }
 
     /// Whether a recovery point SEI precedes the first slice.
-    pub fn has_recovery_point(self, coded: &[u8]) -> bool {
+    pub(super) fn has_recovery_point(self, coded: &[u8]) -> bool {
         let before = units(coded).map_while(|unit| unit.filter(|unit| !self.is_slice(unit)));
         let mut messages = before.filter_map(|unit| match self {
             Self::H264 => (unit[0] & 0x1f == 6).then(|| &unit[1..]),

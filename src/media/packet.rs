@@ -108,7 +108,7 @@ impl Packet {
     }
 
     /// Returns the slot of this sequence header; `None` for other messages.
-    pub fn header_slot(&self) -> Option<HeaderSlot> {
+    pub(crate) fn header_slot(&self) -> Option<HeaderSlot> {
         let (content, track) = match self.kind {
             PacketKind::Audio => self.audio_header().map(|header| (header.content, header.track)),
             PacketKind::Video => self.video_header().map(|header| (header.content, header.track)),
@@ -120,7 +120,7 @@ impl Packet {
 
 /// What a sequence header configures: a newer one replaces an older one of the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HeaderSlot {
+pub(crate) struct HeaderSlot {
     kind: PacketKind,
     content: Content,
     track: u8,
@@ -128,7 +128,7 @@ pub struct HeaderSlot {
 
 impl HeaderSlot {
     /// The slot of an fMP4 initialization segment, which configures all tracks at once.
-    pub const INIT: Self = Self { kind: PacketKind::Data, content: Content::SequenceHeader, track: 0 };
+    pub(crate) const INIT: Self = Self { kind: PacketKind::Data, content: Content::SequenceHeader, track: 0 };
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ use super::{Packet, PacketKind};
 /// that FLV marks (frame type 3), and those whose first slice isn't used for reference: `nal_ref_idc` 0 (ITU-T H.264
 /// §7.4.1), or a sub-layer non-reference picture (H.265 §7.4.2.2) in the highest sub-layer.
 #[derive(Debug, Default)]
-pub struct References {
+pub(crate) struct References {
     /// The highest temporal sub-layer of H.265 so far.
     highest_layer: u8,
 }
 
 impl References {
     /// Whether no other frame references this one. Must be called for all frames of a stream, in order.
-    pub fn is_disposable(&mut self, packet: &Packet) -> bool {
+    pub(crate) fn is_disposable(&mut self, packet: &Packet) -> bool {
         if packet.kind != PacketKind::Video {
             return false;
         }

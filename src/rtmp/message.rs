@@ -118,13 +118,13 @@ pub fn media_message(packet: Packet, stream_id: u32) -> RawMessage {
 }
 
 /// Builds the chunk headers of a packet on a message stream.
-pub fn media_headers(packet: &Packet, stream_id: u32) -> ChunkHeaders {
+pub(crate) fn media_headers(packet: &Packet, stream_id: u32) -> ChunkHeaders {
     let Packet { kind, timestamp, payload } = packet;
     ChunkHeaders::new(chunk_stream_for(*kind), *timestamp, kind.type_id(), stream_id, payload.len())
 }
 
 /// Returns the chunk stream on which this crate sends audio, video or data.
-pub fn chunk_stream_for(kind: PacketKind) -> ChunkStreamId {
+pub(crate) fn chunk_stream_for(kind: PacketKind) -> ChunkStreamId {
     match kind {
         PacketKind::Audio => ChunkStreamId::AUDIO,
         PacketKind::Video => ChunkStreamId::VIDEO,

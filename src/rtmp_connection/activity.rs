@@ -30,7 +30,7 @@ pub(super) enum Activity {
 
 impl Activity {
     /// Ends it and logs that.
-    pub fn end(self, client: &ManagedConnection, why: &str) {
+    pub(super) fn end(self, client: &ManagedConnection, why: &str) {
         match self {
             Self::Publishing { publication, since, bytes, .. } => {
                 let name = publication.name().escape_debug();

@@ -57,12 +57,12 @@ pub(super) struct ConnectionReader<'a> {
 }
 
 impl<'a> ConnectionReader<'a> {
-    pub fn new(client: &'a ManagedConnection, hints: &'a ReadHints) -> Self {
+    pub(super) fn new(client: &'a ManagedConnection, hints: &'a ReadHints) -> Self {
         Self { client, hints, buffered: Vec::new(), low_water: 1, read_timeout: None }
     }
 
     /// Puts bytes in front that were read before.
-    pub fn with_buffered(self, buffered: Vec<u8>) -> Self {
+    pub(super) fn with_buffered(self, buffered: Vec<u8>) -> Self {
         Self { buffered, ..self }
     }
 

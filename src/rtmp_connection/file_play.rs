@@ -38,7 +38,7 @@ impl FilePlay {
     ///
     /// # Errors
     /// [`Error::Io`] when a thread can't be started.
-    pub fn start(
+    pub(super) fn start(
         video: Box<Video>,
         request: &PlayRequest,
         stream_id: u32,
@@ -85,23 +85,23 @@ impl FilePlay {
     }
 
     /// Returns duration and bytes sent, for the log.
-    pub fn figures(&self, client: &ManagedConnection) -> String {
+    pub(super) fn figures(&self, client: &ManagedConnection) -> String {
         let (seconds, kib) = (self.since.elapsed().as_secs_f32(), (client.sent() - self.sent_before) / 1024);
         format!("{seconds:.1} s, {kib} KiB sent")
     }
 
     /// Returns the file's path, application included.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether the client has paused it.
-    pub fn is_paused(&self) -> bool {
+    pub(super) fn is_paused(&self) -> bool {
         self.is_paused
     }
 
     /// Sends a control to the player.
-    pub fn control(&mut self, control: Control) {
+    pub(super) fn control(&mut self, control: Control) {
         match control {
             Control::BufferLength { ms } => self.buffer_ms.store(ms, Ordering::Relaxed),
             Control::Pause { .. } => self.is_paused = true,

@@ -75,7 +75,7 @@ impl Window {
 }
 
 impl LowWater {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             windows: [Window::EMPTY; 2],
             audio: 0,
@@ -89,7 +89,7 @@ impl LowWater {
     }
 
     /// Records an audio message of that many bytes.
-    pub fn record_audio(&mut self, bytes: usize) {
+    pub(super) fn record_audio(&mut self, bytes: usize) {
         let bytes = bytes + AUDIO_OVERHEAD;
         self.audio = self.audio.saturating_add(bytes);
         let [current, _] = &mut self.windows;
@@ -97,7 +97,7 @@ impl LowWater {
     }
 
     /// Records a video frame of that many bytes.
-    pub fn record_frame(&mut self, bytes: usize, timestamp: Timestamp, now: Instant) {
+    pub(super) fn record_frame(&mut self, bytes: usize, timestamp: Timestamp, now: Instant) {
         let (timestamp_before, then) = self.last.replace((timestamp, now)).unwrap_or((timestamp, now));
         let passed = now.saturating_duration_since(then).as_secs_f64() * 1000.0;
         let step = passed - f64::from(timestamp.since(timestamp_before));
@@ -132,7 +132,7 @@ impl LowWater {
 
     /// Returns the mark to use from now on, in bytes; `None` when every byte counts: while little is known of the
     /// stream, for streams with audio or video alone, and when a frame may be as small as two audio messages.
-    pub fn mark(&mut self) -> Option<usize> {
+    pub(super) fn mark(&mut self) -> Option<usize> {
         let [current, previous] = self.windows;
         let smallest = current.smallest_frame.min(previous.smallest_frame);
         let mark = (current.most_audio.max(previous.most_audio) + 1).min(smallest / 2);

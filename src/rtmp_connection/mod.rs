@@ -34,7 +34,7 @@ const READ_BUFFER: usize = 1024;
 const PUBLISHER_READ_BUFFER: usize = 32 * 1024;
 
 /// A client's connection, from its handshake to its end.
-pub struct RtmpConnection {
+pub(crate) struct RtmpConnection {
     service: Arc<Service>,
     client: Arc<ManagedConnection>,
     session: Session,
@@ -57,7 +57,7 @@ pub struct RtmpConnection {
 
 impl RtmpConnection {
     /// Prepares the connection of a client at that address.
-    pub fn new(service: Arc<Service>, socket: Socket, address: SocketAddr) -> Self {
+    pub(crate) fn new(service: Arc<Service>, socket: Socket, address: SocketAddr) -> Self {
         let client =
             ManagedConnection::new(Protocol::Rtmp, address, socket, service.lanes.pick(), service.publish_timeout);
         Self {
@@ -76,14 +76,14 @@ impl RtmpConnection {
     }
 
     /// Returns the managed connection.
-    pub fn client(&self) -> &Arc<ManagedConnection> {
+    pub(crate) fn client(&self) -> &Arc<ManagedConnection> {
         &self.client
     }
 
     /// Serves the client until it disconnects, violates the protocol or is told to close, and logs which.
     ///
     /// Boxed: by value it would lie on the stack once for each frame below this one.
-    pub fn run(mut self: Box<Self>) {
+    pub(crate) fn run(mut self: Box<Self>) {
         let result = self.serve();
         self.finish(result);
     }

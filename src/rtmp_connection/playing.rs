@@ -225,17 +225,17 @@ impl RtmpConnection {
 
 impl LivePlay {
     /// Returns the stream's name, application included.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether the client has paused it.
-    pub fn is_paused(&self) -> bool {
+    pub(super) fn is_paused(&self) -> bool {
         self.subscription.is_none()
     }
 
     /// Returns duration, bytes sent and messages dropped, for the log.
-    pub fn figures(&self, client: &ManagedConnection) -> String {
+    pub(super) fn figures(&self, client: &ManagedConnection) -> String {
         let dropped = self.dropped + self.subscription.as_ref().map_or(0, Subscription::dropped);
         let (seconds, kib) = (self.since.elapsed().as_secs_f32(), (client.sent() - self.sent_before) / 1024);
         format!("{seconds:.1} s, {kib} KiB sent, {dropped} messages dropped")

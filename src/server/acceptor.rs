@@ -28,17 +28,17 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub fn new(service: Arc<Service>, http: Arc<HttpService>, connections: Arc<ConnectionTable>) -> Self {
+    pub(super) fn new(service: Arc<Service>, http: Arc<HttpService>, connections: Arc<ConnectionTable>) -> Self {
         Self { service, http, connections, rejected: ClientLog::default() }
     }
 
     /// Logs suppressed warnings. To be called about every half second.
-    pub fn tick(&self, now: Instant) {
+    pub(super) fn tick(&self, now: Instant) {
         self.rejected.tick(now);
     }
 
     /// Accepts and serves clients, over TLS if there is a certificate, until the server stops.
-    pub fn accept_from(
+    pub(super) fn accept_from(
         self: &Arc<Self>,
         listener: &TcpListener,
         protocol: Protocol,
@@ -163,6 +163,6 @@ mod tests {
         assert!(thread.join().is_err());
         assert_eq!(there.read(&mut [0]).unwrap(), 0, "its socket is closed");
         assert!(publish(&service).is_ok(), "the name is free");
-        assert!(connections.is_empty());
+        assert_eq!(connections.len(), 0);
     }
 }

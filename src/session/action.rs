@@ -11,7 +11,7 @@ use crate::rtmp::user_control::UserControl;
 
 /// A message to the client, on one of its message streams or on 0.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The message stream ID.
     pub stream_id: u32,
     /// The message.
@@ -35,7 +35,7 @@ impl Reply {
 /// An action that a message from the client requires.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Action {
+pub(crate) enum Action {
     /// Send a reply to the client.
     Reply(Reply),
     /// The client sent this unknown message or command, which is ignored. For the log.

@@ -12,7 +12,7 @@ use crate::rtmp::{BandwidthLimit, Message};
 
 /// The parameters of a `connect`.
 #[derive(Clone, PartialEq)]
-pub struct ConnectRequest {
+pub(crate) struct ConnectRequest {
     /// The application, possibly with more of the path and a query.
     pub app: String,
     /// The client's program, for example `FMLE/3.0 (compatible; Lavf59.27.100)`; empty if it isn't sent. Truncated to

@@ -13,16 +13,16 @@
 
 mod action;
 mod connecting;
-pub mod playing;
-pub mod publishing;
+pub(crate) mod playing;
+pub(crate) mod publishing;
 mod stream_path;
 mod streams;
 
-pub use action::{Action, Reply};
-pub use connecting::ConnectRequest;
-pub use playing::{PlayRequest, Source};
-pub use publishing::PublishKind;
-pub use stream_path::StreamPath;
+pub(crate) use action::{Action, Reply};
+pub(crate) use connecting::ConnectRequest;
+pub(crate) use playing::{PlayRequest, Source};
+pub(crate) use publishing::PublishKind;
+pub(crate) use stream_path::StreamPath;
 
 use crate::amf::Value;
 use crate::error::{Error, Result};
@@ -36,7 +36,7 @@ use streams::{MessageStreams, Role};
 
 /// The protocol state of one client connection.
 #[derive(Debug, Default)]
-pub struct Session {
+pub(crate) struct Session {
     connect: Option<ConnectRequest>,
     is_accepted: bool,
     streams: MessageStreams,
@@ -50,12 +50,12 @@ pub struct Session {
 
 impl Session {
     /// Creates a session in the state before `connect`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Returns the client's `connect` request, once received.
-    pub fn connect_request(&self) -> Option<&ConnectRequest> {
+    pub(crate) fn connect_request(&self) -> Option<&ConnectRequest> {
         self.connect.as_ref()
     }
 
@@ -63,7 +63,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Message`] and [`Error::Limit`] for unrecoverable violations: the connection must be closed.
-    pub fn handle(&mut self, stream_id: u32, message: Message, actions: &mut Vec<Action>) -> Result<()> {
+    pub(crate) fn handle(&mut self, stream_id: u32, message: Message, actions: &mut Vec<Action>) -> Result<()> {
         match message {
             Message::Media(packet) => self.media(stream_id, [packet], actions),
             Message::Aggregate(packets) => self.media(stream_id, packets, actions),
@@ -254,31 +254,31 @@ impl Session {
     }
 
     /// Accepts the connection; returns the replies.
-    pub fn accept_connect(&mut self) -> Vec<Reply> {
+    pub(crate) fn accept_connect(&mut self) -> Vec<Reply> {
         self.is_accepted = true;
         self.window = limits::ACKNOWLEDGEMENT_WINDOW;
         self.connect.as_ref().map(ConnectRequest::accept).unwrap_or_default()
     }
 
     /// Refuses the connection; returns the replies to send before closing it.
-    pub fn refuse_connect(&mut self, reason: &str) -> Vec<Reply> {
+    pub(crate) fn refuse_connect(&mut self, reason: &str) -> Vec<Reply> {
         self.connect.as_ref().map(|connect| connect.refuse(reason)).unwrap_or_default()
     }
 
     /// Accepts a publication; returns the replies.
-    pub fn accept_publish(&mut self, stream_id: u32, description: &str) -> Vec<Reply> {
+    pub(crate) fn accept_publish(&mut self, stream_id: u32, description: &str) -> Vec<Reply> {
         publishing::started(stream_id, description)
     }
 
     /// Refuses a publication; returns the replies to send before closing the connection, as closing is the only refusal
     /// that librtmp understands.
-    pub fn refuse_publish(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
+    pub(crate) fn refuse_publish(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
         self.streams.set_role(stream_id, Role::Idle);
         publishing::refused(stream_id, code, reason)
     }
 
     /// Refuses a play; returns the replies.
-    pub fn refuse_play(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
+    pub(crate) fn refuse_play(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
         self.streams.set_role(stream_id, Role::Idle);
         playing::refused(stream_id, code, reason)
     }

@@ -12,7 +12,7 @@ use crate::rtmp::user_control::UserControl;
 
 /// The parameters of a `play`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PlayRequest {
+pub(crate) struct PlayRequest {
     /// Live stream or file.
     pub path: StreamPath,
     /// Start position in a file, in milliseconds. The specification says seconds; every client sends milliseconds.
@@ -36,7 +36,7 @@ impl PlayRequest {
 
 /// The kind of source being played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// A live stream, possibly without a publisher yet.
     Live,
     /// A file.
@@ -44,7 +44,7 @@ pub enum Source {
 }
 
 /// Returns the replies for a started play; media follows.
-pub fn started(stream_id: u32, source: Source, name: &str) -> Vec<Reply> {
+pub(crate) fn started(stream_id: u32, source: Source, name: &str) -> Vec<Reply> {
     let mut replies = vec![
         Reply::event(UserControl::StreamBegin(stream_id)),
         Reply::status(stream_id, StatusCode::PlayReset, format!("Playing and resetting {name}.")),
@@ -64,17 +64,17 @@ fn sample_access(stream_id: u32) -> Reply {
 }
 
 /// Returns the replies for a refused play.
-pub fn refused(stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
+pub(crate) fn refused(stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
     vec![Reply::status(stream_id, code, reason)]
 }
 
 /// Returns the replies for a paused play.
-pub fn paused(stream_id: u32) -> Vec<Reply> {
+pub(crate) fn paused(stream_id: u32) -> Vec<Reply> {
     vec![Reply::status(stream_id, StatusCode::PauseNotify, "Paused.")]
 }
 
 /// Returns the replies for a resumed play; media follows.
-pub fn resumed(stream_id: u32) -> Vec<Reply> {
+pub(crate) fn resumed(stream_id: u32) -> Vec<Reply> {
     vec![
         Reply::event(UserControl::StreamBegin(stream_id)),
         Reply::status(stream_id, StatusCode::UnpauseNotify, "Playing again."),
@@ -83,7 +83,7 @@ pub fn resumed(stream_id: u32) -> Vec<Reply> {
 
 /// Returns the replies for a completed seek; sequence headers and the key frame follow. ffmpeg discards everything up
 /// to Seek.Notify.
-pub fn seek_completed(stream_id: u32, source: Source, position_ms: u32) -> Vec<Reply> {
+pub(crate) fn seek_completed(stream_id: u32, source: Source, position_ms: u32) -> Vec<Reply> {
     let mut replies = vec![
         Reply::event(UserControl::StreamBegin(stream_id)),
         Reply::status(stream_id, StatusCode::SeekNotify, format!("Seeking {position_ms} ms.")),
@@ -97,12 +97,12 @@ pub fn seek_completed(stream_id: u32, source: Source, position_ms: u32) -> Vec<R
 }
 
 /// Returns the replies for a failed seek; the play continues as before.
-pub fn seek_failed(stream_id: u32, reason: &str) -> Vec<Reply> {
+pub(crate) fn seek_failed(stream_id: u32, reason: &str) -> Vec<Reply> {
     vec![Reply::status(stream_id, StatusCode::SeekFailed, reason)]
 }
 
 /// Returns the replies for a `receiveAudio` or `receiveVideo` that turned a kind on (RTMP 1.0 §7.2.2.4, §7.2.2.5).
-pub fn receiving(stream_id: u32) -> Vec<Reply> {
+pub(crate) fn receiving(stream_id: u32) -> Vec<Reply> {
     vec![
         Reply::status(stream_id, StatusCode::SeekNotify, "Going on from here."),
         Reply::status(stream_id, StatusCode::PlayStart, "Started playing again."),
@@ -110,7 +110,7 @@ pub fn receiving(stream_id: u32) -> Vec<Reply> {
 }
 
 /// Returns the replies for the end of a live stream. Each client stops at a different one of these.
-pub fn live_ended(stream_id: u32) -> Vec<Reply> {
+pub(crate) fn live_ended(stream_id: u32) -> Vec<Reply> {
     vec![
         Reply::event(UserControl::StreamEof(stream_id)),
         Reply::status(stream_id, StatusCode::PlayUnpublishNotify, "The publisher is gone."),
@@ -119,7 +119,7 @@ pub fn live_ended(stream_id: u32) -> Vec<Reply> {
 }
 
 /// Returns the replies for a file that was sent to its end, or to the end of the requested duration.
-pub fn recording_ended(stream_id: u32, duration_ms: u32, bytes: u64) -> Vec<Reply> {
+pub(crate) fn recording_ended(stream_id: u32, duration_ms: u32, bytes: u64) -> Vec<Reply> {
     let complete = Object::new()
         .with("level", StatusCode::PlayComplete.level())
         .with("code", StatusCode::PlayComplete.as_str())
@@ -133,7 +133,7 @@ pub fn recording_ended(stream_id: u32, duration_ms: u32, bytes: u64) -> Vec<Repl
 }
 
 /// Returns the response to `getStreamLength`: seconds, 0 for a live stream.
-pub fn stream_length(transaction_id: f64, seconds: f64) -> Vec<Reply> {
+pub(crate) fn stream_length(transaction_id: f64, seconds: f64) -> Vec<Reply> {
     vec![Reply::command(0, Command::result(transaction_id, Value::Null, seconds.into()))]
 }
 

@@ -8,7 +8,7 @@ use crate::rtmp::user_control::UserControl;
 
 /// The publishing type: what to do with a publication besides relaying it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishKind {
+pub(crate) enum PublishKind {
     /// Nothing.
     Live,
     /// Record to a new file.
@@ -36,7 +36,7 @@ pub(super) fn started(stream_id: u32, description: &str) -> Vec<Reply> {
 }
 
 /// Returns the replies for a publication ended by the server, to send before closing the connection.
-pub fn ended(stream_id: u32, reason: &str) -> Vec<Reply> {
+pub(crate) fn ended(stream_id: u32, reason: &str) -> Vec<Reply> {
     vec![
         Reply::status(stream_id, StatusCode::UnpublishSuccess, reason),
         Reply::status(0, StatusCode::ConnectAppShutdown, reason),

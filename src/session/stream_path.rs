@@ -17,7 +17,7 @@ const PREFIXES: [&str; 4] = ["flv:", "mp4:", "f4v:", "mp3:"];
 
 /// An application and a stream name in it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StreamPath {
+pub(crate) struct StreamPath {
     /// The first part of the path, for example `live`.
     pub app: String,
     /// The rest, unmodified: possibly with slashes, percent escapes and an extension.
@@ -31,7 +31,7 @@ impl StreamPath {
     ///
     /// # Errors
     /// [`Error::Limit`] when the path is longer than [`limits::NAME_BYTES`] or the query than [`limits::QUERY_BYTES`].
-    pub fn new(app: &str, name: &str) -> Result<Self> {
+    pub(crate) fn new(app: &str, name: &str) -> Result<Self> {
         let (app, app_query) = split_query(app);
         let (name, name_query) = split_query(name.trim_matches('"'));
         let name = PREFIXES.iter().find_map(|prefix| strip_prefix_ignore_case(name, prefix)).unwrap_or(name);
@@ -46,21 +46,21 @@ impl StreamPath {
     }
 
     /// Returns the path below another application, with its own application as the first part of the name.
-    pub fn below(self, app: &str) -> Self {
+    pub(crate) fn below(self, app: &str) -> Self {
         let name = if self.name.is_empty() { self.app } else { format!("{}/{}", self.app, self.name) };
         Self { app: app.to_owned(), name, query: self.query }
     }
 
     /// Returns the first value of a key in the query, percent-decoded; the name's query takes precedence over the
     /// application's.
-    pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
+    pub(crate) fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
     }
 
     /// Returns the normalized name of a live stream, percent-decoded and without `.flv` in any case, because clients
     /// differ in both.
-    pub fn live_name(&self) -> String {
+    pub(crate) fn live_name(&self) -> String {
         let name = percent_decode_str(&self.name).decode_utf8_lossy();
         strip_suffix_ignore_case(&name, ".flv").unwrap_or(&name).to_owned()
     }

@@ -27,7 +27,7 @@ pub(super) struct MessageStreams(BTreeMap<u32, MessageStream>);
 
 impl MessageStreams {
     /// Creates a message stream and returns its ID; `None` at the limit.
-    pub fn create(&mut self) -> Option<u32> {
+    pub(super) fn create(&mut self) -> Option<u32> {
         // GStreamer looks for the end of the stream on message stream 1 only, so the first is 1.
         // Streams that were used without createStream count as well, whatever their IDs.
         let is_full = self.0.len() >= limits::MESSAGE_STREAMS;
@@ -37,7 +37,7 @@ impl MessageStreams {
     }
 
     /// Returns the message stream for a command, creating it if necessary: some devices use 1 without createStream.
-    pub fn open(&mut self, stream_id: u32, command: &str) -> Result<u32> {
+    pub(super) fn open(&mut self, stream_id: u32, command: &str) -> Result<u32> {
         let stream_id = match (stream_id, self.0.len()) {
             (0, 1) => self.0.keys().next().copied().unwrap_or(1),
             (0, _) => return Err(Error::message(command.to_owned(), "received on message stream 0")),
@@ -55,7 +55,7 @@ impl MessageStreams {
 
     /// Returns the message stream that a message refers to: librtmp and GStreamer send some on 0, which then refer to
     /// the only stream whose role matches.
-    pub fn resolve(&self, stream_id: u32, matches: impl Fn(&Role) -> bool) -> Option<u32> {
+    pub(super) fn resolve(&self, stream_id: u32, matches: impl Fn(&Role) -> bool) -> Option<u32> {
         let mut matching =
             self.0.iter().filter(|(id, stream)| (stream_id == 0 || **id == stream_id) && matches(&stream.role));
         match (matching.next(), matching.next()) {
@@ -65,7 +65,7 @@ impl MessageStreams {
     }
 
     /// Returns the message stream that publishes this path; if there is none, the only one that publishes.
-    pub fn publishing(&self, path: Option<&StreamPath>) -> Option<u32> {
+    pub(super) fn publishing(&self, path: Option<&StreamPath>) -> Option<u32> {
         let by_name = self.0.iter().find(|(_, stream)| match &stream.role {
             Role::Publishing(published) => path.is_some_and(|path| path.name == published.name),
             _ => false,
@@ -73,27 +73,27 @@ impl MessageStreams {
         by_name.map(|(id, _)| *id).or_else(|| self.resolve(0, |role| matches!(role, Role::Publishing(_))))
     }
 
-    pub fn set_role(&mut self, stream_id: u32, role: Role) {
+    pub(super) fn set_role(&mut self, stream_id: u32, role: Role) {
         if let Some(stream) = self.0.get_mut(&stream_id) {
             stream.role = role;
         }
     }
 
     /// Makes a message stream idle and returns its previous role.
-    pub fn take_role(&mut self, stream_id: u32) -> Role {
+    pub(super) fn take_role(&mut self, stream_id: u32) -> Role {
         self.0.get_mut(&stream_id).map(|stream| std::mem::take(&mut stream.role)).unwrap_or_default()
     }
 
-    pub fn remove(&mut self, stream_id: u32) {
+    pub(super) fn remove(&mut self, stream_id: u32) {
         self.0.remove(&stream_id);
     }
 
-    pub fn buffer_ms(&self, stream_id: u32) -> Option<u32> {
+    pub(super) fn buffer_ms(&self, stream_id: u32) -> Option<u32> {
         self.0.get(&stream_id).and_then(|stream| stream.buffer_ms)
     }
 
     /// Sets the client's buffer length; returns whether there is such a message stream.
-    pub fn set_buffer(&mut self, stream_id: u32, buffer_ms: u32) -> bool {
+    pub(super) fn set_buffer(&mut self, stream_id: u32, buffer_ms: u32) -> bool {
         let stream = self.0.get_mut(&stream_id);
         stream.map(|stream| stream.buffer_ms = Some(buffer_ms)).is_some()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The protocol of a connection, with or without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// RTMP.
     Rtmp,
     /// HTTP/1.1.
@@ -14,7 +14,7 @@ pub enum Protocol {
 
 /// The state of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConnectionInfo {
+pub(crate) struct ConnectionInfo {
     /// The client's address.
     pub address: SocketAddr,
     /// `rtmp`, or `http`.

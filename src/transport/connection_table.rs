@@ -17,7 +17,7 @@ const IPV6_NETWORK: u128 = !0 << 64;
 
 /// All connections of a server by id; ids are never reused.
 #[derive(Debug)]
-pub struct ConnectionTable {
+pub(crate) struct ConnectionTable {
     max_connections: usize,
     max_per_ip: usize,
     table: Mutex<Table>,
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Table {
 
 /// Removes a connection from the table when dropped, however its thread ends.
 #[derive(Debug)]
-pub struct Registration {
+pub(crate) struct Registration {
     connections: Arc<ConnectionTable>,
     id: u64,
 }
@@ -71,7 +71,7 @@ impl Drop for Registration {
 
 impl ConnectionTable {
     /// Creates a table for that many connections, and that many per address.
-    pub fn new(max_connections: usize, max_per_ip: usize) -> Self {
+    pub(crate) fn new(max_connections: usize, max_per_ip: usize) -> Self {
         Self {
             max_connections,
             max_per_ip,
@@ -85,7 +85,7 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// [`Error::Limit`] when there are too many, [`Error::Disconnected`] when the server is stopping.
-    pub fn register(self: &Arc<Self>, connection: Arc<ManagedConnection>) -> Result<Registration> {
+    pub(crate) fn register(self: &Arc<Self>, connection: Arc<ManagedConnection>) -> Result<Registration> {
         let mut table = self.table.lock();
         if self.is_draining() {
             // A connection registered now would not be told to close.
@@ -109,17 +109,17 @@ impl ConnectionTable {
     }
 
     /// Returns a connection.
-    pub fn get(&self, id: u64) -> Option<Arc<ManagedConnection>> {
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<ManagedConnection>> {
         self.table.lock().connections.get(&id).cloned()
     }
 
     /// Returns all connections, by id.
-    pub fn all(&self) -> Vec<(u64, Arc<ManagedConnection>)> {
+    pub(crate) fn all(&self) -> Vec<(u64, Arc<ManagedConnection>)> {
         self.table.lock().connections.iter().map(|(id, connection)| (*id, connection.clone())).collect()
     }
 
     /// Returns the ids of publishing connections by stream name.
-    pub fn publishers(&self) -> HashMap<String, u64> {
+    pub(crate) fn publishers(&self) -> HashMap<String, u64> {
         let publishes = |(id, connection): (u64, Arc<ManagedConnection>)| {
             connection.publishes().into_iter().map(move |name| (name, id))
         };
@@ -127,27 +127,22 @@ impl ConnectionTable {
     }
 
     /// Returns the number of connections.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.lock().connections.len()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Returns the limit of connections.
-    pub fn max_connections(&self) -> usize {
+    pub(crate) fn max_connections(&self) -> usize {
         self.max_connections
     }
 
     /// Returns the limit of connections per address.
-    pub fn max_per_ip(&self) -> usize {
+    pub(crate) fn max_per_ip(&self) -> usize {
         self.max_per_ip
     }
 
     /// Checks the deadlines of all connections.
-    pub fn check(&self, now: Instant) {
+    pub(crate) fn check(&self, now: Instant) {
         for (_, connection) in self.all() {
             if catch_panic(|| connection.check(now)).is_none() {
                 connection.close("checking its deadlines panicked");
@@ -156,23 +151,23 @@ impl ConnectionTable {
     }
 
     /// Whether the server is stopping.
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Relaxed)
     }
 
     /// Stops accepting connections and makes all of them drain.
-    pub fn start_draining(&self, reason: &str) {
+    pub(crate) fn start_draining(&self, reason: &str) {
         self.is_draining.store(true, Ordering::Relaxed);
         self.all().iter().for_each(|(_, connection)| connection.start_draining(reason));
     }
 
     /// Closes all connections at once.
-    pub fn close_all(&self, reason: &str) {
+    pub(crate) fn close_all(&self, reason: &str) {
         self.all().iter().for_each(|(_, connection)| connection.close(reason));
     }
 
     /// Waits until all connections are gone; returns whether they are.
-    pub fn wait_until_empty(&self, timeout: Duration) -> bool {
+    pub(crate) fn wait_until_empty(&self, timeout: Duration) -> bool {
         let mut table = self.table.lock();
         let until = Instant::now() + timeout;
         while !table.connections.is_empty() {

@@ -7,7 +7,7 @@ use crate::limits;
 
 /// What a client is doing; over RTMP, where it may do several things at once, the last of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// HTTP: it has to send a request within [`limits::HTTP_REQUEST_DEADLINE`].
     Requesting,
     /// HTTP: it receives a response, each write of which has its own deadline.
@@ -28,7 +28,7 @@ pub enum Phase {
 
 impl Phase {
     /// Whether the client speaks HTTP.
-    pub fn is_http(self) -> bool {
+    pub(crate) fn is_http(self) -> bool {
         self < Self::Handshake
     }
 }
@@ -69,7 +69,7 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    pub fn new(phase: Phase, publish_timeout: Duration, now: Instant) -> Self {
+    pub(super) fn new(phase: Phase, publish_timeout: Duration, now: Instant) -> Self {
         Self {
             phase,
             publish_timeout,
@@ -84,35 +84,35 @@ impl Deadlines {
         }
     }
 
-    pub fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> Phase {
         self.phase
     }
 
     /// Enters a phase with its deadlines, with that many active message streams. This cancels a pending end.
-    pub fn enter(&mut self, phase: Phase, active_streams: usize, now: Instant) {
+    pub(super) fn enter(&mut self, phase: Phase, active_streams: usize, now: Instant) {
         (self.phase, self.since, self.last_message) = (phase, now, now);
         self.active_streams = active_streams;
         self.close_at = None;
     }
 
     /// Records that something arrived from the client.
-    pub fn record_activity(&mut self, now: Instant) {
+    pub(super) fn record_activity(&mut self, now: Instant) {
         self.last_received = now;
     }
 
     /// Records that a message of its publication is complete.
-    pub fn record_message(&mut self, now: Instant) {
+    pub(super) fn record_message(&mut self, now: Instant) {
         self.last_message = now;
     }
 
     /// Cancels the end of a message stream, which continues or does something else.
-    pub fn keep_open(&mut self, stream_id: u32) {
+    pub(super) fn keep_open(&mut self, stream_id: u32) {
         self.ended_streams.remove(&stream_id);
         self.close_at = None;
     }
 
     /// Records that what the message stream plays has ended; if that was all, the connection is to end at that time.
-    pub fn stream_ended(&mut self, stream_id: u32, at: Instant, reason: &'static str) {
+    pub(super) fn stream_ended(&mut self, stream_id: u32, at: Instant, reason: &'static str) {
         self.ended_streams.insert(stream_id);
         if self.ended_streams.len() >= self.active_streams {
             self.close_at = Some((at, reason));
@@ -120,17 +120,17 @@ impl Deadlines {
     }
 
     /// Whether the connection is to end once everything is sent.
-    pub fn is_ending(&self) -> bool {
+    pub(super) fn is_ending(&self) -> bool {
         self.close_at.is_some()
     }
 
     /// Records that this side has ended: from now on the client has to read what is in flight, and to close.
-    pub fn record_finish(&mut self, now: Instant) {
+    pub(super) fn record_finish(&mut self, now: Instant) {
         self.finished_at.get_or_insert(now);
     }
 
     /// Returns what is due, given how long the socket has been `stalled`, taking nothing of the queue.
-    pub fn check(&mut self, now: Instant, stalled: Duration) -> Verdict {
+    pub(super) fn check(&mut self, now: Instant, stalled: Duration) -> Verdict {
         if let Some(reason) = self.overdue(now, stalled) {
             return Verdict::Close(reason);
         }

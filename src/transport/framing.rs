@@ -9,7 +9,7 @@ use crate::rtmp::chunk::ChunkHeaders;
 
 /// How live messages are framed for a player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
+pub(crate) enum Framing {
     /// In chunks, on that message stream.
     Chunks(u32),
     /// Over HTTP.
@@ -23,7 +23,7 @@ pub enum Framing {
 
 /// The wrapping of messages in an unbounded HTTP response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrapping {
+pub(crate) enum Wrapping {
     /// None: the end of the connection is the end of the stream.
     None,
     /// A chunk each (RFC 9112 §7.1), so that an ended stream can be told from a broken one.
@@ -34,12 +34,12 @@ pub enum Wrapping {
 
 impl Wrapping {
     /// Returns what follows the last message of a stream that has ended properly.
-    pub fn end(self) -> Option<&'static [u8]> {
+    pub(crate) fn end(self) -> Option<&'static [u8]> {
         (self == Self::Chunk).then_some(b"0\r\n\r\n")
     }
 
     /// Wraps bytes.
-    pub fn wrap(self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn wrap(self, bytes: &[u8]) -> Vec<u8> {
         let (mut wrapped, mut trailer) = (Envelope::default(), &b""[..]);
         if !bytes.is_empty() {
             wrapped.push_length(self, bytes.len());
@@ -79,7 +79,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    pub fn new(as_tag: bool, wrapping: Wrapping, message: &LiveMessage) -> Self {
+    pub(super) fn new(as_tag: bool, wrapping: Wrapping, message: &LiveMessage) -> Self {
         let mut envelope = Self::default();
         let tag = as_tag.then(|| TagHeader::for_packet(&message.packet).ok()).flatten();
         let tag_length = tag.as_ref().map_or(0, |_| TAG_HEADER_BYTES + PREVIOUS_TAG_SIZE_BYTES);
@@ -129,7 +129,7 @@ impl Envelope {
     }
 
     /// Iterates over the bytes on the wire, slice by slice.
-    pub fn slices<'a>(&'a self, message: &'a LiveMessage) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn slices<'a>(&'a self, message: &'a LiveMessage) -> impl Iterator<Item = &'a [u8]> {
         let slices = [&self.header[..self.header_length], message.body(), &self.trailer[..self.trailer_length]];
         slices.into_iter().filter(|slice| !slice.is_empty())
     }
@@ -143,7 +143,7 @@ impl Envelope {
 const BINARY: u8 = 2;
 
 /// Returns the header of an unfragmented, unmasked binary WebSocket message (RFC 6455 §5.2) and its length.
-pub fn web_socket_header(length: usize) -> ([u8; 10], usize) {
+pub(crate) fn web_socket_header(length: usize) -> ([u8; 10], usize) {
     let mut header = [0; 10];
     header[0] = 0x80 | BINARY;
     match (u8::try_from(length), u16::try_from(length)) {
@@ -186,7 +186,7 @@ impl Framing {
 }
 
 impl Framed {
-    pub fn length(&self) -> usize {
+    pub(super) fn length(&self) -> usize {
         match self {
             Self::Chunks(message) | Self::ChunksOn(_, _, message) => message.wire_length(),
             Self::Enveloped(envelope, message) => envelope.length(message),
@@ -194,7 +194,7 @@ impl Framed {
     }
 
     /// Calls `with` for each slice until it returns false; returns whether it never did.
-    pub fn slices<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
+    pub(super) fn slices<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
         match self {
             Self::Chunks(message) => message.slices(message.headers()).all(with),
             Self::ChunksOn(_, headers, message) => message.slices(headers).all(with),
@@ -203,7 +203,7 @@ impl Framed {
     }
 
     /// Returns the message, if it belongs to a live play on that message stream.
-    pub fn message_on(&self, stream_id: u32) -> Option<&LiveMessage> {
+    pub(super) fn message_on(&self, stream_id: u32) -> Option<&LiveMessage> {
         match self {
             Self::Chunks(message) => (stream_id == PLAYER_STREAM_ID).then_some(message),
             Self::ChunksOn(id, _, message) => (stream_id == *id).then_some(message),

@@ -24,7 +24,7 @@ use crate::session::Reply;
 use crate::stats::DropCounters;
 
 /// A client's connection, RTMP or HTTP.
-pub struct ManagedConnection {
+pub(crate) struct ManagedConnection {
     address: SocketAddr,
     /// The address, for the log.
     name: String,
@@ -56,7 +56,7 @@ pub(super) struct State {
 
 impl ManagedConnection {
     /// Manages the connection of a client at that address, whose publications may be silent for `publish_timeout`.
-    pub fn new(
+    pub(crate) fn new(
         protocol: Protocol,
         address: SocketAddr,
         socket: Socket,
@@ -99,32 +99,32 @@ impl ManagedConnection {
     }
 
     /// Returns its socket.
-    pub fn socket(&self) -> &Socket {
+    pub(crate) fn socket(&self) -> &Socket {
         self.outgoing.socket()
     }
 
     /// Returns the lane that sends live streams to it.
-    pub fn lane(&self) -> &Lane {
+    pub(crate) fn lane(&self) -> &Lane {
         &self.lane
     }
 
     /// Returns the client's address.
-    pub fn ip(&self) -> IpAddr {
+    pub(crate) fn ip(&self) -> IpAddr {
         self.address.ip()
     }
 
     /// Returns the origin of its requests, for access control.
-    pub fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         Origin { ip: self.ip(), is_http: self.protocol == Protocol::Http, is_tls: self.socket().is_tls() }
     }
 
     /// Returns its address, for the log.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns what it publishes and plays, and its figures.
-    pub fn info(&self) -> ConnectionInfo {
+    pub(crate) fn info(&self) -> ConnectionInfo {
         let state = self.state.lock();
         ConnectionInfo {
             address: self.address,
@@ -144,17 +144,17 @@ impl ManagedConnection {
     }
 
     /// Returns the names of the streams that it publishes.
-    pub fn publishes(&self) -> Vec<String> {
+    pub(crate) fn publishes(&self) -> Vec<String> {
         self.state.lock().publishes.clone()
     }
 
     /// Returns the client's program, as announced.
-    pub fn agent(&self) -> String {
+    pub(crate) fn agent(&self) -> String {
         self.state.lock().agent.clone()
     }
 
     /// Records the client's program; HTTP clients announce it with every request.
-    pub fn set_agent(&self, agent: &str) {
+    pub(crate) fn set_agent(&self, agent: &str) {
         let mut state = self.state.lock();
         if state.agent.is_empty() {
             state.agent = agent.chars().take(limits::AGENT_CHARS).collect();
@@ -162,24 +162,24 @@ impl ManagedConnection {
     }
 
     /// Records what it publishes and plays.
-    pub fn set_activities(&self, publishes: Vec<String>, plays: Vec<String>) {
+    pub(crate) fn set_activities(&self, publishes: Vec<String>, plays: Vec<String>) {
         let mut state = self.state.lock();
         (state.publishes, state.plays) = (publishes, plays);
     }
 
     /// Records that it starts publishing or playing.
-    pub fn mark_active(&self) {
+    pub(crate) fn mark_active(&self) {
         self.activity_starts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the log level of starts and stops: a client that does nothing else all day must not fill the log.
-    pub fn event_level(&self) -> log::Level {
+    pub(crate) fn event_level(&self) -> log::Level {
         let is_info = self.activity_starts.load(Ordering::Relaxed) <= limits::INFO_EVENTS_PER_CONNECTION;
         if is_info { log::Level::Info } else { log::Level::Debug }
     }
 
     /// Enters a phase with its deadlines, with that many active message streams.
-    pub fn enter(&self, phase: Phase, active_streams: usize) {
+    pub(crate) fn enter(&self, phase: Phase, active_streams: usize) {
         let mut state = self.state.lock();
         if (state.deadlines.phase() == Phase::Paused) != (phase == Phase::Paused) {
             let timeout = (phase != Phase::Paused).then_some(limits::PING_TIMEOUT);
@@ -189,28 +189,28 @@ impl ManagedConnection {
     }
 
     /// Records that something arrived from the client.
-    pub fn record_activity(&self, now: Instant) {
+    pub(crate) fn record_activity(&self, now: Instant) {
         self.state.lock().deadlines.record_activity(now);
     }
 
     /// Records that a message of its publication is complete.
-    pub fn record_message(&self, now: Instant) {
+    pub(crate) fn record_message(&self, now: Instant) {
         self.state.lock().deadlines.record_message(now);
     }
 
     /// Cancels the end of a message stream, which continues or does something else.
-    pub fn keep_open(&self, stream_id: u32) {
+    pub(crate) fn keep_open(&self, stream_id: u32) {
         self.state.lock().deadlines.keep_open(stream_id);
     }
 
     /// Records that what the message stream plays has ended. If that was all, this ends the connection after `delay`,
     /// once everything is sent, unless it [`enter`](Self::enter)s another phase before.
-    pub fn stream_ended(&self, stream_id: u32, delay: Duration, reason: &'static str) {
+    pub(crate) fn stream_ended(&self, stream_id: u32, delay: Duration, reason: &'static str) {
         self.state.lock().deadlines.stream_ended(stream_id, Instant::now() + delay, reason);
     }
 
     /// Returns why the connection ended, and warns of a protocol error in `client_log`.
-    pub fn end_reason(&self, result: Result<()>, client_log: Option<&ClientLog>) -> String {
+    pub(crate) fn end_reason(&self, result: Result<()>, client_log: Option<&ClientLog>) -> String {
         match (result, self.close_reason()) {
             (_, Some(reason)) => reason,
             (Err(error), None) if !error.is_disconnect() => {
@@ -225,7 +225,7 @@ impl ManagedConnection {
 
     /// Ends this side and waits briefly for the other: closing a socket with unread bytes in it would discard what is
     /// in flight.
-    pub fn linger(&self) {
+    pub(crate) fn linger(&self) {
         self.socket().finish();
         if let Err(error) = self.socket().drain(limits::CLOSE_GRACE) {
             log::debug!("{self} lingering: {error}");
@@ -234,7 +234,7 @@ impl ManagedConnection {
 
     /// Checks the deadlines: pings a silent client, and ends or closes an overdue connection. To be called about every
     /// half second.
-    pub fn check(&self, now: Instant) {
+    pub(crate) fn check(&self, now: Instant) {
         let stalled = self.outgoing.stalled(now);
         let verdict = self.state.lock().deadlines.check(now, stalled);
         match verdict {
@@ -255,7 +255,7 @@ impl ManagedConnection {
     }
 
     /// Makes its thread, which may be blocked in a read, tell the client the end and close.
-    pub fn start_draining(&self, reason: &str) {
+    pub(crate) fn start_draining(&self, reason: &str) {
         let mut state = self.state.lock();
         state.reason.get_or_insert_with(|| reason.to_owned());
         state.is_draining = true;
@@ -264,7 +264,7 @@ impl ManagedConnection {
     }
 
     /// Closes it at once.
-    pub fn close(&self, reason: &str) {
+    pub(crate) fn close(&self, reason: &str) {
         let mut state = self.state.lock();
         state.reason.get_or_insert_with(|| reason.to_owned());
         state.is_closed = true;
@@ -273,18 +273,18 @@ impl ManagedConnection {
     }
 
     /// Whether it is draining.
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.state.lock().is_draining
     }
 
     /// Whether it has to stop its activities: it is draining or closed.
-    pub fn should_stop(&self) -> bool {
+    pub(crate) fn should_stop(&self) -> bool {
         let state = self.state.lock();
         state.is_draining || state.is_closed
     }
 
     /// Returns why this side ended the connection, if it did.
-    pub fn close_reason(&self) -> Option<String> {
+    pub(crate) fn close_reason(&self) -> Option<String> {
         self.state.lock().reason.clone()
     }
 }

@@ -29,10 +29,9 @@ mod socket;
 mod socket_options;
 mod tls_stream;
 
-pub use connection_info::{ConnectionInfo, Protocol};
-pub use connection_table::{ConnectionTable, Registration};
-pub use deadlines::Phase;
-pub use framing::{Framing, Wrapping, web_socket_header};
-pub use managed_connection::ManagedConnection;
-pub use outgoing::Outgoing;
-pub use socket::Socket;
+pub(crate) use connection_info::Protocol;
+pub(crate) use connection_table::ConnectionTable;
+pub(crate) use deadlines::Phase;
+pub(crate) use framing::{Framing, Wrapping, web_socket_header};
+pub(crate) use managed_connection::ManagedConnection;
+pub(crate) use socket::Socket;

@@ -36,24 +36,24 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The outgoing side of a connection.
 #[derive(Debug)]
-pub struct Outgoing {
+pub(super) struct Outgoing {
     socket: Socket,
     queue: Mutex<Queue>,
 }
 
 impl Outgoing {
     /// Creates the outgoing side with an empty queue.
-    pub fn new(socket: Socket) -> Self {
+    pub(super) fn new(socket: Socket) -> Self {
         Self { socket, queue: Mutex::new(Queue::new()) }
     }
 
     /// Returns the socket.
-    pub fn socket(&self) -> &Socket {
+    pub(super) fn socket(&self) -> &Socket {
         &self.socket
     }
 
     /// Enqueues replies and sends what can be sent. Returns whether the caller has to schedule a flush on a lane.
-    pub fn reply(&self, replies: &[Reply]) -> bool {
+    pub(super) fn reply(&self, replies: &[Reply]) -> bool {
         let messages = replies.iter().filter_map(|reply| reply.message.encode(reply.stream_id));
         self.enqueue(Content::Reply, |writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
     }
@@ -65,7 +65,7 @@ impl Outgoing {
     /// # Errors
     /// [`Error::Disconnected`] when the connection is broken or `should_continue` returned false. A partially sent
     /// message is still completed then, for which the caller has to schedule a [`flush`](Self::flush).
-    pub fn send_packets(
+    pub(super) fn send_packets(
         &self,
         stream_id: u32,
         packets: &[Packet],
@@ -107,7 +107,7 @@ impl Outgoing {
     }
 
     /// Returns true once when data is left for which the caller has to schedule a [`flush`](Self::flush).
-    pub fn needs_flush(&self) -> bool {
+    pub(super) fn needs_flush(&self) -> bool {
         self.queue.lock().claim_flush()
     }
 
@@ -125,12 +125,12 @@ impl Outgoing {
     }
 
     /// Enqueues bytes, as [`reply`](Self::reply) does replies.
-    pub fn enqueue_bytes(&self, bytes: Vec<u8>) -> bool {
+    pub(super) fn enqueue_bytes(&self, bytes: Vec<u8>) -> bool {
         self.enqueue(Content::Reply, |_, out| *out = bytes)
     }
 
     /// Enqueues live messages and sends what can be sent. The second value is as in [`reply`](Self::reply).
-    pub fn send_live(&self, framing: Framing, messages: &[Arc<LiveMessage>]) -> (Backlog, bool) {
+    pub(super) fn send_live(&self, framing: Framing, messages: &[Arc<LiveMessage>]) -> (Backlog, bool) {
         let mut queue = self.queue.lock();
         let now = Instant::now();
         let mut taken = 0;
@@ -158,7 +158,7 @@ impl Outgoing {
     }
 
     /// Returns what is queued.
-    pub fn backlog(&self) -> Backlog {
+    pub(super) fn backlog(&self) -> Backlog {
         self.queue.lock().backlog(Instant::now())
     }
 
@@ -172,14 +172,14 @@ impl Outgoing {
     }
 
     /// Drops what is queued of a live play, except a partially sent message and essential ones.
-    pub fn skip(&self, stream_id: u32, what: Skip) -> usize {
+    pub(super) fn skip(&self, stream_id: u32, what: Skip) -> usize {
         let is_meant = |message: &LiveMessage| what == Skip::All || message.packet.kind == PacketKind::Video;
         let is_skipped = |message: &LiveMessage| !message.is_essential && is_meant(message);
         self.discard_where(|content| content.live_on(stream_id).is_some_and(is_skipped))
     }
 
     /// Drops everything queued of a live play that has ended, except a partially sent message.
-    pub fn discard(&self, stream_id: u32) {
+    pub(super) fn discard(&self, stream_id: u32) {
         self.discard_where(|content| content.live_on(stream_id).is_some());
     }
 
@@ -202,7 +202,7 @@ impl Outgoing {
     }
 
     /// Sends what can be sent; returns whether anything is left.
-    pub fn flush(&self) -> bool {
+    pub(super) fn flush(&self) -> bool {
         let mut queue = self.queue.lock();
         self.flush_queue::<LIVE_SLICES>(&mut queue);
         queue.is_flush_scheduled = queue.has_pending_data();
@@ -213,7 +213,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// [`Error::Disconnected`] when the connection is broken or `should_continue` returned false.
-    pub fn drain(&self, should_continue: impl Fn() -> bool) -> Result<()> {
+    pub(super) fn drain(&self, should_continue: impl Fn() -> bool) -> Result<()> {
         loop {
             let mut queue = self.queue.lock();
             self.flush_queue::<THREAD_SLICES>(&mut queue);
@@ -229,19 +229,19 @@ impl Outgoing {
     }
 
     /// Returns how long the socket has taken nothing of the queue.
-    pub fn stalled(&self, now: Instant) -> Duration {
+    pub(super) fn stalled(&self, now: Instant) -> Duration {
         let queue = self.queue.lock();
         if queue.has_pending_data() { now.saturating_duration_since(queue.last_progress) } else { Duration::ZERO }
     }
 
     /// Returns the bytes that the socket took.
-    pub fn sent(&self) -> u64 {
+    pub(super) fn sent(&self) -> u64 {
         self.queue.lock().sent
     }
 
     /// Ends this side of the connection once the queue is empty; returns whether it is. The peer reads what is in
     /// flight and then the end: closing the socket would discard that.
-    pub fn finish(&self) -> bool {
+    pub(super) fn finish(&self) -> bool {
         let mut queue = self.queue.lock();
         let idle = !queue.has_pending_data();
         if idle && !queue.is_finished {

@@ -58,7 +58,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    pub fn length(&self) -> usize {
+    pub(super) fn length(&self) -> usize {
         match self {
             Self::Live(framed) => framed.length(),
             Self::Reply(bytes) | Self::File(bytes) => bytes.len(),
@@ -66,7 +66,7 @@ impl Content {
     }
 
     /// Calls `with` for each slice until it returns false; returns whether it never did.
-    pub fn slices<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
+    pub(super) fn slices<'a>(&'a self, with: impl FnMut(&'a [u8]) -> bool) -> bool {
         match self {
             Self::Live(framed) => framed.slices(with),
             Self::Reply(bytes) | Self::File(bytes) => std::iter::once(&bytes[..]).all(with),
@@ -74,7 +74,7 @@ impl Content {
     }
 
     /// Returns the message, if it belongs to a live play on that message stream.
-    pub fn live_on(&self, stream_id: u32) -> Option<&LiveMessage> {
+    pub(super) fn live_on(&self, stream_id: u32) -> Option<&LiveMessage> {
         match self {
             Self::Live(framed) => framed.message_on(stream_id),
             _ => None,
@@ -90,12 +90,12 @@ pub(super) struct Slices<'r, 'a> {
 }
 
 impl<'r, 'a> Slices<'r, 'a> {
-    pub fn new(buffer: &'r mut [IoSlice<'a>]) -> Self {
+    pub(super) fn new(buffer: &'r mut [IoSlice<'a>]) -> Self {
         Self { buffer, count: 0, bytes: 0 }
     }
 
     /// Adds a slice; returns whether there was room.
-    pub fn add(&mut self, bytes: &'a [u8]) -> bool {
+    pub(super) fn add(&mut self, bytes: &'a [u8]) -> bool {
         let Some(slice) = self.buffer.get_mut(self.count) else { return false };
         *slice = IoSlice::new(bytes);
         self.count += 1;
@@ -103,14 +103,14 @@ impl<'r, 'a> Slices<'r, 'a> {
         true
     }
 
-    pub fn filled(&self) -> &[IoSlice<'a>] {
+    pub(super) fn filled(&self) -> &[IoSlice<'a>] {
         &self.buffer[..self.count]
     }
 }
 
 impl Queue {
     /// Creates an empty queue.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             writer: ChunkWriter::new(),
             entries: VecDeque::new(),
@@ -128,7 +128,7 @@ impl Queue {
         }
     }
 
-    pub fn push(&mut self, content: Content, now: Instant) {
+    pub(super) fn push(&mut self, content: Content, now: Instant) {
         let length = content.length();
         if length == 0 || self.is_broken || self.is_finished {
             return;
@@ -144,30 +144,30 @@ impl Queue {
     }
 
     /// Returns true once when data is left and no flush is scheduled: the caller then has to schedule it.
-    pub fn claim_flush(&mut self) -> bool {
+    pub(super) fn claim_flush(&mut self) -> bool {
         let needed = self.has_pending_data() && !self.is_flush_scheduled;
         self.is_flush_scheduled |= needed;
         needed
     }
 
     /// Whether anything is still to be sent.
-    pub fn has_pending_data(&self) -> bool {
+    pub(super) fn has_pending_data(&self) -> bool {
         !self.entries.is_empty() || self.is_socket_pending || self.is_bypassed
     }
 
     /// Returns the queued bytes and the age of the oldest.
-    pub fn backlog(&self, now: Instant) -> Backlog {
+    pub(super) fn backlog(&self, now: Instant) -> Backlog {
         let age = self.entries.front().map_or(Duration::ZERO, |entry| now.saturating_duration_since(entry.queued_at));
         Backlog { bytes: self.queued_bytes, age }
     }
 
     /// Whether the next data may go straight to the socket.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.entries.is_empty() && !self.is_bypassed && !self.is_broken && !self.is_finished
     }
 
     /// Ends sending past the queue; the rest goes out first.
-    pub fn end_bypass(&mut self, rest: Vec<u8>) {
+    pub(super) fn end_bypass(&mut self, rest: Vec<u8>) {
         if std::mem::take(&mut self.is_bypassed) && !rest.is_empty() && !self.is_broken {
             let length = rest.len();
             self.queued_bytes += length;
@@ -176,7 +176,7 @@ impl Queue {
     }
 
     /// Enqueues messages, without their first `sent` bytes.
-    pub fn push_rest(&mut self, framing: Framing, messages: &[Arc<LiveMessage>], mut sent: usize, now: Instant) {
+    pub(super) fn push_rest(&mut self, framing: Framing, messages: &[Arc<LiveMessage>], mut sent: usize, now: Instant) {
         for message in messages {
             let length = framing.length(message);
             if sent >= length {
@@ -190,7 +190,7 @@ impl Queue {
         }
     }
 
-    pub fn flush_to<const SLICES: usize>(&mut self, socket: &Socket) {
+    pub(super) fn flush_to<const SLICES: usize>(&mut self, socket: &Socket) {
         if self.is_bypassed {
             return;
         }
@@ -223,7 +223,7 @@ impl Queue {
     }
 
     /// Records the result of a send; returns the bytes sent. After an error nothing more will be sent.
-    pub fn record_send(&mut self, offered: usize, result: io::Result<usize>, now: Instant) -> usize {
+    pub(super) fn record_send(&mut self, offered: usize, result: io::Result<usize>, now: Instant) -> usize {
         let taken = result.unwrap_or_else(|error| {
             self.fail(&error);
             0
@@ -236,13 +236,13 @@ impl Queue {
         taken
     }
 
-    pub fn fail(&mut self, error: &io::Error) {
+    pub(super) fn fail(&mut self, error: &io::Error) {
         log::debug!("sending: {error}");
         self.is_broken = true;
     }
 
     /// Removes sent bytes from the queue.
-    pub fn advance(&mut self, bytes: usize) {
+    pub(super) fn advance(&mut self, bytes: usize) {
         self.queued_bytes -= bytes;
         self.front_sent += bytes;
         while let Some(front) = self.entries.front() {
@@ -260,7 +260,7 @@ impl Queue {
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.is_socket_pending = false;
         self.is_bypassed = false;
         self.entries.clear();

@@ -15,13 +15,13 @@ use crate::session::Reply;
 
 impl ManagedConnection {
     /// Sends RTMP replies, in order with everything else.
-    pub fn reply(&self, replies: &[Reply]) {
+    pub(crate) fn reply(&self, replies: &[Reply]) {
         let needed = self.outgoing.reply(replies);
         self.schedule_flush_if(needed);
     }
 
     /// Enqueues bytes.
-    pub fn enqueue(&self, bytes: Vec<u8>) {
+    pub(crate) fn enqueue(&self, bytes: Vec<u8>) {
         let needed = self.outgoing.enqueue_bytes(bytes);
         self.schedule_flush_if(needed);
     }
@@ -31,7 +31,7 @@ impl ManagedConnection {
     ///
     /// # Errors
     /// [`crate::Error::Disconnected`] when the connection is broken or `should_continue` returned false.
-    pub fn send_packets(
+    pub(crate) fn send_packets(
         &self,
         stream_id: u32,
         packets: &[Packet],
@@ -47,17 +47,17 @@ impl ManagedConnection {
     ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn send(&self, slices: &mut [IoSlice<'_>], timeout: Duration) -> Result<()> {
+    pub(crate) fn send(&self, slices: &mut [IoSlice<'_>], timeout: Duration) -> Result<()> {
         self.socket().send_all(slices, timeout)
     }
 
     /// Drops what is queued of a live play that has ended.
-    pub fn discard(&self, stream_id: u32) {
+    pub(crate) fn discard(&self, stream_id: u32) {
         self.outgoing.discard(stream_id);
     }
 
     /// Sends `head`, after which the lanes stream over HTTP.
-    pub fn start_streaming(&self, framing: Framing, head: Vec<u8>) {
+    pub(crate) fn start_streaming(&self, framing: Framing, head: Vec<u8>) {
         let mut state = self.state.lock();
         state.deadlines.enter(Phase::Streaming, 1, Instant::now());
         state.delivery = Delivery::Http { framing, has_init: false };
@@ -68,7 +68,7 @@ impl ManagedConnection {
     }
 
     /// Ends a stream over HTTP properly, and then the connection once everything is sent, for that reason.
-    pub fn end_streaming(&self, reason: &'static str) {
+    pub(crate) fn end_streaming(&self, reason: &'static str) {
         let mut state = self.state.lock();
         let end = match state.delivery {
             Delivery::Http { framing: Framing::Http { wrapping, .. }, .. } if !state.deadlines.is_ending() => {
@@ -87,7 +87,7 @@ impl ManagedConnection {
     }
 
     /// Waits until the queue is empty, for at most that long.
-    pub fn flush_for(&self, at_most: Duration) {
+    pub(crate) fn flush_for(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         // A client that does not read in time does not learn why.
         let _ = self.outgoing.drain(|| Instant::now() < until);
@@ -101,7 +101,7 @@ impl ManagedConnection {
     }
 
     /// Returns the bytes sent of replies and live streams.
-    pub fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.outgoing.sent()
     }
 }

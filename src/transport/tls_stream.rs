@@ -24,7 +24,7 @@ pub(super) struct TlsStream(Mutex<ServerConnection>);
 
 impl TlsStream {
     /// Starts TLS with that configuration.
-    pub fn new(config: Arc<ServerConfig>) -> Result<Self> {
+    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self> {
         let failed = |error| Error::io("starting TLS", io::Error::other(error));
         let mut tls = ServerConnection::new(config).map_err(failed)?;
         tls.set_buffer_limit(Some(limits::TLS_BUFFER_BYTES));
@@ -32,13 +32,13 @@ impl TlsStream {
     }
 
     /// Sets how many bytes at most are encrypted ahead of what the socket takes.
-    pub fn set_buffer_limit(&self, bytes: usize) {
+    pub(super) fn set_buffer_limit(&self, bytes: usize) {
         self.0.lock().set_buffer_limit(Some(bytes));
     }
 
     /// Reads bytes, blocking; returns 0 at the end.
     #[inline(never)]
-    pub fn read(&self, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&self, socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut guard = self.0.lock();
             let result = try_read(&mut guard, socket, buffer);
@@ -57,7 +57,7 @@ impl TlsStream {
 
     /// Waits until `until` for plaintext, an end or an error; a partial record does not count.
     #[inline(never)]
-    pub fn wait_plaintext(&self, socket: &TcpStream, until: Instant) -> bool {
+    pub(super) fn wait_plaintext(&self, socket: &TcpStream, until: Instant) -> bool {
         loop {
             let mut guard = self.0.lock();
             // This also tells whether plaintext is available.
@@ -80,7 +80,7 @@ impl TlsStream {
 
     /// Sends without blocking; returns how many bytes were taken.
     #[inline(never)]
-    pub fn send(&self, socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(super) fn send(&self, socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut tls = self.0.lock();
         let (mut slices, mut taken) = (slices.to_vec(), 0);
         let mut left = &mut slices[..];
@@ -97,7 +97,7 @@ impl TlsStream {
 
     /// Sends some bytes, waiting for the socket for a limited time.
     #[inline(never)]
-    pub fn write(&self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn write(&self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         let until = Instant::now() + limits::WRITE_STALL;
         loop {
             let taken = self.send(socket, &[IoSlice::new(bytes)])?;
@@ -111,17 +111,17 @@ impl TlsStream {
     }
 
     /// Whether taken data is still to be sent.
-    pub fn has_pending(&self) -> bool {
+    pub(super) fn has_pending(&self) -> bool {
         self.0.lock().wants_write()
     }
 
     /// Sends taken data; returns whether any of it was sent.
-    pub fn flush(&self, socket: &TcpStream) -> io::Result<bool> {
+    pub(super) fn flush(&self, socket: &TcpStream) -> io::Result<bool> {
         flush_records(&mut self.0.lock(), socket)
     }
 
     /// Sends the closure alert.
-    pub fn finish(&self, socket: &TcpStream) {
+    pub(super) fn finish(&self, socket: &TcpStream) {
         let mut tls = self.0.lock();
         tls.send_close_notify();
         let _ = flush_records(&mut tls, socket);

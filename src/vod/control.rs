@@ -5,7 +5,7 @@ use crate::media::Packet;
 
 /// The parameters of a `play`. Times are milliseconds since the start of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlayRequest {
+pub(crate) struct PlayRequest {
     /// Start position: playback starts at the key frame at or before it; `None` is the first frame of the file.
     pub start_ms: Option<u32>,
     /// Duration from there; `None` is to the end of the file, 0 a single video frame, or an audio frame if there is no
@@ -17,7 +17,7 @@ pub struct PlayRequest {
 
 /// A control request of a viewer during playback. Times are milliseconds since the start of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
+pub(crate) enum Control {
     /// Pause.
     Pause {
         /// The client's position.
@@ -50,7 +50,7 @@ pub enum Control {
 /// A playback event for the viewer, in order with the packets. Times are milliseconds since the start of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PlaybackEvent {
+pub(crate) enum PlaybackEvent {
     /// Playback starts; metadata, sequence headers and frames follow.
     Started,
     /// Playback is paused; nothing follows until the next control request.
@@ -79,7 +79,7 @@ pub enum PlaybackEvent {
 }
 
 /// The output of a file player.
-pub trait Output {
+pub(crate) trait Output {
     /// Sends the packets, and returns once they, or enough of those queued before, are sent: this throttles the player
     /// to the viewer's connection. Keeping a payload makes the player allocate other memory. An error means that the
     /// viewer has disconnected.
@@ -94,7 +94,7 @@ pub trait Output {
 
 /// The totals of a finished playback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlaybackSummary {
+pub(crate) struct PlaybackSummary {
     /// Packets sent.
     pub packets: u64,
     /// Bytes of their payloads.

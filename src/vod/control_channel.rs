@@ -13,7 +13,7 @@ use super::Control;
 use crate::limits;
 
 /// Creates a channel: the sender for the viewer's connection, the receiver for [`play`](super::play).
-pub fn control_channel() -> (ControlSender, ControlReceiver) {
+pub(crate) fn control_channel() -> (ControlSender, ControlReceiver) {
     let (sender, receiver) = crossbeam_channel::bounded(limits::VOD_CONTROLS);
     let player = Arc::new(OnceLock::new());
     (ControlSender { sender: Some(sender), player: player.clone() }, ControlReceiver { receiver, player })
@@ -21,7 +21,7 @@ pub fn control_channel() -> (ControlSender, ControlReceiver) {
 
 /// Sends control requests to a file player. Dropping it is a [`Control::Stop`].
 #[derive(Debug)]
-pub struct ControlSender {
+pub(crate) struct ControlSender {
     /// `None` only while dropping.
     sender: Option<Sender<Control>>,
     player: Arc<OnceLock<Thread>>,
@@ -29,14 +29,14 @@ pub struct ControlSender {
 
 /// The channel is full: [`limits::VOD_CONTROLS`] requests are unprocessed.
 #[derive(Debug, PartialEq, Eq)]
-pub struct QueueFull;
+pub(crate) struct QueueFull;
 
 impl ControlSender {
     /// Sends a request, waiting for room up to `timeout`. Succeeds if the player has ended.
     ///
     /// # Errors
     /// [`QueueFull`] when there is no room within `timeout`.
-    pub fn send(&self, control: Control, timeout: Duration) -> Result<(), QueueFull> {
+    pub(crate) fn send(&self, control: Control, timeout: Duration) -> Result<(), QueueFull> {
         let Some(sender) = &self.sender else { return Ok(()) };
         let result = sender.send_timeout(control, timeout);
         self.wake_player();
@@ -59,7 +59,7 @@ impl Drop for ControlSender {
 
 /// Receives the control requests of a viewer.
 #[derive(Debug)]
-pub struct ControlReceiver {
+pub(crate) struct ControlReceiver {
     receiver: Receiver<Control>,
     /// The receiving thread.
     player: Arc<OnceLock<Thread>>,

@@ -8,14 +8,14 @@ use std::sync::Arc;
 /// Reads a file at its own position, so that several cursors can share one descriptor. Seeking needs no system call,
 /// except from the end.
 #[derive(Clone, Debug)]
-pub struct FileCursor {
+pub(crate) struct FileCursor {
     file: Arc<File>,
     position: u64,
 }
 
 impl FileCursor {
     /// Creates a cursor at the start of the file.
-    pub fn new(file: Arc<File>) -> Self {
+    pub(crate) fn new(file: Arc<File>) -> Self {
         Self { file, position: 0 }
     }
 }

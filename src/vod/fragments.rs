@@ -11,7 +11,7 @@ use crate::media::PacketKind;
 
 /// Iterates over the initialization segments and fragments of a file from a position on. Times are those of the file,
 /// regardless of the start.
-pub struct Fragments {
+pub(crate) struct Fragments {
     source: Source,
     muxer: Muxer,
     output: Vec<MuxerOutput>,
@@ -24,7 +24,7 @@ impl Fragments {
     ///
     /// # Errors
     /// [`crate::Error::Io`] when the file can't be read, [`crate::Error::Flv`] when it is damaged.
-    pub fn new(video: Box<Video>, start_ms: u32) -> Result<Self> {
+    pub(crate) fn new(video: Box<Video>, start_ms: u32) -> Result<Self> {
         let duration_ms = video.duration().map(|seconds| (seconds * 1000.0) as u64);
         let mut source = Source::new(video);
         let key_frame = find(&source, start_ms)?;
@@ -40,7 +40,7 @@ impl Fragments {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn poster(video: Box<Video>) -> Result<Option<[MuxerOutput; 2]>> {
+    pub(crate) fn poster(video: Box<Video>) -> Result<Option<[MuxerOutput; 2]>> {
         let (mut fragments, mut init) = (Self::new(video, 0)?, None);
         // If there is no video among the first frames, there is none.
         for output in fragments.by_ref().take(crate::limits::FLV_PREAMBLE_TAGS) {
@@ -56,7 +56,7 @@ impl Fragments {
     }
 
     /// Returns the fragments before the key frame at or after `end_ms`, without initialization segments.
-    pub fn until(self, end_ms: u64) -> impl Iterator<Item = Result<Fragment>> {
+    pub(crate) fn until(self, end_ms: u64) -> impl Iterator<Item = Result<Fragment>> {
         let fragments = self.filter_map(|output| match output {
             Ok(MuxerOutput::Init(_)) => None,
             Ok(MuxerOutput::Fragment(fragment)) => Some(Ok(fragment)),
@@ -71,7 +71,7 @@ impl Fragments {
     ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn size_until(mut self, end_ms: u64) -> Result<u64> {
+    pub(crate) fn size_until(mut self, end_ms: u64) -> Result<u64> {
         self.muxer.set_size_only();
         self.until(end_ms).map(|fragment| Ok(fragment?.length as u64)).sum()
     }

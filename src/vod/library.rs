@@ -20,7 +20,7 @@ use crate::{Error, Result, limits};
 /// unchanged; the least recently used is evicted first. All viewers of a file share its index; a search in one file
 /// doesn't block the viewers of another.
 #[derive(Debug)]
-pub struct Library {
+pub(crate) struct Library {
     root: PathBuf,
     /// In order of use, the most recently used last.
     cache: Mutex<Vec<Arc<SharedFile>>>,
@@ -29,7 +29,7 @@ pub struct Library {
 
 /// A file that can be played.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ListedVideo {
+pub(crate) struct ListedVideo {
     /// The name to request: the path below the folder, without `.flv` unless only its case distinguishes this file from
     /// another.
     pub name: String,
@@ -41,12 +41,13 @@ pub struct ListedVideo {
 
 impl Library {
     /// Creates the library of a folder, which need not exist yet.
-    pub fn new(root: PathBuf) -> Self {
+    pub(crate) fn new(root: PathBuf) -> Self {
         Self { root, cache: Mutex::default(), damage_log: Arc::default() }
     }
 
     /// Returns the folder.
-    pub fn root(&self) -> &Path {
+    #[cfg(test)]
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
@@ -57,7 +58,7 @@ impl Library {
     /// fails with [`Error::Refused`] and the code `NetStream.Play.StreamNotFound`. A name
     /// over [`limits::NAME_BYTES`] fails with [`Error::Limit`], a file that isn't FLV with [`Error::Flv`] or
     /// [`Error::Limit`], and one that can't be read with [`Error::Io`].
-    pub fn open(&self, name: &str) -> Result<Box<Video>> {
+    pub(crate) fn open(&self, name: &str) -> Result<Box<Video>> {
         let mut failure = not_found("no such file");
         for path in name::candidates(name)? {
             match self.open_path(&path) {
@@ -99,7 +100,7 @@ impl Library {
     /// Lists the files that end in `.flv`, in any case, sorted by name. Sub-folders are listed to a depth of
     /// [`limits::LIBRARY_DEPTH`] and [`limits::LIBRARY_ENTRIES`] entries in total; links to folders are not followed.
     /// Unreadable files and folders are left out.
-    pub fn list(&self) -> Vec<ListedVideo> {
+    pub(crate) fn list(&self) -> Vec<ListedVideo> {
         let mut videos = Vec::new();
         let mut folders = vec![(PathBuf::new(), 1)];
         let mut entries_left = limits::LIBRARY_ENTRIES;

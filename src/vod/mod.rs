@@ -14,15 +14,15 @@ mod shared_file;
 mod source;
 mod video;
 
-pub use control::{Control, Output, PlayRequest, PlaybackEvent, PlaybackSummary};
-pub use control_channel::{ControlReceiver, ControlSender, QueueFull, control_channel};
-pub use file_cursor::FileCursor;
-pub use fragments::Fragments;
-pub use library::{Library, ListedVideo};
-pub use pacing::Pacing;
-pub use player::play;
-pub use segments::{SegmentBoundary, segment_boundaries};
-pub use video::Video;
+pub(crate) use control::{Control, Output, PlayRequest, PlaybackEvent, PlaybackSummary};
+pub(crate) use control_channel::{ControlReceiver, ControlSender, QueueFull, control_channel};
+pub(crate) use file_cursor::FileCursor;
+pub(crate) use fragments::Fragments;
+pub(crate) use library::{Library, ListedVideo};
+pub(crate) use pacing::Pacing;
+pub(crate) use player::play;
+pub(crate) use segments::{SegmentBoundary, segment_boundaries};
+pub(crate) use video::Video;
 
 use crate::Error;
 

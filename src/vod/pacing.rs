@@ -16,7 +16,7 @@ use crate::{flv, limits};
 /// restarts with [`restart`](Self::restart) and at timestamp discontinuities. With a buffer of
 /// [`limits::VOD_UNPACED_MS`] or more everything is due.
 #[derive(Clone, Debug)]
-pub struct Pacing {
+pub(crate) struct Pacing {
     buffer_ms: u32,
     start: Option<Start>,
     paused_since: Option<Instant>,
@@ -35,34 +35,34 @@ impl Pacing {
     const LEAD_MS: u32 = 1000;
 
     /// Creates a clock that starts with the first frame; `buffer_ms` is the viewer's buffer length.
-    pub fn new(buffer_ms: u32) -> Self {
+    pub(crate) fn new(buffer_ms: u32) -> Self {
         Self { buffer_ms, start: None, paused_since: None }
     }
 
     /// Sets the viewer's buffer length in milliseconds.
-    pub fn set_buffer(&mut self, buffer_ms: u32) {
+    pub(crate) fn set_buffer(&mut self, buffer_ms: u32) {
         self.buffer_ms = buffer_ms;
     }
 
     /// Restarts the clock with the next frame, after a seek.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.start = None;
     }
 
     /// Stops the clock; no effect when it is stopped.
-    pub fn pause(&mut self, now: Instant) {
+    pub(crate) fn pause(&mut self, now: Instant) {
         self.paused_since.get_or_insert(now);
     }
 
     /// Resumes the clock.
-    pub fn resume(&mut self, now: Instant) {
+    pub(crate) fn resume(&mut self, now: Instant) {
         if let (Some(since), Some(start)) = (self.paused_since.take(), &mut self.start) {
             start.at += now.saturating_duration_since(since.max(start.at));
         }
     }
 
     /// Returns when a frame is due; `None` when it is due now. Must be called for the frames in order.
-    pub fn due(&mut self, time_ms: u32, now: Instant) -> Option<Instant> {
+    pub(crate) fn due(&mut self, time_ms: u32, now: Instant) -> Option<Instant> {
         if self.start.is_none_or(|start| flv::is_jump(start.last_ms, time_ms)) {
             self.start = Some(Start { at: now, time_ms, last_ms: time_ms });
         }

@@ -26,7 +26,7 @@ use crate::{Result, limits};
 ///
 /// Frames are sent in batches when they are due, see [`Pacing`]. At the end, which may be at damage, the player sends
 /// [`PlaybackEvent::Ended`] and waits: the viewer can still seek back.
-pub fn play(
+pub(crate) fn play(
     mut video: Box<Video>,
     request: PlayRequest,
     controls: ControlReceiver,

@@ -9,7 +9,7 @@ use crate::fmp4::MuxerOutput;
 
 /// The start of a segment of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentBoundary {
+pub(crate) struct SegmentBoundary {
     /// Start time in milliseconds.
     pub time_ms: u32,
     /// Whether its initialization segment differs from that of the previous segment.
@@ -21,7 +21,7 @@ pub struct SegmentBoundary {
 ///
 /// # Errors
 /// As [`Fragments::new`], and those of `open`.
-pub fn segment_boundaries(
+pub(crate) fn segment_boundaries(
     open: impl Fn() -> Result<Box<Video>>,
     interval_ms: u32,
     max: usize,

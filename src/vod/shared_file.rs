@@ -30,23 +30,28 @@ pub(super) struct FileVersion {
 }
 
 impl FileVersion {
-    pub fn is_same_file(&self, other: &Self) -> bool {
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
 impl SharedFile {
-    pub fn new(version: FileVersion, preamble: &Preamble, metadata: &Metadata, damage_log: Arc<DamageLog>) -> Self {
+    pub(super) fn new(
+        version: FileVersion,
+        preamble: &Preamble,
+        metadata: &Metadata,
+        damage_log: Arc<DamageLog>,
+    ) -> Self {
         let index = Mutex::new(KeyframeIndex::new(preamble, metadata, version.bytes));
         Self { version, index, extent: Mutex::default(), damage_log }
     }
 
-    pub fn version(&self) -> FileVersion {
+    pub(super) fn version(&self) -> FileVersion {
         self.version
     }
 
     /// Returns the playable extent, computed once. Logs the damage of a damaged file under `name`.
-    pub fn extent(
+    pub(super) fn extent(
         &self,
         name: &str,
         mut cursor: FileCursor,
@@ -65,7 +70,7 @@ impl SharedFile {
     }
 
     /// Logs the damage of the file, once.
-    pub fn report(&self, name: &str, damage: &Damage) {
+    pub(super) fn report(&self, name: &str, damage: &Damage) {
         if self.damage_log.should_report(self.version, damage.offset) {
             log::warn!("video \"{}\": {damage}; playback ends there", name.escape_debug());
         }

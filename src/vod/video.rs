@@ -15,7 +15,7 @@ const SCAN_BUFFER_BYTES: usize = 1024;
 
 /// An FLV file opened for one viewer, for [`play`](super::play).
 #[derive(Debug)]
-pub struct Video {
+pub(crate) struct Video {
     pub(super) name: String,
     pub(super) file: Arc<File>,
     pub(super) reader: Reader<FileCursor>,
@@ -43,7 +43,7 @@ impl Video {
     }
 
     /// Returns the file.
-    pub fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
@@ -56,22 +56,23 @@ impl Video {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn status(&self) -> Result<std::fs::Metadata> {
+    pub(crate) fn status(&self) -> Result<std::fs::Metadata> {
         self.file.metadata().map_err(|error| Error::io("reading a video file's status", error))
     }
 
     /// Returns the file's path below the library's folder.
-    pub fn name(&self) -> &str {
+    #[cfg(test)]
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns the file's `onMetaData`, at time 0.
-    pub fn metadata(&self) -> Option<&Packet> {
+    pub(crate) fn metadata(&self) -> Option<&Packet> {
         self.preamble.metadata.as_ref()
     }
 
     /// Returns the formats of video and audio, as far as the tags around the first frame contain them.
-    pub fn formats(&self) -> Formats {
+    pub(crate) fn formats(&self) -> Formats {
         let mut formats = Formats::default();
         let headers = self.shared.index.lock().sequence_headers(self.preamble.first_frame);
         for header in &headers {
@@ -110,7 +111,7 @@ impl Video {
 
     /// Returns the duration in seconds: the time of the last playable frame, whatever the metadata says, or the
     /// metadata's duration if all frames are at 0. `None` when there is neither.
-    pub fn duration(&self) -> Option<f64> {
+    pub(crate) fn duration(&self) -> Option<f64> {
         let last = self.last_frame_ms().filter(|milliseconds| *milliseconds > 0);
         last.map(|milliseconds| f64::from(milliseconds) / 1000.0).or(self.parsed_metadata.duration)
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A parsed media playlist. All times are in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Playlist {
+pub(super) struct Playlist {
     pub target: u64,
     pub part_target: u64,
     pub skip_until: u64,
@@ -21,7 +21,7 @@ pub struct Playlist {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Segment {
+pub(super) struct Segment {
     pub number: u64,
     pub duration: u64,
     /// The first and last of the stored segments that it consists of.
@@ -65,7 +65,7 @@ fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Parses a playlist and checks all rules that apply to a single playlist.
-pub fn parse(text: &str) -> Playlist {
+pub(super) fn parse(text: &str) -> Playlist {
     assert!(text.ends_with('\n') && !text.contains("\n\n"), "{text}");
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("#EXTM3U"));
@@ -137,7 +137,7 @@ pub fn parse(text: &str) -> Playlist {
 }
 
 /// Parses a playlist in which each stored segment is listed by itself.
-pub fn parse_per_segment(text: &str) -> Playlist {
+pub(super) fn parse_per_segment(text: &str) -> Playlist {
     let list = parse(text);
     for segment in &list.segments {
         assert_eq!(segment.numbers, (segment.number, segment.number), "{text}");
@@ -189,7 +189,7 @@ impl Playlist {
     }
 
     /// Checks that all parts but the last of each segment have the minimum duration (RFC 8216bis §4.4.3.7).
-    pub fn check_part_lengths(&self) {
+    pub(super) fn check_part_lengths(&self) {
         let closed =
             self.segments.iter().flat_map(|segment| segment.parts.split_last().map_or(&[][..], |(_, all)| all));
         for (duration, name, _) in closed.chain(self.open.parts.split_last().map_or(&[][..], |(_, all)| all)) {
@@ -201,7 +201,7 @@ impl Playlist {
     }
 
     /// Checks that only what may change differs from an earlier playlist (RFC 8216 §6.2.1).
-    pub fn check_follows(&self, before: &Self) {
+    pub(super) fn check_follows(&self, before: &Self) {
         assert_eq!((self.target, self.part_target), (before.target, before.part_target));
         assert!(self.sequence >= before.sequence && self.next_number() >= before.next_number());
         assert!(!before.has_ended || self.has_ended);
@@ -223,7 +223,7 @@ impl Playlist {
     }
 
     /// Applies this delta update to an earlier playlist (RFC 8216bis §6.3.7).
-    pub fn apply_to(&self, before: &Self) -> Self {
+    pub(super) fn apply_to(&self, before: &Self) -> Self {
         let evicted = (self.sequence - before.sequence) as usize;
         let known = before.segments.get(evicted..evicted + self.skipped).expect("skipped segments are known");
         let mut known = known.to_vec();

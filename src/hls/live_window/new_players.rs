@@ -147,7 +147,7 @@ fn the_first_player_gets_everything_since_the_key_frame_immediately() {
         let index = window.index("key=k", Instant::now()).unwrap();
         assert!(index.ends_with("\nmedia.m3u8?key=k\n"), "{index}");
         let list =
-            checker::parse_per_segment(&window.media(Layout::PerSegment, None, false, "", Instant::now()).unwrap());
+            checker::parse_per_segment(&window.media(Layout::Segments, None, false, "", Instant::now()).unwrap());
         let lengths: Vec<_> = list.segments.iter().map(|segment| segment.duration).collect();
         let length = (joins_at - camera.key_frame_before(joins_at)) / 200 * 200;
         assert_eq!(lengths, [length - 200, 200], "{camera:?} at {joins_at}");
@@ -166,7 +166,7 @@ fn a_large_gop_is_a_single_segment_for_the_first_player() {
         init @ MuxerOutput::Init(_) => init,
     });
     push(&window, frames);
-    let list = checker::parse_per_segment(&window.media(Layout::PerSegment, None, false, "", Instant::now()).unwrap());
+    let list = checker::parse_per_segment(&window.media(Layout::Segments, None, false, "", Instant::now()).unwrap());
     assert_eq!(list.segments.iter().map(|segment| segment.duration).collect::<Vec<_>>(), [7_800, 200]);
 }
 
@@ -180,11 +180,11 @@ fn the_multivariant_playlist_is_available_before_the_segments() {
         if index_at.is_none()
             && let Ok(index) = window.index("", Instant::now())
         {
-            assert_eq!(layout_of(&index), Layout::PerSegment);
+            assert_eq!(layout_of(&index), Layout::Segments);
             assert!(index.contains("RESOLUTION=640x360") && index.contains("FRAME-RATE=25.000"), "{index}");
             index_at = Some(now);
         }
-        if let Ok(list) = window.media(Layout::PerSegment, None, false, "", Instant::now()) {
+        if let Ok(list) = window.media(Layout::Segments, None, false, "", Instant::now()) {
             checker::parse_per_segment(&list).check_part_lengths();
             list_at.get_or_insert(now);
         }
@@ -207,16 +207,16 @@ fn later_players_get_previous_gops_as_single_segments() {
         });
         (layout, list.unwrap())
     };
-    assert_eq!(layout(0, 3_000).0, Layout::PerSegment);
+    assert_eq!(layout(0, 3_000).0, Layout::Segments);
     let (second, list) = layout(3_000, 6_000);
     // 0–2.8, 2.8–3, 3–5, 5–6, and the awaited part.
-    assert_eq!(second, Layout::PerGopBefore(4, 7));
+    assert_eq!(second, Layout::GopsThenSegments(4, 7));
     assert!(list.contains("#EXTINF:6.000,\nseg-0-3.m4s\n") && list.contains("#EXTINF:0.200,\nseg-4.m4s\n"), "{list}");
     let (third, list) = layout(6_240, 16_000);
-    assert!(matches!(third, Layout::PerGopBefore(_, 10)), "{third:?}");
+    assert!(matches!(third, Layout::GopsThenSegments(_, 10)), "{third:?}");
     assert!(list.contains("#EXTINF:10.000,\n") && list.contains("#EXTINF:6.000,\n"), "{list}");
     let (fourth, list) = layout(16_240, 26_000);
-    assert_eq!(fourth, Layout::PerGop);
+    assert_eq!(fourth, Layout::Gops);
     assert!(list.contains("#EXT-X-INDEPENDENT-SEGMENTS\n") && list.contains("#EXT-X-TARGETDURATION:10\n"), "{list}");
     assert_eq!(list.matches("#EXTINF:10.000,\n").count(), 2, "{list}");
 }
@@ -230,7 +230,7 @@ fn short_gops_are_listed_per_segment() {
         let list = player.last.as_ref().unwrap();
         assert_eq!(list.target, 4_000, "{player:?}");
         let is_late = player.joins_at > 24_000;
-        assert!(!is_late || player.layout.unwrap().0 == Layout::PerSegment && list.is_independent, "{player:?}");
+        assert!(!is_late || player.layout.unwrap().0 == Layout::Segments && list.is_independent, "{player:?}");
     }
 }
 
@@ -241,14 +241,14 @@ fn layouts_and_segments_of_another_window_are_unavailable() {
     push(&window, Camera { step: 40, gop: 2_000 }.frames(0, 10_000));
     let request = |layout| window.media(layout, None, false, "", Instant::now());
     for layout in [
-        Layout::PerGopBefore(99, 4),
-        Layout::PerGopBefore(u64::MAX, 4),
-        Layout::PerGopBefore(1, 3),
-        Layout::PerGopBefore(1, 11),
+        Layout::GopsThenSegments(99, 4),
+        Layout::GopsThenSegments(u64::MAX, 4),
+        Layout::GopsThenSegments(1, 3),
+        Layout::GopsThenSegments(1, 11),
     ] {
         assert_eq!(request(layout), Err(Unavailable::Gone), "{layout:?}");
     }
-    for layout in [Layout::PerGopBefore(0, 4), Layout::PerGopBefore(2, 10), Layout::PerGop] {
+    for layout in [Layout::GopsThenSegments(0, 4), Layout::GopsThenSegments(2, 10), Layout::Gops] {
         checker::parse(&request(layout).unwrap());
     }
     assert!(window.segments(0, 2).is_some() && window.segments(2, 1).is_none());
@@ -260,9 +260,9 @@ fn blocking_requests_refer_to_listed_segments() {
     let (camera, window) = (Camera { step: 40, gop: 10_000 }, empty_window());
     push(&window, [init(true)]);
     push(&window, camera.frames(0, 4_000));
-    window.media(Layout::PerSegment, None, false, "", Instant::now()).unwrap();
+    window.media(Layout::Segments, None, false, "", Instant::now()).unwrap();
     push(&window, camera.frames(4_000, 32_000));
-    let request = |number, part| window.media(Layout::PerGop, Some((number, part)), false, "", Instant::now());
+    let request = |number, part| window.media(Layout::Gops, Some((number, part)), false, "", Instant::now());
     assert!(request(2, None).is_ok() && request(3, Some(9)).is_ok());
     assert_eq!((request(3, Some(10)), request(3, None)), (Err(Unavailable::TimedOut), Err(Unavailable::TimedOut)));
     assert_eq!((request(5, None), request(3, Some(25))), (Err(Unavailable::TooEarly), Err(Unavailable::TooEarly)));

@@ -45,7 +45,7 @@ fn playlist_of(window: &LiveWindow) -> String {
 
 /// Requests the per-segment playlist without waiting.
 fn media(window: &LiveWindow, awaited: Option<(u64, Option<u64>)>, skip: bool) -> Result<String, Unavailable> {
-    window.media(Layout::PerSegment, awaited, skip, "", Instant::now())
+    window.media(Layout::Segments, awaited, skip, "", Instant::now())
 }
 
 /// Returns the durations of all lines with a tag, in milliseconds.
@@ -150,7 +150,7 @@ fn requests_for_the_next_part_block() {
     );
     let deadline = Instant::now() + Duration::from_secs(10);
     let media_before =
-        move |window: &LiveWindow, awaited| window.media(Layout::PerSegment, Some(awaited), false, "", deadline);
+        move |window: &LiveWindow, awaited| window.media(Layout::Segments, Some(awaited), false, "", deadline);
     assert_eq!(media_before(&window, (5, None)), Err(Unavailable::TooEarly));
     assert_eq!(window.part(7, 0, deadline), Err(Unavailable::Gone));
     assert_eq!(window.part(0, 99, deadline), Err(Unavailable::Gone));
@@ -210,7 +210,7 @@ fn the_query_is_appended_and_dates_are_correct() {
     assert!(index.ends_with(&format!("{more}\nmedia.m3u8?key=k\n")), "{index}");
     assert!(
         window
-            .media(Layout::PerSegment, None, false, "key=k", Instant::now())
+            .media(Layout::Segments, None, false, "key=k", Instant::now())
             .unwrap()
             .contains("\"part-0-0.m4s?key=k\"")
     );
@@ -378,7 +378,7 @@ proptest! {
     ) {
         let budget = Budget::new(room);
         let (window, mut time) = (LiveWindow::new(budget.share()), 0u64);
-        let mut players = vec![(Layout::PerSegment, None::<Playlist>), (Layout::PerGop, None)];
+        let mut players = vec![(Layout::Segments, None::<Playlist>), (Layout::Gops, None)];
         let mut seen = None;
         push(&window, [init(true)]);
         for (step, duration, what) in steps {

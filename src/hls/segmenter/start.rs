@@ -31,7 +31,7 @@ impl Segmenter {
     }
 
     /// Chooses the target duration for the first playlist; returns `false` while there are too few segments.
-    pub fn choose_target_duration(&mut self, now: SystemTime) -> bool {
+    pub(crate) fn choose_target_duration(&mut self, now: SystemTime) -> bool {
         let segments = self.store.segments();
         let length_ms = segments.iter().map(Segment::duration_ms).sum();
         if self.target_seconds.is_some() || self.timing.is_none_or(|timing| !timing.is_sufficient(length_ms)) {
@@ -69,7 +69,7 @@ impl Segmenter {
     }
 
     /// Ends the open segment after its last part, and the next one after its first, because a player is about to start.
-    pub fn end_segment_for_new_player(&mut self, now: SystemTime) {
+    pub(crate) fn end_segment_for_new_player(&mut self, now: SystemTime) {
         self.end_segment_after_last_part();
         self.start_pending_segment(now);
         self.single_part_segment = Some(self.store.next_part().0);
@@ -84,7 +84,7 @@ impl Segmenter {
 
     /// Returns the maximum duration of the last GOP at the end of the open segment, or else of the next one, in
     /// milliseconds.
-    pub fn max_gop_ms(&self) -> u64 {
+    pub(crate) fn max_gop_ms(&self) -> u64 {
         let (start, max_duration) = match self.store.segments().back() {
             Some(last) if !last.is_complete && last.is_independent => {
                 (self.segment_start, max_duration_ms(SEGMENT_SECONDS))

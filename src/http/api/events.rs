@@ -33,7 +33,7 @@ impl EventStream<'_> {
     ///
     /// # Errors
     /// [`crate::Error::Io`] when it takes nothing any more.
-    pub fn tell(&self) -> Result<()> {
+    pub(crate) fn tell(&self) -> Result<()> {
         let changes = self.http.service.registry.changes();
         let (mut seen, mut files): (_, Option<Arc<str>>) = (None, None);
         let [mut told, mut looked, mut wrote] = [Instant::now(); 3];

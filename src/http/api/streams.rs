@@ -45,7 +45,7 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// The live streams as they stand.
-    pub fn take(http: &HttpService) -> Self {
+    pub(super) fn take(http: &HttpService) -> Self {
         let (taken, changes) = (Instant::now(), http.service.registry.changes().count());
         let publishers = http.connections.publishers();
         let listed = |status: StreamStatus| {
@@ -57,12 +57,12 @@ impl Snapshot {
     }
 
     /// Whether anybody publishes anything.
-    pub fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         self.streams.iter().any(|stream| stream.published)
     }
 
     /// As JSON, for one who asks.
-    pub fn text(&self, http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
+    pub(super) fn text(&self, http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
         if !http.settings.play_restricted {
             return self
                 .all

@@ -29,7 +29,7 @@ pub(super) struct ChunkStream {
 }
 
 impl ChunkStream {
-    pub fn new(id: ChunkStreamId) -> Self {
+    pub(super) fn new(id: ChunkStreamId) -> Self {
         Self {
             id,
             timestamp: Timestamp::ZERO,
@@ -45,7 +45,7 @@ impl ChunkStream {
     }
 
     /// Begins a message; `time` is the absolute timestamp of a type 0 chunk, the delta of types 1 and 2.
-    pub fn begin_message(
+    pub(super) fn begin_message(
         &mut self,
         format: HeaderFormat,
         time: Option<u32>,
@@ -75,7 +75,7 @@ impl ChunkStream {
 
     /// Reserves room for `step` more bytes of payload: never more than the message has, nor, beyond the initial capacity,
     /// more than has arrived already.
-    pub fn reserve(&mut self, step: usize) {
+    pub(super) fn reserve(&mut self, step: usize) {
         let (received, capacity) = (self.payload.len(), self.payload.capacity());
         if capacity - received < step {
             self.payload.reserve_exact((self.length - received).min(received.max(FIRST_RESERVE)));

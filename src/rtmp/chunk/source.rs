@@ -25,18 +25,18 @@ pub(super) struct Source<R> {
 }
 
 impl<R: BufRead> Source<R> {
-    pub fn new(inner: R) -> Self {
+    pub(super) fn new(inner: R) -> Self {
         Self { inner, given_back: [0; 4], again: 0, received: 0, missing: 0, report_missing: None }
     }
 
     /// Reads the next byte; `None` at the end.
-    pub fn byte(&mut self) -> Result<Option<u8>> {
+    pub(super) fn byte(&mut self) -> Result<Option<u8>> {
         let mut byte = None;
         self.take_some(1, |bytes| byte = bytes.first().copied())?;
         Ok(byte)
     }
 
-    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
         let mut filled = 0;
         self.take(buffer.len(), |bytes| {
             buffer[filled..filled + bytes.len()].copy_from_slice(bytes);
@@ -45,7 +45,7 @@ impl<R: BufRead> Source<R> {
     }
 
     /// Appends the next `length` bytes to `to`, past the buffer from [`UNBUFFERED_FROM`] on.
-    pub fn append(&mut self, length: usize, to: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn append(&mut self, length: usize, to: &mut Vec<u8>) -> Result<()> {
         let buffered = if length < UNBUFFERED_FROM { length } else { self.again };
         self.take(buffered, |bytes| to.extend_from_slice(bytes))?;
         if buffered < length {
@@ -116,7 +116,7 @@ impl<R: BufRead> Source<R> {
     }
 
     /// Takes back the four bytes read last: they belong to what follows.
-    pub fn give_back(&mut self, bytes: [u8; 4]) {
+    pub(super) fn give_back(&mut self, bytes: [u8; 4]) {
         self.given_back = bytes;
         self.again = bytes.len();
         self.received -= bytes.len() as u64;

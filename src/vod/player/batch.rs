@@ -23,7 +23,7 @@ pub(super) struct Batch<'o> {
 }
 
 impl<'o> Batch<'o> {
-    pub fn new(output: &'o mut dyn Output) -> Self {
+    pub(super) fn new(output: &'o mut dyn Output) -> Self {
         Self {
             output,
             // Allocated up front: growing it later would fragment the heap.
@@ -38,26 +38,26 @@ impl<'o> Batch<'o> {
     }
 
     /// Returns the totals of all packets sent.
-    pub fn sent(&self) -> PlaybackSummary {
+    pub(super) fn sent(&self) -> PlaybackSummary {
         self.sent
     }
 
     /// Returns the payload bytes not sent yet.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub fn receive_audio(&mut self, on: bool) {
+    pub(super) fn receive_audio(&mut self, on: bool) {
         self.receives_audio = on;
     }
 
-    pub fn receive_video(&mut self, on: bool) {
+    pub(super) fn receive_video(&mut self, on: bool) {
         self.awaits_key_frame = on && (self.awaits_key_frame || !self.receives_video);
         self.receives_video = on;
     }
 
     /// Adds a packet unless its kind is turned off.
-    pub fn push(&mut self, packet: Packet) {
+    pub(super) fn push(&mut self, packet: Packet) {
         if self.is_received(&packet) {
             self.bytes += packet.payload.len();
             self.packets.push(packet);
@@ -77,12 +77,12 @@ impl<'o> Batch<'o> {
     }
 
     /// Sends all packets.
-    pub fn flush(&mut self) -> Result<()> {
+    pub(super) fn flush(&mut self) -> Result<()> {
         self.send(false)
     }
 
     /// Sends all packets; the output may coalesce them with those of the next call, which follows immediately.
-    pub fn flush_before_more(&mut self) -> Result<()> {
+    pub(super) fn flush_before_more(&mut self) -> Result<()> {
         self.send(true)
     }
 
@@ -100,7 +100,7 @@ impl<'o> Batch<'o> {
     }
 
     /// Sends an event to the viewer.
-    pub fn notify(&mut self, event: PlaybackEvent) -> Result<()> {
+    pub(super) fn notify(&mut self, event: PlaybackEvent) -> Result<()> {
         self.output.notify(event)
     }
 }
