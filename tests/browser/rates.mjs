@@ -38,11 +38,9 @@ async function watch({ browser, page, problems, fps, rate }) {
 }
 
 run(async (base, ...cameras) => {
-  // Those with few frames leave a machine time for each other.
-  const isSlow = (camera) => camera.split(":")[1] <= 10;
-  for (const together of [cameras.filter(isSlow), ...cameras.filter((camera) => !isSlow(camera)).map((camera) => [camera])]) {
-    const pages = await Promise.all(together.map((camera) => open(base, camera)));
+  for (const camera of cameras) {
+    const opened = await open(base, camera);
     await pause(1000);
-    await Promise.all(pages.map(watch));
+    await watch(opened);
   }
 });
