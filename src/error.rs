@@ -1,23 +1,23 @@
-//! The one error type of the crate: what went wrong, where, and what was read.
+//! The error type of the crate: what went wrong, where, and what was read.
 
 use std::borrow::Cow;
 use std::io;
 
-/// What every fallible function of this crate returns.
+/// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong between a socket or a file and the people who watch.
+/// Any error between a socket or a file and the viewers.
 ///
-/// The text of each variant is meant for the log: it names the byte, the chunk stream or the file,
-/// so that the place can be found in a capture.
+/// The text of each variant is meant for the log: it names the byte, the chunk stream or the file, so that the place
+/// can be found in a capture.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The peer ended the connection where it may: between two messages.
+    /// The peer closed the connection between two messages.
     #[error("the peer closed the connection")]
     Disconnected,
 
-    /// The operating system said no; `context` is what was being done.
+    /// A system call failed; `context` is what was being done.
     #[error("{context}: {source}")]
     Io {
         /// What was being done, for example `reading C1`.

@@ -1,4 +1,4 @@
-//! The certificate for RTMPS, and how it is renewed.
+//! The TLS certificate and its renewal.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads them: `chain` has the server's own certificate first.
+    /// Reads the files; `chain` starts with the server's own certificate.
     ///
     /// # Errors
     /// [`Error::Config`] that names the file.
@@ -30,16 +30,16 @@ impl Certificate {
         Ok(Self { chain: chain.to_owned(), key: key.to_owned(), config })
     }
 
-    /// Reads them again, for connections to come.
+    /// Reloads the files, for new connections.
     ///
     /// # Errors
-    /// As [`load`](Self::load); then it stays as it was.
+    /// As [`load`](Self::load); then the certificate stays as it was.
     pub fn reload(&self) -> Result<()> {
         *self.config.write() = read(&self.chain, &self.key)?;
         Ok(())
     }
 
-    /// For a connection.
+    /// Returns the TLS configuration for a new connection.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.read().clone()
     }
