@@ -165,7 +165,7 @@ impl State {
     }
 }
 
-/// Filled by the stream of fragments, of which it is one of the players.
+/// The window subscribes to the fragment stream, which fills it.
 impl Sink for LiveWindow {
     fn push(&self, _: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
         let outputs = messages.iter().filter_map(|message| message.muxer_output.as_ref());

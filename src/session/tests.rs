@@ -29,7 +29,7 @@ fn command(
     actions
 }
 
-/// Sends createStream and returns the id.
+/// Sends createStream and returns the ID.
 fn create_stream(session: &mut Session) -> u32 {
     let actions = command(session, 0, "createStream", 4.0, Vec::new());
     let [Action::Reply(Reply { stream_id: 0, message: Message::Command(answer) })] = &actions[..] else {
