@@ -47,7 +47,7 @@ impl Packager {
                 (self.input.name().escape_debug(), if *kind == PacketKind::Video { "video" } else { "audio" });
             let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             IGNORED.warn(format_args!(
-                "{client} {name}: {kind} message ignored in MP4 and HLS, as further ones will be: it is {why} and begins with {}",
+                "{client} {name}: {kind} message ignored in MP4 and HLS, as further ones will be: {why}, begins with {}",
                 bytes.join(" ")
             ));
         }

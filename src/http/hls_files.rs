@@ -9,7 +9,7 @@ use super::live::{POLL_INTERVAL, not_published, stream_name};
 use super::{Disposition, HttpConnection, Method, Request, Response, not_found};
 use crate::error::{Error, Result};
 use crate::fmp4::MuxerOutput;
-use crate::hls::{Layout, Name, NotThere, vod};
+use crate::hls::{Layout, Name, Unavailable, vod};
 use crate::limits;
 use crate::session::StreamPath;
 use crate::vod::{self as videos, Fragments};
@@ -68,7 +68,7 @@ impl HttpConnection {
                 let rate = (bytes as f64 * 8.0 / seconds) as u64;
                 self.playlist(request, vod::index(&init.codecs, init.size, rate, &forwarded_query(request)))
             }
-            Name::Media(Layout::Plain) => {
+            Name::Media(Layout::PerSegment) => {
                 let segments = videos::segment_boundaries(|| self.open(path), vod::SEGMENT_MS, limits::HLS_SEGMENTS);
                 let (boundaries, end) = segments.map_err(unreadable)?;
                 self.playlist(request, vod::media(&boundaries, end, &forwarded_query(request)))
@@ -100,17 +100,17 @@ impl HttpConnection {
     }
 
     /// Waits for part of a live stream, unless the server stops.
-    fn wait_for<T>(&self, poll: impl Fn(Instant) -> Result<T, NotThere>) -> Result<T> {
+    fn wait_for<T>(&self, poll: impl Fn(Instant) -> Result<T, Unavailable>) -> Result<T> {
         let until = Instant::now() + limits::HLS_BLOCKING_TIMEOUT;
         loop {
             let result = poll(until.min(Instant::now() + POLL_INTERVAL));
             let should_continue = Instant::now() < until && !self.client.should_stop();
             let (status, reason) = match result {
                 Ok(found) => return Ok(found),
-                Err(NotThere::Late) if should_continue => continue,
-                Err(NotThere::Late) => (503, "the stream has not come so far: ask again"),
-                Err(NotThere::TooEarly) => (400, "the stream is not near that segment yet"),
-                Err(NotThere::Gone) => (404, "this part or playlist is no more"),
+                Err(Unavailable::TimedOut) if should_continue => continue,
+                Err(Unavailable::TimedOut) => (503, "the stream has not come so far: ask again"),
+                Err(Unavailable::TooEarly) => (400, "the stream is not near that segment yet"),
+                Err(Unavailable::Gone) => (404, "this part or playlist is no more"),
             };
             return Err(Error::Http { status, reason: reason.into() });
         }

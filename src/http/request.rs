@@ -205,9 +205,9 @@ mod tests {
     #[test]
     fn a_head_at_the_limit_and_one_past() {
         let request = |more: usize| format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(more));
-        let least = request(0).len();
-        assert!(parse(&request(limits::HTTP_HEAD_BYTES - least)).unwrap().is_some());
-        assert_eq!(status(&request(limits::HTTP_HEAD_BYTES - least + 1)), 431);
+        let overhead = request(0).len();
+        assert!(parse(&request(limits::HTTP_HEAD_BYTES - overhead)).unwrap().is_some());
+        assert_eq!(status(&request(limits::HTTP_HEAD_BYTES - overhead + 1)), 431);
         assert_eq!(status(&"x".repeat(limits::HTTP_HEAD_BYTES * 2)), 431);
     }
 

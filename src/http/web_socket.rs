@@ -55,8 +55,8 @@ pub(super) fn text(content: &str) -> Vec<u8> {
 /// Answers pings until the client disconnects. Returns the reply to its close frame, which is due when nothing else is
 /// sent any more (RFC 6455 §5.5.1).
 pub(super) fn answer_pings(reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>> {
-    let most = Some(limits::WEB_SOCKET_MESSAGE_BYTES);
-    let config = WebSocketConfig::default().max_message_size(most).max_frame_size(most);
+    let limit = Some(limits::WEB_SOCKET_MESSAGE_BYTES);
+    let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
     let buffered = reader.buffer().to_vec();
     let stream = DeferClose { stream: reader.get_mut(), close: None };
     let mut socket = WebSocket::from_partially_read(stream, buffered, Role::Server, Some(config));

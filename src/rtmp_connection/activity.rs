@@ -75,7 +75,7 @@ impl RtmpConnection {
             Action::Media { stream_id, packet } => return self.relay(stream_id, packet, now),
             Action::Pause { stream_id, paused, position_ms } => self.pause(stream_id, paused, position_ms),
             Action::Seek { stream_id, position_ms } => self.seek(stream_id, position_ms),
-            Action::Receive { stream_id, kind, wanted } => self.receive(stream_id, kind, wanted),
+            Action::Receive { stream_id, kind, enabled } => self.receive(stream_id, kind, enabled),
             Action::BufferLength { stream_id, buffer_ms } => {
                 self.control(stream_id, Control::BufferLength { ms: buffer_ms });
             }

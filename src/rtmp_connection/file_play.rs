@@ -147,7 +147,7 @@ impl Output for ClientOutput {
             PlaybackEvent::Resumed => self.client.reply(&playing::resumed(id)),
             PlaybackEvent::SeekCompleted { position_ms } => {
                 self.client.keep_open(id);
-                self.client.reply(&playing::sought(id, Source::Recording, position_ms));
+                self.client.reply(&playing::seek_completed(id, Source::Recording, position_ms));
             }
             PlaybackEvent::SeekFailed { reason, .. } => self.client.reply(&playing::seek_failed(id, &reason)),
             PlaybackEvent::Ended { duration_ms, bytes } => {

@@ -193,7 +193,7 @@ impl RtmpConnection {
         }
         // A live stream can't seek, but ffmpeg would wait for the reply for ever.
         self.with_live_play(stream_id, |connection, play| {
-            connection.client.reply(&playing::sought(stream_id, Source::Live, position_ms));
+            connection.client.reply(&playing::seek_completed(stream_id, Source::Live, position_ms));
             connection.subscribe(stream_id, play, StartAt::NextKeyFrame);
         });
     }

@@ -16,6 +16,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use rustls::ServerConfig;
 
+use super::readiness::wait_ready;
 use super::socket_options;
 use super::tls_stream::TlsStream;
 use crate::error::{Error, Result};
@@ -332,20 +333,6 @@ fn zero_if_full(mut send: impl FnMut() -> rustix::io::Result<usize>) -> io::Resu
     }
 }
 
-/// Waits until `until` for that event; returns whether it came.
-pub(super) fn wait_ready(socket: &TcpStream, what: PollFlags, until: Option<Instant>) -> bool {
-    loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let timeout = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
-        match poll(&mut [PollFd::new(socket, what)], timeout.as_ref()) {
-            Ok(0) => return false,
-            Err(Errno::INTR) => {}
-            // Errors show in the next operation.
-            Ok(_) | Err(_) => return true,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -360,7 +347,7 @@ mod tests {
 
     #[test]
     fn draining_ends_when_the_peer_hangs_up_or_after_its_time() {
-        let most = Duration::from_millis(400);
+        let limit = Duration::from_millis(400);
         for stops_reading in [false, true] {
             let (socket, there) = pair();
             if stops_reading {
@@ -380,8 +367,8 @@ mod tests {
         socket.finish();
         let flooding = std::thread::spawn(move || while (&there).write(&[0; 8192]).is_ok() {});
         let began = Instant::now();
-        socket.drain(most).unwrap();
-        assert!(began.elapsed() < most + Duration::from_secs(10));
+        socket.drain(limit).unwrap();
+        assert!(began.elapsed() < limit + Duration::from_secs(10));
         drop(socket);
         flooding.join().unwrap();
     }

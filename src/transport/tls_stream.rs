@@ -13,7 +13,7 @@ use rustix::event::PollFlags;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use rustls::{ServerConfig, ServerConnection};
 
-use super::socket::wait_ready;
+use super::readiness::wait_ready;
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -64,9 +64,9 @@ impl TlsStream {
             if guard.process_new_packets().map_or(true, |state| state.plaintext_bytes_to_read() > 0) {
                 return true;
             }
-            let came = guard.read_tls(&mut NonBlocking(socket));
+            let received = guard.read_tls(&mut NonBlocking(socket));
             MutexGuard::unlock_fair(guard);
-            match came {
+            match received {
                 Ok(count) if count > 0 => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !wait_ready(socket, PollFlags::IN, Some(until)) {

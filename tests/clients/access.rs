@@ -200,7 +200,7 @@ fn ffmpeg_publishes_with_a_user_and_password() {
     let server = Server::start(&[&LOUD[..], &["--publish-key", SECRET, "--ask-password"]].concat());
     pushes(&server, &url(&server, &format!("camera:{SECRET}@"), "live/one"), "one");
     is_refused(&server, &url(&server, "camera:wrong@", "live/one"), "wrong password");
-    is_refused(&server, &url(&server, "", "live/one"), "it was asked for a password");
+    is_refused(&server, &url(&server, "", "live/one"), "a password is needed");
     let warnings: Vec<_> = server.log().into_iter().filter(|line| line.contains("WARN")).collect();
     assert!(warnings.iter().all(|line| line.contains("wrong password")), "{warnings:?}");
     shows_no_secret(&server);
