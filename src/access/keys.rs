@@ -106,9 +106,9 @@ impl Keys {
     }
 
     fn read(file: &Path) -> Result<Self> {
-        let bad = |reason: String| Error::Config(format!("the key file {}: {reason}", file.display()).into());
-        let text = read_small_file(file, limits::KEY_FILE_BYTES).map_err(bad)?;
-        let keys = Self::parse(&text).map_err(|(line, reason)| bad(format!("line {line}: {reason}")))?;
+        let invalid = |reason: String| Error::Config(format!("the key file {}: {reason}", file.display()).into());
+        let text = read_small_file(file, limits::KEY_FILE_BYTES).map_err(invalid)?;
+        let keys = Self::parse(&text).map_err(|(line, reason)| invalid(format!("line {line}: {reason}")))?;
         if keys.need_encoding {
             let lines: Vec<_> = lines_to_encode(&text).take(SHOWN_LINES).map(|line| line.to_string()).collect();
             log::warn!("the key file {}, line {}: {ENCODE_HINT}", file.display(), lines.join(", "));

@@ -207,8 +207,8 @@ impl Access {
                 }
                 let loaded = self.keys.read().clone();
                 let keys = loaded.publish.all().chain(loaded.play.all());
-                let known = keys.filter(|key| self.challenge.verify(&answer, key));
-                let verified: Vec<_> = known.map(Secret::digest).collect();
+                let matching = keys.filter(|key| self.challenge.verify(&answer, key));
+                let verified: Vec<_> = matching.map(Secret::digest).collect();
                 if verified.is_empty() {
                     Admission::Rejected(challenge::AUTH_FAILED.to_owned())
                 } else {

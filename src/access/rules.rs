@@ -32,8 +32,8 @@ impl RuleKind {
     pub fn rule(self, network: &str) -> Result<Rule> {
         let parsed = network.parse().or_else(|_| network.parse::<IpAddr>().map(IpNet::from));
         let hint = "is no network, such as 192.168.0.0/16, 2001:db8::/32 or one address";
-        let bad = |_| Error::Config(format!("\"{}\" {hint}", network.escape_debug()).into());
-        Ok(Rule { kind: self, network: parsed.map_err(bad)? })
+        let invalid = |_| Error::Config(format!("\"{}\" {hint}", network.escape_debug()).into());
+        Ok(Rule { kind: self, network: parsed.map_err(invalid)? })
     }
 }
 
@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn an_invalid_network_is_an_error() {
-        for bad in ["192.168.0.0/33", "home", ""] {
-            let error = RuleKind::Allow.rule(bad).unwrap_err().to_string();
+        for invalid in ["192.168.0.0/33", "home", ""] {
+            let error = RuleKind::Allow.rule(invalid).unwrap_err().to_string();
             assert!(error.contains("192.168.0.0/16"), "{error}");
         }
     }

@@ -13,10 +13,10 @@ pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
         let payload = info.payload();
         let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
         let (name, text) = (thread.name().unwrap_or("?"), text.unwrap_or("no reason given").escape_debug());
-        log::error!("a defect: thread \"{name}\" panicked at {place}: {text}");
+        log::error!("a defect: thread \"{name}\" panicked at {location}: {text}");
     }));
 }

@@ -235,10 +235,10 @@ mod tests {
             let hints = ReadHints { mark: Cell::new(Some(300)), ..ReadHints::default() };
             let writing = writing(there, &[(5, 120), (10, 120), (10, 700), (10, 100), (200, 50)]);
             // The last comes after a silence, when every byte counts.
-            let came = reads(&client, &hints, 3) == [(940, false), (100, true), (50, false)];
+            let is_right = reads(&client, &hints, 3) == [(940, false), (100, true), (50, false)];
             drop(writing.join().unwrap());
             assert_eq!(reads(&client, &hints, 1)[0].0, 0, "the end is read at once");
-            came
+            is_right
         }));
     }
 
@@ -249,9 +249,9 @@ mod tests {
             let hints = ReadHints::default();
             hints.missing.store(1000, Ordering::Relaxed);
             let writing = writing(there, &[(5, 400), (10, 400), (5, 200), (10, 400), (200, 600)]);
-            let came = reads(&client, &hints, 3) == [(1000, false), (400, false), (600, false)];
+            let is_right = reads(&client, &hints, 3) == [(1000, false), (400, false), (600, false)];
             drop(writing.join().unwrap());
-            came
+            is_right
         }));
     }
 }

@@ -54,8 +54,9 @@ pub(super) fn log(server: &Server) {
 
 /// Returns a line about access control.
 fn access(config: &Config) -> String {
-    let who = |operation| if config.access.is_restricted(operation) { "restricted" } else { "open to everyone" };
-    match (who(Operation::Publish), who(Operation::Play)) {
+    let restriction =
+        |operation| if config.access.is_restricted(operation) { "restricted" } else { "open to everyone" };
+    match (restriction(Operation::Publish), restriction(Operation::Play)) {
         (one, other) if one == other && !config.access.is_restricted(Operation::Play) => {
             "publishing and playing are open to everyone who can reach this machine: --publish-key, --allow-publish and \
              similar options restrict them"
