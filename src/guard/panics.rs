@@ -1,15 +1,15 @@
-//! A panic is a defect, and costs one connection and not the server.
+//! Panics: a defect costs one connection and not the server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Does something; `None` when it panicked. What it was changing may be half changed: close it.
+/// Runs `work`; returns `None` if it panicked. What it was changing may be inconsistent and has to be closed.
 ///
-/// The panic itself is reported by the process's panic hook, which knows the place.
+/// The process's panic hook reports the panic, with its location.
 pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-/// Makes panics lines in the log, with their place and the thread, which is named after its client.
+/// Logs panics with their location and thread, which is named after its client.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();

@@ -1,4 +1,4 @@
-//! Files that the server reads whole: keys and certificates.
+//! Files that are read whole: keys and certificates.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// Reads a regular file of text with so many bytes at the most. Anything else that may lie there, such as a FIFO, which
-/// would keep one waiting, is an error, whose text says what is wrong.
+/// Reads a regular text file of at most `most` bytes. Anything else, such as a FIFO, which would block, is an error,
+/// whose text says what is wrong.
 pub(crate) fn read_small_file(path: &Path, most: u64) -> Result<String, String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| error.to_string())?;
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_at_the_limit_and_what_is_none() {
+    fn a_file_at_the_limit_and_other_kinds_of_files() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "12345").unwrap();

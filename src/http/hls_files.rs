@@ -9,7 +9,7 @@ use super::live::{LOOK, not_published, stream_name};
 use super::{HttpConnection, Method, Next, Request, Response, not_found};
 use crate::error::{Error, Result};
 use crate::fmp4::MuxerOutput;
-use crate::hls::{Layout, Name, NotThere, vod};
+use crate::hls::{Layout, Name, Unavailable, vod};
 use crate::limits;
 use crate::session::StreamPath;
 use crate::vod::{self as videos, Fragments};
@@ -68,7 +68,7 @@ impl HttpConnection {
                 let rate = (bytes as f64 * 8.0 / seconds) as u64;
                 self.playlist(request, vod::index(&init.codecs, init.size, rate, &passed_on(request)))
             }
-            Name::Media(Layout::Plain) => {
+            Name::Media(Layout::PerSegment) => {
                 let segments = videos::segment_boundaries(|| self.open(path), vod::SEGMENT_MS, limits::HLS_SEGMENTS);
                 let (boundaries, end) = segments.map_err(unreadable)?;
                 self.playlist(request, vod::media(&boundaries, end, &passed_on(request)))
@@ -100,17 +100,17 @@ impl HttpConnection {
     }
 
     /// Waits for something of a live stream, though not when the server stops.
-    fn waiting<T>(&self, ask: impl Fn(Instant) -> Result<T, NotThere>) -> Result<T> {
+    fn waiting<T>(&self, ask: impl Fn(Instant) -> Result<T, Unavailable>) -> Result<T> {
         let until = Instant::now() + limits::HLS_BLOCKING_TIMEOUT;
         loop {
             let result = ask(until.min(Instant::now() + LOOK));
             let goes_on = Instant::now() < until && !self.client.should_stop();
             let (status, reason) = match result {
                 Ok(found) => return Ok(found),
-                Err(NotThere::Late) if goes_on => continue,
-                Err(NotThere::Late) => (503, "the stream has not come so far: ask again"),
-                Err(NotThere::TooEarly) => (400, "the stream is not near that segment yet"),
-                Err(NotThere::Gone) => (404, "this part or playlist is no more"),
+                Err(Unavailable::TimedOut) if goes_on => continue,
+                Err(Unavailable::TimedOut) => (503, "the stream has not come so far: ask again"),
+                Err(Unavailable::TooEarly) => (400, "the stream is not near that segment yet"),
+                Err(Unavailable::Gone) => (404, "this part or playlist is no more"),
             };
             return Err(Error::Http { status, reason: reason.into() });
         }

@@ -39,7 +39,7 @@ impl HttpConnection {
         let until = Instant::now() + limits::FRAGMENTS_START_TIMEOUT;
         let codecs = loop {
             let found = fragments.codecs(until.min(Instant::now() + LOOK));
-            let goes_on = Instant::now() < until && !fragments.is_over() && !self.client.should_stop();
+            let goes_on = Instant::now() < until && !fragments.has_ended() && !self.client.should_stop();
             if found.is_some() || !goes_on {
                 break found;
             }
@@ -51,7 +51,7 @@ impl HttpConnection {
         let media_type = format!("video/mp4; codecs=\"{codecs}\"").into();
         let subscribe = |connection: &Self| {
             let subscription = connection.subscribe(fragments.output(), path);
-            (!fragments.is_over()).then_some(subscription)
+            (!fragments.has_ended()).then_some(subscription)
         };
         self.stream(request, path, reader, media_type, &[], false, subscribe)
     }

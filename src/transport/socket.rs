@@ -16,6 +16,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use rustls::ServerConfig;
 
+use super::readiness::wait_ready;
 use super::socket_options;
 use super::tls_stream::TlsStream;
 use crate::error::{Error, Result};
@@ -328,20 +329,6 @@ fn zero_if_full(mut send: impl FnMut() -> rustix::io::Result<usize>) -> io::Resu
             Err(Errno::INTR) => {}
             Err(error) if error == Errno::AGAIN => return Ok(0),
             result => return Ok(result?),
-        }
-    }
-}
-
-/// Waits until `until` for that event; returns whether it came.
-pub(super) fn wait_ready(socket: &TcpStream, what: PollFlags, until: Option<Instant>) -> bool {
-    loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let timeout = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
-        match poll(&mut [PollFd::new(socket, what)], timeout.as_ref()) {
-            Ok(0) => return false,
-            Err(Errno::INTR) => {}
-            // Errors show in the next operation.
-            Ok(_) | Err(_) => return true,
         }
     }
 }

@@ -43,7 +43,7 @@ mod tests {
 
     use rustix::event::PollFlags;
 
-    use super::super::socket::wait_ready;
+    use super::super::readiness::wait_ready;
     use super::*;
 
     #[test]

@@ -13,7 +13,7 @@ use rustix::event::PollFlags;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use rustls::{ServerConfig, ServerConnection};
 
-use super::socket::wait_ready;
+use super::readiness::wait_ready;
 use crate::error::{Error, Result};
 use crate::limits;
 

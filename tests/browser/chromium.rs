@@ -156,7 +156,7 @@ fn cameras_of_any_frame_rate_play_without_running_dry() {
         if *rate > 0 {
             make.args("-f lavfi -i sine -c:a aac -ar".split(' ')).arg(rate.to_string());
         }
-        make.args("-t 120 -c:v libx264 -preset ultrafast -bf 0 -pix_fmt yuv420p -g".split(' '))
+        make.args("-t 90 -c:v libx264 -preset ultrafast -bf 0 -pix_fmt yuv420p -g".split(' '))
             .arg((fps * 2).to_string());
         assert!(make.arg(&path).status().unwrap().success());
         let command = push_without_end(media::ffmpeg(), &path, &page.server.url(&format!("live/{name}")));
