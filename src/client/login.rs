@@ -1,7 +1,7 @@
 //! Login with `user:key@`: the client's side of `authmod=adobe` challenge–response.
 //!
-//! A server that requires a login rejects `connect` with a description that says so. The client reconnects with the user
-//! name, is rejected with a challenge, and reconnects with the response to it.
+//! A server that requires a login rejects `connect` with a description that says so. The client reconnects with the
+//! user name, is rejected with a challenge, and reconnects with the response to it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -31,7 +31,8 @@ use crate::rtmp::user_control::UserControl;
 
 /// A connection to a server, with one message stream.
 ///
-/// URLs are parsed as [`StreamUrl`]. The user and key in them are used if the server requests a login, as gortmp does with
+/// URLs are parsed as [`StreamUrl`]. The user and key in them are used if the server requests a login, as gortmp does
+/// with
 /// `--ask-password`, and FMS and Wowza do. Time limits and the certificates to trust over RTMPS are set in
 /// [`options`](Self::options).
 #[derive(Debug)]
@@ -218,7 +219,8 @@ impl Client {
         self.wait_for_status("NetStream.Publish.Start")
     }
 
-    /// Plays a stream. Returns once the server has granted it. `start_ms` is the start position in a file, in milliseconds.
+    /// Plays a stream. Returns once the server has granted it. `start_ms` is the start position in a file, in
+    /// milliseconds.
     ///
     /// # Errors
     /// Returns [`Error::Refused`] with the server's reason if it refuses.
@@ -299,7 +301,8 @@ impl Client {
     /// Waits for the next audio, video or data of the stream being played. Returns `None` at its end.
     ///
     /// # Errors
-    /// The same as for [`next_event`](Self::next_event), and [`Error::Refused`] if the server reports that it can't continue.
+    /// The same as for [`next_event`](Self::next_event), and [`Error::Refused`] if the server reports that it can't
+    /// continue.
     pub fn next_packet(&mut self) -> Result<Option<Packet>> {
         loop {
             match self.next_event() {

@@ -17,7 +17,8 @@ const RTMPS_PORT: u16 = 443;
 ///
 /// The first segment of the path is the application, the rest is the stream name with the query; without a name, the
 /// query belongs to the application. Only the user and the key are percent-decoded: the rest is sent to the server as
-/// written. [`Display`](fmt::Display) and [`Debug`](fmt::Debug) omit user, key and query, since a query may contain a key.
+/// written. [`Display`](fmt::Display) and [`Debug`](fmt::Debug) omit user, key and query, since a query may contain a
+/// key.
 ///
 /// ```
 /// use gortmp::StreamUrl;
@@ -98,15 +99,15 @@ impl FromStr for StreamUrl {
     /// # Errors
     /// Returns [`Error::Config`] if a part is invalid. Its text names the part and contains no key.
     fn from_str(text: &str) -> Result<Self> {
-        let bad = |reason: &str| Error::Config(format!("stream URL: {reason}").into());
+        let invalid = |reason: &str| Error::Config(format!("stream URL: {reason}").into());
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(bad("it contains whitespace or a control character"));
+            return Err(invalid("it contains whitespace or a control character"));
         }
         let (scheme, rest) = text.split_once("://").unwrap_or_default();
         let is_secure = match () {
             () if scheme.eq_ignore_ascii_case("rtmp") => false,
             () if scheme.eq_ignore_ascii_case("rtmps") => true,
-            () => return Err(bad("it begins with neither rtmp:// nor rtmps://")),
+            () => return Err(invalid("it begins with neither rtmp:// nor rtmps://")),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, address) = match authority.rsplit_once('@') {
@@ -115,21 +116,21 @@ impl FromStr for StreamUrl {
         };
         let (host, port) = match address.strip_prefix('[').map(|rest| rest.split_once(']')) {
             Some(Some((host, port))) => (host, port),
-            Some(None) => return Err(bad("a bracket is not closed")),
+            Some(None) => return Err(invalid("a bracket is not closed")),
             None => match address.find(':') {
                 Some(colon) => address.split_at(colon),
                 None => (address, ""),
             },
         };
         if host.is_empty() {
-            return Err(bad("it names no host"));
+            return Err(invalid("it names no host"));
         }
         let port = match port.strip_prefix(':') {
             Some(port) => port
                 .parse()
                 .ok()
                 .filter(|port| *port != 0)
-                .ok_or_else(|| bad("the port is not a number from 1 to 65535"))?,
+                .ok_or_else(|| invalid("the port is not a number from 1 to 65535"))?,
             None if port.is_empty() => {
                 if is_secure {
                     RTMPS_PORT
@@ -137,7 +138,7 @@ impl FromStr for StreamUrl {
                     RTMP_PORT
                 }
             }
-            None => return Err(bad("unexpected text between the host and the path")),
+            None => return Err(invalid("unexpected text between the host and the path")),
         };
         let end_of_app = path.find(['/', '?']).unwrap_or(path.len());
         let (app, name) = match path.split_at(end_of_app) {
@@ -145,7 +146,7 @@ impl FromStr for StreamUrl {
             _ => (path.trim_end_matches('/'), ""),
         };
         if app.is_empty() || app.starts_with('?') {
-            return Err(bad("it names no application, such as live in rtmp://HOST/live/NAME"));
+            return Err(invalid("it names no application, such as live in rtmp://HOST/live/NAME"));
         }
         Ok(Self { is_secure, login, host: host.to_owned(), port, app: app.to_owned(), name: name.to_owned() })
     }
