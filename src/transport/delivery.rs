@@ -25,7 +25,7 @@ pub(super) enum Delivery {
 impl Delivery {
     /// Returns the framing of these messages, and how many of them to send: a second initialisation segment needs another
     /// player.
-    pub fn select(&mut self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> (Framing, usize) {
+    pub(super) fn select(&mut self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> (Framing, usize) {
         match self {
             Self::Http { framing, has_init } => {
                 let is_init =
