@@ -51,7 +51,7 @@ impl<R: BufRead> ChunkReader<R> {
 
     /// Limits unfinished messages to `bytes`; what exceeds [`limits::PARTIAL_FREE_BYTES`] is taken from `share`. The
     /// default is [`limits::PARTIAL_BYTES`] without a share.
-    pub fn limit_partial(&mut self, bytes: usize, share: Option<Share>) {
+    pub(crate) fn limit_partial(&mut self, bytes: usize, share: Option<Share>) {
         self.partial_limit = bytes;
         self.share = share;
     }
