@@ -1,4 +1,4 @@
-//! The settings of a server, checked.
+//! Server settings and their validation.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,13 +9,13 @@ use crate::error::{Error, Result};
 use crate::limits;
 pub use crate::live::{MergeWindow, ReplacePublisher, Times};
 
-/// The port that RTMP has been given.
-pub(crate) const DEFAULT_PORT: u16 = 1935;
+/// The default RTMP port, as registered with IANA.
+pub const DEFAULT_PORT: u16 = 1935;
 
-/// The port of the page, unless another is asked for.
-pub(crate) const DEFAULT_HTTP_PORT: u16 = 8080;
+/// The default port of the HTTP service and its web page.
+pub const DEFAULT_HTTP_PORT: u16 = 8080;
 
-/// Everything that can be set. The defaults suit a camera or two on a LAN.
+/// The settings of a server. The defaults suit a camera or two on a LAN.
 ///
 /// ```
 /// let mut config = gortmp::Config::default();
@@ -28,7 +28,7 @@ pub(crate) const DEFAULT_HTTP_PORT: u16 = 8080;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Where to listen. Empty, the default, means `[::]:1935`, which takes IPv4 as well, or
+    /// Addresses to listen on for RTMP. Empty, the default, means `[::]:1935`, which accepts IPv4 as well, or
     /// `0.0.0.0:1935` on a machine without IPv6. Port 0 picks a free one.
     pub listen: Vec<SocketAddr>,
     /// The folder of the FLV files. Default: `video`.
@@ -37,56 +37,58 @@ pub struct Config {
     pub live_apps: Vec<String>,
     /// The application for files. Default: `gortmp`.
     pub vod_app: String,
-    /// Start new players at the last key frame, which shows a video frame at once and lags behind by up to
-    /// one GOP. Default: yes. A player may say otherwise by `?gop=0` or `?gop=1`.
+    /// Whether new players start at the last key frame, which shows video at once, up to one GOP behind the newest
+    /// frame. Default: yes. A player may override it with `?gop=0` or `?gop=1`.
     pub gop_cache: bool,
-    /// What happens when a name is published twice. Default: [`ReplacePublisher::Idle`].
+    /// What happens when a second publisher requests a name. Default: [`ReplacePublisher::Idle`].
     pub replace_publisher: ReplacePublisher,
-    /// How long players are kept when their publisher goes. Default: 10 s.
+    /// How long players are kept after their publisher leaves. Default: 10 s.
     pub republish_grace: Duration,
-    /// How long messages may wait for others, to reach players in one send. Default: [`MergeWindow::Auto`].
+    /// How long messages may be held to send several to players in one write. Default: [`MergeWindow::Auto`].
     pub merge_window: MergeWindow,
-    /// Bytes that may wait for a player that reads too slowly, before it skips to the next key frame. Default:
+    /// Bytes that may be queued for a slow player before it skips to the next key frame. Default:
     /// [`limits::PLAYER_QUEUE_BYTES`].
     pub player_queue: usize,
-    /// How far behind a player may be when a key frame comes: if more, it goes on from there. Default: [`limits::MAX_LAG`].
+    /// How far a player may lag when a key frame arrives; if it lags more, it continues from that key frame. Default:
+    /// [`limits::MAX_LAG`].
     pub max_lag: Duration,
-    /// How connections adapt to what their links carry. Default: [`Congestion::Auto`].
+    /// TCP congestion control of connections. Default: [`Congestion::Auto`].
     pub congestion: Congestion,
-    /// Which times messages of live streams get. Default: [`Times::Auto`].
+    /// The source of timestamps in live streams. Default: [`Times::Auto`].
     pub times: Times,
-    /// Threads that send to players. Default: none, which means one for each core.
+    /// Number of threads that send to players. Default: none, which means one per core.
     pub lanes: Option<usize>,
-    /// Who may publish and play. Default: everybody.
+    /// Who may publish and play. Default: everyone.
     pub access: AccessConfig,
-    /// A page for browsers, and streams and files over HTTP. Default: yes.
+    /// The HTTP service: the web page, and streams and files over HTTP. Default: on; `None` turns it off.
     pub http: Option<HttpConfig>,
-    /// RTMPS and HTTPS as well. Default: none.
+    /// RTMPS and HTTPS in addition. Default: none.
     pub tls: Option<TlsConfig>,
-    /// Connections at once. Default: none, which means [`limits::CONNECTIONS`], or as many as there may be open files.
+    /// Maximum number of connections. Default: none, which means [`limits::CONNECTIONS`], or as many as the limit of
+    /// open files allows.
     pub max_connections: Option<usize>,
-    /// Connections from one address. Default: [`limits::CONNECTIONS_PER_IP`].
+    /// Maximum number of connections from one address. Default: [`limits::CONNECTIONS_PER_IP`].
     pub max_per_ip: usize,
-    /// Streams published at once. Default: [`limits::PUBLISHERS`].
+    /// Maximum number of published streams. Default: [`limits::PUBLISHERS`].
     pub max_publishers: usize,
-    /// How long a publisher may send nothing. Default: [`limits::PUBLISHER_SILENCE`].
+    /// How long a publisher may be silent. Default: [`limits::PUBLISHER_SILENCE`].
     pub publish_timeout: Duration,
 }
 
-/// Which congestion control connections use.
+/// The TCP congestion control of connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Congestion {
-    /// BBR where the system offers it to this program, else the system's.
+    /// BBR if the system lets this program use it, otherwise the system's default.
     #[default]
     Auto,
-    /// The system's.
+    /// The system's default.
     System,
-    /// That one (`tcp_allowed_congestion_control` lists them).
+    /// The named algorithm, one of those in `tcp_allowed_congestion_control`.
     Named(String),
 }
 
-/// Settings for HTTP.
+/// Settings of the HTTP service.
 ///
 /// ```
 /// let mut http = gortmp::HttpConfig::default();
@@ -98,21 +100,20 @@ pub enum Congestion {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpConfig {
-    /// Where to listen. Empty, the default, means `[::]:8080`, or `0.0.0.0:8080` on a machine without IPv6, and that the
-    /// server does without HTTP when the port is taken.
+    /// Addresses to listen on. Empty, the default, means `[::]:8080`, or `0.0.0.0:8080` on a machine without IPv6; if
+    /// that port is taken, the server runs without HTTP.
     pub listen: Vec<SocketAddr>,
-    /// The origin of pages from elsewhere that may use the streams, such as `https://example.org`; `*` for all.
-    /// Default: none.
+    /// The origin whose pages may use the streams, such as `https://example.org`; `*` for all. Default: none.
     pub cors: Option<String>,
-    /// Names by which browsers of this network may call the server, besides addresses, names without dots and such as
-    /// `NAME.local`, which no page from elsewhere can take for itself; `*` for all. Default: none.
+    /// Host names under which browsers on this network may reach the server, in addition to addresses, names without
+    /// dots and names such as `NAME.local`, which no foreign page can claim; `*` for all. Default: none.
     pub hosts: Vec<String>,
-    /// The key for seeing who is connected and ending connections. Default: none, which means that this machine may look
-    /// and nobody may end.
+    /// The key for listing and closing connections. Default: none, which means that only this machine may list them and
+    /// nobody may close them.
     pub admin_key: Option<Secret>,
 }
 
-/// Settings for RTMPS and HTTPS.
+/// Settings of RTMPS and HTTPS.
 ///
 /// ```
 /// let mut tls = gortmp::TlsConfig::new("cert.pem", "key.pem");
@@ -124,18 +125,18 @@ pub struct HttpConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsConfig {
-    /// Where to listen for RTMPS.
+    /// Addresses to listen on for RTMPS.
     pub listen: Vec<SocketAddr>,
-    /// Where to listen for HTTPS.
+    /// Addresses to listen on for HTTPS.
     pub https: Vec<SocketAddr>,
-    /// The certificate and those it depends on, a PEM file.
+    /// The PEM file of the certificate chain, the server's own certificate first.
     pub certificate: PathBuf,
-    /// Its key, a PEM file.
+    /// The PEM file of the private key.
     pub key: PathBuf,
 }
 
 impl TlsConfig {
-    /// With those PEM files, and nowhere to listen yet.
+    /// Creates settings with these PEM files and no addresses to listen on.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self { listen: Vec::new(), https: Vec::new(), certificate: certificate.into(), key: key.into() }
     }
@@ -169,57 +170,57 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Says what can't work, and what to do about it.
+    /// Validates the settings.
     ///
     /// # Errors
-    /// [`Error::Config`].
+    /// Returns [`Error::Config`] if a setting is invalid. Its text names the setting and what to change.
     pub fn check(&self) -> Result<()> {
         let apps = || self.live_apps.iter().chain([&self.vod_app]);
         if let Some(app) =
             apps().find(|app| app.is_empty() || app.contains(['/', '?', '%']) || app.contains(char::is_whitespace))
         {
-            let hint = "an application is one part of a path, such as live";
+            let hint = "an application is a single path segment, such as live";
             return Err(Error::Config(format!("\"{}\" can't be an application: {hint}", app.escape_debug()).into()));
         }
         if self.live_apps.is_empty() {
-            return Err(Error::Config("there must be a live application: name one with --live-app".into()));
+            return Err(Error::Config("there is no live application: name one with --live-app".into()));
         }
         if self.live_apps.contains(&self.vod_app) {
             let hint = "choose another name with --live-app or --vod-app";
             return Err(Error::Config(
-                format!("\"{}\" can't be for live streams and for files: {hint}", self.vod_app).into(),
+                format!("\"{}\" can't be the application for both live streams and files: {hint}", self.vod_app).into(),
             ));
         }
         if matches!(self.merge_window, MergeWindow::Window(window) if window > limits::MERGE_WINDOW_MAX) {
             let limit = limits::MERGE_WINDOW_MAX.as_millis();
             return Err(Error::Config(
-                format!("messages may wait {limit} ms at most to be sent together: shorten --merge-window").into(),
+                format!("the merge window is at most {limit} ms: shorten --merge-window").into(),
             ));
         }
         let queues = limits::PLAYER_QUEUE_MIN_BYTES..=limits::PLAYER_QUEUE_CAP_BYTES / 2;
         if !queues.contains(&self.player_queue) {
-            let (least, most) = (queues.start() / 1024, queues.end() / 1024);
-            let reason = format!("a player's queue has {least} to {most} KiB: change --player-queue");
+            let (min, max) = (queues.start() / 1024, queues.end() / 1024);
+            let reason = format!("a player's queue holds {min} to {max} KiB: change --player-queue");
             return Err(Error::Config(reason.into()));
         }
         let lags = limits::MAX_LAG_RANGE;
         if !lags.contains(&self.max_lag) {
-            let (least, most) = (lags.start().as_millis(), lags.end().as_millis());
-            return Err(Error::Config(format!("a player may be {least} to {most} ms behind: change --max-lag").into()));
+            let (min, max) = (lags.start().as_millis(), lags.end().as_millis());
+            return Err(Error::Config(format!("the maximum lag is {min} to {max} ms: change --max-lag").into()));
         }
         if self.lanes.is_some_and(|lanes| !(1..=limits::LANES).contains(&lanes)) {
-            return Err(Error::Config(format!("there are 1 to {} lanes: change --lanes", limits::LANES).into()));
+            return Err(Error::Config(format!("the number of lanes is 1 to {}: change --lanes", limits::LANES).into()));
         }
         if self.tls.as_ref().is_some_and(|tls| tls.listen.is_empty() && tls.https.is_empty()) {
-            let reason = "a certificate needs an address to listen on: name one with --tls-listen or --https";
+            let reason = "TLS has no address to listen on: name one with --tls-listen or --https";
             return Err(Error::Config(reason.into()));
         }
         let counts = [self.max_connections.unwrap_or(1), self.max_per_ip, self.max_publishers];
         if counts.contains(&0) {
-            return Err(Error::Config("a limit of 0 lets nobody in: choose at least 1".into()));
+            return Err(Error::Config("a limit of 0 would refuse everyone: choose at least 1".into()));
         }
         if self.publish_timeout.is_zero() {
-            return Err(Error::Config("every publisher is silent for a moment: lengthen --publish-timeout".into()));
+            return Err(Error::Config("a timeout of 0 would end every publisher: lengthen --publish-timeout".into()));
         }
         let admin_key = self.http.as_ref().and_then(|http| http.admin_key.as_ref());
         if [self.access.publish.key.as_ref(), self.access.play.key.as_ref(), admin_key]
@@ -227,7 +228,7 @@ impl Config {
             .flatten()
             .any(Secret::is_empty)
         {
-            return Err(Error::Config("a key can't be empty: leave the option out if none is needed".into()));
+            return Err(Error::Config("a key can't be empty: omit the option if none is needed".into()));
         }
         Ok(())
     }
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_told() {
+    fn invalid_settings_are_rejected() {
         assert!(Config::default().check().is_ok());
         let bad = [
             Config { vod_app: "live".into(), ..Config::default() },

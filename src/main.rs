@@ -1,10 +1,10 @@
-//! The program `gortmp`: options in, a server out.
+//! The program `gortmp`: runs a server with the settings of the command line.
 
 #![forbid(unsafe_code)]
 
 mod allocator;
 
 fn main() -> std::process::ExitCode {
-    allocator::settle(std::env::args_os());
+    allocator::apply_settings(std::env::args_os());
     gortmp::run_program(std::env::args_os().skip(1))
 }

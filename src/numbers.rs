@@ -1,7 +1,7 @@
-//! Numbers on the wire that have names.
+//! Enums for numbers on the wire.
 
-/// Declares an enum whose variants are the names of numbers, with the conversions from and to the number. A number
-/// without a name is kept as `Other`.
+/// Declares an enum whose variants name numbers, with conversions from and to the number. Unnamed numbers are kept as
+/// `Other`.
 macro_rules! numbers {
     (
         $(#[$enum_doc:meta])*
@@ -18,12 +18,12 @@ macro_rules! numbers {
                 #[doc = concat!("\n\nIts number is ", stringify!($number), ".")]
                 $variant,
             )+
-            /// A number without a name here. Conversions from a number give this for no other.
+            /// A number that has no variant. Conversions from a number return this only for such numbers.
             Other($int),
         }
 
         impl $name {
-            /// The name of a number.
+            /// Returns the variant for a number.
             #[inline]
             pub const fn from_number(number: $int) -> Self {
                 match number {
@@ -32,7 +32,7 @@ macro_rules! numbers {
                 }
             }
 
-            /// The number on the wire.
+            /// Returns the number on the wire.
             #[inline]
             pub const fn number(self) -> $int {
                 match self {
@@ -51,8 +51,8 @@ macro_rules! numbers {
 
         impl From<$name> for $int {
             #[inline]
-            fn from(name: $name) -> Self {
-                name.number()
+            fn from(variant: $name) -> Self {
+                variant.number()
             }
         }
     };
@@ -63,17 +63,17 @@ pub(crate) use numbers;
 #[cfg(test)]
 mod tests {
     numbers! {
-        /// For the test.
+        /// Used by the test.
         pub enum Few: u8 {
             /// The first.
             One = 1,
-            /// The other.
+            /// The second.
             Three = 3,
         }
     }
 
     #[test]
-    fn every_number_is_kept() {
+    fn every_number_round_trips() {
         for number in 0..=u8::MAX {
             assert_eq!(u8::from(Few::from(number)), number);
         }

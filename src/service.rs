@@ -1,4 +1,4 @@
-//! What all connections of a server share, over RTMP and HTTP alike.
+//! What all connections of a server share, RTMP and HTTP alike.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,31 +15,31 @@ use crate::vod::Library;
 pub(crate) struct Service {
     /// The live streams.
     pub registry: Registry,
-    /// The lanes that bring them to players.
+    /// The relay lanes.
     pub lanes: LanePool,
-    /// The files.
+    /// The video library.
     pub library: Library,
-    /// Who may publish and play.
+    /// The access control.
     pub access: Access,
-    /// Applications for live streams.
+    /// The applications of live streams.
     pub live_apps: Vec<String>,
-    /// The application for files.
+    /// The application of files.
     pub vod_app: String,
-    /// Start new players at the last key frame.
+    /// Whether new players start at the last key frame.
     pub gop_cache: bool,
     /// How long a publisher may send nothing.
     pub publish_timeout: Duration,
-    /// Bytes of unfinished messages of all connections.
+    /// The memory for unfinished messages of all connections, in bytes.
     pub partial: Arc<Budget>,
-    /// Where warnings about clients go.
+    /// The rate-limited log of warnings about clients.
     pub client_log: ClientLog,
-    /// What clients were refused.
+    /// The counters of refused requests.
     pub refusals: Refusals,
 }
 
 impl Service {
-    /// The path that is meant by one that a client named: a single component that is no application is a stream of the first
-    /// live application, as in `rtmp://HOST/cam1`.
+    /// Resolves a path: a single component that is no application is a stream of the first live application, as in
+    /// `rtmp://HOST/cam1`.
     ///
     /// # Errors
     /// The reason, when there is no such application.
@@ -56,13 +56,13 @@ impl Service {
         app == self.vod_app || self.live_apps.iter().any(|live| live == app)
     }
 
-    /// Says that there is no application of that name, and which there are.
+    /// Returns the text for an unknown application, which lists the known ones.
     pub(crate) fn no_app(&self, app: &str) -> String {
         let apps = self.live_apps.iter().chain([&self.vod_app]).map(String::as_str).collect::<Vec<_>>();
         format!("there is no application \"{}\" here, only {}", app.escape_debug(), apps.join(" and "))
     }
 
-    /// Where a player begins in a live stream, which it may choose.
+    /// Returns where a player starts in a live stream, which its query may choose.
     pub(crate) fn start_at(&self, path: &StreamPath) -> StartAt {
         match path.query_value("gop").as_deref() {
             Some("0") => StartAt::NextKeyFrame,

@@ -1,5 +1,5 @@
-//! Counters of what happens, cheap enough to be always on: each is one atomic, touched once for a batch
-//! of messages and not once for each player.
+//! Counters, cheap enough to be always on: each is an atomic, updated once per batch of messages rather than per
+//! player.
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,111 +14,111 @@ impl Counter {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
 
-    /// Where it stands.
+    /// Returns its value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// The largest number seen.
+/// The largest value so far.
 #[derive(Debug, Default)]
 pub struct Peak(AtomicU64);
 
 impl Peak {
-    /// Takes note of a number.
-    pub fn note(&self, value: u64) {
-        // Most are no new peak, and to read takes the line away from no other core.
+    /// Records a value.
+    pub fn record(&self, value: u64) {
+        // Most values are no new peak, and a read leaves the cache line with other cores.
         if value > self.0.load(Ordering::Relaxed) {
             self.0.fetch_max(value, Ordering::Relaxed);
         }
     }
 
-    /// The largest so far.
+    /// Returns the largest value so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// How many there are now.
+/// A number that goes up and down.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicUsize);
 
 impl Gauge {
-    /// There is one more.
-    pub fn up(&self) {
+    /// Adds one.
+    pub fn increment(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// There is one less.
-    pub fn down(&self) {
+    /// Subtracts one.
+    pub fn decrement(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Where it stands.
+    /// Returns its value.
     pub fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What of live streams a player was too slow for.
+/// What a player of live streams lost because it was too slow.
 #[derive(Debug, Default)]
 pub(crate) struct DropCounters {
-    /// Messages.
+    /// Messages dropped.
     pub messages: Counter,
-    /// How often what waited was skipped.
+    /// How often it skipped ahead.
     pub skips: Counter,
 }
 
 impl DropCounters {
-    /// Takes note of messages that were left out, and whether it went on elsewhere.
-    pub(crate) fn note(&self, messages: u64, skipped: bool) {
+    /// Records dropped messages, and whether the player skipped ahead.
+    pub(crate) fn record(&self, messages: u64, skipped: bool) {
         self.messages.add(messages);
         self.skips.add(skipped.into());
     }
 }
 
-/// What clients asked for in vain.
+/// Refused requests, by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
-    /// To come in: too many are there, or the machine has run out of something.
+    /// Connections: too many, or the system is out of resources.
     pub connections: Counter,
-    /// `connect`, with a wrong password or to an application that there is not.
+    /// `connect`, with a wrong password or to an unknown application.
     pub connects: Counter,
-    /// To publish.
+    /// Publishing.
     pub publishes: Counter,
-    /// To play, or to learn how long a file is; over HTTP without leave only.
+    /// Playing, or the duration of a file; over HTTP only where access is denied.
     pub plays: Counter,
 }
 
-/// What one live stream has seen, in whatever form it went out.
+/// The counters of a live stream, in whatever form it is delivered.
 #[derive(Debug, Default)]
 pub struct StreamCounters {
-    /// Who plays it or waits for it.
+    /// Its viewers, those that wait for a publisher included.
     pub viewers: Gauge,
-    /// Messages that came from publishers.
+    /// Messages received from publishers.
     pub messages_in: Counter,
     /// Their payload, in bytes.
     pub bytes_in: Counter,
     /// Those of them that are video frames.
     pub video_frames_in: Counter,
-    /// Messages handed to players, counted for each of them.
+    /// Messages delivered, counted per player.
     pub messages_out: Counter,
     /// Their payload, in bytes.
     pub bytes_out: Counter,
-    /// Messages that players were too slow for, counted for each of them.
+    /// Messages dropped because players were too slow, counted per player.
     pub dropped: Counter,
-    /// How often what waited for a player was skipped, counted for each of them.
+    /// Skips of queued messages, counted per player.
     pub skips: Counter,
-    /// Messages between the stream's frames that became no samples of MP4.
+    /// Messages between the stream's frames that became no MP4 samples.
     pub ignored: Counter,
-    /// Batches of messages handed to players, counted for each of them: one send where the socket has room.
+    /// Batches of messages delivered, counted per player: one send where the socket has room.
     pub batches: Counter,
-    /// The most bytes that have waited for one player.
+    /// The most bytes queued for one player.
     pub queue_peak: Peak,
 }
 
 impl StreamCounters {
-    /// The numbers as they stand.
+    /// Returns the current values.
     pub fn traffic(&self) -> Traffic {
         Traffic {
             messages_in: self.messages_in.get(),
@@ -134,7 +134,7 @@ impl StreamCounters {
     }
 }
 
-/// Numbers of [`StreamCounters`] at one moment, of one stream or of several together.
+/// A snapshot of [`StreamCounters`], of one stream or of several together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the counters of the same names say it")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! The certificate for RTMPS, and how it is renewed.
+//! The server certificate for RTMPS and HTTPS, and its renewal.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::guard::read_small_file;
 use crate::limits;
 
-/// A certificate with its key, read from two PEM files.
+/// A certificate chain and its private key, read from two PEM files.
 #[derive(Debug)]
 pub(crate) struct Certificate {
     chain: PathBuf,
@@ -21,26 +21,26 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads them: `chain` has the server's own certificate first.
+    /// Reads the certificate chain, which begins with the server's own certificate, and the key.
     ///
     /// # Errors
-    /// [`Error::Config`] that names the file.
-    pub(crate) fn load(chain: &Path, key: &Path) -> Result<Self> {
+    /// Returns [`Error::Config`], which names the file, if one can't be read or used.
+    pub fn load(chain: &Path, key: &Path) -> Result<Self> {
         let config = RwLock::new(read(chain, key)?);
         Ok(Self { chain: chain.to_owned(), key: key.to_owned(), config })
     }
 
-    /// Reads them again, for connections to come.
+    /// Reads both files again, for new connections.
     ///
     /// # Errors
-    /// As [`load`](Self::load); then it stays as it was.
-    pub(crate) fn reload(&self) -> Result<()> {
+    /// The same as for [`load`](Self::load); the previous certificate then stays in use.
+    pub fn reload(&self) -> Result<()> {
         *self.config.write() = read(&self.chain, &self.key)?;
         Ok(())
     }
 
-    /// For a connection.
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+    /// Returns the current configuration, for a new connection.
+    pub fn config(&self) -> Arc<ServerConfig> {
         self.config.read().clone()
     }
 }
@@ -55,15 +55,16 @@ fn read(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad("the TLS certificate", chain, &error))?;
     if certificates.is_empty() {
-        return Err(bad("the TLS certificate", chain, &"there is none in it"));
+        return Err(bad("the TLS certificate", chain, &"the file holds none"));
     }
     let text = read_small_file(key, limits::PEM_FILE_BYTES).map_err(|error| bad("the TLS key", key, &error))?;
-    let secret = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| bad("the TLS key", key, &error))?;
+    let private_key =
+        PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| bad("the TLS key", key, &error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_no_client_auth())
-        .and_then(|builder| builder.with_single_cert(certificates, secret))
+        .and_then(|builder| builder.with_single_cert(certificates, private_key))
         .map_err(|error| bad("the TLS certificate and its key", chain, &error))?;
     Ok(Arc::new(config))
 }

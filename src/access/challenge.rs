@@ -1,4 +1,4 @@
-//! `user:password@` as OBS, ffmpeg and others know it: the challenge named `authmod=adobe`.
+//! `user:password@` as OBS, ffmpeg and others know it: the challenge-response scheme `authmod=adobe`.
 //!
 //! ```text
 //!  connect app                                   → refused: need auth
@@ -6,9 +6,9 @@
 //!  connect app?…&challenge=CC&response=R&opaque=O → in, if R = b64(md5(b64(md5(U + S + password)) + O + CC))
 //! ```
 //!
-//! Each line is a connection of its own. Nothing is kept between them: O holds the time and is signed for one address
-//! and one user. Any user's name will do; the password is the key. MD5 keeps the key from being read off the wire, and
-//! not from somebody who guesses at what was recorded there: RTMPS does.
+//! Each line is a connection of its own. The server keeps no state between them: O holds the time and is signed for one
+//! address and one user. Any user name is accepted; the password is the key. MD5 keeps the key from being read off the
+//! wire, but does not protect it against guessing from a recording: RTMPS does.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -25,25 +25,25 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::session::StreamPath;
 
-/// To who has not said a name yet.
-pub(super) const NEEDED: &str = "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : ";
+/// The description for a client that has not named a user yet.
+pub(super) const AUTH_NEEDED: &str = "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : ";
 
-/// To who gave a wrong answer.
-pub(super) const FAILED: &str = "[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=authfailed";
+/// The description for a wrong response.
+pub(super) const AUTH_FAILED: &str = "[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=authfailed";
 
-/// What a client brought to `connect`.
+/// The authentication parameters of a `connect`.
 pub(super) struct Answer {
     pub user: String,
-    /// Empty when it has yet to be asked.
+    /// Empty before the challenge.
     pub response: String,
     challenge: String,
     opaque: String,
 }
 
 impl Answer {
-    /// Reads it from behind the application's name; `None` when there is none.
+    /// Parses them from the application's query; `None` when there are none.
     pub(super) fn new(path: &StreamPath) -> Option<Self> {
-        // Longer ones are nobody's, and each is hashed for each key.
+        // Longer ones are not genuine, and each is hashed for each key.
         let value = |key| {
             let value = path.query_value(key).unwrap_or_default();
             if value.len() <= limits::CHALLENGE_BYTES { value.into_owned() } else { String::new() }
@@ -60,13 +60,13 @@ impl Answer {
     }
 }
 
-/// Asks and checks the answers.
+/// Issues challenges and verifies responses.
 pub(super) struct Challenge {
     secret: [u8; 32],
     salt: String,
 }
 
-/// Without the secret.
+/// Omits the secret.
 impl std::fmt::Debug for Challenge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Challenge").finish_non_exhaustive()
@@ -74,7 +74,7 @@ impl std::fmt::Debug for Challenge {
 }
 
 impl Challenge {
-    /// With a secret of its own.
+    /// Creates a challenge with a random secret.
     ///
     /// # Errors
     /// [`Error::Config`] when the system has no random bytes.
@@ -87,30 +87,30 @@ impl Challenge {
         Ok(challenge)
     }
 
-    /// The description that asks a user for the password.
-    pub(super) fn ask(&self, user: &str, ip: IpAddr, now: SystemTime) -> String {
+    /// Returns the description that challenges a user.
+    pub(super) fn issue(&self, user: &str, ip: IpAddr, now: SystemTime) -> String {
         let seconds = seconds(now);
         let (salt, opaque) = (&self.salt, self.opaque(user, ip, seconds));
-        // What would end the parameter was not in the name that came as one.
+        // Removes what would end the parameter.
         let user = user.replace(['&', '=', ' '], "");
         format!(
             "[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=needauth&user={user}&salt={salt}&challenge={seconds:x}&opaque={opaque}"
         )
     }
 
-    /// Whether that user was asked this at that address, and lately.
-    pub(super) fn is_ours(&self, answer: &Answer, ip: IpAddr, now: SystemTime) -> bool {
-        let Some((Ok(asked), _)) = answer.opaque.split_once('.').map(|(at, mac)| (u64::from_str_radix(at, 16), mac))
+    /// Whether the challenge was issued to that user and address, and recently.
+    pub(super) fn is_genuine(&self, answer: &Answer, ip: IpAddr, now: SystemTime) -> bool {
+        let Some((Ok(issued), _)) = answer.opaque.split_once('.').map(|(at, mac)| (u64::from_str_radix(at, 16), mac))
         else {
             return false;
         };
-        let age = seconds(now).checked_sub(asked);
+        let age = seconds(now).checked_sub(issued);
         let is_fresh = age.is_some_and(|age| Duration::from_secs(age) <= limits::CHALLENGE_LIFETIME);
-        is_fresh && is_equal(&self.opaque(&answer.user, ip, asked), &answer.opaque)
+        is_fresh && is_equal(&self.opaque(&answer.user, ip, issued), &answer.opaque)
     }
 
-    /// Whether the password in the answer was this one.
-    pub(super) fn is_answered_with(&self, answer: &Answer, password: &Secret) -> bool {
+    /// Whether the response was made with this password.
+    pub(super) fn verify(&self, answer: &Answer, password: &Secret) -> bool {
         let inner = md5(&[answer.user.as_bytes(), self.salt.as_bytes(), password.bytes()]);
         let expected = md5(&[inner.as_bytes(), answer.opaque.as_bytes(), answer.challenge.as_bytes()]);
         is_equal(&expected, &answer.response)
@@ -121,7 +121,7 @@ impl Challenge {
         format!("{seconds:x}.{}", &mac[..32])
     }
 
-    /// In hexadecimal digits.
+    /// Returns a MAC in hexadecimal digits.
     fn mac(&self, text: &[u8]) -> String {
         let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return "0".repeat(64) };
         let bytes = mac.chain_update(text).finalize().into_bytes();
@@ -145,10 +145,10 @@ fn md5(parts: &[&[u8]]) -> String {
 pub(super) mod tests {
     use super::*;
 
-    /// What a client answers, as a query.
-    pub(crate) fn answer(asked: &str, user: &str, password: &str) -> String {
+    /// Returns a client's response, as a query.
+    pub(crate) fn answer(issued: &str, user: &str, password: &str) -> String {
         let value = |key: &str| {
-            let (_, rest) = asked.split_once(&format!("{key}=")).unwrap();
+            let (_, rest) = issued.split_once(&format!("{key}=")).unwrap();
             rest.split('&').next().unwrap().to_owned()
         };
         let (salt, opaque) = (value("salt"), value("opaque"));
@@ -162,31 +162,31 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_answer_counts_for_a_while_for_who_was_asked() {
+    fn a_response_is_valid_for_a_while_for_its_user_and_address() {
         let (challenge, ip, now) = (Challenge::new().unwrap(), IpAddr::from([192, 0, 2, 7]), SystemTime::now());
-        let answer = parsed(&answer(&challenge.ask("eve", ip, now), "eve", "pass"));
-        assert!(challenge.is_answered_with(&answer, &Secret::new("pass")));
-        assert!(!challenge.is_answered_with(&answer, &Secret::new("other")));
-        assert!(challenge.is_ours(&answer, ip, now + limits::CHALLENGE_LIFETIME));
-        assert!(!challenge.is_ours(&answer, ip, now + limits::CHALLENGE_LIFETIME + Duration::from_secs(1)));
-        assert!(!challenge.is_ours(&answer, ip, now - Duration::from_secs(2)), "from the future");
-        assert!(!challenge.is_ours(&answer, IpAddr::from([192, 0, 2, 8]), now));
-        assert!(!Challenge::new().unwrap().is_ours(&answer, ip, now), "of another server");
-        assert!(!challenge.is_ours(&Answer { user: "adam".into(), ..answer }, ip, now));
+        let answer = parsed(&answer(&challenge.issue("eve", ip, now), "eve", "pass"));
+        assert!(challenge.verify(&answer, &Secret::new("pass")));
+        assert!(!challenge.verify(&answer, &Secret::new("other")));
+        assert!(challenge.is_genuine(&answer, ip, now + limits::CHALLENGE_LIFETIME));
+        assert!(!challenge.is_genuine(&answer, ip, now + limits::CHALLENGE_LIFETIME + Duration::from_secs(1)));
+        assert!(!challenge.is_genuine(&answer, ip, now - Duration::from_secs(2)), "from the future");
+        assert!(!challenge.is_genuine(&answer, IpAddr::from([192, 0, 2, 8]), now));
+        assert!(!Challenge::new().unwrap().is_genuine(&answer, ip, now), "of another server");
+        assert!(!challenge.is_genuine(&Answer { user: "adam".into(), ..answer }, ip, now));
     }
 
     #[test]
-    fn an_answer_without_the_question_is_none() {
+    fn a_response_without_a_challenge_is_invalid() {
         let challenge = Challenge::new().unwrap();
         for query in ["authmod=adobe&user=eve&response=x", "authmod=adobe&user=eve&response=x&opaque=zz.00"] {
-            assert!(!challenge.is_ours(&parsed(query), IpAddr::from([192, 0, 2, 7]), SystemTime::now()));
+            assert!(!challenge.is_genuine(&parsed(query), IpAddr::from([192, 0, 2, 7]), SystemTime::now()));
         }
         assert!(Answer::new(&StreamPath::new("live?authmod=llnw&user=eve", "").unwrap()).is_none());
     }
 
     #[test]
-    fn a_name_cannot_add_parameters() {
-        let asked = Challenge::new().unwrap().ask("a&salt=x", IpAddr::from([192, 0, 2, 7]), SystemTime::now());
-        assert!(asked.contains("user=asaltx&"), "{asked}");
+    fn a_user_name_cannot_add_parameters() {
+        let issued = Challenge::new().unwrap().issue("a&salt=x", IpAddr::from([192, 0, 2, 7]), SystemTime::now());
+        assert!(issued.contains("user=asaltx&"), "{issued}");
     }
 }

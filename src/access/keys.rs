@@ -1,4 +1,4 @@
-//! Keys and the files that hold them.
+//! Keys and key files.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,26 +12,26 @@ use crate::error::{Error, Result};
 use crate::guard::read_small_file;
 use crate::limits;
 
-/// The SHA-256 of a key: all have the same length, so that comparing them tells nothing of the key's.
+/// The SHA-256 of a key: digests have the same length, so that comparing them tells nothing of the key's.
 pub(super) type Digest = [u8; 32];
 
-/// A key. It shows itself nowhere.
+/// A key. It is never displayed.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps a key.
+    /// Wraps a key.
     pub fn new(key: impl Into<String>) -> Self {
         Self(key.into())
     }
 
-    /// Whether it is empty, and so none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether there are characters in it that URLs use themselves.
-    fn is_cut_by_urls(&self) -> bool {
+    /// Whether it contains characters that are reserved in URLs.
+    fn needs_encoding(&self) -> bool {
         self.0.contains(['/', '?', '&', '#', '%', '+']) || self.0.contains(char::is_whitespace)
     }
 
@@ -58,65 +58,65 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether `key` is one of `keys`, in a time that does not depend on which, nor on how alike they are.
+/// Whether `key` is one of `keys`, in a time that does not depend on which, nor on how similar they are.
 pub(super) fn is_among<'a>(key: &str, keys: impl Iterator<Item = &'a Secret>) -> bool {
     let digest: Digest = Sha256::digest(key).into();
     keys.fold(Choice::from(0), |found, one| found | one.digest().ct_eq(&digest)).into()
 }
 
-/// All keys for publishing, or for playing.
+/// The keys for publishing, or for playing.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// There are none and none are needed.
-    open: bool,
-    /// For all streams.
+    /// No key is required.
+    is_open: bool,
+    /// Keys for all streams.
     common: Vec<Secret>,
-    /// By `APP/NAME`, or `APP/*`.
+    /// Keys by `APP/NAME`, or `APP/*`.
     by_name: HashMap<String, Vec<Secret>>,
-    /// Whether there are keys that have to be percent-encoded in URLs.
-    have_cut: bool,
+    /// Whether some keys have to be percent-encoded in URLs.
+    need_encoding: bool,
 }
 
-/// Lines of a key file that are shown at once.
+/// The most lines of a key file that are listed.
 const SHOWN_LINES: usize = 8;
 
-/// What to do with a key that URLs would cut.
-pub(super) const ENCODE: &str = "a key with / ? & # % + or a space in it has to be percent-encoded in a URL";
+/// Advice for keys with characters that are reserved in URLs.
+pub(super) const ENCODE_HINT: &str = "a key with / ? & # % + or a space in it has to be percent-encoded in a URL";
 
 impl Keys {
-    /// Of the option that starts with `--` and that name. The log is told of keys that URLs would cut.
+    /// Loads the keys of a permission, whose option is `--` and that name. Warns of keys that need encoding.
     pub(super) fn load(permission: &Permission, option: &str) -> Result<Self> {
         let mut keys = match &permission.key_file {
             Some(file) => Self::read(file)?,
-            None => Self { open: permission.key.is_none(), ..Self::default() },
+            None => Self { is_open: permission.key.is_none(), ..Self::default() },
         };
         if let Some(key) = &permission.key {
-            if key.is_cut_by_urls() {
-                log::warn!("--{option}: {ENCODE}; without such characters it is easier to use");
-                keys.have_cut = true;
+            if key.needs_encoding() {
+                log::warn!("--{option}: {ENCODE_HINT}; without such characters it is easier to use");
+                keys.need_encoding = true;
             }
             keys.common.push(key.clone());
         }
         Ok(keys)
     }
 
-    /// Whether there are keys that have to be percent-encoded in URLs.
-    pub(super) fn have_cut(&self) -> bool {
-        self.have_cut
+    /// Whether some keys have to be percent-encoded in URLs.
+    pub(super) fn need_encoding(&self) -> bool {
+        self.need_encoding
     }
 
     fn read(file: &Path) -> Result<Self> {
-        let bad = |reason: String| Error::Config(format!("the key file {}: {reason}", file.display()).into());
-        let text = read_small_file(file, limits::KEY_FILE_BYTES).map_err(bad)?;
-        let keys = Self::parse(&text).map_err(|(line, reason)| bad(format!("line {line}: {reason}")))?;
-        if keys.have_cut {
-            let lines: Vec<_> = cut_lines(&text).take(SHOWN_LINES).map(|line| line.to_string()).collect();
-            log::warn!("the key file {}, line {}: {ENCODE}", file.display(), lines.join(", "));
+        let invalid = |reason: String| Error::Config(format!("the key file {}: {reason}", file.display()).into());
+        let text = read_small_file(file, limits::KEY_FILE_BYTES).map_err(invalid)?;
+        let keys = Self::parse(&text).map_err(|(line, reason)| invalid(format!("line {line}: {reason}")))?;
+        if keys.need_encoding {
+            let lines: Vec<_> = lines_to_encode(&text).take(SHOWN_LINES).map(|line| line.to_string()).collect();
+            log::warn!("the key file {}, line {}: {ENCODE_HINT}", file.display(), lines.join(", "));
         }
         Ok(keys)
     }
 
-    /// Lines `APP/NAME KEY`; what starts with `#` is a comment. An error never repeats a line: there is a key in it.
+    /// Parses lines `APP/NAME KEY`; `#` starts a comment. Errors never repeat a line, because it contains a key.
     fn parse(text: &str) -> Result<Self, (usize, &'static str)> {
         let mut keys = Self::default();
         for (index, line) in text.lines().enumerate() {
@@ -127,7 +127,7 @@ impl Keys {
                 (Some(name), Some(key), None) => (name, Secret::new(key)),
                 _ => return Err((index + 1, "it is not of the form APP/NAME KEY, with one space and none in the key")),
             };
-            keys.have_cut |= key.is_cut_by_urls();
+            keys.need_encoding |= key.needs_encoding();
             match name.trim_start_matches('/') {
                 "*" => keys.common.push(key),
                 name if name.contains('/') => keys.by_name.entry(name.to_owned()).or_default().push(key),
@@ -137,30 +137,30 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Whether nobody may without a key.
-    pub(super) fn are_needed(&self) -> bool {
-        !self.open
+    /// Whether a key is required.
+    pub(super) fn are_required(&self) -> bool {
+        !self.is_open
     }
 
-    /// The keys for a stream: its own, its application's, and those for all. Whoever has a key for many streams has
-    /// it for each of them, so that no other spelling of a name makes a difference.
-    pub(super) fn of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Secret> + Clone + use<'a> {
+    /// Returns the keys for a stream: its own, its application's, and those for all. A key for many streams counts for
+    /// each of them, so that no other spelling of a name makes a difference.
+    pub(super) fn for_stream<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Secret> + Clone + use<'a> {
         let app = name.split('/').next().unwrap_or_default();
         let named = [name.to_owned(), format!("{app}/*")].map(|name| self.by_name.get(&name));
         named.into_iter().flatten().flatten().chain(&self.common)
     }
 
-    /// Every key.
+    /// Returns every key.
     pub(super) fn all(&self) -> impl Iterator<Item = &Secret> {
         self.by_name.values().flatten().chain(&self.common)
     }
 }
 
-/// The numbers of the lines whose keys URLs would cut.
-fn cut_lines(text: &str) -> impl Iterator<Item = usize> {
+/// Returns the numbers of lines whose keys need encoding.
+fn lines_to_encode(text: &str) -> impl Iterator<Item = usize> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
     let keys = lines.filter_map(|(index, line)| Some((index + 1, line.split_whitespace().nth(1)?)));
-    keys.filter(|(_, key)| Secret::new(*key).is_cut_by_urls()).map(|(number, _)| number)
+    keys.filter(|(_, key)| Secret::new(*key).needs_encoding()).map(|(number, _)| number)
 }
 
 #[cfg(test)]
@@ -171,7 +171,7 @@ mod tests {
     fn keys_by_name_by_application_and_for_all() {
         let text = "# cameras\n\nlive/cam1  one\n/live/cam1 uno\nlive/* some\n* any\r\nlive/caf\u{e9} accent\n";
         let keys = Keys::parse(text).unwrap();
-        let fits = |name: &str, key: &str| is_among(key, keys.of(name));
+        let fits = |name: &str, key: &str| is_among(key, keys.for_stream(name));
         assert!(["one", "uno", "some", "any"].iter().all(|key| fits("live/cam1", key)));
         assert!(fits("live/cam2", "some") && fits("gortmp/a/b", "any") && fits("live/caf\u{e9}", "accent"));
         assert!(!fits("live/cam2", "one") && !fits("gortmp/a", "some") && !fits("live/cam1", "on"));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_named_and_not_shown() {
+    fn errors_name_the_line_without_repeating_it() {
         for (text, line) in [("live/cam", 1), ("# x\nlive/cam a b", 2), ("cam key", 1)] {
             let (at, reason) = Keys::parse(text).unwrap_err();
             assert_eq!(at, line);
@@ -190,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_keys_lets_nobody_in() {
+    fn a_file_without_keys_denies_everyone() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let permission = Permission { key_file: Some(file.path().to_owned()), ..Permission::default() };
         let keys = Keys::load(&permission, "publish-key").unwrap();
-        assert!(keys.are_needed() && keys.of("live/cam").next().is_none());
+        assert!(keys.are_required() && keys.for_stream("live/cam").next().is_none());
         std::fs::write(file.path(), vec![b'#'; limits::KEY_FILE_BYTES as usize + 1]).unwrap();
         assert!(Keys::load(&permission, "publish-key").unwrap_err().to_string().contains("limit"));
-        assert!(!Keys::load(&Permission::default(), "publish-key").unwrap().are_needed());
+        assert!(!Keys::load(&Permission::default(), "publish-key").unwrap().are_required());
     }
 }

@@ -1,7 +1,8 @@
 //! Play links that expire: `APP/NAME?expires=UNIX&sign=HEX`.
 //!
-//! The signature is the HMAC-SHA256 of `play APP/NAME UNIX`, made with one of the keys for playing that name, in
-//! hexadecimal digits. The name is meant as the server knows it: percent escapes decoded, no `.flv` at its end. Who
+//! The signature is the HMAC-SHA256 of `play APP/NAME UNIX`, with one of the keys for playing that name, in hexadecimal
+//! digits. The name is the canonical one: percent-decoded, without a trailing `.flv`. A link's holder can't derive
+//! another from it.
 //! has a link can't make another from it.
 
 use std::borrow::Cow;
@@ -13,19 +14,19 @@ use sha2::Sha256;
 use super::keys::Secret;
 use crate::session::StreamPath;
 
-/// What a client brought.
+/// The link parameters of a request.
 pub(super) struct Link<'a> {
     expires: Cow<'a, str>,
     sign: Cow<'a, str>,
 }
 
 impl<'a> Link<'a> {
-    /// What stands behind the stream's name, if it is a link.
-    pub(super) fn of(path: &'a StreamPath) -> Option<Self> {
+    /// Parses the link parameters of a path, if it has any.
+    pub(super) fn parse(path: &'a StreamPath) -> Option<Self> {
         Some(Self { expires: path.query_value("expires")?, sign: path.query_value("sign")? })
     }
 
-    /// Whether one of the keys made it, for that name, and it has not expired.
+    /// Checks that one of the keys signed it for that name, and that it has not expired.
     pub(super) fn check<'k>(
         &self,
         name: &str,
@@ -35,7 +36,7 @@ impl<'a> Link<'a> {
         let wrong = "the link's signature is wrong";
         let expires: u64 = self.expires.parse().map_err(|_| "the link's time is no number of seconds since 1970")?;
         let sign = from_hex(&self.sign).ok_or(wrong)?;
-        // Each of them, so that the time taken does not tell which.
+        // Tries all of them, so that the time taken does not tell which.
         let signed = keys.filter(|key| mac(key, name, expires).is_some_and(|mac| mac.verify_slice(&sign).is_ok()));
         if signed.count() == 0 {
             return Err(wrong);
@@ -47,21 +48,14 @@ impl<'a> Link<'a> {
     }
 }
 
-/// The signature for playing `name` (`APP/NAME`) until `expires`, in seconds since 1970.
-///
-/// ```
-/// let expires = 1_767_225_600;
-/// let sign = gortmp::sign_link(&gortmp::Secret::new("s3cret"), "live/cam", expires);
-/// let link = format!("rtmp://example.org/live/cam?expires={expires}&sign={sign}");
-/// assert_eq!(sign.len(), 64);
-/// ```
+/// Signs a link for playing `name` (`APP/NAME`) until `expires`, in seconds since 1970.
 pub fn sign(key: &Secret, name: &str, expires: u64) -> String {
     let bytes = mac(key, name, expires).map(|mac| mac.finalize().into_bytes()).unwrap_or_default();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn mac(key: &Secret, name: &str, expires: u64) -> Option<Hmac<Sha256>> {
-    // A key of any length will do, so there is always one.
+    // HMAC takes keys of any length.
     let mut mac = Hmac::<Sha256>::new_from_slice(key.bytes()).ok()?;
     mac.update(format!("play {name} {expires}").as_bytes());
     Some(mac)
@@ -79,11 +73,11 @@ mod tests {
     fn check(query: &str, now: u64) -> Result<(), &'static str> {
         let path = StreamPath::new("live", &format!("cam?{query}")).unwrap();
         let keys = [Secret::new("other"), Secret::new("s3cret")];
-        Link::of(&path).unwrap().check("live/cam", keys.iter(), SystemTime::UNIX_EPOCH + Duration::from_secs(now))
+        Link::parse(&path).unwrap().check("live/cam", keys.iter(), SystemTime::UNIX_EPOCH + Duration::from_secs(now))
     }
 
     #[test]
-    fn a_signature_is_what_openssl_makes() {
+    fn a_signature_equals_that_of_openssl() {
         // printf 'play live/cam 2000000000' | openssl dgst -sha256 -hmac s3cret
         let sign = sign(&Secret::new("s3cret"), "live/cam", 2_000_000_000);
         assert_eq!(sign, SIGNATURE);
@@ -92,7 +86,7 @@ mod tests {
     const SIGNATURE: &str = "3d0fea4220decc07bef255cf0cd15aff53ba8db2a7bbbad7172dbdef24ab9a39";
 
     #[test]
-    fn only_the_signed_time_counts_and_it_ends() {
+    fn only_the_signed_time_counts_until_it_expires() {
         let query = |expires: &str, sign: &str| format!("expires={expires}&sign={sign}");
         assert_eq!(check(&query("2000000000", SIGNATURE), 1_999_999_999), Ok(()));
         assert_eq!(check(&query("2000000000", &SIGNATURE.to_uppercase()), 0), Ok(()));

@@ -1,10 +1,10 @@
-//! Who may publish and who may play: keys, signed links, address rules.
+//! Access control: keys, signed links, address rules, and a policy of the program's own.
 //!
-//! Every question is asked here, and each answer is a [`Denied`] with one reason for the log and the client. A key may
-//! come in three ways: as `?key=…` behind the stream's name or in the server URL, as `user:password@` in answer to a
-//! challenge at `connect`, or, for playing, as the signature of a link that expires ([`link`]).
+//! All checks are made here, and each refusal is a [`Denied`] with one reason for the log and the client. A key may be
+//! presented in three ways: as `?key=…` behind the stream's name or in the server URL, as `user:password@` in response
+//! to a challenge at `connect`, or, for playing, as the signature of a link that expires ([`link`]).
 //!
-//! Addresses are looked at before keys. With neither keys nor rules everybody may do everything.
+//! Addresses are checked before keys. Without keys and rules everyone may do everything.
 
 mod challenge;
 mod keys;
@@ -30,30 +30,30 @@ pub use rules::{Rule, RuleKind};
 use crate::error::Result;
 use crate::session::StreamPath;
 
-/// What may be done with a stream.
+/// An operation on a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
     /// Send it.
     Publish,
-    /// Get it.
+    /// Receive it.
     Play,
 }
 
-/// The settings for one of the two.
+/// The access settings of an operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Permission {
     /// A key for all streams.
     pub key: Option<Secret>,
-    /// A file of keys, a line `APP/NAME KEY` for each; `APP/*` and `*` stand for all names.
+    /// A key file, with a line `APP/NAME KEY` for each key; `APP/*` and `*` stand for all names.
     pub key_file: Option<PathBuf>,
-    /// Address rules, of which the first that fits decides. Where none fits, everybody may, unless one of the rules
-    /// allows somebody: then it is nobody else.
+    /// Address rules, of which the first match decides. Without a match access is allowed, unless there is an allow
+    /// rule: then it is denied.
     pub rules: Vec<Rule>,
 }
 
-/// The settings for access.
+/// The access settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccessConfig {
@@ -61,14 +61,14 @@ pub struct AccessConfig {
     pub publish: Permission,
     /// For playing.
     pub play: Permission,
-    /// Ask clients that bring no key to `connect` for a user's name and password, as OBS and ffmpeg know it.
-    /// Those can't bring a key behind the stream's name any more, which comes too late for the question.
+    /// Challenge clients that present no key at `connect` for a user name and password, as OBS and ffmpeg support it.
+    /// These can't present a key behind the stream's name any more, which comes too late for the challenge.
     pub ask_password: bool,
     policy: Option<SharedPolicy>,
 }
 
 impl AccessConfig {
-    /// Has the program's own policy asked for what these settings grant.
+    /// Adds the program's own policy, which is asked for what the other settings grant.
     pub fn set_policy(&mut self, policy: impl Policy) {
         self.policy = Some(SharedPolicy::new(policy));
     }
@@ -80,20 +80,20 @@ impl AccessConfig {
         }
     }
 
-    /// Whether anybody is kept from doing this.
-    pub(crate) fn is_restricted(&self, operation: Operation) -> bool {
+    /// Whether the operation is restricted at all.
+    pub fn is_restricted(&self, operation: Operation) -> bool {
         let permission = self.permission(operation);
         let has_rules = permission.key.is_some() || permission.key_file.is_some() || !permission.rules.is_empty();
         has_rules || self.policy.is_some()
     }
 }
 
-/// Why somebody may not: for the log and the client, without any key in it.
+/// The reason for a refusal, for the log and the client, without any key in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied(pub(crate) String);
 
 impl Denied {
-    /// With a reason that the client may read.
+    /// Creates a refusal with a reason that the client may read.
     pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
@@ -107,47 +107,47 @@ impl std::fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
-/// Keys of which a client has shown at `connect` that it knows them.
+/// The keys that a client has proved to know at `connect`.
 #[derive(Clone, Default)]
 pub(crate) struct VerifiedKeys {
     digests: Vec<Digest>,
-    /// Who has verified them.
+    /// The user name given for them.
     user: String,
 }
 
-/// Without the keys, whose digests somebody could try keys against.
+/// Omits the digests, against which keys could be guessed.
 impl std::fmt::Debug for VerifiedKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Proven").finish_non_exhaustive()
+        f.debug_struct("VerifiedKeys").finish_non_exhaustive()
     }
 }
 
-/// How a client's `connect` is to be answered.
+/// The response to a client's `connect`.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// It may come in. What it may do is asked later.
+    /// Accepted; operations are checked later.
     Granted(VerifiedKeys),
-    /// Refuse it with this description, upon which it comes back with an answer.
+    /// Refused with this description, after which the client comes back with a response.
     Challenge(String),
-    /// Refuse it with this description: its answer was wrong.
+    /// Refused with this description: its response was wrong.
     Rejected(String),
 }
 
-/// The rules in force.
+/// The access control in force.
 #[derive(Debug)]
 pub(crate) struct Access {
     config: AccessConfig,
-    keys: RwLock<Arc<Loaded>>,
+    keys: RwLock<Arc<LoadedKeys>>,
     challenge: Challenge,
 }
 
 #[derive(Debug)]
-struct Loaded {
+struct LoadedKeys {
     publish: Keys,
     play: Keys,
 }
 
-impl Loaded {
+impl LoadedKeys {
     fn new(config: &AccessConfig) -> Result<Self> {
         Ok(Self { publish: Keys::load(&config.publish, "publish-key")?, play: Keys::load(&config.play, "play-key")? })
     }
@@ -159,54 +159,58 @@ impl Access {
     /// # Errors
     /// [`crate::Error::Config`] that names the file and its line.
     pub(crate) fn new(config: AccessConfig) -> Result<Self> {
-        let loaded = Loaded::new(&config)?;
+        let loaded = LoadedKeys::new(&config)?;
         Ok(Self { config, keys: RwLock::new(Arc::new(loaded)), challenge: Challenge::new()? })
     }
 
-    /// Reads the key files again. What runs goes on, whatever they say now.
+    /// Reloads the key files. Running publications and plays continue.
     ///
     /// # Errors
     /// As [`new`](Self::new); then the keys stay as they were.
     pub(crate) fn reload(&self) -> Result<()> {
-        let loaded = Loaded::new(&self.config)?;
+        let loaded = LoadedKeys::new(&self.config)?;
         *self.keys.write() = Arc::new(loaded);
         Ok(())
     }
 
-    /// How to answer a `connect` for this path, in which the name is missing, by a program of that name.
+    /// Returns the response to a `connect` for this path, which has no name yet, by a program of that name.
     pub(crate) fn admit(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
-        if self.config.ask_password { self.ask(path, program, ip) } else { Admission::Granted(VerifiedKeys::default()) }
+        if self.config.ask_password {
+            self.challenge_client(path, program, ip)
+        } else {
+            Admission::Granted(VerifiedKeys::default())
+        }
     }
 
     // Apart, since a stack keeps the pages that it has touched, and this needs more of it than all else at `connect`.
     #[inline(never)]
-    fn ask(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
-        // What it has come for it only says later. Those that publish have called themselves this since Flash.
+    fn challenge_client(&self, path: &StreamPath, program: &str, ip: IpAddr) -> Admission {
+        // It only says later what it is going to do. Publishers have identified themselves like this since Flash.
         let operation = if program.starts_with("FMLE/") { Operation::Publish } else { Operation::Play };
         let permission = self.config.permission(operation);
         let needs_key = permission.key.is_some() || permission.key_file.is_some();
-        let brings_key = path.query_value("key").is_some() || link::Link::of(path).is_some();
+        let brings_key = path.query_value("key").is_some() || link::Link::parse(path).is_some();
         let answer = Answer::new(path);
         if brings_key || (answer.is_none() && !needs_key) {
             return Admission::Granted(VerifiedKeys::default());
         }
         let now = SystemTime::now();
         match answer {
-            None => Admission::Challenge(challenge::NEEDED.to_owned()),
+            None => Admission::Challenge(challenge::AUTH_NEEDED.to_owned()),
             Some(answer) if answer.response.is_empty() => {
-                Admission::Challenge(self.challenge.ask(&answer.user, ip, now))
+                Admission::Challenge(self.challenge.issue(&answer.user, ip, now))
             }
             Some(answer) => {
-                // A stale answer costs no key's hashes.
-                if !self.challenge.is_ours(&answer, ip, now) {
-                    return Admission::Rejected(challenge::FAILED.to_owned());
+                // A stale response is not worth hashing with each key.
+                if !self.challenge.is_genuine(&answer, ip, now) {
+                    return Admission::Rejected(challenge::AUTH_FAILED.to_owned());
                 }
                 let loaded = self.keys.read().clone();
                 let keys = loaded.publish.all().chain(loaded.play.all());
-                let known = keys.filter(|key| self.challenge.is_answered_with(&answer, key));
-                let verified: Vec<_> = known.map(Secret::digest).collect();
+                let matching = keys.filter(|key| self.challenge.verify(&answer, key));
+                let verified: Vec<_> = matching.map(Secret::digest).collect();
                 if verified.is_empty() {
-                    Admission::Rejected(challenge::FAILED.to_owned())
+                    Admission::Rejected(challenge::AUTH_FAILED.to_owned())
                 } else {
                     Admission::Granted(VerifiedKeys { digests: verified, user: answer.user })
                 }
@@ -214,7 +218,7 @@ impl Access {
         }
     }
 
-    /// Whether a client from there may do that with the stream, or file, that it named.
+    /// Checks whether a client from `origin` may perform `operation` on the stream or file it named.
     ///
     /// # Errors
     /// [`Denied`] with the reason.
@@ -238,41 +242,43 @@ impl Access {
         ip: IpAddr,
         verified: &VerifiedKeys,
     ) -> Result<(), Denied> {
-        let doing = match operation {
+        let activity = match operation {
             Operation::Publish => "publishing",
             Operation::Play => "playing",
         };
         if !rules::allow(&self.config.permission(operation).rules, ip) {
-            return Err(Denied(format!("{doing} is not allowed from {}", ip.to_canonical())));
+            return Err(Denied(format!("{activity} is not allowed from {}", ip.to_canonical())));
         }
         let loaded = self.keys.read().clone();
         let keys = match operation {
             Operation::Publish => &loaded.publish,
             Operation::Play => &loaded.play,
         };
-        if !keys.are_needed() {
+        if !keys.are_required() {
             return Ok(());
         }
         let name = format!("{}/{}", path.app, path.live_name());
-        let fitting = keys.of(&name);
-        // Most have shown nothing, and digests of all keys are not for nothing.
-        if !verified.digests.is_empty() && fitting.clone().any(|key| verified.digests.contains(&key.digest())) {
+        let candidates = keys.for_stream(&name);
+        // Most clients have verified nothing, and hashing all keys has its cost.
+        if !verified.digests.is_empty() && candidates.clone().any(|key| verified.digests.contains(&key.digest())) {
             return Ok(());
         }
-        // ffmpeg takes what stands behind a slash in a key for the stream's name.
-        let encode = if keys.have_cut() { format!("; {}", keys::ENCODE) } else { String::new() };
-        let link = link::Link::of(path).filter(|_| operation == Operation::Play);
+        // ffmpeg takes what follows a slash in a key for the stream's name.
+        let encode = if keys.need_encoding() { format!("; {}", keys::ENCODE_HINT) } else { String::new() };
+        let link = link::Link::parse(path).filter(|_| operation == Operation::Play);
         match (path.query_value("key"), link) {
             (Some(key), _) => {
-                if keys::is_among(&key, fitting) {
+                if keys::is_among(&key, candidates) {
                     return Ok(());
                 }
-                Err(Denied(format!("{doing} {} needs another key{encode}", name.escape_debug())))
+                Err(Denied(format!("{activity} {} needs another key{encode}", name.escape_debug())))
             }
-            (None, Some(link)) => link.check(&name, fitting, SystemTime::now()).map_err(|why| Denied(why.to_owned())),
+            (None, Some(link)) => {
+                link.check(&name, candidates, SystemTime::now()).map_err(|why| Denied(why.to_owned()))
+            }
             (None, None) => {
                 let hint = "put ?key=KEY behind the stream's name";
-                Err(Denied(format!("{doing} {} needs a key: {hint}{encode}", name.escape_debug())))
+                Err(Denied(format!("{activity} {} needs a key: {hint}{encode}", name.escape_debug())))
             }
         }
     }
@@ -300,19 +306,22 @@ mod tests {
         Permission { key: Some(Secret::new(key)), ..Permission::default() }
     }
 
-    fn may(access: &Access, operation: Operation, app: &str, name: &str) -> bool {
+    fn is_permitted(access: &Access, operation: Operation, app: &str, name: &str) -> bool {
         access.check(operation, &path(app, name), from(HERE), &VerifiedKeys::default()).is_ok()
     }
 
     #[test]
-    fn without_settings_everybody_may() {
+    fn without_settings_everything_is_permitted() {
         let open = access(Permission::default(), Permission::default());
-        assert!(may(&open, Operation::Publish, "live", "cam") && may(&open, Operation::Play, "live", "cam?key=x"));
+        assert!(
+            is_permitted(&open, Operation::Publish, "live", "cam")
+                && is_permitted(&open, Operation::Play, "live", "cam?key=x")
+        );
         assert!(!AccessConfig::default().is_restricted(Operation::Play));
     }
 
     #[test]
-    fn a_key_counts_behind_the_name_and_in_the_server_url_and_for_its_verb_only() {
+    fn a_key_counts_behind_the_name_or_in_the_server_url_and_for_its_operation() {
         let access = access(with_key("s3cret"), Permission::default());
         for (app, name, expected) in [
             ("live", "cam?key=s3cret", true),
@@ -323,13 +332,13 @@ mod tests {
             ("live", "cam?key=", false),
             ("live", "cam", false),
         ] {
-            assert_eq!(may(&access, Operation::Publish, app, name), expected, "{app} + {name}");
+            assert_eq!(is_permitted(&access, Operation::Publish, app, name), expected, "{app} + {name}");
         }
-        assert!(may(&access, Operation::Play, "live", "cam"));
+        assert!(is_permitted(&access, Operation::Play, "live", "cam"));
     }
 
     #[test]
-    fn refusals_say_what_is_missing_and_show_no_key() {
+    fn refusals_name_what_is_missing_but_no_key() {
         let access = access(with_key("s3cret"), Permission::default());
         for (name, expected) in [("cam?key=guess", "needs another key"), ("cam", "?key=KEY")] {
             let denied = access
@@ -338,11 +347,11 @@ mod tests {
                 .0;
             assert!(denied.contains(expected) && !denied.contains("guess"), "{denied}");
         }
-        assert!(!format!("{access:?}").contains("s3cret"), "not even in a dump");
+        assert!(!format!("{access:?}").contains("s3cret"), "nor in debug output");
     }
 
     #[test]
-    fn addresses_come_before_keys() {
+    fn addresses_are_checked_before_keys() {
         let rules = vec![RuleKind::Deny.rule("192.0.2.0/24").unwrap()];
         let access = access(Permission { rules, ..with_key("k") }, Permission::default());
         let denied = access.check(Operation::Publish, &path("live", "cam?key=k"), from(HERE), &VerifiedKeys::default());
@@ -350,65 +359,71 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_that_becomes_bad_changes_nothing() {
+    fn a_key_file_that_becomes_invalid_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("keys");
         std::fs::write(&file, "live/cam one\n").unwrap();
         let access =
             access(Permission { key_file: Some(file.clone()), ..Permission::default() }, Permission::default());
         std::fs::write(&file, "live/cam two\n").unwrap();
-        assert!(may(&access, Operation::Publish, "live", "cam?key=one"), "not read yet");
+        assert!(is_permitted(&access, Operation::Publish, "live", "cam?key=one"), "not read yet");
         access.reload().unwrap();
-        assert!(may(&access, Operation::Publish, "live", "cam?key=two"));
+        assert!(is_permitted(&access, Operation::Publish, "live", "cam?key=two"));
         std::fs::write(&file, "nonsense\n").unwrap();
         assert!(access.reload().is_err());
-        assert!(may(&access, Operation::Publish, "live", "cam?key=two"));
+        assert!(is_permitted(&access, Operation::Publish, "live", "cam?key=two"));
     }
 
     #[test]
-    fn a_link_opens_what_it_names_until_it_expires() {
+    fn a_link_grants_what_it_names_until_it_expires() {
         let access = access(with_key("other"), with_key("s3cret"));
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let signed = |name: &str, expires: u64| {
             format!("{name}?expires={expires}&sign={}", link::sign(&Secret::new("s3cret"), "live/cam", expires))
         };
-        assert!(may(&access, Operation::Play, "live", &signed("cam", now + 60)));
-        assert!(may(&access, Operation::Play, "live", &signed("cam.flv", now + 60)), "another spelling of the same");
-        assert!(!may(&access, Operation::Play, "live", &signed("cam", now - 1)));
-        assert!(!may(&access, Operation::Play, "live", &signed("other", now + 60)));
-        assert!(!may(&access, Operation::Publish, "live", &signed("cam", now + 60)), "links are for playing");
+        assert!(is_permitted(&access, Operation::Play, "live", &signed("cam", now + 60)));
+        assert!(
+            is_permitted(&access, Operation::Play, "live", &signed("cam.flv", now + 60)),
+            "another spelling of the same"
+        );
+        assert!(!is_permitted(&access, Operation::Play, "live", &signed("cam", now - 1)));
+        assert!(!is_permitted(&access, Operation::Play, "live", &signed("other", now + 60)));
+        assert!(!is_permitted(&access, Operation::Publish, "live", &signed("cam", now + 60)), "links are for playing");
     }
 
     #[test]
-    fn who_answers_the_challenge_needs_no_key_behind_the_name() {
+    fn a_client_that_answers_the_challenge_needs_no_key_behind_the_name() {
         let config = AccessConfig { publish: with_key("pass"), ask_password: true, ..AccessConfig::default() };
         let access = Access::new(config).unwrap();
         let admit = |app: &str, ip| access.admit(&path(app, ""), "FMLE/3.0 (compatible)", ip);
         assert!(matches!(admit("live?key=pass", HERE), Admission::Granted(_)));
-        assert!(matches!(admit("live?expires=1&sign=2", HERE), Admission::Granted(_)), "a link is looked at later");
+        assert!(matches!(admit("live?expires=1&sign=2", HERE), Admission::Granted(_)), "a link is checked later");
         let player = access.admit(&path("live", ""), "LNX 9,0,124,2", HERE);
         assert!(matches!(player, Admission::Granted(_)), "playing needs no key");
         let Admission::Challenge(first) = admit("live", HERE) else { panic!() };
         assert!(first.contains("code=403 need auth; authmod=adobe"), "{first}");
         let Admission::Challenge(second) = admit("live?authmod=adobe&user=eve", HERE) else { panic!() };
-        for (password, welcome) in [("pass", true), ("other", false)] {
+        for (password, is_granted) in [("pass", true), ("other", false)] {
             let query = challenge::tests::answer(&second, "eve", password);
             let admission = admit(&format!("live?{query}"), HERE);
             let Admission::Granted(verified) = admission else {
-                assert!(!welcome && matches!(admission, Admission::Rejected(_)));
+                assert!(!is_granted && matches!(admission, Admission::Rejected(_)));
                 continue;
             };
-            assert!(welcome);
+            assert!(is_granted);
             assert!(access.check(Operation::Publish, &path("live", "cam"), from(HERE), &verified).is_ok());
             let long = "x".repeat(crate::limits::CHALLENGE_BYTES + 1);
             assert!(matches!(admit(&format!("live?{query}&x={long}"), HERE), Admission::Granted(_)));
             let long = query.replace("user=eve", &format!("user={long}"));
-            assert!(matches!(admit(&format!("live?{long}"), HERE), Admission::Rejected(_)), "nobody is called that");
-            assert_eq!(format!("{verified:?}"), "Proven { .. }", "not even in a dump");
+            assert!(
+                matches!(admit(&format!("live?{long}"), HERE), Admission::Rejected(_)),
+                "no user name is that long"
+            );
+            assert_eq!(format!("{verified:?}"), "VerifiedKeys { .. }", "nor in debug output");
             let elsewhere = IpAddr::from([192, 0, 2, 8]);
             assert!(
                 matches!(admit(&format!("live?{query}"), elsewhere), Admission::Rejected(_)),
-                "an answer is of use to who was asked"
+                "a response is valid for its client only"
             );
         }
     }

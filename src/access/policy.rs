@@ -1,4 +1,4 @@
-//! The word of the program that the server runs in.
+//! The access policy of the program that embeds the server.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Denied, Operation};
 use crate::session::StreamPath;
 
-/// Decides who may publish and play what, for a program that runs a server. A closure will do:
+/// Decides on publishing and playing, for a program that embeds a server. A closure will do:
 ///
 /// ```
 /// use gortmp::{AccessRequest, Client, Denied, Error, Operation, Server};
@@ -36,14 +36,15 @@ use crate::session::StreamPath;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It is asked behind the built-in rules (keys, links, addresses), and only where those grant it: for each publication and
-/// play over RTMP, each request for a stream or file over HTTP (each of a playlist's segments as well), and each name in a
-/// list that a client asks for. It runs on the thread of that client's connection, which may wait for it; the others go on.
+/// It is asked after the built-in rules (keys, links, addresses), and only where those grant access: for each publish
+/// and play over RTMP, each request for a stream or file over HTTP (each of a playlist's segments as well), and each
+/// name in a list that a client requests. It runs on the thread of that client's connection and may block it; other
+/// connections are not affected.
 pub trait Policy: Send + Sync + 'static {
-    /// Whether that is granted.
+    /// Grants or denies a request.
     ///
     /// # Errors
-    /// [`Denied`] with a reason, which the client and the log are told.
+    /// [`Denied`] with a reason for the client and the log.
     fn check(&self, request: &AccessRequest<'_>) -> Result<(), Denied>;
 }
 
@@ -53,46 +54,46 @@ impl<F: Fn(&AccessRequest<'_>) -> Result<(), Denied> + Send + Sync + 'static> Po
     }
 }
 
-/// What a client asks for.
+/// A request for access.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AccessRequest<'a> {
-    /// What it wants to do.
+    /// The requested operation.
     pub operation: Operation,
     /// The application.
     pub app: &'a str,
     /// The stream's or file's name, percent-decoded and without `.flv`.
     pub name: &'a str,
-    /// Where the client is; behind a proxy, where that is.
+    /// The client's address; behind a proxy, the proxy's.
     pub ip: IpAddr,
-    /// Whether it came over HTTP, and not over RTMP.
+    /// Whether it came over HTTP rather than RTMP.
     pub is_http: bool,
-    /// Whether it came within TLS.
+    /// Whether it came over TLS.
     pub is_tls: bool,
-    /// The name of the user that has answered for a key at `connect`. Any name will do for that.
+    /// The user name given with a verified key at `connect`. Any name is accepted there.
     pub user: Option<&'a str>,
     path: &'a StreamPath,
 }
 
 impl AccessRequest<'_> {
-    /// The value of a key in the query behind the name or the application, percent-decoded.
+    /// Returns the value of a key in the query of the name or the application, percent-decoded.
     pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
         self.path.query_value(key)
     }
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// The client's address.
     pub ip: IpAddr,
-    /// Over HTTP, and not over RTMP.
+    /// Whether it came over HTTP rather than RTMP.
     pub is_http: bool,
-    /// Within TLS.
+    /// Whether it came over TLS.
     pub is_tls: bool,
 }
 
-/// A [`Policy`] as settings hold it.
+/// A [`Policy`] as part of the settings.
 #[derive(Clone)]
 pub(super) struct SharedPolicy(Arc<dyn Policy>);
 
@@ -101,7 +102,7 @@ impl SharedPolicy {
         Self(Arc::new(policy))
     }
 
-    /// What it says; a reason stays one line in the log.
+    /// Asks the policy; keeps its reason to one line of the log.
     pub(super) fn check(
         &self,
         operation: Operation,
@@ -122,7 +123,7 @@ impl fmt::Debug for SharedPolicy {
     }
 }
 
-/// One policy is equal to itself.
+/// A policy is equal only to itself.
 impl PartialEq for SharedPolicy {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -6,40 +6,40 @@ use ipnet::IpNet;
 
 use crate::error::{Error, Result};
 
-/// What a rule says of the addresses that it fits.
+/// The effect of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleKind {
-    /// They may.
+    /// Matching addresses are allowed.
     Allow,
-    /// They may not.
+    /// Matching addresses are denied.
     Deny,
 }
 
-/// One rule, made by [`RuleKind::rule`].
+/// An address rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// What it says.
-    pub(crate) kind: RuleKind,
-    /// Of whom.
-    pub(crate) network: IpNet,
+    /// Its effect.
+    pub kind: RuleKind,
+    /// The addresses that it matches.
+    pub network: IpNet,
 }
 
 impl RuleKind {
-    /// A rule of this kind for a network such as `192.168.0.0/16`, or for one address.
+    /// Makes a rule of this kind for a network such as `192.168.0.0/16`, or for one address.
     ///
     /// # Errors
     /// [`Error::Config`] when the text is neither.
     pub fn rule(self, network: &str) -> Result<Rule> {
         let parsed = network.parse().or_else(|_| network.parse::<IpAddr>().map(IpNet::from));
         let hint = "is no network, such as 192.168.0.0/16, 2001:db8::/32 or one address";
-        let bad = |_| Error::Config(format!("\"{}\" {hint}", network.escape_debug()).into());
-        Ok(Rule { kind: self, network: parsed.map_err(bad)? })
+        let invalid = |_| Error::Config(format!("\"{}\" {hint}", network.escape_debug()).into());
+        Ok(Rule { kind: self, network: parsed.map_err(invalid)? })
     }
 }
 
-/// Whether the rules let that address through: the first that fits decides.
+/// Whether the rules allow an address: the first match decides.
 pub(super) fn allow(rules: &[Rule], ip: IpAddr) -> bool {
-    // What comes in over IPv4 at a listener for both has an IPv4 address mapped into IPv6.
+    // Over IPv4, a dual-stack listener sees IPv4-mapped IPv6 addresses.
     let ip = ip.to_canonical();
     match rules.iter().find(|rule| rule.network.contains(&ip)) {
         Some(rule) => rule.kind == RuleKind::Allow,
@@ -57,22 +57,22 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_fits_decides() {
+    fn the_first_matching_rule_decides() {
         use RuleKind::{Allow, Deny};
         let rules = [(Deny, "192.168.0.66"), (Allow, "192.168.0.0/24"), (Allow, "2001:db8::/32")];
         assert!(allowed(&rules, "192.168.0.7"));
         assert!(allowed(&rules, "::ffff:192.168.0.7"), "mapped");
         assert!(allowed(&rules, "2001:db8::7"));
         assert!(!allowed(&rules, "192.168.0.66"));
-        assert!(!allowed(&rules, "192.168.1.7"), "somebody is allowed, so others are not");
-        assert!(allowed(&rules[..1], "192.168.1.7"), "nobody is allowed by name, so others are");
+        assert!(!allowed(&rules, "192.168.1.7"), "with an allow rule, others are denied");
+        assert!(allowed(&rules[..1], "192.168.1.7"), "without an allow rule, others are allowed");
         assert!(allowed(&[], "::1"));
     }
 
     #[test]
-    fn what_is_no_network_is_told() {
-        for bad in ["192.168.0.0/33", "home", ""] {
-            let error = RuleKind::Allow.rule(bad).unwrap_err().to_string();
+    fn an_invalid_network_is_an_error() {
+        for invalid in ["192.168.0.0/33", "home", ""] {
+            let error = RuleKind::Allow.rule(invalid).unwrap_err().to_string();
             assert!(error.contains("192.168.0.0/16"), "{error}");
         }
     }

@@ -1,8 +1,8 @@
 //! AMF0, the encoding of commands and metadata (specification of 2007).
 //!
-//! A value is a marker byte and what it announces, all integers big endian:
+//! A value is a marker byte followed by its contents; all integers are big endian:
 //!
-//! | marker | value | behind it |
+//! | marker | value | contents |
 //! |---|---|---|
 //! | 00 | number | f64 |
 //! | 01 | boolean | u8 |
@@ -10,11 +10,11 @@
 //! | 03 | object | { length u16, key, value } …, `00 00 09` |
 //! | 05, 06, 0D | null, undefined, unsupported | nothing |
 //! | 07 | reference | index u16 of an object or array of the same message |
-//! | 08 | ECMA array | count u32, then as an object |
+//! | 08 | ECMA array | count u32, then as for an object |
 //! | 0A | strict array | count u32, values |
 //! | 0B | date | f64 milliseconds, zone i16 |
 //! | 0C, 0F | long string, XML | length u32, text |
-//! | 10 | typed object | length u16, class name, then as an object |
+//! | 10 | typed object | length u16, class name, then as for an object |
 //! | 11 | switch to AMF3 | one AMF3 value |
 
 use std::ops::Range;
@@ -23,29 +23,30 @@ use super::cursor::Cursor;
 use super::{Marker, Object, Value, amf3};
 use crate::error::Result;
 
-/// Reads the values of one message, one after the other; ends behind the last or the first error.
+/// Decodes the values of one message in order. Ends after the last value or the first error.
 #[derive(Debug)]
 pub struct Decoder<'a> {
     cursor: Cursor<'a>,
-    /// Where objects and arrays stand, in order of appearance: references mean these.
+    /// Byte ranges of objects and arrays in order of appearance, which references index.
     complex: Vec<Range<usize>>,
-    /// What a reference means is being read again, and has its place already.
+    /// A referenced value is being decoded again, and its contents are in `complex` already.
     repeating: bool,
     failed: bool,
 }
 
 impl<'a> Decoder<'a> {
-    /// Reads from the payload of a message.
+    /// Creates a decoder for the payload of a message.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { cursor: Cursor::new(bytes), complex: Vec::new(), repeating: false, failed: false }
     }
 
-    /// Offset of what was not read yet.
+    /// Returns the offset of the next value.
     pub fn position(&self) -> usize {
         self.cursor.position()
     }
 
-    /// Recursion goes by this and the two below, so what takes stack but holds no values is elsewhere.
+    /// Decodes a value. It recurses through `complex` and `reference`, so code that needs stack space but no recursion
+    /// is kept in other functions.
     fn value(&mut self) -> Result<Value> {
         self.cursor.spend_values(1)?;
         let start = self.cursor.position();
@@ -54,12 +55,12 @@ impl<'a> Decoder<'a> {
                 self.complex(start, marker)
             }
             Marker::Reference => self.reference(start),
-            Marker::Amf3 => amf3::read_value(&mut self.cursor),
-            marker => self.plain(marker),
+            Marker::Amf3 => amf3::decode_one(&mut self.cursor),
+            marker => self.scalar(marker),
         }
     }
 
-    /// Reads an object or array that began at `start`: a level down, and known to references.
+    /// Decodes an object or array that began at `start`, one level deeper, and records it for references.
     fn complex(&mut self, start: usize, marker: Marker) -> Result<Value> {
         let index = self.complex.len();
         if !self.repeating {
@@ -70,20 +71,20 @@ impl<'a> Decoder<'a> {
             Marker::StrictArray => Value::StrictArray(self.items()?),
             Marker::Object => Value::Object(self.members(false)?),
             Marker::EcmaArray => {
-                // Many encoders write a wrong count; the end marker is what holds.
+                // Many encoders write a wrong count; the end marker is authoritative.
                 self.cursor.u32()?;
                 Value::EcmaArray(self.members(true)?)
             }
             _ => Value::TypedObject { class: self.short_text()?, object: self.members(false)? },
         };
         self.cursor.leave();
-        if let (false, Some(place)) = (self.repeating, self.complex.get_mut(index)) {
-            place.end = self.cursor.position();
+        if let (false, Some(range)) = (self.repeating, self.complex.get_mut(index)) {
+            range.end = self.cursor.position();
         }
         Ok(value)
     }
 
-    fn plain(&mut self, marker: Marker) -> Result<Value> {
+    fn scalar(&mut self, marker: Marker) -> Result<Value> {
         let cursor = &mut self.cursor;
         Ok(match marker {
             Marker::Number => Value::Number(cursor.f64()?),
@@ -95,7 +96,7 @@ impl<'a> Decoder<'a> {
             Marker::Date => Value::Date { unix_ms: cursor.f64()?, time_zone: i16::from_be_bytes(cursor.array()?) },
             Marker::LongString => Value::String(self.long_text()?),
             Marker::XmlDocument => Value::Xml(self.long_text()?),
-            marker => return Err(cursor.error(format!("marker {:#04x} is no AMF0 value", marker.number()))),
+            marker => return Err(cursor.error(format!("{:#04x} is not an AMF0 marker", marker.number()))),
         })
     }
 
@@ -132,17 +133,17 @@ impl<'a> Decoder<'a> {
         Ok(items)
     }
 
-    /// What a reference means is read again from its place, at the cost of all limits.
+    /// Decodes the target of a reference again from its position; every limit counts it again.
     fn reference(&mut self, start: usize) -> Result<Value> {
         let index = usize::from(self.cursor.u16()?);
-        let place = self.complex.get(index).cloned().ok_or_else(|| self.cursor.dangling(index))?;
-        if place.contains(&start) {
-            // An object inside itself would have no end.
+        let range = self.complex.get(index).cloned().ok_or_else(|| self.cursor.dangling_reference(index))?;
+        if range.contains(&start) {
+            // An object that contains itself would recurse without end.
             return Ok(Value::Null);
         }
-        self.cursor.spend_bytes(place.len())?;
+        self.cursor.spend_bytes(range.len())?;
         self.cursor.enter()?;
-        let after = self.cursor.jump(place.start);
+        let after = self.cursor.jump(range.start);
         let was_repeating = std::mem::replace(&mut self.repeating, true);
         let value = self.value();
         self.repeating = was_repeating;
@@ -165,20 +166,20 @@ impl Iterator for Decoder<'_> {
     }
 }
 
-/// Reads all values.
+/// Decodes all values.
 ///
 /// # Errors
-/// [`crate::Error::Amf`] and [`crate::Error::Limit`] for the first that can't be read.
+/// Returns [`crate::Error::Amf`] if a value can't be decoded, and [`crate::Error::Limit`] if one exceeds a limit.
 pub fn decode_all(bytes: &[u8]) -> Result<Vec<Value>> {
     Decoder::new(bytes).collect()
 }
 
-/// Appends a value. What AMF0 can't express goes by the switch to AMF3.
+/// Appends an encoded value. A value that AMF0 can't express is encoded in AMF3.
 pub fn encode(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Number(number) => encode_number(*number, out),
         Value::Integer(integer) => encode_number(f64::from(*integer), out),
-        Value::Boolean(truth) => out.extend_from_slice(&[Marker::Boolean.number(), u8::from(*truth)]),
+        Value::Boolean(boolean) => out.extend_from_slice(&[Marker::Boolean.number(), u8::from(*boolean)]),
         Value::String(text) => match u16::try_from(text.len()) {
             Ok(_) => {
                 out.push(Marker::String.number());
@@ -221,7 +222,7 @@ pub fn encode(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-/// The values one after the other.
+/// Encodes values in order.
 pub fn encode_all(values: &[Value]) -> Vec<u8> {
     let mut out = Vec::new();
     values.iter().for_each(|value| encode(value, &mut out));
@@ -233,7 +234,7 @@ fn encode_number(number: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(&number.to_be_bytes());
 }
 
-/// Keys and class names have 16 bits for their length: longer ones are cut, at a character.
+/// Encodes a key or class name, whose length has 16 bits: a longer one is truncated at a character boundary.
 fn encode_short_text(text: &str, out: &mut Vec<u8>) {
     let mut end = text.len().min(u16::MAX.into());
     while !text.is_char_boundary(end) {
@@ -266,7 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_value_has_its_bytes() {
+    fn known_encodings() {
         let members = || Object::new().with("a", true);
         let cases: Vec<(Value, &[u8])> = vec![
             (Value::Number(1.0), b"\x00\x3f\xf0\0\0\0\0\0\0"),
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn text_over_16_bits_is_a_long_string() {
+    fn text_over_65_535_bytes_is_a_long_string() {
         for (length, marker) in [(65_535, Marker::String), (65_536, Marker::LongString)] {
             let value = Value::String("x".repeat(length));
             let bytes = encode_all(std::slice::from_ref(&value));
@@ -302,31 +303,31 @@ mod tests {
         let key = "é".repeat(40_000);
         let bytes = encode_all(&[Object::new().with(key, Value::Null).into()]);
         let Value::Object(object) = &decode_all(&bytes).unwrap()[0] else { panic!() };
-        assert_eq!(object.iter().next().unwrap().0.len(), 65_534, "cut at a character");
+        assert_eq!(object.iter().next().unwrap().0.len(), 65_534, "truncated at a character boundary");
     }
 
     #[test]
-    fn text_that_is_not_utf_8_is_read_all_the_same() {
+    fn text_that_is_not_utf_8_is_decoded_with_replacement_characters() {
         assert_eq!(decode_all(b"\x02\0\x03a\xe9b").unwrap(), ["a\u{fffd}b".into()]);
     }
 
     #[test]
-    fn an_ecma_array_may_lie_about_its_count_and_lack_its_end() {
+    fn an_ecma_array_may_have_a_wrong_count_and_no_end_marker() {
         let expected = [Value::EcmaArray(Object::new().with("a", Value::Null))];
         assert_eq!(decode_all(b"\x08\xff\xff\xff\xff\0\x01a\x05\0\0\x09").unwrap(), expected);
         assert_eq!(decode_all(b"\x08\0\0\0\0\0\x01a\x05").unwrap(), expected);
-        assert!(decode_all(b"\x03\0\x01a\x05").is_err(), "an object may not");
+        assert!(decode_all(b"\x03\0\x01a\x05").is_err(), "an object needs its end marker");
     }
 
     #[test]
-    fn an_empty_key_is_a_key_unless_the_end_follows() {
+    fn an_empty_key_is_a_key_unless_the_end_marker_follows() {
         let expected = [Value::from(Object::new().with("", Value::Null))];
         assert_eq!(decode_all(b"\x03\0\0\x05\0\0\x09").unwrap(), expected);
     }
 
     #[test]
     fn references_repeat_complete_values() {
-        // [{}, the object again] and behind it the array.
+        // [{}, a reference to it], followed by a reference to the array.
         let values = decode_all(b"\x0a\0\0\0\x02\x03\0\0\x09\x07\0\x01\x07\0\0").unwrap();
         let array = Value::StrictArray(vec![Object::new().into(), Object::new().into()]);
         assert_eq!(values, [array.clone(), array]);
@@ -335,8 +336,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_of_references_is_defused() {
-        // Each array holds the one before it ten times over.
+    fn exponential_expansion_by_references_is_limited() {
+        // Each array refers to the previous one ten times.
         let mut bytes = b"\x0a\0\0\0\x01\x05".to_vec();
         for index in 0..20u16 {
             bytes.extend(b"\x0a\0\0\0\x0a");
@@ -347,20 +348,20 @@ mod tests {
     }
 
     #[test]
-    fn depth_at_the_limit_and_one_past() {
+    fn nesting_depth_at_the_limit_and_one_past() {
         let nested = |depth: usize| [&b"\x0a\0\0\0\x01".repeat(depth)[..], &[Marker::Null.number()]].concat();
         assert!(decode_all(&nested(limits::AMF_DEPTH)).is_ok());
         assert!(matches!(decode_all(&nested(limits::AMF_DEPTH + 1)), Err(Error::Limit { .. })));
         let across = [&b"\x0a\0\0\0\x01".repeat(limits::AMF_DEPTH)[..], &[Marker::Amf3.number(), 9, 1, 1]].concat();
-        assert!(matches!(decode_all(&across), Err(Error::Limit { .. })), "into AMF3 as well");
+        assert!(matches!(decode_all(&across), Err(Error::Limit { .. })), "the limit includes nested AMF3");
     }
 
     #[test]
-    fn the_deepest_values_fit_half_a_threads_stack() {
+    fn the_deepest_values_fit_in_half_a_thread_stack() {
         let depth = limits::AMF_DEPTH;
         let object = [&b"\x03\0\x01a".repeat(depth)[..], &[Marker::Null.number()], &b"\0\0\x09".repeat(depth)].concat();
         let array = [&b"\x0a\0\0\0\x01".repeat(depth)[..], &[Marker::Null.number()]].concat();
-        // Each array holds a reference to the one before it, so reading it again goes as deep as may be.
+        // Each array refers to the previous one, so decoding it again recurses as deep as allowed.
         let mut references = b"\x0a\0\0\0\x01\x05".to_vec();
         for index in 0..depth as u16 / 2 - 1 {
             references.extend(b"\x0a\0\0\0\x01\x07");
@@ -373,13 +374,13 @@ mod tests {
     }
 
     #[test]
-    fn every_value_cut_anywhere_is_an_error_or_shorter() {
+    fn truncated_values_are_errors_or_fewer_values() {
         let object = Object::new().with("a", "text").with("b", 1.0);
         let date = Value::Date { unix_ms: 0.0, time_zone: 0 };
         let values = [object.into(), Value::StrictArray(vec![true.into(), date]), Value::ByteArray(vec![1, 2, 3])];
         let bytes = encode_all(&values);
         for length in 0..bytes.len() {
-            assert!(decode_all(&bytes[..length]).map_or(true, |read| read.len() < values.len()), "{length}");
+            assert!(decode_all(&bytes[..length]).map_or(true, |decoded| decoded.len() < values.len()), "{length}");
         }
     }
 
@@ -402,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn the_position_is_behind_what_was_read() {
+    fn the_position_is_the_end_of_the_last_value() {
         let mut decoder = Decoder::new(b"\x02\0\x02hi\x05");
         decoder.next();
         assert_eq!(decoder.position(), 5);
@@ -410,14 +411,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(value in any_value()) {
+        fn encoding_and_decoding_round_trips(value in any_value()) {
             let bytes = encode_all(std::slice::from_ref(&value));
-            let back = decode_all(&bytes).unwrap();
-            prop_assert_eq!(back, [value.without_integers()]);
+            let decoded = decode_all(&bytes).unwrap();
+            prop_assert_eq!(decoded, [value.without_integers()]);
         }
 
         #[test]
-        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode_all(&bytes);
         }
     }

@@ -1,10 +1,10 @@
-//! Encoded bytes, how far they were read, and how much they may still unfold into.
+//! A reader over encoded bytes that limits how far they may expand in memory.
 
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// Reads both encodings. The budgets hold for a whole message: depth because the decoders recurse,
-/// values and repeated bytes because a few bytes on the wire can stand for many in memory.
+/// The read position in a message, shared by both encodings. The budgets apply to the whole message: depth because the
+/// decoders recurse, values and repeated bytes because a few bytes on the wire can expand into many in memory.
 #[derive(Debug)]
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -31,16 +31,16 @@ impl<'a> Cursor<'a> {
         Error::Amf { offset: self.position, reason: reason.into() }
     }
 
-    /// A reference to something that isn't there.
-    pub(super) fn dangling(&self, index: usize) -> Error {
-        self.error(format!("reference {index} means nothing"))
+    /// Returns the error for a reference to a missing value.
+    pub fn dangling_reference(&self, index: usize) -> Error {
+        self.error(format!("reference {index} has no target"))
     }
 
-    /// Checks that so many values of at least `size` bytes can follow at all.
-    pub(super) fn expect_values(&self, count: usize, size: usize) -> Result<()> {
+    /// Checks that the remaining bytes can hold `count` values of at least `size` bytes each.
+    pub fn expect_values(&self, count: usize, size: usize) -> Result<()> {
         let left = self.bytes.len().saturating_sub(self.position);
         if count.saturating_mul(size) > left {
-            return Err(self.error(format!("{count} values in {left} bytes")));
+            return Err(self.error(format!("{count} values can't fit in the {left} bytes left")));
         }
         Ok(())
     }
@@ -75,40 +75,40 @@ impl<'a> Cursor<'a> {
         self.array().map(f64::from_be_bytes)
     }
 
-    /// Text of that many bytes, with replacement characters where it is not UTF-8.
-    pub(super) fn text(&mut self, length: usize) -> Result<String> {
+    /// Reads a string of `length` bytes, with replacement characters where it is not UTF-8.
+    pub fn text(&mut self, length: usize) -> Result<String> {
         Ok(String::from_utf8_lossy(self.take(length)?).into_owned())
     }
 
-    /// Takes the byte if it is that one.
-    pub(super) fn skip_if(&mut self, byte: u8) -> bool {
+    /// Skips the next byte if it equals `byte`, and returns whether it did.
+    pub fn skip_if(&mut self, byte: u8) -> bool {
         let is_next = self.bytes.get(self.position) == Some(&byte);
         self.position += usize::from(is_next);
         is_next
     }
 
-    /// Goes on at another place; returns where it was.
-    pub(super) fn jump(&mut self, position: usize) -> usize {
+    /// Moves to another position and returns the previous one.
+    pub fn jump(&mut self, position: usize) -> usize {
         std::mem::replace(&mut self.position, position)
     }
 
-    /// Begins a value that may hold others.
-    pub(super) fn enter(&mut self) -> Result<()> {
+    /// Enters a value that may contain others; [`leave`](Self::leave) ends it.
+    pub fn enter(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > limits::AMF_DEPTH {
             let (value, limit) = (self.depth as u64, limits::AMF_DEPTH as u64);
-            return Err(Error::Limit { what: "the depth of AMF values", value, limit });
+            return Err(Error::Limit { what: "the nesting depth of AMF values", value, limit });
         }
         Ok(())
     }
 
-    /// Ends it.
-    pub(super) fn leave(&mut self) {
+    /// Leaves the value entered last.
+    pub fn leave(&mut self) {
         self.depth -= 1;
     }
 
-    /// Counts values before they are made.
-    pub(super) fn spend_values(&mut self, count: usize) -> Result<()> {
+    /// Counts values before they are allocated.
+    pub fn spend_values(&mut self, count: usize) -> Result<()> {
         self.values = self.values.saturating_add(count);
         if self.values > limits::AMF_VALUES {
             let (value, limit) = (self.values as u64, limits::AMF_VALUES as u64);
@@ -117,12 +117,12 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Counts text before it is repeated.
-    pub(super) fn spend_bytes(&mut self, count: usize) -> Result<()> {
+    /// Counts bytes before a reference repeats them.
+    pub fn spend_bytes(&mut self, count: usize) -> Result<()> {
         self.repeated = self.repeated.saturating_add(count);
         if self.repeated > limits::AMF_REPEATED_BYTES {
             let (value, limit) = (self.repeated as u64, limits::AMF_REPEATED_BYTES as u64);
-            return Err(Error::Limit { what: "the size of what AMF references repeat", value, limit });
+            return Err(Error::Limit { what: "the number of bytes that AMF references repeat", value, limit });
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The bytes that say what an AMF0 value is.
+//! The type markers of AMF0 values.
 
 use crate::numbers::numbers;
 
@@ -18,33 +18,33 @@ numbers! {
         Number = 0x00,
         /// One byte, 0 for false.
         Boolean = 0x01,
-        /// Text of at most 65,535 bytes.
+        /// A string of at most 65,535 bytes.
         String = 0x02,
         /// Keys and values up to [`ObjectEnd`](Self::ObjectEnd).
         Object = 0x03,
-        /// Reserved by the specification, never seen.
+        /// Reserved by the specification, unused.
         MovieClip = 0x04,
-        /// Nothing.
+        /// Null.
         Null = 0x05,
-        /// Not even nothing.
+        /// Undefined.
         Undefined = 0x06,
-        /// An object or array that stood in the message before.
+        /// An earlier object or array of the same message.
         Reference = 0x07,
-        /// As an object, with a count that is often wrong.
+        /// An object preceded by a count, which is often wrong.
         EcmaArray = 0x08,
-        /// Behind an empty key: the end of an object or ECMA array.
+        /// After an empty key: the end of an object or ECMA array.
         ObjectEnd = 0x09,
         /// Values without keys.
         StrictArray = 0x0a,
-        /// Milliseconds since 1970 and a time zone.
+        /// Milliseconds since 1970-01-01 UTC, and a time zone.
         Date = 0x0b,
-        /// Text of up to 4 GiB.
+        /// A string of up to 4 GiB.
         LongString = 0x0c,
-        /// A value that the sender could not express.
+        /// A value that the sender could not encode.
         Unsupported = 0x0d,
-        /// Reserved by the specification, never seen.
+        /// Reserved by the specification, unused.
         RecordSet = 0x0e,
-        /// XML, as long text.
+        /// An XML document, encoded as a long string.
         XmlDocument = 0x0f,
         /// An object with the name of its class.
         TypedObject = 0x10,

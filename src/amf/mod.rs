@@ -1,4 +1,4 @@
-//! AMF0 and AMF3: the values inside command and data messages.
+//! AMF0 and AMF3, the encodings of the values in command and data messages.
 
 pub mod amf0;
 pub mod amf3;

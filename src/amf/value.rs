@@ -1,54 +1,54 @@
-//! A value of either encoding.
+//! Values of both encodings.
 
-/// A value as AMF0 (specification of 2007) or AMF3 (2013) carries it.
+/// An AMF0 (specification of 2007) or AMF3 (2013) value.
 ///
-/// Text that is not UTF-8 is read with replacement characters: names come in all encodings, and none
-/// of them is worth losing a connection for.
+/// Text that is not UTF-8 is decoded with replacement characters: clients send names in any encoding, which is no
+/// reason to close a connection.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// A double: the only number of AMF0.
+    /// A double, the only number type of AMF0.
     Number(f64),
-    /// A 29-bit signed integer, AMF3 only. AMF0 writes it as a number.
+    /// A 29-bit signed integer, AMF3 only. In AMF0 it is encoded as a number.
     Integer(i32),
     /// True or false.
     Boolean(bool),
-    /// Text, in AMF0 as a long string when over 65,535 bytes.
+    /// A string; in AMF0 a long string if over 65,535 bytes.
     String(String),
     /// An anonymous object.
     Object(Object),
-    /// A named-class object.
+    /// An object of a named class.
     TypedObject {
-        /// The class's name.
+        /// The class name.
         class: String,
         /// Its members.
         object: Object,
     },
-    /// An associative array: an object in all but name; an AMF3 array with keys.
+    /// An associative array; in AMF3 an array with keys.
     EcmaArray(Object),
-    /// A list.
+    /// An array without keys.
     StrictArray(Vec<Value>),
-    /// A moment.
+    /// A point in time.
     Date {
-        /// Milliseconds since 1970 in UTC.
+        /// Milliseconds since 1970-01-01 UTC.
         unix_ms: f64,
-        /// Minutes east; reserved, 0 in practice. AMF0 only.
+        /// Minutes east of UTC; reserved, 0 in practice. AMF0 only.
         time_zone: i16,
     },
     /// An XML document, as its text.
     Xml(String),
     /// Raw bytes, AMF3 only.
     ByteArray(Vec<u8>),
-    /// Nothing.
+    /// Null.
     Null,
-    /// Not even nothing.
+    /// Undefined.
     Undefined,
-    /// A value that its sender could not express, AMF0 only.
+    /// A value that its sender could not encode, AMF0 only.
     Unsupported,
 }
 
 impl Value {
-    /// The number, whichever of the two kinds it is.
+    /// Returns the value of a [`Number`](Self::Number) or [`Integer`](Self::Integer).
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),
@@ -57,7 +57,7 @@ impl Value {
         }
     }
 
-    /// The text of a string.
+    /// Returns the text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -65,15 +65,15 @@ impl Value {
         }
     }
 
-    /// The truth of a boolean, or of a number as some clients send it.
+    /// Returns the value of a boolean, or whether a number is not 0, since some clients send numbers.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
-            Self::Boolean(truth) => Some(*truth),
+            Self::Boolean(boolean) => Some(*boolean),
             _ => self.as_number().map(|number| number != 0.0),
         }
     }
 
-    /// The members of an object of any kind.
+    /// Returns the members of an object, typed object or ECMA array.
     pub fn as_object(&self) -> Option<&Object> {
         match self {
             Self::Object(object) | Self::EcmaArray(object) | Self::TypedObject { object, .. } => Some(object),
@@ -89,8 +89,8 @@ impl From<f64> for Value {
 }
 
 impl From<bool> for Value {
-    fn from(truth: bool) -> Self {
-        Self::Boolean(truth)
+    fn from(boolean: bool) -> Self {
+        Self::Boolean(boolean)
     }
 }
 
@@ -112,51 +112,51 @@ impl From<Object> for Value {
     }
 }
 
-/// Keys and values in the order in which they were written.
+/// Keys and values in wire order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object(Vec<(String, Value)>);
 
 impl Object {
-    /// An object without members.
+    /// Creates an object without members.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Appends a member; for building objects in one expression.
+    /// Appends a member and returns the object, to build one in a single expression.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.push(key, value);
         self
     }
 
-    /// Appends a member, even when the key is there already: the last one counts.
+    /// Appends a member, even if the key exists already: the last one takes precedence.
     pub fn push(&mut self, key: impl Into<String>, value: impl Into<Value>) {
         self.0.push((key.into(), value.into()));
     }
 
-    /// The value of a key, the last one when it stands there twice.
+    /// Returns the value of a key, the last one if it occurs more than once.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    /// Takes out every member with that key; says whether there was one.
+    /// Removes every member with this key, and returns whether there was one.
     pub fn remove(&mut self, key: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|(name, _)| name != key);
         self.0.len() < before
     }
 
-    /// The members in order.
+    /// Iterates over the members in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// How many members there are.
+    /// Returns the number of members.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no member.
+    /// Returns whether there are no members.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -173,8 +173,8 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Values of every kind, nested. Numbers are finite: NaN equals nothing.
-    pub(crate) fn any_value() -> impl Strategy<Value = Value> {
+    /// Generates nested values of every kind. Numbers are finite, since NaN does not equal itself.
+    pub fn any_value() -> impl Strategy<Value = Value> {
         let number = -1e15..1e15;
         let leaf = prop_oneof![
             number.clone().prop_map(Value::Number),
@@ -199,7 +199,7 @@ pub(super) mod tests {
     }
 
     impl Value {
-        /// The value as AMF0 can hold it, but for what goes by the switch to AMF3.
+        /// Returns the value as it is after AMF0: integers become numbers, except inside a nested AMF3 value.
         pub fn without_integers(self) -> Self {
             let members =
                 |object: Object| object.0.into_iter().map(|(key, value)| (key, value.without_integers())).collect();
@@ -215,7 +215,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_last_of_two_equal_keys_counts_and_order_is_kept() {
+    fn the_last_of_two_equal_keys_takes_precedence_and_order_is_kept() {
         let mut object = Object::new().with("b", 1.0).with("a", 2.0).with("b", 3.0);
         assert_eq!(object.get("b"), Some(&Value::Number(3.0)));
         assert_eq!(object.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["b", "a", "b"]);

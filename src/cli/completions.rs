@@ -1,11 +1,11 @@
-//! Completions of the options for shells.
+//! Shell completions of the options.
 
 use std::fmt::Write;
 
 use super::options::all;
 use super::spec::{OptionSpec, Values};
 
-/// None for a shell that is not known.
+/// Returns the completion script for a shell, or `None` for an unknown shell.
 pub(super) fn text(shell: &str) -> Option<String> {
     let mut text = match shell {
         "bash" => bash(),
@@ -25,7 +25,7 @@ fn bash() -> String {
             Values::Any => "COMPREPLY=()".to_owned(),
             Values::File => "mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); compopt -o filenames".to_owned(),
             Values::Folder => "mapfile -t COMPREPLY < <(compgen -d -- \"$word\"); compopt -o filenames".to_owned(),
-            Values::OneOf(values) | Values::Such(values) => {
+            Values::OneOf(values) | Values::Suggested(values) => {
                 format!("mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\")", values.join(" "))
             }
         };
@@ -58,13 +58,13 @@ fn zsh() -> String {
                 Values::Any => String::new(),
                 Values::File => "_files".to_owned(),
                 Values::Folder => "_files -/".to_owned(),
-                Values::OneOf(values) | Values::Such(values) => format!("({})", values.join(" ")),
+                Values::OneOf(values) | Values::Suggested(values) => format!("({})", values.join(" ")),
             };
-            // One space: a value without anything to offer.
+            // A single space stands for an argument without suggestions.
             format!(":{}:{}", argument.placeholder, if offer.is_empty() { " " } else { &offer })
         });
         let equals = if option.argument.is_some() { "=" } else { "" };
-        let summary = in_brackets(option.phrase());
+        let summary = escape_zsh(option.phrase());
         let long = format!("--{}{equals}", option.name);
         let both = match (option.repeats, option.short) {
             (true, Some(letter)) => format!("'*'{{-{letter},{long}}}"),
@@ -86,9 +86,14 @@ fn fish() -> String {
             Some(Values::Any) => " -x".to_owned(),
             Some(Values::File) => " -r -F".to_owned(),
             Some(Values::Folder) => " -x -a '(__fish_complete_directories)'".to_owned(),
-            Some(Values::OneOf(values) | Values::Such(values)) => format!(" -x -a '{}'", values.join(" ")),
+            Some(Values::OneOf(values) | Values::Suggested(values)) => format!(" -x -a '{}'", values.join(" ")),
         };
-        let _ = writeln!(lines, "complete -c gortmp{short} -l {}{value} -d '{}'", option.name, quoted(option.phrase()));
+        let _ = writeln!(
+            lines,
+            "complete -c gortmp{short} -l {}{value} -d '{}'",
+            option.name,
+            escape_fish(option.phrase())
+        );
     }
     lines
 }
@@ -97,12 +102,12 @@ fn names(option: &'static OptionSpec) -> impl Iterator<Item = String> {
     option.short.map(|letter| format!("-{letter}")).into_iter().chain([format!("--{}", option.name)])
 }
 
-/// Within single quotes of fish.
-fn quoted(text: &str) -> String {
+/// Escapes text for fish's single quotes.
+fn escape_fish(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")
 }
 
-/// Within the brackets of a specification of zsh, in single quotes.
-fn in_brackets(text: &str) -> String {
+/// Escapes text for the brackets of a zsh option specification within single quotes.
+fn escape_zsh(text: &str) -> String {
     text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]").replace('\'', "'\\''")
 }

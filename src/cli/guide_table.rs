@@ -1,4 +1,4 @@
-//! The guide's table of options, held equal to the program's. `UPDATE=1 cargo test guide` writes it anew.
+//! Checks that the guide's option tables match the program's. `UPDATE=1 cargo test guide` regenerates them.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn tables() -> String {
 
 fn row(option: &OptionSpec) -> String {
     let short = option.short.map_or_else(String::new, |letter| format!("`-{letter}`, "));
-    let argument = option.argument.map_or_else(String::new, |argument| format!(" {}", argument.full()));
+    let argument = option.argument.map_or_else(String::new, |argument| format!(" {}", argument.notation()));
     let default = option.default.map_or_else(String::new, |value| format!("`{value}`"));
     let repeats = if option.repeats && option.argument.is_some() { " May be repeated." } else { "" };
     let names = format!("{short}`--{}{argument}`", option.name).replace('|', "\\|");
@@ -30,7 +30,7 @@ fn row(option: &OptionSpec) -> String {
 }
 
 #[test]
-fn the_guide_has_the_options_of_the_program() {
+fn the_guides_option_tables_match_the_program() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/options.md");
     let chapter = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = chapter.split_once(BEGIN).unwrap();
@@ -39,6 +39,9 @@ fn the_guide_has_the_options_of_the_program() {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &expected).unwrap();
     } else {
-        assert!(chapter == expected, "src/guide/options.md is not as src/cli/options.rs: UPDATE=1 cargo test guide");
+        assert!(
+            chapter == expected,
+            "src/guide/options.md differs from src/cli/options.rs: run UPDATE=1 cargo test guide"
+        );
     }
 }

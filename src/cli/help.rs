@@ -1,11 +1,11 @@
-//! `--help`: a screen of text.
+//! The text of `--help`.
 
 use std::fmt::Write;
 
 use super::options::GROUPS;
 use super::spec::OptionSpec;
 
-/// Where the phrases begin, in characters, unless a long name pushes one to the right.
+/// The column of the summaries, in characters, unless a long name moves one to the right.
 const COLUMN: usize = 30;
 
 const HEAD: &str = "\

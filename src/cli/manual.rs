@@ -1,40 +1,40 @@
-//! `gortmp(1)`, the manual page, in roff's `man` macros.
+//! The manual page `gortmp(1)`, in roff's `man` macros.
 
 use std::fmt::Write;
 
 use super::options::GROUPS;
 use super::spec::OptionSpec;
 
-/// Bytes of a line, unless a word is longer.
+/// The maximum length of a line in bytes, unless a word is longer.
 const LINE: usize = 78;
 
-/// Between the options and the sections before them: text as in the table, one paragraph to a string.
+/// The paragraphs before the options, in the same notation as the option table's details.
 const DESCRIPTION: &[&str] = &[
     "`gortmp` relays live streams from cameras and encoders to any number of players over RTMP, plays FLV files on \
      demand with pause and seek, and serves both to browsers: as a page, and as HTTP-FLV, fragmented MP4 and HLS. It \
-     runs in the foreground until it gets a signal and logs to standard error.",
+     runs in the foreground until it receives a signal and logs to standard error.",
     "Publish to `rtmp://HOST/live/NAME` and play the same URL. `rtmp://HOST/gortmp/NAME` plays the file `NAME.flv` of \
      the video folder. The page is at `http://HOST:8080/`.",
 ];
 
-/// Heading, then pairs of a tag and what it means.
+/// The sections after the options: a heading, then pairs of a tag and its meaning.
 const SECTIONS: &[(&str, &[(&str, &str)])] = &[
     (
         "SIGNALS",
         &[
             (
                 "SIGINT, SIGTERM",
-                "Stop: clients are told, and the program ends within 5 s. A second signal ends it at once.",
+                "Stop: clients are notified, and the program exits within 5 s. A second signal ends it at once.",
             ),
-            ("SIGHUP", "Read the key files and the certificate again. Connections and streams are not touched."),
+            ("SIGHUP", "Reload the key files and the certificate. Connections and streams are not affected."),
         ],
     ),
     (
         "EXIT STATUS",
         &[
             ("0", "Stopped by a signal."),
-            ("1", "Could not start, or was told twice to stop."),
-            ("2", "An option or its value is wrong."),
+            ("1", "The server could not start, or a second signal ended it."),
+            ("2", "An option or its value is invalid."),
         ],
     ),
     (
@@ -47,7 +47,7 @@ const SECTIONS: &[(&str, &[(&str, &str)])] = &[
             ("gortmp", "Serve with the defaults."),
             (
                 "gortmp --video-dir /srv/films --publish-key-file /etc/gortmp/keys",
-                "Serve the films of a folder and let only those publish who have a key.",
+                "Serve the films in a folder and require a key to publish.",
             ),
             (
                 "ffmpeg -re -i film.mp4 -c:v libx264 -c:a aac -f flv rtmp://127.0.0.1/live/livestream",
@@ -85,7 +85,7 @@ pub(super) fn text() -> String {
 fn push_option(page: &mut String, option: &OptionSpec) {
     let short = option.short.map_or_else(String::new, |letter| format!("\\fB\\-{letter}\\fR, "));
     let argument =
-        option.argument.map_or_else(String::new, |argument| format!(" \\fI{}\\fR", escape(&argument.full())));
+        option.argument.map_or_else(String::new, |argument| format!(" \\fI{}\\fR", escape(&argument.notation())));
     let _ = writeln!(page, ".TP\n{short}\\fB\\-\\-{}\\fR{argument}", escape(option.name));
     push_lines(page, option.details);
     let repeats = if option.repeats && option.argument.is_some() { "May be repeated." } else { "" };
@@ -101,7 +101,7 @@ fn push_text(page: &mut String, request: &str, text: &str) {
     push_lines(page, text);
 }
 
-/// Each sentence on a new line, as roff wants it, in bold what stands between backticks.
+/// Appends text with each sentence on a new line, as is the convention in roff, and code in backticks as bold.
 fn push_lines(page: &mut String, text: &str) {
     let mut marked = String::new();
     for (n, part) in text.split('`').enumerate() {
@@ -121,7 +121,7 @@ fn push_lines(page: &mut String, text: &str) {
                 length = if breaks { 0 } else { length + 1 };
             }
             if length == 0 && word.starts_with('.') {
-                // Not a request.
+                // Keeps roff from taking the line for a request.
                 page.push_str("\\&");
             }
             page.push_str(word);
@@ -131,7 +131,7 @@ fn push_lines(page: &mut String, text: &str) {
     }
 }
 
-/// Characters that mean something to roff, or that it may not know.
+/// Escapes characters that are special to roff or that it may not know.
 fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {

@@ -21,20 +21,20 @@ use crate::error::{Error, Result};
 use crate::guard;
 use crate::server::{Server, logging};
 
-/// What the command line asks for.
+/// The action that the command line requests.
 #[derive(Debug, PartialEq)]
 enum Action {
     Serve(Box<Config>, Option<LevelFilter>),
     Print(String),
 }
 
-/// Runs the program with these arguments, the program's name not among them.
+/// Runs the program with these arguments, which exclude the program name.
 ///
-/// Exit codes: 0 after a stop by signal, 1 when the server can't start, 2 for a bad option.
+/// Exit codes: 0 after a stop by signal, 1 if the server can't start or fails, 2 for an invalid option.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match parse(arguments) {
         Ok(Action::Print(text)) => {
-            // A reader that closes the pipe early is no error.
+            // A reader that closes the pipe early, such as `head`, is not an error.
             let _ = writeln!(io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
@@ -79,24 +79,26 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action> {
     }
     if let Some(shell) = matches.opt_str("completions") {
         let text = completions::text(&shell);
-        return text.map(Action::Print).ok_or_else(|| settings::bad("completions", &shell, "bash, zsh or fish"));
+        return text
+            .map(Action::Print)
+            .ok_or_else(|| settings::invalid_value("completions", &shell, "bash, zsh or fish"));
     }
-    if let Some(stray) = matches.free.first() {
-        return Err(Error::Config(format!("\"{stray}\" is not an option").into()));
+    if let Some(argument) = matches.free.first() {
+        return Err(Error::Config(format!("\"{argument}\" is not an option").into()));
     }
     let level = match (matches.opt_count("verbose"), matches.opt_present("quiet")) {
         (0, false) => None,
         (0, true) => Some(LevelFilter::Warn),
         (1, false) => Some(LevelFilter::Debug),
         (_, false) => Some(LevelFilter::Trace),
-        (_, true) => return Err(Error::Config("-v and -q exclude each other: leave one out".into())),
+        (_, true) => return Err(Error::Config("-v and -q are mutually exclusive: leave one out".into())),
     };
     let config = settings::config(&matches)?;
     config.check()?;
     Ok(Action::Serve(Box::new(config), level))
 }
 
-/// Translates the former name of an option, which scripts may still use.
+/// Translates the former name of an option, which existing scripts may use.
 fn current_name(argument: OsString) -> OsString {
     match argument.to_str().and_then(|text| text.strip_prefix("--gather")) {
         Some(rest) if rest.is_empty() || rest.starts_with('=') => format!("--merge-window{rest}").into(),
@@ -118,8 +120,8 @@ fn serve(config: Config) -> Result<()> {
     let handle = server.handle();
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]);
-    let mut signals = signals.map_err(|error| Error::io("waiting for signals", error))?;
-    let watch = move || {
+    let mut signals = signals.map_err(|error| Error::io("installing the signal handlers", error))?;
+    let handle_signals = move || {
         let mut is_stopping = false;
         for signal in signals.forever() {
             match signal {
@@ -138,8 +140,8 @@ fn serve(config: Config) -> Result<()> {
             }
         }
     };
-    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
-    thread.map_err(|error| Error::io("waiting for signals", error))?;
+    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(handle_signals);
+    thread.map_err(|error| Error::io("starting the signal thread", error))?;
     server.run()
 }
 
@@ -164,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn without_options_the_defaults_hold() {
+    fn without_options_the_defaults_apply() {
         assert_eq!(parsed_config(&[]), Config::default());
     }
 
     #[test]
-    fn every_option_has_its_setting() {
+    fn every_option_sets_its_setting() {
         let config = parsed_config(&[
             "-l",
             "127.0.0.1:0",
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn every_default_that_the_table_states_is_the_default() {
+    fn the_defaults_in_the_option_table_match_the_config() {
         for option in options::all() {
             let Some(value) = option.default else { continue };
             let mut config = parsed_config(&[&format!("--{}={value}", option.name)]);
@@ -323,22 +325,22 @@ mod tests {
     }
 
     #[test]
-    fn the_help_fits_a_screen_and_states_every_option_and_default() {
+    fn the_help_fits_on_a_screen_and_lists_every_option_and_default() {
         let Ok(Action::Print(help)) = parsed(&["--help"]) else { panic!() };
         assert!(help.lines().count() <= 48, "{} lines: {help}", help.lines().count());
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
         for option in options::all() {
             assert!(help.contains(&format!("--{}", option.name)), "{}", option.name);
             assert!(option.short.is_none_or(|letter| help.contains(&format!("-{letter}, "))), "{}", option.name);
-            // A number may be the start of a longer remark.
-            let states = |value: &str| help.contains(&format!("[{value}"));
-            let is_stated = option.default.is_none_or(states) || option.name == "congestion";
-            assert!(is_stated, "the default of --{}", option.name);
+            // The value may be followed by a remark within the brackets.
+            let lists = |value: &str| help.contains(&format!("[{value}"));
+            let is_listed = option.default.is_none_or(lists) || option.name == "congestion";
+            assert!(is_listed, "the help lacks the default of --{}", option.name);
         }
     }
 
     #[test]
-    fn completions_are_for_known_shells() {
+    fn completions_exist_for_known_shells_only() {
         for shell in ["bash", "zsh", "fish"] {
             let Ok(Action::Print(text)) = parsed(&["--completions", shell]) else { panic!("{shell}") };
             assert!(options::all().all(|option| text.contains(option.name)), "{shell}");

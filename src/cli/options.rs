@@ -2,7 +2,7 @@
 
 use super::spec::{
     Group, OptionSpec,
-    Values::{File, Folder, OneOf, Such},
+    Values::{File, Folder, OneOf, Suggested},
     option,
 };
 
@@ -77,7 +77,7 @@ const STREAMS: &[OptionSpec] = &[
          everything at once. With `auto`, only relay lanes with more than 600 players wait: 0.1 ms for each further \
          player, 350 ms at most. 5000 is the most that can be set.",
     )
-    .takes_of("MS|auto", Such(&["auto", "0"]))
+    .takes_of("MS|auto", Suggested(&["auto", "0"]))
     .default("auto"),
     option(
         "player-queue",
@@ -101,7 +101,7 @@ const STREAMS: &[OptionSpec] = &[
          `/proc/sys/net/ipv4/tcp_allowed_congestion_control` lists, `system` for the system's own choice, or `auto`: BBR \
          where the system offers it to this program, else the system's own.",
     )
-    .takes_of("NAME|system", Such(&["auto", "system", "bbr", "cubic", "reno"]))
+    .takes_of("NAME|system", Suggested(&["auto", "system", "bbr", "cubic", "reno"]))
     .default("auto"),
     option(
         "times",

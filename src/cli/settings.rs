@@ -26,7 +26,7 @@ pub(super) fn config(matches: &Matches) -> Result<Config> {
         config.gop_cache = match choice.as_str() {
             "on" => true,
             "off" => false,
-            _ => return Err(bad("gop-cache", &choice, "on or off")),
+            _ => return Err(invalid_value("gop-cache", &choice, "on or off")),
         };
     }
     if let Some(choice) = matches.opt_str("replace-publisher") {
@@ -34,7 +34,7 @@ pub(super) fn config(matches: &Matches) -> Result<Config> {
             "never" => ReplacePublisher::Never,
             "idle" => ReplacePublisher::Idle,
             "always" => ReplacePublisher::Always,
-            _ => return Err(bad("replace-publisher", &choice, "never, idle or always")),
+            _ => return Err(invalid_value("replace-publisher", &choice, "never, idle or always")),
         };
     }
     if let Some(seconds) = number(matches, "republish-grace", "a number of seconds")? {
@@ -48,7 +48,7 @@ pub(super) fn config(matches: &Matches) -> Result<Config> {
             "auto" => MergeWindow::Auto,
             ms => match ms.parse::<u32>() {
                 Ok(ms) => MergeWindow::Window(Duration::from_millis(ms.into())),
-                Err(_) => return Err(bad("merge-window", ms, "a number of milliseconds or auto")),
+                Err(_) => return Err(invalid_value("merge-window", ms, "a number of milliseconds or auto")),
             },
         };
     }
@@ -70,7 +70,7 @@ pub(super) fn config(matches: &Matches) -> Result<Config> {
             "publisher" => Times::Publisher,
             "arrival" => Times::Arrival,
             "auto" => Times::Auto,
-            _ => return Err(bad("times", &choice, "publisher, arrival or auto")),
+            _ => return Err(invalid_value("times", &choice, "publisher, arrival or auto")),
         };
     }
     config.lanes = number(matches, "lanes", "a number of threads")?;
@@ -86,7 +86,7 @@ pub(super) fn config(matches: &Matches) -> Result<Config> {
         [Some(certificate), Some(key)] => Some(TlsConfig { listen, https, certificate, key }),
         [None, None] if listen.is_empty() && https.is_empty() => None,
         _ => {
-            let reason = "--tls-listen and --https need --tls-cert and --tls-key, and these one of those";
+            let reason = "--tls-cert and --tls-key must be given together, with --tls-listen or --https";
             return Err(Error::Config(reason.into()));
         }
     };
@@ -98,7 +98,7 @@ fn http(matches: &Matches) -> Result<Option<HttpConfig>> {
     let (listen, cors) = (addresses(matches, "http")?, matches.opt_str("cors"));
     match matches.opt_present("no-http") {
         true if !listen.is_empty() => {
-            Err(Error::Config("--http and --no-http exclude each other: leave one out".into()))
+            Err(Error::Config("--http and --no-http are mutually exclusive: leave one out".into()))
         }
         true => Ok(None),
         false => {
@@ -111,25 +111,25 @@ fn http(matches: &Matches) -> Result<Option<HttpConfig>> {
 fn addresses(matches: &Matches, option: &str) -> Result<Vec<SocketAddr>> {
     let parse = |address: String| {
         let hint = "an address and a port, such as 0.0.0.0:1935 or [::]:1935";
-        address.parse().map_err(|_| bad(option, &address, hint))
+        address.parse().map_err(|_| invalid_value(option, &address, hint))
     };
     matches.opt_strs(option).into_iter().map(parse).collect()
 }
 
-fn number<N: std::str::FromStr>(matches: &Matches, option: &str, wanted: &str) -> Result<Option<N>> {
-    let parse = |text: String| text.parse().map_err(|_| bad(option, &text, wanted));
+fn number<N: std::str::FromStr>(matches: &Matches, option: &str, expected: &str) -> Result<Option<N>> {
+    let parse = |text: String| text.parse().map_err(|_| invalid_value(option, &text, expected));
     matches.opt_str(option).map(parse).transpose()
 }
 
 fn permission(matches: &Matches, operation: &str) -> Result<Permission> {
-    let rules_of = |kind: RuleKind, word: &str| {
-        let option = format!("{word}-{operation}");
-        let rule = |(at, network): (usize, String)| kind.rule(&network).map(|rule| (at, rule));
+    let rules_of = |kind: RuleKind, prefix: &str| {
+        let option = format!("{prefix}-{operation}");
+        let rule = |(position, network): (usize, String)| kind.rule(&network).map(|rule| (position, rule));
         matches.opt_strs_pos(&option).into_iter().map(rule).collect::<Result<Vec<_>>>()
     };
     let mut rules = [rules_of(RuleKind::Allow, "allow")?, rules_of(RuleKind::Deny, "deny")?].concat();
     // In command line order, both kinds together.
-    rules.sort_by_key(|(at, _)| *at);
+    rules.sort_by_key(|(position, _)| *position);
     Ok(Permission {
         key: matches.opt_str(&format!("{operation}-key")).map(Secret::new),
         key_file: matches.opt_str(&format!("{operation}-key-file")).map(PathBuf::from),
@@ -137,6 +137,7 @@ fn permission(matches: &Matches, operation: &str) -> Result<Permission> {
     })
 }
 
-pub(super) fn bad(option: &str, value: &str, wanted: &str) -> Error {
-    Error::Config(format!("--{option} takes {wanted}, not \"{}\"", value.escape_debug()).into())
+/// Returns the error for a value that an option doesn't accept; `expected` describes the values that it does.
+pub(super) fn invalid_value(option: &str, value: &str, expected: &str) -> Error {
+    Error::Config(format!("--{option} takes {expected}, not \"{}\"", value.escape_debug()).into())
 }

@@ -6,25 +6,25 @@ use getopts::Options;
 /// One option, built by [`option`] and the methods below.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OptionSpec {
-    /// Without the dashes.
+    /// The name without the dashes.
     pub name: &'static str,
     /// The one-letter form, if there is one.
     pub short: Option<char>,
-    /// None for a flag.
+    /// The argument; `None` for a flag.
     pub argument: Option<Argument>,
     /// Whether it may be given several times.
     pub repeats: bool,
-    /// The default, in the form in which it could be given as the value.
+    /// The default value, written as an argument.
     pub default: Option<&'static str>,
-    /// A phrase for `--help` and the completions; behind a semicolon, what is for `--help` only.
+    /// A phrase for `--help` and the completions; the text after a semicolon is for `--help` only.
     pub summary: &'static str,
-    /// Whether it has a line of its own in `--help`; if not, the line of the option before it names it.
+    /// Whether it has its own line in `--help`; if not, the line of the previous option names it.
     pub has_line: bool,
-    /// Sentences for the manual page and the guide. Code stands between backticks.
+    /// Sentences for the manual page and the guide, with code in backticks.
     pub details: &'static str,
 }
 
-/// The value that an option takes.
+/// The argument of an option.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Argument {
     /// Its name in `--help`.
@@ -35,26 +35,26 @@ pub(super) struct Argument {
 /// What a shell offers as the value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Values {
-    /// Nothing.
+    /// Any value; the shell offers none.
     Any,
     File,
     Folder,
-    /// One of these.
+    /// One of these values only.
     OneOf(&'static [&'static str]),
-    /// One of these, or something else.
-    Such(&'static [&'static str]),
+    /// These values, or any other.
+    Suggested(&'static [&'static str]),
 }
 
 /// Options of one kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Group {
     pub title: &'static str,
-    /// A remark for all of them, for `--help`.
+    /// A remark on the whole group, for `--help`.
     pub remark: &'static str,
     pub options: &'static [OptionSpec],
 }
 
-/// A flag, unless the methods change it.
+/// Returns a flag, which the methods may turn into another kind of option.
 pub(super) const fn option(name: &'static str, summary: &'static str, details: &'static str) -> OptionSpec {
     OptionSpec { name, short: None, argument: None, repeats: false, default: None, summary, has_line: true, details }
 }
@@ -84,14 +84,14 @@ impl OptionSpec {
         self
     }
 
-    /// The line of the option before it in `--help` names it.
-    pub(super) const fn named_above(mut self) -> Self {
+    /// Leaves it out of `--help`, where the line of the previous option names it.
+    pub const fn named_above(mut self) -> Self {
         self.has_line = false;
         self
     }
 
-    /// The summary without the part that is for `--help` only.
-    pub(super) fn phrase(&self) -> &'static str {
+    /// Returns the summary without the part that is for `--help` only.
+    pub fn phrase(&self) -> &'static str {
         self.summary.split("; ").next().unwrap_or_default()
     }
 
@@ -109,8 +109,8 @@ impl OptionSpec {
 }
 
 impl Argument {
-    /// With all values, if no other is taken: `on|off`.
-    pub(super) fn full(&self) -> String {
+    /// Returns the placeholder, or the accepted values if there are no others: `on|off`.
+    pub fn notation(&self) -> String {
         match self.values {
             Values::OneOf(values) => values.join("|"),
             _ => self.placeholder.to_owned(),

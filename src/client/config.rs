@@ -1,4 +1,4 @@
-//! What a client may be told.
+//! Settings of a client.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Client, StreamUrl, Trust};
 use crate::error::Result;
 use crate::limits;
 
-/// How a [`Client`] connects. Made by [`Client::options`] or [`Default`], then changed field by field.
+/// Settings of a [`Client`]. Start from [`Client::options`] or [`Default`] and assign the fields.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -20,21 +20,20 @@ use crate::limits;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// How long it may take to reach the server, and then each of its answers up to the one to `connect`. Default:
-    /// [`limits::CLIENT_CONNECT`].
+    /// Time limit for the TCP connection, and then for each of the server's replies up to the one to `createStream`.
+    /// Default: [`limits::CLIENT_CONNECT`].
     pub connect_timeout: Duration,
-    /// How long the server may say nothing while something is waited for; for ever if `None`. Default:
-    /// [`limits::CLIENT_READ`].
+    /// How long a read may wait for the server; indefinitely if `None`. Default: [`limits::CLIENT_READ`].
     pub read_timeout: Option<Duration>,
-    /// How long the server may take nothing of what is sent; for ever if `None`. Default: [`limits::CLIENT_WRITE`].
+    /// How long a write may wait for the server; indefinitely if `None`. Default: [`limits::CLIENT_WRITE`].
     pub write_timeout: Option<Duration>,
     /// Which servers to trust over RTMPS. Default: [`Trust::System`].
     pub trust: Trust,
-    /// The application, where it is more than the first part of the URL's path: of `rtmp://HOST/live/studio/cam` it may be
-    /// `live/studio`. Default: none.
+    /// The application, if it is more than the first segment of the URL's path: in `rtmp://HOST/live/studio/cam` it may
+    /// be `live/studio`. Default: none.
     pub app: Option<String>,
-    /// What the client calls itself, `flashVer` in `connect`. Default: none, which means `gortmp/VERSION`, and
-    /// `FMLE/3.0 (compatible; gortmp/VERSION)` for [`publish`](Self::publish), by which servers know who will.
+    /// The client's name and version, sent as `flashVer` in `connect`. Default: none, which means `gortmp/VERSION`, or
+    /// `FMLE/3.0 (compatible; gortmp/VERSION)` for [`publish`](Self::publish), by which servers recognize publishers.
     pub program: Option<String>,
 }
 
@@ -52,38 +51,38 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
-    /// As [`Client::connect`].
+    /// Connects with these settings; see [`Client::connect`].
     ///
     /// # Errors
-    /// The same.
+    /// The same as for [`Client::connect`].
     pub fn connect(&self, url: &str) -> Result<Client> {
         let program = concat!("gortmp/", env!("CARGO_PKG_VERSION"));
-        Client::open(&self.url(url)?, self, program)
+        Client::open(&self.parse_url(url)?, self, program)
     }
 
-    /// As [`Client::publisher`].
+    /// Connects with these settings and publishes; see [`Client::publisher`].
     ///
     /// # Errors
-    /// The same.
+    /// The same as for [`Client::publisher`].
     pub fn publish(&self, url: &str) -> Result<Client> {
-        let url = self.url(url)?;
+        let url = self.parse_url(url)?;
         let program = concat!("FMLE/3.0 (compatible; gortmp/", env!("CARGO_PKG_VERSION"), ")");
         let mut client = Client::open(&url, self, program)?;
         client.publish(url.name())?;
         Ok(client)
     }
 
-    /// As [`Client::player`].
+    /// Connects with these settings and plays; see [`Client::player`].
     ///
     /// # Errors
-    /// The same.
+    /// The same as for [`Client::player`].
     pub fn play(&self, url: &str) -> Result<Client> {
         let mut client = self.connect(url)?;
-        client.play(self.url(url)?.name(), None)?;
+        client.play(self.parse_url(url)?.name(), None)?;
         Ok(client)
     }
 
-    fn url(&self, text: &str) -> Result<StreamUrl> {
+    fn parse_url(&self, text: &str) -> Result<StreamUrl> {
         let url: StreamUrl = text.parse()?;
         Ok(match &self.app {
             Some(app) => url.with_app(app),

@@ -1,4 +1,4 @@
-//! A blocking client: it publishes or plays one stream. For tests, tools and relays.
+//! A blocking client that publishes or plays one stream, for tests, tools and relays.
 
 mod config;
 mod events;
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 pub use config::ClientConfig;
 pub use events::ClientEvent;
-use events::refusal;
-use login::Demand;
+use events::refused_error;
+use login::LoginRequest;
 use socket::Socket;
 pub use tls::Trust;
 pub use url::StreamUrl;
@@ -31,28 +31,32 @@ use crate::rtmp::user_control::UserControl;
 
 /// A connection to a server, with one message stream.
 ///
-/// URLs are those of [`StreamUrl`]. A user's name and key in them answer a server that asks for them, as gortmp does
-/// with `--ask-password`, and FMS and Wowza do. Time limits and whom to trust over RTMPS are in [`options`](Self::options).
+/// URLs are parsed as [`StreamUrl`]. The user and key in them are used if the server requests a login, as gortmp does
+/// with
+/// `--ask-password`, and FMS and Wowza do. Time limits and the certificates to trust over RTMPS are set in
+/// [`options`](Self::options).
 #[derive(Debug)]
 pub struct Client {
-    /// Reads what the server sends; what goes to the server goes to the socket in it.
+    /// Reads messages from the server. Owns the socket, which is also written to.
     chunks: ChunkReader<BufReader<Socket>>,
     writer: ChunkWriter,
     stream_id: u32,
     next_transaction: f64,
-    /// Came while an answer was waited for.
-    waiting: VecDeque<ClientEvent>,
-    /// Bytes of media in `waiting`, and some for each event.
-    waiting_bytes: usize,
+    /// Events that arrived while waiting for a response.
+    queued: VecDeque<ClientEvent>,
+    /// Bytes of media in `queued`, plus an overhead for each event.
+    queued_bytes: usize,
 }
 
 impl Client {
-    /// Settings for a client.
+    /// Returns the default settings, to be changed before connecting with them.
     pub fn options() -> ClientConfig {
         ClientConfig::default()
     }
 
-    /// Publishes the live stream that the URL names; returns when the server has granted it. This sends a file in real time:
+    /// Connects and publishes a live stream under the URL's name. Returns once the server has granted it.
+    ///
+    /// This sends a file in real time:
     ///
     /// ```
     /// use std::io::Read;
@@ -96,14 +100,16 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Refused`] with the server's reason when it says no, [`Error::Config`] for what is no URL,
-    /// [`Error::Io`] when there is no connection to be had.
+    /// Returns [`Error::Refused`] with the server's reason if it refuses, [`Error::Config`] if the URL is invalid, and
+    /// [`Error::Io`] if the connection fails.
     pub fn publisher(url: &str) -> Result<Self> {
         Self::options().publish(url)
     }
 
-    /// Plays the stream or, from its start, the file that the URL names; returns when the server has granted it. This
-    /// writes what comes into a file:
+    /// Connects and plays the live stream or, from its start, the file that the URL names. Returns once the server has
+    /// granted it.
+    ///
+    /// This saves a stream to a file:
     ///
     /// ```
     /// use std::io::Write;
@@ -147,93 +153,95 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// As [`publisher`](Self::publisher).
+    /// The same as for [`publisher`](Self::publisher).
     pub fn player(url: &str) -> Result<Self> {
         Self::options().play(url)
     }
 
-    /// Connects to the application that the URL names, and creates a message stream. What is done with it is said by
-    /// [`publish`](Self::publish) or [`play`](Self::play), whatever stream's name the URL has.
+    /// Connects to the URL's application and creates a message stream, for [`publish`](Self::publish) or
+    /// [`play`](Self::play). The stream name in the URL is ignored.
     ///
     /// # Errors
-    /// As [`publisher`](Self::publisher).
+    /// The same as for [`publisher`](Self::publisher).
     pub fn connect(url: &str) -> Result<Self> {
         Self::options().connect(url)
     }
 
+    /// Connects, and logs in if the server requests it and the URL has a login.
     fn open(url: &StreamUrl, config: &ClientConfig, program: &str) -> Result<Self> {
         let program = config.program.as_deref().unwrap_or(program);
         let mut app = url.app().to_owned();
-        // Each answer takes a connection of its own: first for the name, then for the key.
+        // Each login step takes a new connection: the first sends the user name, the second the challenge response.
         for _ in 0..2 {
-            match Self::enter(url, config, program, &app) {
+            match Self::connect_once(url, config, program, &app) {
                 Err(Error::Refused { code, description }) => {
-                    let (Some(login), Some(demand)) = (url.login(), Demand::read(&description)) else {
+                    let (Some(login), Some(request)) = (url.login(), LoginRequest::parse(&description)) else {
                         return Err(Error::Refused { code, description });
                     };
-                    let mark = if url.app().contains('?') { '&' } else { '?' };
-                    let nonce = format!("{:08x}", random());
-                    app = format!("{}{mark}{}", url.app(), demand.query(login, &nonce));
+                    let separator = if url.app().contains('?') { '&' } else { '?' };
+                    let nonce = format!("{:08x}", random_nonce());
+                    app = format!("{}{separator}{}", url.app(), request.query(login, &nonce));
                 }
                 result => return result,
             }
         }
-        Self::enter(url, config, program, &app)
+        Self::connect_once(url, config, program, &app)
     }
 
-    fn enter(url: &StreamUrl, config: &ClientConfig, program: &str, app: &str) -> Result<Self> {
+    fn connect_once(url: &StreamUrl, config: &ClientConfig, program: &str, app: &str) -> Result<Self> {
         let mut socket = BufReader::new(Socket::connect(url, config)?);
-        socket::shake_hands(&mut socket)?;
+        socket::perform_handshake(&mut socket)?;
         let mut client = Self {
             chunks: ChunkReader::new(socket),
             writer: ChunkWriter::new(),
             stream_id: 0,
             next_transaction: 1.0,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            queued: VecDeque::new(),
+            queued_bytes: 0,
         };
         let properties =
             Object::new().with("app", app).with("flashVer", program).with("tcUrl", format!("{}/{app}", url.server()));
         client.message(0, &Message::SetChunkSize(ChunkSize::LARGE))?;
         client.call("connect", properties.into(), Vec::new())?;
         client.message(0, &Message::WindowAckSize(limits::ACKNOWLEDGEMENT_WINDOW))?;
-        let answer = client.call("createStream", Value::Null, Vec::new())?;
-        client.stream_id = answer.argument(0).as_number().unwrap_or(0.0) as u32;
+        let response = client.call("createStream", Value::Null, Vec::new())?;
+        client.stream_id = response.argument(0).as_number().unwrap_or(0.0) as u32;
         client.set_timeout(config.read_timeout)?;
         Ok(client)
     }
 
-    /// Publishes a live stream under `name`, behind which a query may stand; returns when the server has granted it.
+    /// Publishes a live stream under `name`, which may end with a query. Returns once the server has granted it.
     ///
     /// # Errors
-    /// [`Error::Refused`] with the server's reason when it says no.
+    /// Returns [`Error::Refused`] with the server's reason if it refuses.
     pub fn publish(&mut self, name: &str) -> Result<()> {
         self.command("publish", Value::Null, vec![Value::from(name), Value::from("live")])?;
         self.wait_for_status("NetStream.Publish.Start")
     }
 
-    /// Plays a stream; returns when the server has granted it. `start_ms` is where to begin in a file, in milliseconds.
+    /// Plays a stream. Returns once the server has granted it. `start_ms` is the start position in a file, in
+    /// milliseconds.
     ///
     /// # Errors
-    /// [`Error::Refused`] with the server's reason when it says no.
+    /// Returns [`Error::Refused`] with the server's reason if it refuses.
     pub fn play(&mut self, name: &str, start_ms: Option<u32>) -> Result<()> {
         let start = start_ms.map_or(-2000.0, f64::from);
         self.command("play", Value::Null, vec![Value::from(name), start.into()])?;
         self.wait_for_status("NetStream.Play.Start")
     }
 
-    /// Sends audio, video or data of the stream that is published.
+    /// Sends audio, video or data of the stream being published.
     ///
     /// # Errors
-    /// [`Error::Io`] when the connection is gone.
+    /// Returns [`Error::Io`] if the connection fails.
     pub fn send(&mut self, packet: Packet) -> Result<()> {
         self.raw(&media_message(packet, self.stream_id))
     }
 
-    /// Sends a command about the message stream, such as `pause` or `seek`, without waiting for an answer.
+    /// Sends a command on the message stream, such as `pause` or `seek`, without waiting for a response.
     ///
     /// # Errors
-    /// [`Error::Io`] when the connection is gone.
+    /// Returns [`Error::Io`] if the connection fails.
     pub fn command(&mut self, name: &str, object: Value, arguments: Vec<Value>) -> Result<()> {
         let command = Command { object, ..Command::new(name, arguments) };
         self.message(self.stream_id, &Message::Command(command))
@@ -242,7 +250,7 @@ impl Client {
     /// Sends any message on a message stream.
     ///
     /// # Errors
-    /// [`Error::Io`] when the connection is gone.
+    /// Returns [`Error::Io`] if the connection fails.
     pub fn message(&mut self, stream_id: u32, message: &Message) -> Result<()> {
         match message.encode(stream_id) {
             Some(raw) => self.raw(&raw),
@@ -250,10 +258,10 @@ impl Client {
         }
     }
 
-    /// Sends a message as it is, on its own chunk stream.
+    /// Sends a message unchanged, on the chunk stream that it names.
     ///
     /// # Errors
-    /// [`Error::Io`] when the connection is gone.
+    /// Returns [`Error::Io`] if the connection fails.
     pub fn raw(&mut self, message: &RawMessage) -> Result<()> {
         let mut bytes = Vec::new();
         self.writer.write(message, &mut bytes);
@@ -261,42 +269,44 @@ impl Client {
         socket.write_all(&bytes).and_then(|()| socket.flush()).map_err(|error| Error::io("sending", error))
     }
 
-    /// The TCP socket, below TLS if there is any, for who wants to reach around the protocol.
+    /// Returns the TCP socket, below TLS if any, for access that bypasses the protocol.
     pub fn socket(&self) -> &TcpStream {
         self.chunks.source().get_ref().tcp()
     }
 
-    /// How long [`next_event`](Self::next_event) waits at most for more to come; for ever if `None`. After a timeout the
-    /// client is of no use any more.
+    /// Sets the time limit of each read in [`next_event`](Self::next_event); none if `None`. After a timeout the client
+    /// can no longer be used.
     ///
     /// # Errors
-    /// [`Error::Io`] when the socket refuses it.
+    /// Returns [`Error::Io`] if the socket rejects the value.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
         self.socket().set_read_timeout(timeout).map_err(|error| Error::io("setting a timeout", error))
     }
 
-    /// Waits for what the server sends next. Pings and windows are answered here.
+    /// Waits for the next message from the server. Answers pings and sends acknowledgements on the way.
     ///
     /// # Errors
-    /// [`Error::Disconnected`] at the end, [`Error::Io`] and what the protocol brings otherwise.
+    /// Returns [`Error::Disconnected`] once the server has closed the connection, [`Error::Io`] if reading fails, and
+    /// other errors if the server violates the protocol.
     pub fn next_event(&mut self) -> Result<ClientEvent> {
-        match self.waiting.pop_front() {
+        match self.queued.pop_front() {
             Some(event) => {
-                self.waiting_bytes -= weight(&event);
+                self.queued_bytes -= queued_size(&event);
                 Ok(event)
             }
             None => self.read_event(),
         }
     }
 
-    /// Waits for the next audio, video or data of the stream that is played; `None` at its end.
+    /// Waits for the next audio, video or data of the stream being played. Returns `None` at its end.
     ///
     /// # Errors
-    /// As [`next_event`](Self::next_event), and [`Error::Refused`] when the server says that it can't go on.
+    /// The same as for [`next_event`](Self::next_event), and [`Error::Refused`] if the server reports that it can't
+    /// continue.
     pub fn next_packet(&mut self) -> Result<Option<Packet>> {
         loop {
             match self.next_event() {
-                Ok(ClientEvent::Media(packet)) if !is_about_the_play(&packet) => return Ok(Some(packet)),
+                Ok(ClientEvent::Media(packet)) if !is_playback_status(&packet) => return Ok(Some(packet)),
                 Ok(ClientEvent::Status { level, code, description }) if level == "error" => {
                     return Err(Error::Refused { code: code.into(), description: description.into() });
                 }
@@ -312,19 +322,19 @@ impl Client {
         }
     }
 
-    /// Ends what is published or played, and waits for the server to have taken all of it. A client that is dropped may
-    /// lose what was on its way.
+    /// Stops publishing or playing and waits for the server to receive everything and close the connection. Dropping a
+    /// client instead may lose data in transit.
     ///
     /// # Errors
-    /// [`Error::Io`] when the server does not end the connection within the time limits.
+    /// Returns [`Error::Io`] if the server does not close the connection within the time limits.
     pub fn close(mut self) -> Result<()> {
         let stream_id = f64::from(self.stream_id);
         let delete = Command::new("deleteStream", vec![stream_id.into()]);
-        let ended = self.message(0, &Message::Command(delete)).and_then(|()| {
-            let end = self.chunks.source_mut().get_mut().finish();
-            end.map_err(|error| Error::io("ending the connection", error))
+        let shutdown = self.message(0, &Message::Command(delete)).and_then(|()| {
+            let result = self.chunks.source_mut().get_mut().finish();
+            result.map_err(|error| Error::io("closing the connection", error))
         });
-        if let Err(error) = ended {
+        if let Err(error) = shutdown {
             return if error.is_disconnect() { Ok(()) } else { Err(error) };
         }
         loop {
@@ -337,8 +347,8 @@ impl Client {
         }
     }
 
-    /// A server that has gone takes no answers, but what it said before is still to be read, and then its end.
-    fn answer(&mut self, message: &Message) -> Result<()> {
+    /// Sends a reply, ignoring a lost connection: data that the server sent before closing it is still to be read.
+    fn reply(&mut self, message: &Message) -> Result<()> {
         self.message(0, message).or_else(|error| if error.is_disconnect() { Ok(()) } else { Err(error) })
     }
 
@@ -346,32 +356,32 @@ impl Client {
         loop {
             let raw = self.chunks.read_message()?;
             if let Some(bytes) = self.chunks.acknowledgement_due() {
-                self.answer(&Message::Acknowledgement(bytes))?;
+                self.reply(&Message::Acknowledgement(bytes))?;
             }
             match Message::decode(raw)? {
                 Message::Media(packet) => return Ok(ClientEvent::Media(packet)),
                 Message::UserControl(UserControl::PingRequest(time)) => {
-                    self.answer(&Message::UserControl(UserControl::PingResponse(time)))?;
+                    self.reply(&Message::UserControl(UserControl::PingResponse(time)))?;
                 }
                 Message::UserControl(event) => return Ok(ClientEvent::Event(event)),
-                Message::Command(command) => return Ok(ClientEvent::of(command)),
+                Message::Command(command) => return Ok(ClientEvent::from_command(command)),
                 _ => {}
             }
         }
     }
 
-    /// Keeps what came while an answer is waited for.
-    fn keep(&mut self, event: ClientEvent) -> Result<()> {
-        self.waiting_bytes += weight(&event);
-        self.waiting.push_back(event);
-        let (value, limit) = (self.waiting_bytes as u64, limits::CLIENT_WAITING_BYTES as u64);
+    /// Queues an event that arrived while waiting for a response.
+    fn enqueue(&mut self, event: ClientEvent) -> Result<()> {
+        self.queued_bytes += queued_size(&event);
+        self.queued.push_back(event);
+        let (value, limit) = (self.queued_bytes as u64, limits::CLIENT_WAITING_BYTES as u64);
         if value <= limit {
             return Ok(());
         }
-        Err(Error::Limit { what: "what a server sends before its answer", value, limit })
+        Err(Error::Limit { what: "the size in bytes of messages queued before a response", value, limit })
     }
 
-    /// Calls a command of the connection and waits for its answer.
+    /// Sends a command on message stream 0 and waits for its response.
     fn call(&mut self, name: &str, object: Value, arguments: Vec<Value>) -> Result<Command> {
         let transaction_id = self.next_transaction;
         self.next_transaction += 1.0;
@@ -379,44 +389,44 @@ impl Client {
         self.message(0, &Message::Command(command))?;
         loop {
             match self.read_event()? {
-                ClientEvent::Command(answer) if answer.transaction_id == transaction_id => {
-                    return if answer.name == "_result" { Ok(answer) } else { Err(refusal(&answer)) };
+                ClientEvent::Command(response) if response.transaction_id == transaction_id => {
+                    return if response.name == "_result" { Ok(response) } else { Err(refused_error(&response)) };
                 }
-                event => self.keep(event)?,
+                event => self.enqueue(event)?,
             }
         }
     }
 
-    fn wait_for_status(&mut self, wanted: &str) -> Result<()> {
+    fn wait_for_status(&mut self, expected: &str) -> Result<()> {
         loop {
             match self.read_event()? {
-                ClientEvent::Status { code, .. } if code == wanted => return Ok(()),
+                ClientEvent::Status { code, .. } if code == expected => return Ok(()),
                 ClientEvent::Status { level, code, description } if level == "error" => {
                     return Err(Error::Refused { code: code.into(), description: description.into() });
                 }
-                ClientEvent::Command(answer) if answer.name == "_error" => return Err(refusal(&answer)),
-                event => self.keep(event)?,
+                ClientEvent::Command(response) if response.name == "_error" => return Err(refused_error(&response)),
+                event => self.enqueue(event)?,
             }
         }
     }
 }
 
-/// Whether data tells how the play goes, and is no part of the stream.
-fn is_about_the_play(packet: &Packet) -> bool {
+/// Returns whether a data message reports on playback rather than belonging to the stream.
+fn is_playback_status(packet: &Packet) -> bool {
     let is_data = packet.kind == PacketKind::Data;
     let name = is_data.then(|| amf0::Decoder::new(&packet.payload).next()).flatten();
     let Some(Ok(Value::String(name))) = name else { return false };
     ["|RtmpSampleAccess", "onStatus", "onPlayStatus"].contains(&&*name)
 }
 
-/// What an event counts for while it waits, in bytes.
-fn weight(event: &ClientEvent) -> usize {
+/// Returns the bytes that a queued event counts for: its media and a fixed overhead.
+fn queued_size(event: &ClientEvent) -> usize {
     let media = if let ClientEvent::Media(packet) = event { packet.payload.len() } else { 0 };
     media + limits::CLIENT_EVENT_BYTES
 }
 
-/// A number for a challenge, which keeps an answer from being made ahead.
-fn random() -> u32 {
+/// Returns an unpredictable client nonce, which prevents precomputed challenge responses.
+fn random_nonce() -> u32 {
     use std::hash::BuildHasher;
     std::collections::hash_map::RandomState::new().hash_one(0) as u32
 }

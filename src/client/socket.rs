@@ -1,4 +1,4 @@
-//! A client's socket, plain or within TLS, with limits to how long it waits.
+//! A client's socket, plain or over TLS, with time limits.
 
 use std::cell::RefCell;
 use std::io::{self, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use super::url::StreamUrl;
 use crate::error::{Error, Result};
 use crate::rtmp::handshake;
 
-/// What a client reads from and writes to.
+/// The transport of a client.
 #[derive(Debug)]
 pub(super) enum Socket {
     Plain(TcpStream),
@@ -21,8 +21,8 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Connects, which takes as long as the limit says at most, and for TLS each of its answers as long again. Looking up
-    /// the host's name is the system's, with limits of its own.
+    /// Connects within the connect timeout; each read of the TLS handshake may take as long again. Name resolution is
+    /// left to the system, which has its own time limits.
     pub(super) fn connect(url: &StreamUrl, config: &ClientConfig) -> Result<Self> {
         let failed = |error| Error::io(format!("connecting to {}", url.server()), error);
         let socket = connect(url, config.connect_timeout).map_err(failed)?;
@@ -32,17 +32,17 @@ impl Socket {
         if !url.is_secure() {
             return Ok(Self::Plain(socket));
         }
-        let wrong = |error| failed(io::Error::other(error));
+        let tls_failed = |error| failed(io::Error::other(error));
         let name = ServerName::try_from(url.host().to_owned()).map_err(|error| failed(io::Error::other(error)))?;
-        let mut tls = ClientConnection::new(config.trust.config()?, name).map_err(wrong)?;
+        let mut tls = ClientConnection::new(config.trust.config()?, name).map_err(tls_failed)?;
         let mut socket = socket;
         while tls.is_handshaking() {
-            tls.complete_io(&mut socket).map_err(|error| failed(told(error)))?;
+            tls.complete_io(&mut socket).map_err(|error| failed(map_timeout(error)))?;
         }
         Ok(Self::Secure(Box::new(StreamOwned::new(tls, socket))))
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending direction.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         if let Self::Secure(tls) = self {
             tls.conn.send_close_notify();
@@ -51,7 +51,7 @@ impl Socket {
         self.tcp().shutdown(Shutdown::Write)
     }
 
-    /// Below all.
+    /// Returns the TCP socket below TLS, if any.
     pub(super) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
@@ -60,27 +60,27 @@ impl Socket {
     }
 }
 
-/// Tries the addresses of a host one after the other until the time is up.
+/// Tries the addresses of a host in turn until the time limit.
 fn connect(url: &StreamUrl, limit: Duration) -> io::Result<TcpStream> {
-    let until = Instant::now() + limit;
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    let deadline = Instant::now() + limit;
+    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in (url.host(), url.port()).to_socket_addrs()? {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
         }
         match TcpStream::connect_timeout(&address, left) {
             Ok(socket) => return Ok(socket),
-            Err(error) => failure = error,
+            Err(error) => last_error = error,
         }
     }
-    Err(failure)
+    Err(last_error)
 }
 
-/// A socket whose time is up says that it would block, which tells nobody what happened.
-fn told(error: io::Error) -> io::Error {
+/// Maps `WouldBlock`, which a blocking socket returns at its timeout, to an error that says so.
+fn map_timeout(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::WouldBlock {
-        return io::Error::new(io::ErrorKind::TimedOut, "the server took too long");
+        return io::Error::new(io::ErrorKind::TimedOut, "the server did not respond in time");
     }
     error
 }
@@ -89,13 +89,13 @@ impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let result = match self {
             Self::Plain(socket) => socket.read(buffer),
-            // Some end TLS without its own word for it. RTMP has none either.
+            // Some servers close TLS without a close_notify. RTMP has no closing message to miss.
             Self::Secure(tls) => match tls.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
                 result => result,
             },
         };
-        result.map_err(told)
+        result.map_err(map_timeout)
     }
 }
 
@@ -105,7 +105,7 @@ impl Write for Socket {
             Self::Plain(socket) => socket.write(bytes),
             Self::Secure(tls) => tls.write(bytes),
         };
-        result.map_err(told)
+        result.map_err(map_timeout)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -113,26 +113,26 @@ impl Write for Socket {
             Self::Plain(socket) => socket.flush(),
             Self::Secure(tls) => tls.flush(),
         };
-        result.map_err(told)
+        result.map_err(map_timeout)
     }
 }
 
-/// Shakes hands, for which reading and writing are two things.
-pub(super) fn shake_hands(socket: &mut BufReader<Socket>) -> Result<()> {
+/// Performs the RTMP handshake, which takes a separate reader and writer.
+pub(super) fn perform_handshake(socket: &mut BufReader<Socket>) -> Result<()> {
     let shared = RefCell::new(socket);
-    let (mut reader, mut writer) = (Half(&shared), Half(&shared));
+    let (mut reader, mut writer) = (SharedSocket(&shared), SharedSocket(&shared));
     handshake::client::connect(&mut reader, &mut writer, handshake::client::ClientKind::Simple)
 }
 
-struct Half<'a>(&'a RefCell<&'a mut BufReader<Socket>>);
+struct SharedSocket<'a>(&'a RefCell<&'a mut BufReader<Socket>>);
 
-impl Read for Half<'_> {
+impl Read for SharedSocket<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.borrow_mut().read(buffer)
     }
 }
 
-impl Write for Half<'_> {
+impl Write for SharedSocket<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.borrow_mut().get_mut().write(bytes)
     }

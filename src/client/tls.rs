@@ -1,4 +1,4 @@
-//! The client's side of TLS: whom it trusts.
+//! Certificate verification for RTMPS clients.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,29 +14,29 @@ use crate::error::{Error, Result};
 use crate::guard::read_small_file;
 use crate::limits;
 
-/// Which servers a client trusts over RTMPS.
+/// The certificates that a client trusts over RTMPS.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Trust {
-    /// Those whose certificate this system's authorities have signed.
+    /// Certificates issued by the certificate authorities that the system trusts.
     #[default]
     System,
-    /// Those whose certificate is one of these, whatever name and time it is for, or was signed by one of them for the
-    /// host: PEM text, such as a server's own `cert.pem`.
+    /// These certificates themselves, whatever their names and validity period, and certificates that they have issued
+    /// for the host. PEM text, such as a server's own `cert.pem`.
     Certificates(String),
-    /// As a configuration of rustls says.
+    /// Whatever this rustls configuration accepts.
     Custom(Arc<ClientConfig>),
 }
 
 impl Trust {
-    /// [`Certificates`](Self::Certificates) from a PEM file.
+    /// Reads [`Certificates`](Self::Certificates) from a PEM file.
     ///
     /// # Errors
-    /// [`Error::Config`] that names the file.
+    /// Returns [`Error::Config`], which names the file, if it can't be read.
     pub fn file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = read_small_file(path, limits::PEM_FILE_BYTES)
-            .map_err(|error| Error::Config(format!("the certificates in {}: {error}", path.display()).into()))?;
+            .map_err(|error| Error::Config(format!("trusted certificates in {}: {error}", path.display()).into()))?;
         Ok(Self::Certificates(text))
     }
 
@@ -44,19 +44,19 @@ impl Trust {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(|error| bad(&error))?;
+            .map_err(|error| trust_error(&error))?;
         let config = match self {
             Self::Custom(config) => return Ok(config.clone()),
             Self::System => {
-                let found = rustls_native_certs::load_native_certs();
+                let loaded = rustls_native_certs::load_native_certs();
                 let mut roots = RootCertStore::empty();
-                if roots.add_parsable_certificates(found.certs).0 == 0 {
-                    return Err(bad(&"this system has none"));
+                if roots.add_parsable_certificates(loaded.certs).0 == 0 {
+                    return Err(trust_error(&"the system has none"));
                 }
                 builder.with_root_certificates(roots).with_no_client_auth()
             }
             Self::Certificates(pem) => {
-                let verifier = Arc::new(Known::new(pem, provider)?);
+                let verifier = Arc::new(PinnedVerifier::new(pem, provider)?);
                 builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
             }
         };
@@ -64,40 +64,40 @@ impl Trust {
     }
 }
 
-fn bad(error: &dyn std::fmt::Display) -> Error {
-    Error::Config(format!("the certificates to trust: {error}").into())
+fn trust_error(error: &dyn std::fmt::Display) -> Error {
+    Error::Config(format!("trusted certificates: {error}").into())
 }
 
-/// Knows some certificates by themselves, and others by their signature. WebPKI alone would not do: to it a certificate
-/// that signs itself is an authority, and no server.
+/// Verifies that a server's certificate is one of the given ones or was issued by one of them. WebPKI alone does not
+/// suffice: it takes a self-signed certificate for an authority and rejects it as a server's.
 #[derive(Debug)]
-struct Known {
+struct PinnedVerifier {
     certificates: Vec<CertificateDer<'static>>,
-    by_signature: Option<Arc<WebPkiServerVerifier>>,
+    issuer_verifier: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl Known {
+impl PinnedVerifier {
     fn new(pem: &str, provider: Arc<CryptoProvider>) -> Result<Self> {
         let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| bad(&error))?;
+            .map_err(|error| trust_error(&error))?;
         if certificates.is_empty() {
-            return Err(bad(&"there is none"));
+            return Err(trust_error(&"the PEM text holds none"));
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates.iter().cloned());
-        let by_signature = if roots.is_empty() {
+        let issuer_verifier = if roots.is_empty() {
             None
         } else {
             let builder = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone());
-            Some(builder.build().map_err(|error| bad(&error))?)
+            Some(builder.build().map_err(|error| trust_error(&error))?)
         };
-        Ok(Self { certificates, by_signature, provider })
+        Ok(Self { certificates, issuer_verifier, provider })
     }
 }
 
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for PinnedVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -106,10 +106,10 @@ impl ServerCertVerifier for Known {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.certificates.iter().any(|known| known.as_ref() == certificate.as_ref()) {
+        if self.certificates.iter().any(|pinned| pinned.as_ref() == certificate.as_ref()) {
             return Ok(ServerCertVerified::assertion());
         }
-        match &self.by_signature {
+        match &self.issuer_verifier {
             Some(verifier) => verifier.verify_server_cert(certificate, intermediates, name, ocsp, now),
             None => Err(rustls::CertificateError::UnknownIssuer.into()),
         }

@@ -1,4 +1,4 @@
-//! Where a stream is: `rtmp[s]://[user:key@]HOST[:PORT]/app/name?query`.
+//! Stream URLs: `rtmp[s]://[user:key@]HOST[:PORT]/app/name?query`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,17 +7,18 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 
-/// The port of `rtmp://` URLs that name none.
+/// The default port of `rtmp://` URLs.
 const RTMP_PORT: u16 = 1935;
 
-/// The same of `rtmps://`.
+/// The default port of `rtmps://` URLs.
 const RTMPS_PORT: u16 = 443;
 
-/// The URL of a stream, `rtmp[s]://[user:key@]HOST[:PORT]/app/name?query`, taken apart.
+/// A parsed stream URL: `rtmp[s]://[user:key@]HOST[:PORT]/app/name?query`.
 ///
-/// The first part of the path is the application, the rest is the stream's name, to which the query belongs; without a
-/// name it belongs to the application. Only the user's name and key are percent-decoded: the rest goes to the server as it
-/// is written. Printed, it shows neither key nor query, which may hold one.
+/// The first segment of the path is the application, the rest is the stream name with the query; without a name, the
+/// query belongs to the application. Only the user and the key are percent-decoded: the rest is sent to the server as
+/// written. [`Display`](fmt::Display) and [`Debug`](fmt::Debug) omit user, key and query, since a query may contain a
+/// key.
 ///
 /// ```
 /// use gortmp::StreamUrl;
@@ -38,7 +39,7 @@ pub struct StreamUrl {
     name: String,
 }
 
-/// A user's name and the key that belongs to it.
+/// A user name and its key.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Login {
     pub user: String,
@@ -46,27 +47,27 @@ pub(super) struct Login {
 }
 
 impl StreamUrl {
-    /// Whether it is `rtmps://`: within TLS.
+    /// Returns whether the scheme is `rtmps`, RTMP over TLS.
     pub fn is_secure(&self) -> bool {
         self.is_secure
     }
 
-    /// The host's name or address, the latter without brackets.
+    /// Returns the host name or address, an IPv6 address without its brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port; where the URL has none, 1935 for `rtmp` and 443 for `rtmps`.
+    /// Returns the port, by default 1935 for `rtmp` and 443 for `rtmps`.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The application.
+    /// Returns the application.
     pub fn app(&self) -> &str {
         &self.app
     }
 
-    /// The stream's name with its query; empty when the URL ends with the application.
+    /// Returns the stream name with its query; empty if the URL ends with the application.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -75,40 +76,38 @@ impl StreamUrl {
         self.login.as_ref()
     }
 
-    /// The same stream in another application, which may be more of the path than its first part.
+    /// Replaces the application, and removes it from the start of the name where it spans several path segments.
     pub(super) fn with_app(self, app: &str) -> Self {
         let path = format!("{}/{}", self.app, self.name);
         let name = path.strip_prefix(app).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&self.name).to_owned();
         Self { app: app.to_owned(), name, ..self }
     }
 
-    /// The server's part of the URL, as a client says it in `connect`.
+    /// Returns the URL up to the port, as sent in the `tcUrl` of `connect`.
     pub(super) fn server(&self) -> String {
-        let (scheme, brackets) = (
-            if self.is_secure { "rtmps" } else { "rtmp" },
-            if self.host.contains(':') { ("[", "]") } else { ("", "") },
-        );
-        format!("{scheme}://{}{}{}:{}", brackets.0, self.host, brackets.1, self.port)
+        let scheme = if self.is_secure { "rtmps" } else { "rtmp" };
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        format!("{scheme}://{open}{}{close}:{}", self.host, self.port)
     }
 }
 
 impl FromStr for StreamUrl {
     type Err = Error;
 
-    /// Takes a URL apart.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// [`Error::Config`] that says which part is wrong, and shows no key.
+    /// Returns [`Error::Config`] if a part is invalid. Its text names the part and contains no key.
     fn from_str(text: &str) -> Result<Self> {
-        let bad = |why: &str| Error::Config(format!("the URL of a stream: {why}").into());
+        let invalid = |reason: &str| Error::Config(format!("stream URL: {reason}").into());
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(bad("it has a blank or a control character in it"));
+            return Err(invalid("it contains whitespace or a control character"));
         }
         let (scheme, rest) = text.split_once("://").unwrap_or_default();
         let is_secure = match () {
             () if scheme.eq_ignore_ascii_case("rtmp") => false,
             () if scheme.eq_ignore_ascii_case("rtmps") => true,
-            () => return Err(bad("it begins with neither rtmp:// nor rtmps://")),
+            () => return Err(invalid("it begins with neither rtmp:// nor rtmps://")),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, address) = match authority.rsplit_once('@') {
@@ -117,17 +116,21 @@ impl FromStr for StreamUrl {
         };
         let (host, port) = match address.strip_prefix('[').map(|rest| rest.split_once(']')) {
             Some(Some((host, port))) => (host, port),
-            Some(None) => return Err(bad("a bracket stays open")),
+            Some(None) => return Err(invalid("a bracket is not closed")),
             None => match address.find(':') {
-                Some(at) => address.split_at(at),
+                Some(colon) => address.split_at(colon),
                 None => (address, ""),
             },
         };
         if host.is_empty() {
-            return Err(bad("it names no host"));
+            return Err(invalid("it names no host"));
         }
         let port = match port.strip_prefix(':') {
-            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| bad("the port is none"))?,
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| invalid("the port is not a number from 1 to 65535"))?,
             None if port.is_empty() => {
                 if is_secure {
                     RTMPS_PORT
@@ -135,7 +138,7 @@ impl FromStr for StreamUrl {
                     RTMP_PORT
                 }
             }
-            None => return Err(bad("something stands between the host and the path")),
+            None => return Err(invalid("unexpected text between the host and the path")),
         };
         let end_of_app = path.find(['/', '?']).unwrap_or(path.len());
         let (app, name) = match path.split_at(end_of_app) {
@@ -143,7 +146,7 @@ impl FromStr for StreamUrl {
             _ => (path.trim_end_matches('/'), ""),
         };
         if app.is_empty() || app.starts_with('?') {
-            return Err(bad("it names no application, such as live in rtmp://HOST/live/NAME"));
+            return Err(invalid("it names no application, such as live in rtmp://HOST/live/NAME"));
         }
         Ok(Self { is_secure, login, host: host.to_owned(), port, app: app.to_owned(), name: name.to_owned() })
     }
@@ -157,7 +160,7 @@ impl Login {
     }
 }
 
-/// Without the user, the key and the query: fit for the log.
+/// Omits the user, the key and the query, so that it can be logged.
 impl fmt::Display for StreamUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let without_query = |text: &str| text.split('?').next().unwrap_or_default().escape_debug().to_string();
@@ -166,7 +169,7 @@ impl fmt::Display for StreamUrl {
     }
 }
 
-/// As for the log.
+/// As [`Display`](fmt::Display), without secrets.
 impl fmt::Debug for StreamUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StreamUrl({self})")
@@ -184,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn urls_are_parsed() {
         for (text, is_secure, host, port, app, name) in [
             ("rtmp://example.org/live/cam", false, "example.org", 1935, "live", "cam"),
             ("RTMPS://example.org/live/cam", true, "example.org", 443, "live", "cam"),
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_decoded_and_never_shown() {
+    fn a_login_is_decoded_and_never_printed() {
         let url: StreamUrl = "rtmp://e%76e:s3%40cret@h/live/cam?key=s3cret".parse().unwrap();
         assert!(url.login().is_some_and(|login| login.user == "eve" && login.key == "s3@cret"));
         assert_eq!(format!("{url} {url:?}"), "rtmp://h:1935/live/cam StreamUrl(rtmp://h:1935/live/cam)");
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_application_may_be_more_of_the_path() {
+    fn an_application_may_span_several_path_segments() {
         let url: StreamUrl = "rtmp://h/live/studio/cam?k=v".parse().unwrap();
         for (app, name) in
             [("live", "studio/cam?k=v"), ("live/studio", "cam?k=v"), ("liv", "studio/cam?k=v"), ("x", "studio/cam?k=v")]
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_a_stream_is_refused() {
+    fn invalid_stream_urls_are_rejected() {
         for text in [
             "",
             "live/cam",
@@ -249,12 +252,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_url_or_an_error(text in "\\PC*") {
+        fn arbitrary_text_never_panics(text in "\\PC*") {
             let _ = format!("rtmp://{text}").parse::<StreamUrl>().map(|url| url.to_string());
         }
 
         #[test]
-        fn what_is_printed_means_the_same(
+        fn printing_and_parsing_round_trips(
             secure: bool, host in "[a-z0-9.-]{1,20}|[0-9a-f]{1,4}::[0-9a-f]{1,4}", port in 1u16.., app in "[a-z]{1,9}",
             name in "[a-z0-9/%._~-]{0,20}",
         ) {

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 const LAST_TAGS: usize = 8;
 
 /// Read buffer for skipping over tags; holds the starts of a few.
-const HOP_BUFFER_BYTES: usize = 1024;
+const SCAN_BUFFER_BYTES: usize = 1024;
 
 /// Bytes that one probe searches for tags; the probes start 1, 4, 16, 64 and 256 MiB before the end.
 const PROBE_BYTES: u64 = 1024 * 1024;
@@ -106,26 +106,26 @@ impl Extent {
                 Err(error) => return Err(error),
             }
         }
-        let left = file_bytes.saturating_sub(extent.end);
-        if left > 0 {
-            let reason = format!("truncated tag: the file ends {left} bytes after its start");
+        let remaining = file_bytes.saturating_sub(extent.end);
+        if remaining > 0 {
+            let reason = format!("truncated tag: the file ends {remaining} bytes after its start");
             extent.damage = Some(Damage { offset: extent.end, reason });
         }
         Ok(extent)
     }
 }
 
-fn reading(error: std::io::Error) -> Error {
-    Error::io("reading an FLV file", error)
+fn read_error(error: std::io::Error) -> Error {
+    Error::io("read_error an FLV file", error)
 }
 
 fn seek<S: Seek>(source: &mut S, to: SeekFrom) -> Result<u64> {
-    source.seek(to).map_err(reading)
+    source.seek(to).map_err(read_error)
 }
 
 fn new_reader<S: Read + Seek>(source: &mut S) -> Result<Reader<&mut S>> {
     seek(source, SeekFrom::Start(0))?;
-    Reader::with_buffer(HOP_BUFFER_BYTES, source)
+    Reader::with_buffer(SCAN_BUFFER_BYTES, source)
 }
 
 /// Steps back from the end over up to [`LAST_TAGS`] tags by the `PreviousTagSize` after each; returns the first of
@@ -162,7 +162,7 @@ fn scan_back<S: Read + Seek>(source: &mut S, file_bytes: u64, first_frame: u64) 
 
 fn read_at<S: Read + Seek>(source: &mut S, position: u64, buffer: &mut [u8]) -> Result<()> {
     seek(source, SeekFrom::Start(position))?;
-    source.read_exact(buffer).map_err(reading)
+    source.read_exact(buffer).map_err(read_error)
 }
 
 /// Returns the offset of the last listed key frame within the file, if there is a key frame at it.
@@ -183,7 +183,7 @@ fn last_listed_key_frame<S: Read + Seek>(
 fn probe<S: Read + Seek>(source: &mut S, position: u64) -> Result<Option<u64>> {
     seek(source, SeekFrom::Start(position))?;
     let mut bytes = Vec::new();
-    source.by_ref().take(PROBE_BYTES).read_to_end(&mut bytes).map_err(reading)?;
+    source.by_ref().take(PROBE_BYTES).read_to_end(&mut bytes).map_err(read_error)?;
     let is_tag_chain = |start: &usize| {
         let mut next = *start;
         (0..PROBE_TAGS).all(|_| tag_end(&bytes, next).is_some_and(|end| std::mem::replace(&mut next, end) < end))
@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    fn assert_as_read(bytes: &[u8], what: &str) {
+    fn assert_agrees_with_reader(bytes: &[u8], what: &str) {
         let extent = find(bytes);
         let found = (extent.last_frame_ms, extent.damage.as_ref().map(|damage| damage.offset));
         assert_eq!(found, read_all(bytes), "{what}: {extent:?}");
@@ -295,7 +295,7 @@ mod tests {
     fn truncation_at_every_byte() {
         for (what, bytes) in files() {
             for length in 13..=bytes.len() {
-                assert_as_read(&bytes[..length], &format!("{what}, {length} bytes"));
+                assert_agrees_with_reader(&bytes[..length], &format!("{what}, {length} bytes"));
             }
         }
     }
@@ -309,7 +309,7 @@ mod tests {
                     let damaged = [&bytes[..length], more].concat();
                     // After the truncation a plain reader may parse part of the tail as data or even as a tag; the
                     // extent must agree.
-                    assert_as_read(&damaged, &format!("{what}, {length} bytes and {tail}"));
+                    assert_agrees_with_reader(&damaged, &format!("{what}, {length} bytes and {tail}"));
                 }
             }
         }

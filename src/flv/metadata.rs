@@ -10,9 +10,9 @@ use crate::amf::{Object, Value, amf0};
 pub struct Metadata {
     /// Duration in seconds; finite and above 0.
     pub duration: Option<f64>,
-    /// Width of the video frame in pixels.
+    /// Width of the video in pixels.
     pub width: Option<f64>,
-    /// Height of the video frame in pixels.
+    /// Height of the video in pixels.
     pub height: Option<f64>,
     /// Whether there is audio and whether there is video; `None` when neither is announced.
     pub kinds: Option<(bool, bool)>,
@@ -29,13 +29,13 @@ impl Metadata {
     }
 
     /// Whether script data is `onMetaData` in AMF0.
-    pub fn is_in(payload: &[u8]) -> bool {
+    pub fn is_on_meta_data(payload: &[u8]) -> bool {
         payload.starts_with(b"\x02\x00\x0aonMetaData")
     }
 
     /// Parses the payload of an `onMetaData`; `None` for other script data.
     pub fn parse(payload: &[u8]) -> Option<Self> {
-        if !Self::is_in(payload) {
+        if !Self::is_on_meta_data(payload) {
             return None;
         }
         let values = amf0::Decoder::new(payload).map_while(|value| value.ok());
@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn set_data_frame_is_stripped() {
         let payload = amf0::encode_all(&["@setDataFrame".into(), "onMetaData".into(), Value::Null]);
-        assert!(!Metadata::is_in(&payload));
-        assert!(Metadata::is_in(Metadata::without_set_data_frame(&payload)));
+        assert!(!Metadata::is_on_meta_data(&payload));
+        assert!(Metadata::is_on_meta_data(Metadata::without_set_data_frame(&payload)));
         assert_eq!(Metadata::without_set_data_frame(b"\x02\x00"), b"\x02\x00");
     }
 

@@ -66,7 +66,7 @@ impl Preamble {
         if packet.kind == PacketKind::Data {
             packet.payload = Metadata::without_set_data_frame(&packet.payload).to_vec().into();
             packet.timestamp = Timestamp::ZERO;
-            if Metadata::is_in(&packet.payload) {
+            if Metadata::is_on_meta_data(&packet.payload) {
                 self.metadata = Some(packet);
             }
             return;

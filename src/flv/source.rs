@@ -62,7 +62,7 @@ impl<R: Read> Source<R> {
             self.at = 0;
         }
         self.position += (data.len() - from_buffer) as u64;
-        result.map_err(reading)?;
+        result.map_err(read_error)?;
         Ok(data.into())
     }
 
@@ -85,16 +85,16 @@ impl<R: Read> Source<R> {
     }
 
     /// Skips bytes; the end of the file shows at the next read.
-    pub(super) fn discard(&mut self, bytes: u32) -> Result<()> {
-        let mut left = bytes as usize;
-        while left > 0 {
+    pub fn discard(&mut self, bytes: u32) -> Result<()> {
+        let mut remaining = bytes as usize;
+        while remaining > 0 {
             self.fill_buffer(1)?;
-            let count = left.min(self.buffered().len());
+            let count = remaining.min(self.buffered().len());
             if count == 0 {
                 break;
             }
             self.advance(count);
-            left -= count;
+            remaining -= count;
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl<R: Read> Source<R> {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(reading(error)),
+                Err(error) => return Err(read_error(error)),
             }
         }
         Ok(())
@@ -139,7 +139,7 @@ impl<R: Read + Seek> Source<R> {
             None => {
                 self.buffer.clear();
                 self.at = 0;
-                self.inner.seek(SeekFrom::Start(position)).map_err(reading)?;
+                self.inner.seek(SeekFrom::Start(position)).map_err(read_error)?;
             }
         }
         self.position = position;
@@ -147,8 +147,8 @@ impl<R: Read + Seek> Source<R> {
     }
 }
 
-fn reading(error: io::Error) -> Error {
-    Error::io("reading an FLV file", error)
+fn read_error(error: io::Error) -> Error {
+    Error::io("read_error an FLV file", error)
 }
 
 #[cfg(test)]

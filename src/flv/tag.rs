@@ -80,7 +80,7 @@ pub struct TagHeader {
     pub tag_type: u8,
     /// Size of the data in bytes, below 2²⁴.
     pub data_size: u32,
-    /// Decoding time.
+    /// Decode timestamp (DTS).
     pub timestamp: Timestamp,
     /// Always 0 (§E.4.1); below 2²⁴.
     pub stream_id: u32,

@@ -72,8 +72,8 @@ impl AudioClock {
     pub(super) fn missing(&self, time_ms: u64, start_ms: u64, rate: u32, samples: u32) -> u64 {
         let in_samples = |ms: u64| ms.saturating_mul(rate.into()) / 1000;
         let next = self.last.map_or(in_samples(start_ms), |(_, next)| next);
-        let ahead = in_samples(time_ms).saturating_sub(next);
-        if ahead > in_samples(TOLERANCE_MS) { ahead / u64::from(samples.max(1)) } else { 0 }
+        let gap = in_samples(time_ms).saturating_sub(next);
+        if gap > in_samples(TOLERANCE_MS) { gap / u64::from(samples.max(1)) } else { 0 }
     }
 
     /// Returns the decode time of a frame right after the last one, or at `start_ms` if there was none.

@@ -119,7 +119,7 @@ impl Formats {
 
     /// Learns from a packet; returns whether the formats changed. Uses valid codec configurations, and frames while
     /// nothing is known of their kind.
-    pub(crate) fn note(&mut self, packet: &Packet) -> bool {
+    pub fn update(&mut self, packet: &Packet) -> bool {
         let is_configuration = packet.is_sequence_header();
         if !is_configuration && !self.needs_frames(packet.kind) {
             return false;
@@ -195,18 +195,18 @@ mod tests {
     fn valid_configurations_replace_frame_formats() {
         let mut formats = Formats::default();
         let codec = |formats: &Formats| formats.video.clone().map(|video| video.codec);
-        assert!(!formats.note(&packet(PacketKind::Video, b"\x90av01")));
+        assert!(!formats.update(&packet(PacketKind::Video, b"\x90av01")));
         assert_eq!(codec(&formats), None);
-        assert!(formats.note(&packet(PacketKind::Video, b"\x91av01\x12\0")));
+        assert!(formats.update(&packet(PacketKind::Video, b"\x91av01\x12\0")));
         assert_eq!((codec(&formats).as_deref(), formats.are_complete()), (Some("av01"), false));
-        assert!(formats.note(&packet(PacketKind::Video, b"\x90av01\x81\x04\x0c\0")));
+        assert!(formats.update(&packet(PacketKind::Video, b"\x90av01\x81\x04\x0c\0")));
         assert_eq!(codec(&formats).as_deref(), Some("av01.0.04M.08"));
-        assert!(!formats.note(&packet(PacketKind::Video, b"\x90av01")), "an empty one changes nothing");
+        assert!(!formats.update(&packet(PacketKind::Video, b"\x90av01")), "an empty one changes nothing");
         assert!(
-            !formats.note(&packet(PacketKind::Video, b"\x91hvc1\0\0\0\x01")),
+            !formats.update(&packet(PacketKind::Video, b"\x91hvc1\0\0\0\x01")),
             "nor does a stray frame of another codec"
         );
         assert_eq!(codec(&formats).as_deref(), Some("av01.0.04M.08"));
-        assert!(formats.note(&packet(PacketKind::Audio, &[0x72, 0xd5])) && formats.are_complete());
+        assert!(formats.update(&packet(PacketKind::Audio, &[0x72, 0xd5])) && formats.are_complete());
     }
 }

@@ -58,7 +58,7 @@ impl Muxer {
     }
 
     /// Creates the muxer of a file with this duration.
-    pub fn of_file(duration_ms: Option<u64>) -> Self {
+    pub fn for_file(duration_ms: Option<u64>) -> Self {
         Self { duration_ms, is_file: true, ..Self::new() }
     }
 

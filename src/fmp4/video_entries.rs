@@ -47,12 +47,12 @@ const AVC_SETS: [u8; 2] = [7, 8];
 
 /// Builds the record of these parameter sets, with four-byte lengths.
 fn avc_record(sets: &[&[u8]]) -> Option<Vec<u8>> {
-    let of_type = |wanted| sets.iter().filter(move |set| NalCodec::H264.nal_type(set) == Some(wanted));
+    let of_type = |set_type| sets.iter().filter(move |set| NalCodec::H264.nal_type(set) == Some(set_type));
     let [profile, compatibility, level] = *of_type(AVC_SETS[0]).next()?.get(1..)?.first_chunk()?;
     let mut record = vec![1, profile, compatibility, level, 0xff];
-    for (wanted, reserved) in AVC_SETS.into_iter().zip([0xe0, 0]) {
+    for (set_type, reserved) in AVC_SETS.into_iter().zip([0xe0, 0]) {
         // numOfSequenceParameterSets has five bits.
-        let sets: Vec<_> = of_type(wanted).take(0x1f).collect();
+        let sets: Vec<_> = of_type(set_type).take(0x1f).collect();
         record.push(reserved | sets.len() as u8);
         for set in sets {
             record.extend(u16::try_from(set.len()).ok()?.to_be_bytes());
@@ -65,8 +65,9 @@ fn avc_record(sets: &[&[u8]]) -> Option<Vec<u8>> {
 /// Returns the entry with these parameter sets in place of those of the same types.
 pub(super) fn avc_with_sets(entry: &Avc1Box, sets: &[&[u8]]) -> Option<Entry> {
     let known = &entry.avcc_box;
-    let is_replaced = |wanted: u8| sets.iter().any(|set| NalCodec::H264.nal_type(set) == Some(wanted));
-    let kept = AVC_SETS.into_iter().zip([&known.sps_list, &known.pps_list]).filter(|(wanted, _)| !is_replaced(*wanted));
+    let is_replaced = |set_type: u8| sets.iter().any(|set| NalCodec::H264.nal_type(set) == Some(set_type));
+    let kept =
+        AVC_SETS.into_iter().zip([&known.sps_list, &known.pps_list]).filter(|(set_type, _)| !is_replaced(*set_type));
     let kept = kept.flat_map(|(_, list)| list.iter().map(Vec::as_slice));
     let mut record = avc_record(&kept.chain(sets.iter().copied()).collect::<Vec<_>>())?;
     record[4] = 0xfc | known.length_size_minus_one.get();
@@ -114,8 +115,8 @@ fn hevc_entry(hvcc_box: HvccBox) -> Entry {
 pub(super) fn hevc_with_sets(entry: &Hvc1Box, sets: &[&[u8]]) -> Option<Entry> {
     let mut hvcc_box = entry.hvcc_box.clone();
     for array in &mut hvcc_box.nalu_arrays {
-        let wanted = Some(array.nal_unit_type.get());
-        let sets: Vec<_> = sets.iter().filter(|set| NalCodec::H265.nal_type(set) == wanted).collect();
+        let set_type = Some(array.nal_unit_type.get());
+        let sets: Vec<_> = sets.iter().filter(|set| NalCodec::H265.nal_type(set) == set_type).collect();
         if !sets.is_empty() {
             array.nalus = sets.into_iter().map(|set| set.to_vec()).collect();
         }

@@ -1,4 +1,4 @@
-//! A live stream as fragmented MP4: made once for all who want it so, as a stream whose messages are the fragments.
+//! A live stream as fragmented MP4: made once for all players, as a stream whose messages are the fragments.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -17,53 +17,53 @@ use crate::service::Service;
 
 /// A live stream as fragments.
 pub(crate) struct FragmentStream {
-    work: Mutex<Work>,
+    packager: Mutex<Packager>,
     output: Arc<Stream>,
     subscription: Mutex<Option<Subscription>>,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-struct Work {
+struct Packager {
     muxer: Muxer,
-    /// What comes in.
+    /// The stream that it is made from.
     input: Arc<Stream>,
     publication: Publication,
     outputs: Vec<MuxerOutput>,
-    /// The publication of which the log was told that something in it is ignored.
-    told: Option<u64>,
+    /// The publication of which an ignored message was logged.
+    logged: Option<u64>,
 }
 
-impl Work {
-    /// Counts what became no samples, and tells the log of it once for each publication.
+impl Packager {
+    /// Counts messages that became no samples, and logs the first of each publication.
     #[inline(never)]
-    fn count(&mut self, ignored: &Ignored) {
+    fn report_ignored(&mut self, ignored: &Ignored) {
         self.input.counters().ignored.add(ignored.count);
         let (Some((kind, why, bytes)), Some((id, client))) = (&ignored.first, self.input.last_publisher()) else {
             return;
         };
-        if self.told.replace(id) != Some(id) {
+        if self.logged.replace(id) != Some(id) {
             let (name, kind) =
                 (self.input.name().escape_debug(), if *kind == PacketKind::Video { "video" } else { "audio" });
             let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             IGNORED.warn(format_args!(
-                "{client} {name}: {kind} message ignored in MP4 and HLS, as further ones will be: it is {why} and begins with {}",
+                "{client} {name}: {kind} message ignored in MP4 and HLS, as further ones will be: {why}, begins with {}",
                 bytes.join(" ")
             ));
         }
     }
 }
 
-/// What is said of all streams together.
+/// Shared by all streams.
 static IGNORED: LazyLock<ClientLog> = LazyLock::new(ClientLog::default);
 
 struct State {
-    /// Of the last initialisation segment.
+    /// The codecs of the last initialisation segment.
     codecs: Option<String>,
     /// The stream has ended.
-    is_over: bool,
-    /// When somebody asked for it last.
-    asked: Instant,
+    has_ended: bool,
+    /// When it was last requested.
+    last_request: Instant,
 }
 
 impl std::fmt::Debug for FragmentStream {
@@ -75,10 +75,11 @@ impl std::fmt::Debug for FragmentStream {
 impl FragmentStream {
     pub(super) fn start(service: &Service, stream: &Arc<Stream>) -> Arc<Self> {
         let (output, publication) = service.registry.derive(stream, Instant::now());
-        let work = Work { muxer: Muxer::new(), input: stream.clone(), publication, outputs: Vec::new(), told: None };
-        let state = State { codecs: None, is_over: false, asked: Instant::now() };
+        let packager =
+            Packager { muxer: Muxer::new(), input: stream.clone(), publication, outputs: Vec::new(), logged: None };
+        let state = State { codecs: None, has_ended: false, last_request: Instant::now() };
         let form = Arc::new(Self {
-            work: Mutex::new(work),
+            packager: Mutex::new(packager),
             output,
             subscription: Mutex::new(None),
             state: Mutex::new(state),
@@ -90,48 +91,48 @@ impl FragmentStream {
         form
     }
 
-    /// The stream of its fragments.
+    /// Returns the stream of its fragments.
     pub(crate) fn output(&self) -> &Arc<Stream> {
         &self.output
     }
 
-    /// Waits for the initialisation segment and tells the codecs in it; `None` when the stream ends, or there is neither
-    /// audio nor video by then.
+    /// Waits for the initialisation segment and returns its codecs; `None` when the stream ends, or has neither audio
+    /// nor video by then.
     pub(crate) fn codecs(&self, until: Instant) -> Option<String> {
         let mut state = self.state.lock();
-        while state.codecs.is_none() && !state.is_over {
+        while state.codecs.is_none() && !state.has_ended {
             if self.changed.wait_until(&mut state, until).timed_out() {
                 break;
             }
         }
-        state.codecs.clone().filter(|_| !state.is_over)
+        state.codecs.clone().filter(|_| !state.has_ended)
     }
 
     fn end(&self) {
-        self.state.lock().is_over = true;
+        self.state.lock().has_ended = true;
         self.changed.notify_all();
         self.output.end();
     }
 }
 
 impl Form for FragmentStream {
-    fn mark_wanted(&self, now: Instant) {
-        self.state.lock().asked = now;
+    fn record_request(&self, now: Instant) {
+        self.state.lock().last_request = now;
     }
 
-    fn is_over(&self) -> bool {
-        self.state.lock().is_over
+    fn has_ended(&self) -> bool {
+        self.state.lock().has_ended
     }
 
-    fn is_wanted(&self, now: Instant) -> bool {
+    fn is_in_use(&self, now: Instant) -> bool {
         let state = self.state.lock();
-        let is_asked_for = now.saturating_duration_since(state.asked) < limits::FRAGMENTS_IDLE_TIMEOUT;
-        !state.is_over && (is_asked_for || self.output.players() > 0)
+        let is_requested = now.saturating_duration_since(state.last_request) < limits::FRAGMENTS_IDLE_TIMEOUT;
+        !state.has_ended && (is_requested || self.output.players() > 0)
     }
 
     fn stop(&self) {
         self.end();
-        // By itself, since to leave a stream is to wait for its lane.
+        // Dropped without holding the lock, since unsubscribing waits for the lane.
         let subscription = self.subscription.lock().take();
         drop(subscription);
     }
@@ -139,8 +140,8 @@ impl Form for FragmentStream {
 
 impl Sink for FragmentStream {
     fn push(&self, _: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
-        let mut work = self.work.lock();
-        let Work { muxer, publication, outputs, .. } = &mut *work;
+        let mut packager = self.packager.lock();
+        let Packager { muxer, publication, outputs, .. } = &mut *packager;
         messages.iter().for_each(|message| muxer.push(&message.packet, outputs));
         for output in outputs.iter() {
             if let MuxerOutput::Init(init) = output {
@@ -152,7 +153,7 @@ impl Sink for FragmentStream {
         let _ = publication.send_fragments(outputs.drain(..), Instant::now());
         let ignored = muxer.take_ignored();
         if ignored.count > 0 {
-            work.count(&ignored);
+            packager.report_ignored(&ignored);
         }
         Backlog { bytes: 0, age: Duration::ZERO }
     }
@@ -166,7 +167,7 @@ impl Sink for FragmentStream {
     }
 
     fn start_without_key_frame(&self) {
-        self.work.lock().muxer.start_without_key_frame();
+        self.packager.lock().muxer.start_without_key_frame();
     }
 
     fn ended(&self, _: u32) {

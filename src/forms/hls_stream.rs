@@ -1,4 +1,4 @@
-//! A live stream as segments of HLS: a live playlist window over its fragments, and who watches it.
+//! A live stream as HLS segments: a live playlist window over its fragments, and its viewers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::hls::LiveWindow;
 use crate::limits;
 use crate::live::{HTTP_STREAM_ID, Lane, StartAt, Stream, Subscription, SubscriptionFilter};
 
-/// A live stream's last segments, which are made while somebody asks for them.
+/// The latest segments of a live stream, made on demand.
 #[derive(Debug)]
 pub(crate) struct HlsStream {
     fragments: Arc<FragmentStream>,
@@ -24,58 +24,58 @@ pub(crate) struct HlsStream {
 
 #[derive(Debug)]
 struct State {
-    /// When somebody asked for something last.
-    asked: Instant,
+    /// When it was last requested.
+    last_request: Instant,
     viewers: HlsViewers,
 }
 
 impl HlsStream {
-    /// Starts to make segments of fragments, in memory of which `bytes` is the account.
+    /// Starts making segments of fragments; their memory is reserved from `bytes`.
     pub(super) fn start(fragments: Arc<FragmentStream>, lane: &Lane, bytes: Share) -> Arc<Self> {
         let window = Arc::new(LiveWindow::new(bytes));
         let (start_at, filter) = (StartAt::LastKeyFrame, SubscriptionFilter::default());
         let subscription = fragments.output().subscribe(window.clone(), HTTP_STREAM_ID, lane, start_at, filter);
-        let state = State { asked: Instant::now(), viewers: HlsViewers::default() };
+        let state = State { last_request: Instant::now(), viewers: HlsViewers::default() };
         Arc::new(Self { fragments, window, subscription: Mutex::new(Some(subscription)), state: Mutex::new(state) })
     }
 
-    /// Its playlists and segments.
+    /// Returns its playlists and segments.
     pub(crate) fn window(&self) -> &LiveWindow {
         &self.window
     }
 
-    /// The stream of its fragments, whose counters count what goes out.
+    /// Returns the stream of its fragments, whose counters count what is sent.
     pub(crate) fn stream(&self) -> &Arc<Stream> {
         self.fragments.output()
     }
 
-    /// Notes who has asked for something: a viewer.
+    /// Records a request by a viewer.
     pub(crate) fn record_viewer(&self, ip: IpAddr, agent: &str) {
         let mut state = self.state.lock();
-        state.asked = Instant::now();
-        let asked = state.asked;
-        state.viewers.record(ip, agent, self.stream(), asked);
+        state.last_request = Instant::now();
+        let last_request = state.last_request;
+        state.viewers.record(ip, agent, self.stream(), last_request);
     }
 }
 
 impl Form for HlsStream {
-    fn mark_wanted(&self, now: Instant) {
-        self.state.lock().asked = now;
+    fn record_request(&self, now: Instant) {
+        self.state.lock().last_request = now;
     }
 
-    fn is_over(&self) -> bool {
-        self.fragments.is_over()
+    fn has_ended(&self) -> bool {
+        self.fragments.has_ended()
     }
 
-    /// Those who play segments are behind, and want the last ones also of a stream that has ended.
-    fn is_wanted(&self, now: Instant) -> bool {
+    /// HLS players are behind, and request the last segments of an ended stream as well.
+    fn is_in_use(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
         state.viewers.tick(now);
-        now.saturating_duration_since(state.asked) < limits::HLS_IDLE_TIMEOUT
+        now.saturating_duration_since(state.last_request) < limits::HLS_IDLE_TIMEOUT
     }
 
     fn stop(&self) {
-        // By itself, since to leave a stream is to wait for its lane.
+        // Dropped without holding the lock, since unsubscribing waits for the lane.
         let subscription = self.subscription.lock().take();
         drop(subscription);
     }

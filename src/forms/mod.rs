@@ -1,15 +1,15 @@
-//! A live stream and its forms: the one place that lists them, and makes those that somebody wants.
+//! The forms of live streams: the one place that lists them, and starts those in demand.
 //!
-//! | form | made from | by | goes out through | while |
+//! | form | made from | by | delivered | as long as |
 //! |---|---|---|---|---|
-//! | RTMP messages | what the publisher sends | [`crate::live::Publication`] | a lane, in chunks | it is published |
-//! | FLV tags | RTMP messages | [`crate::transport::Framing`], per player: a tag is a header around the same payload | a lane, over HTTP or WebSocket | it is published |
-//! | fragments of MP4 | RTMP messages | [`FragmentStream`], once for all players | a lane, over HTTP or WebSocket | somebody plays them, or the segments |
-//! | segments of HLS | fragments | [`HlsStream`], once for all players | responses to requests | somebody has asked for one lately |
+//! | RTMP messages | what the publisher sends | [`crate::live::Publication`] | by a lane, in chunks | it is published |
+//! | FLV tags | RTMP messages | [`crate::transport::Framing`], per player: a tag is a header around the same payload | by a lane, over HTTP or WebSocket | it is published |
+//! | fragments of MP4 | RTMP messages | [`FragmentStream`], once for all players | by a lane, over HTTP or WebSocket | they or the segments are played |
+//! | segments of HLS | fragments | [`HlsStream`], once for all players | in responses | one has been requested lately |
 //!
-//! A form that is made once for all is a subscriber of the stream that it is made from, and is listed in [`Forms`]: the
-//! next one (a recording, a push to another server) is a file beside these that implements [`Form`] and [`Sink`], and a
-//! table here.
+//! A form that is made once for all players subscribes to the stream that it is made from, and is listed in [`Forms`]:
+//! the next one (a recording, a push to another server) is a file beside these that implements [`Form`] and [`Sink`],
+//! and a table here.
 //!
 //! [`Sink`]: crate::live::Sink
 
@@ -30,22 +30,22 @@ use crate::guard::Budget;
 use crate::limits;
 use crate::service::Service;
 
-/// A form of a live stream that is made while somebody wants it.
+/// A form of a live stream, made on demand.
 pub(crate) trait Form {
-    /// Notes that somebody asks for it.
-    fn mark_wanted(&self, now: Instant);
+    /// Records a request for it.
+    fn record_request(&self, now: Instant);
 
     /// Whether its stream has ended.
-    fn is_over(&self) -> bool;
+    fn has_ended(&self) -> bool;
 
-    /// Whether anybody wants it, or did a moment ago.
-    fn is_wanted(&self, now: Instant) -> bool;
+    /// Whether it is in use, or was a moment ago.
+    fn is_in_use(&self, now: Instant) -> bool;
 
-    /// Leaves the stream that it is made from.
+    /// Unsubscribes from the stream that it is made from.
     fn stop(&self);
 }
 
-/// One form of all live streams, by their names.
+/// One form of all live streams, by stream name.
 #[derive(Debug)]
 struct FormTable<F>(Mutex<HashMap<String, Arc<F>>>);
 
@@ -56,14 +56,14 @@ impl<F> Default for FormTable<F> {
 }
 
 impl<F: Form> FormTable<F> {
-    /// That of one stream, which `start` makes if there is none, or only that of a stream that has ended.
+    /// Returns the form of a stream, or makes one with `start` if there is none or only that of an ended stream.
     fn get_or_start(&self, name: &str, start: impl FnOnce() -> Option<Arc<F>>) -> Option<Arc<F>> {
         let mut forms = self.0.lock();
-        let form = match forms.get(name).filter(|known| !known.is_over()) {
+        let form = match forms.get(name).filter(|known| !known.has_ended()) {
             Some(known) => known.clone(),
             None => start()?,
         };
-        form.mark_wanted(Instant::now());
+        form.record_request(Instant::now());
         forms.insert(name.to_owned(), form.clone());
         Some(form)
     }
@@ -72,27 +72,27 @@ impl<F: Form> FormTable<F> {
         self.0.lock().get(name).cloned()
     }
 
-    /// Stops those that nobody wants any more.
+    /// Stops unused forms.
     fn tick(&self, now: Instant) {
-        let mut unwanted = Vec::new();
+        let mut unused = Vec::new();
         self.0.lock().retain(|_, form| {
-            let is_wanted = form.is_wanted(now);
-            if !is_wanted {
-                unwanted.push(form.clone());
+            let is_in_use = form.is_in_use(now);
+            if !is_in_use {
+                unused.push(form.clone());
             }
-            is_wanted
+            is_in_use
         });
-        // To leave a stream takes a moment, so not under the lock.
-        unwanted.iter().for_each(|form| form.stop());
+        // Unsubscribing takes a moment, so not under the lock.
+        unused.iter().for_each(|form| form.stop());
     }
 }
 
-/// The forms in which the live streams of a server are wanted at present.
+/// The forms of a server's live streams in use.
 #[derive(Debug)]
 pub(crate) struct Forms {
     fragments: FormTable<FragmentStream>,
     hls: FormTable<HlsStream>,
-    /// Bytes of the segments of all streams.
+    /// The memory of all streams' segments, in bytes.
     hls_bytes: Arc<Budget>,
 }
 
@@ -104,13 +104,13 @@ impl Default for Forms {
 }
 
 impl Forms {
-    /// The live stream of that name as fragments; `None` if nobody publishes it.
+    /// Returns the live stream of that name as fragments; `None` if it is not published.
     pub(crate) fn fragments(&self, service: &Service, name: &str) -> Option<Arc<FragmentStream>> {
         let start = || service.registry.with_published(name, |stream| FragmentStream::start(service, stream));
         self.fragments.get_or_start(name, start)
     }
 
-    /// The live stream of that name, also one that has just ended, as segments; `None` if nobody publishes it.
+    /// Returns the live stream of that name as HLS segments, also if it has just ended; `None` if it is not published.
     pub(crate) fn hls(&self, service: &Service, name: &str) -> Option<Arc<HlsStream>> {
         let start = || {
             let fragments = self.fragments(service, name)?;
@@ -119,7 +119,7 @@ impl Forms {
         self.hls.get_or_start(name, start).or_else(|| self.hls.get(name))
     }
 
-    /// Stops the forms that nobody wants any more. To be called about every half second.
+    /// Stops unused forms. To be called about every half second.
     pub(crate) fn tick(&self, now: Instant) {
         self.hls.tick(now);
         self.fragments.tick(now);

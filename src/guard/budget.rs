@@ -1,9 +1,9 @@
-//! Bytes that many hold together.
+//! Budgets shared by many holders.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// So many bytes and no more, to be shared.
+/// A limited amount to be shared, for example of bytes.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: usize,
@@ -11,23 +11,23 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// A budget of `limit` bytes.
+    /// Creates a budget of `limit`.
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, held: AtomicUsize::new(0) })
     }
 
-    /// A part of it, of nothing yet.
+    /// Returns an empty share of it.
     pub(crate) fn share(self: &Arc<Self>) -> Share {
         Share { budget: self.clone(), held: 0 }
     }
 
-    /// Bytes that are held now.
+    /// Returns the amount held by all shares.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 }
 
-/// What one holds of a [`Budget`]; dropping it gives it back.
+/// A share of a [`Budget`]; dropping it returns what it holds.
 #[derive(Debug)]
 pub(crate) struct Share {
     budget: Arc<Budget>,
@@ -35,7 +35,7 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Holds so many bytes from now on. When there is not that much, it stays as it is and says no.
+    /// Grows or shrinks the share to that amount. Returns false, without a change, when the budget does not have room.
     #[must_use]
     pub(crate) fn resize(&mut self, bytes: usize) -> bool {
         if bytes > self.held {
@@ -51,7 +51,7 @@ impl Share {
         true
     }
 
-    /// The whole budget, in bytes.
+    /// Returns the limit of the whole budget.
     pub(crate) fn limit(&self) -> usize {
         self.budget.limit
     }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_gives_back_another_may_hold() {
+    fn a_released_share_is_available_to_others() {
         let budget = Budget::new(100);
         let (mut one, mut other) = (budget.share(), budget.share());
         assert!(one.resize(60) && !other.resize(41) && other.resize(40));

@@ -1,5 +1,4 @@
-//! What keeps a crowd of clients within bounds that none of them sees alone: bytes held together, things done in a
-//! second, lines in the log.
+//! Limits that hold for all clients together: memory, rates, lines in the log; and the containment of panics.
 
 mod budget;
 mod client_log;

@@ -1,4 +1,4 @@
-//! Files that the server reads whole: keys and certificates.
+//! Files that are read whole: keys and certificates.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,9 +6,9 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// Reads a regular file of text with so many bytes at the most. Anything else that may lie there, such as a FIFO, which
-/// would keep one waiting, is an error, whose text says what is wrong.
-pub(crate) fn read_small_file(path: &Path, most: u64) -> Result<String, String> {
+/// Reads a regular text file of at most `limit` bytes. Anything else, such as a FIFO, which would block, is an error,
+/// whose text says what is wrong.
+pub(crate) fn read_small_file(path: &Path, limit: u64) -> Result<String, String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| error.to_string())?;
     let file = File::from(file);
@@ -16,9 +16,9 @@ pub(crate) fn read_small_file(path: &Path, most: u64) -> Result<String, String> 
         return Err("it is not a regular file".to_owned());
     }
     let mut text = String::new();
-    file.take(most + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > most {
-        return Err(format!("it has more bytes than the limit of {most}"));
+    file.take(limit + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > limit {
+        return Err(format!("it has more bytes than the limit of {limit}"));
     }
     Ok(text)
 }
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_at_the_limit_and_what_is_none() {
+    fn a_file_at_the_limit_and_other_kinds_of_files() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "12345").unwrap();

@@ -1,51 +1,52 @@
-//! How a playlist lists the segments that there are. All playlists name the same parts; which of them belong to one
-//! segment is told to each player so that it can begin at once.
+//! Playlist layouts: how parts are grouped into the segments of a playlist. All playlists list the same parts; the
+//! grouping is chosen for each player so that it can start immediately.
 //!
-//! Some players begin with the last whole segments (ffmpeg with the third from the end, VLC 15 s before it, and with none
-//! if there is only one), hls.js a few parts before the end, and all of them show nothing before a key frame. So what came
-//! before a player is listed in whole GOPs, each a single segment.
+//! Some players start at the last complete segments (ffmpeg at the third from the end, VLC 15 s before it, and not at
+//! all if there is only one), hls.js a few parts before the end, and none of them displays anything before a key frame.
+//! So whatever precedes a player's start is listed in complete GOPs, each as a single segment.
 
 use std::time::SystemTime;
 
 use super::segment::{Part, Segment};
-use super::segment_timing::{GOP_SECONDS, SEGMENT_SECONDS, longest_ms, target_seconds};
-use super::segmenter::{Segmenter, WHOLE_LEAST};
+use super::segment_timing::{MAX_GOP_SECONDS, SEGMENT_SECONDS, max_duration_ms, target_seconds};
+use super::segmenter::{MIN_COMPLETE_SEGMENTS, Segmenter};
 
-/// Players that know no parts begin no earlier than so many milliseconds before the last whole segment.
-const BEGINS_BEFORE_LAST_MS: u64 = 15_000;
+/// Players without support for parts start at most this long before the last complete segment, in milliseconds.
+const START_BEFORE_LAST_MS: u64 = 15_000;
 
-/// A way to list segments.
+/// How a playlist groups the stored segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// Each by itself.
-    Plain,
-    /// Those of a GOP as one.
+    /// Each stored segment is listed by itself.
+    Segments,
+    /// The segments of a GOP are listed as one.
     Gops,
-    /// Those before that number by GOPs, the others each by itself, with that target duration in seconds. The segment of
-    /// that number begins with a key frame, or else where the first such playlist was asked for.
-    From(u64, u64),
+    /// Segments before the given number are listed per GOP, the others by themselves, with the given target duration in
+    /// seconds. The segment with that number starts with a key frame, or else where the first playlist with this layout
+    /// was requested.
+    GopsThenSegments(u64, u64),
 }
 
-/// A segment as it is listed: one of those that there are, or several.
+/// A segment in a playlist: one or more stored segments.
 #[derive(Debug)]
-pub(super) struct Listed<'a> {
+pub(super) struct ListedSegment<'a> {
     pub number: u64,
     pub segments: Vec<&'a Segment>,
-    /// There won't be more parts.
+    /// It has all its parts.
     pub is_complete: bool,
 }
 
-impl<'a> Listed<'a> {
+impl<'a> ListedSegment<'a> {
     fn of(segment: &'a Segment) -> Self {
         Self { number: segment.number, segments: vec![segment], is_complete: segment.is_complete }
     }
 
-    /// In milliseconds, up to now.
+    /// Returns the duration up to now, in milliseconds.
     pub(super) fn duration_ms(&self) -> u64 {
         self.segments.iter().map(|segment| segment.duration_ms()).sum()
     }
 
-    /// A player can start with it.
+    /// Whether a player can start at it.
     pub(super) fn is_independent(&self) -> bool {
         self.segments.first().is_none_or(|segment| segment.is_independent)
     }
@@ -54,7 +55,7 @@ impl<'a> Listed<'a> {
         self.segments.iter().map(|segment| segment.parts.len() as u64).sum()
     }
 
-    /// Each part with its segment's number, and its own in that.
+    /// Returns the parts, each with the number of its stored segment and its index in that.
     pub(super) fn parts(&self) -> impl Iterator<Item = (u64, usize, &Part)> {
         self.segments
             .iter()
@@ -63,115 +64,121 @@ impl<'a> Listed<'a> {
 }
 
 impl Layout {
-    /// The segments as they are listed.
-    pub(super) fn listed(self, segmenter: &Segmenter) -> Vec<Listed<'_>> {
+    /// Groups the stored segments.
+    pub(super) fn list(self, segmenter: &Segmenter) -> Vec<ListedSegment<'_>> {
         let segments = segmenter.store().segments();
         match self {
-            Self::Plain => segments.iter().map(Listed::of).collect(),
+            Self::Segments => segments.iter().map(ListedSegment::of).collect(),
             Self::Gops => {
-                let mut listed = gops(segments.iter(), |_, gop| gop);
+                let mut listed = group_by_gop(segments.iter(), |_, gop| gop);
                 if let Some(last) = listed.last_mut() {
-                    last.is_complete &= !segmenter.gop_goes_on();
+                    last.is_complete &= !segmenter.continues_gop();
                 }
                 listed
             }
-            Self::From(first, _) => {
+            Self::GopsThenSegments(first, _) => {
                 let split = segments.partition_point(|segment| segment.number < first);
                 let (before, after) = (segments.range(..split), segments.range(split..));
-                // Counted from behind, since those in front are forgotten one day.
-                gops(before, |behind, _| first.saturating_sub(behind))
+                // Numbered from the end, since the first ones are evicted.
+                group_by_gop(before, |from_end, _| first.saturating_sub(from_end))
                     .into_iter()
-                    .chain(after.map(Listed::of))
+                    .chain(after.map(ListedSegment::of))
                     .collect()
             }
         }
     }
 
-    /// Which part comes next, as the segments are listed: of which segment, and its number in that.
-    pub(super) fn next_of(self, listed: &[Listed<'_>], segmenter: &Segmenter) -> (u64, u64) {
+    /// Returns the next part in terms of the listed segments: media sequence number and part index.
+    pub(super) fn next_part(self, listed: &[ListedSegment<'_>], segmenter: &Segmenter) -> (u64, u64) {
         match listed.last() {
             Some(last) if last.is_complete => (last.number.saturating_add(1), 0),
             Some(last) => (last.number, last.part_count()),
             None if self == Self::Gops => (segmenter.store().next_gop(), 0),
-            None => segmenter.store().hint(),
+            None => segmenter.store().next_part(),
         }
     }
 
-    /// The target duration in seconds, if segments as they are have that one.
-    pub(super) fn target_seconds(self, of_plain: u64) -> u64 {
+    /// Returns the target duration in seconds, given that of the stored segments.
+    pub(super) fn target_seconds(self, of_segments: u64) -> u64 {
         match self {
-            Self::Plain => of_plain,
-            Self::Gops => GOP_SECONDS,
-            Self::From(_, seconds) => seconds,
+            Self::Segments => of_segments,
+            Self::Gops => MAX_GOP_SECONDS,
+            Self::GopsThenSegments(_, seconds) => seconds,
         }
     }
 
-    /// Sees to it that playlists can list so; says no as long as more has to come for that, and `None` to what nobody can
-    /// have been told.
+    /// Prepares the segmenter for playlists with this layout; `false` while more fragments are needed, `None` for a
+    /// layout that was never offered to a player.
     pub(super) fn prepare(self, segmenter: &mut Segmenter, now: SystemTime) -> Option<bool> {
-        let is_started = segmenter.start(now);
-        let Self::From(first, seconds) = self else { return Some(is_started) };
-        let (next, parts) = segmenter.store().hint();
-        if first > next.saturating_add(1) || !(SEGMENT_SECONDS..=GOP_SECONDS).contains(&seconds) {
+        let has_target = segmenter.choose_target_duration(now);
+        let Self::GopsThenSegments(first, seconds) = self else { return Some(has_target) };
+        let (next, parts) = segmenter.store().next_part();
+        if first > next.saturating_add(1) || !(SEGMENT_SECONDS..=MAX_GOP_SECONDS).contains(&seconds) {
             return None;
         }
-        let listed = self.listed(segmenter);
+        let listed = self.list(segmenter);
         let (mut before, after): (Vec<_>, Vec<_>) = listed.into_iter().partition(|listed| listed.number < first);
-        // Frames that come as nobody could foresee, or a name that nobody was told.
+        // Irregular frames, or a layout that was never offered.
         if before.iter().any(|listed| target_seconds(listed.duration_ms()) > seconds) {
             return None;
         }
         before.retain(|listed| listed.is_complete);
-        let begins_with_key = before.len() >= WHOLE_LEAST && after.first().is_some_and(Listed::is_independent);
-        if first < next || segmenter.is_over() || (first == next && begins_with_key) {
-            return Some(is_started);
+        let starts_with_key_frame =
+            before.len() >= MIN_COMPLETE_SEGMENTS && after.first().is_some_and(ListedSegment::is_independent);
+        if first < next || segmenter.has_ended() || (first == next && starts_with_key_frame) {
+            return Some(has_target);
         }
-        // That segment has to be there, and no more than a part of it, if that can be.
+        // The segment must exist, with a single part if possible.
         if parts > 0 || first == next {
-            segmenter.make_way(now);
+            segmenter.end_segment_for_new_player(now);
         }
-        Some(is_started && segmenter.store().hint().0 > first)
+        Some(has_target && segmenter.store().next_part().0 > first)
     }
 
-    /// What its playlists are called.
+    /// Returns the file name of playlists with this layout.
     pub(super) fn file_name(self) -> String {
         match self {
-            Self::Plain => "media.m3u8".into(),
+            Self::Segments => "media.m3u8".into(),
             Self::Gops => "gops.m3u8".into(),
-            Self::From(first, seconds) => format!("media-{first}-{seconds}.m3u8"),
+            Self::GopsThenSegments(first, seconds) => format!("media-{first}-{seconds}.m3u8"),
         }
     }
 
-    /// One with which a player can begin that asks for it at once.
-    pub(super) fn for_newcomer(segmenter: &Segmenter) -> Self {
-        let plain = Self::Plain.listed(segmenter);
-        if segmenter.target_seconds().is_none() || suits(&plain) {
-            return Self::Plain;
+    /// Chooses a layout at which a new player can start immediately.
+    pub(super) fn for_new_player(segmenter: &Segmenter) -> Self {
+        let plain = Self::Segments.list(segmenter);
+        if segmenter.target_seconds().is_none() || are_starts_independent(&plain) {
+            return Self::Segments;
         }
-        let gops = Self::Gops.listed(segmenter);
-        let longest = gops.iter().map(Listed::duration_ms).max().unwrap_or(0);
-        if longest > longest_ms(SEGMENT_SECONDS) && suits(&gops) {
+        let gops = Self::Gops.list(segmenter);
+        let longest = gops.iter().map(ListedSegment::duration_ms).max().unwrap_or(0);
+        if longest > max_duration_ms(SEGMENT_SECONDS) && are_starts_independent(&gops) {
             return Self::Gops;
         }
-        let (next, _) = segmenter.store().hint();
-        let growing = plain.last().filter(|last| !last.is_complete);
-        let has_whole = gops.iter().filter(|gop| gop.is_complete).count() >= WHOLE_LEAST;
-        let first = if has_whole && growing.is_some_and(Listed::is_independent) { next } else { next + 1 };
-        Self::From(first, target_seconds(longest.max(segmenter.gop_most_ms())))
+        let (next, _) = segmenter.store().next_part();
+        let open_segment = plain.last().filter(|last| !last.is_complete);
+        let has_complete_gops = gops.iter().filter(|gop| gop.is_complete).count() >= MIN_COMPLETE_SEGMENTS;
+        let first =
+            if has_complete_gops && open_segment.is_some_and(ListedSegment::is_independent) { next } else { next + 1 };
+        Self::GopsThenSegments(first, target_seconds(longest.max(segmenter.max_gop_ms())))
     }
 }
 
-/// GOPs of which nothing is forgotten, numbered by how many there are up to the last, and by their own number.
-fn gops<'a>(segments: impl Iterator<Item = &'a Segment>, number: impl Fn(u64, u64) -> u64) -> Vec<Listed<'a>> {
-    let mut gops: Vec<Listed<'a>> = Vec::new();
+/// Groups segments into GOPs, without those that are partly evicted; `number` maps the count of GOPs up to the last and
+/// the GOP's own number to the listed number.
+fn group_by_gop<'a>(
+    segments: impl Iterator<Item = &'a Segment>,
+    number: impl Fn(u64, u64) -> u64,
+) -> Vec<ListedSegment<'a>> {
+    let mut gops: Vec<ListedSegment<'a>> = Vec::new();
     for segment in segments {
-        match gops.last_mut().filter(|_| !segment.begins_gop) {
+        match gops.last_mut().filter(|_| !segment.starts_gop) {
             Some(gop) => {
                 gop.segments.push(segment);
                 gop.is_complete = segment.is_complete;
             }
-            None if segment.begins_gop => {
-                gops.push(Listed { number: segment.gop, ..Listed::of(segment) });
+            None if segment.starts_gop => {
+                gops.push(ListedSegment { number: segment.gop, ..ListedSegment::of(segment) });
             }
             None => {}
         }
@@ -183,20 +190,20 @@ fn gops<'a>(segments: impl Iterator<Item = &'a Segment>, number: impl Fn(u64, u6
     gops
 }
 
-/// Whether players find a key frame wherever they begin.
-fn suits(listed: &[Listed<'_>]) -> bool {
+/// Whether all positions at which players may start have a key frame.
+fn are_starts_independent(listed: &[ListedSegment<'_>]) -> bool {
     let open = listed.iter().filter(|listed| !listed.is_complete);
-    let mut whole = listed.iter().rev().filter(|listed| listed.is_complete);
-    let last = whole.next();
-    let mut behind_ms = 0;
-    let mut near: Vec<_> = whole
+    let mut complete = listed.iter().rev().filter(|listed| listed.is_complete);
+    let last = complete.next();
+    let mut distance_ms = 0;
+    let mut starts: Vec<_> = complete
         .take_while(|listed| {
-            let is_local_address = behind_ms < BEGINS_BEFORE_LAST_MS;
-            behind_ms += listed.duration_ms();
-            is_local_address
+            let is_near = distance_ms < START_BEFORE_LAST_MS;
+            distance_ms += listed.duration_ms();
+            is_near
         })
         .collect();
-    let is_there = near.len() + 1 >= WHOLE_LEAST;
-    near.extend(last.into_iter().chain(open));
-    is_there && near.into_iter().all(Listed::is_independent)
+    let is_sufficient = starts.len() + 1 >= MIN_COMPLETE_SEGMENTS;
+    starts.extend(last.into_iter().chain(open));
+    is_sufficient && starts.into_iter().all(ListedSegment::is_independent)
 }

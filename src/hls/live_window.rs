@@ -1,4 +1,4 @@
-//! The last seconds of a live stream: filled by a relay lane, read by those who ask over HTTP.
+//! The live playlist window of a stream: filled by a relay lane, read by HTTP requests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,18 +13,18 @@ use crate::fmp4::MuxerOutput;
 use crate::guard::Share;
 use crate::live::{Backlog, LiveMessage, Sink, Skip};
 
-/// Why something can't be had.
+/// The reason why a playlist or part is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotThere {
-    /// It never was, or is no more.
+pub(crate) enum Unavailable {
+    /// It never existed or was evicted.
     Gone,
-    /// It is asked for too early.
+    /// It is too far in the future.
     TooEarly,
-    /// It was waited for in vain.
-    Late,
+    /// It was not available before the deadline.
+    TimedOut,
 }
 
-/// The window of one stream.
+/// The live playlist window of one stream.
 #[derive(Debug)]
 pub(crate) struct LiveWindow {
     state: Mutex<State>,
@@ -37,90 +37,90 @@ struct State {
 }
 
 impl LiveWindow {
-    /// An empty window, which holds no more bytes than its share lets it.
+    /// Creates an empty window, whose memory is limited by its share.
     pub(crate) fn new(share: Share) -> Self {
         Self { state: Mutex::new(State { segmenter: Segmenter::new(share) }), changed: Condvar::new() }
     }
 
-    fn wait<T>(&self, until: Instant, mut look: impl FnMut(&mut State) -> Option<T>) -> Result<T, NotThere> {
+    fn wait<T>(&self, deadline: Instant, mut attempt: impl FnMut(&mut State) -> Option<T>) -> Result<T, Unavailable> {
         let mut state = self.state.lock();
         loop {
-            if let Some(found) = look(&mut state) {
+            if let Some(found) = attempt(&mut state) {
                 return Ok(found);
             }
-            if state.segmenter.is_over() || self.changed.wait_until(&mut state, until).timed_out() {
-                return Err(NotThere::Late);
+            if state.segmenter.has_ended() || self.changed.wait_until(&mut state, deadline).timed_out() {
+                return Err(Unavailable::TimedOut);
             }
         }
     }
 
-    /// The playlist to begin with, once there is something to play. `query` goes behind each name.
+    /// Returns the multivariant playlist, once there is something to play. `query` is appended to each URI.
     ///
     /// # Errors
-    /// [`NotThere::Late`].
-    pub(crate) fn index(&self, query: &str, until: Instant) -> Result<String, NotThere> {
-        self.wait(until, |state| playlist::index_of(&state.segmenter, query))
+    /// [`Unavailable::TimedOut`].
+    pub(crate) fn index(&self, query: &str, deadline: Instant) -> Result<String, Unavailable> {
+        self.wait(deadline, |state| playlist::live_multivariant(&state.segmenter, query))
     }
 
-    /// The playlist of the segments, listed so. With a segment's number, and perhaps a part's in it, not before that is
-    /// there (blocking playlist reload, RFC 8216bis §6.2.5.2), or else not before a segment is whole. With `skip` it leaves
-    /// out what an earlier one has told (delta update, §6.2.5.1).
+    /// Returns the media playlist with a layout. Waits for `awaited`, a media sequence number and optionally a part
+    /// index (blocking playlist reload, RFC 8216bis §6.2.5.2), or else for a complete segment. With `skip` it is a
+    /// delta update (§6.2.5.1).
     ///
     /// # Errors
-    /// [`NotThere`].
+    /// [`Unavailable`].
     pub(crate) fn media(
         &self,
         layout: Layout,
-        at_least: Option<(u64, Option<u64>)>,
+        awaited: Option<(u64, Option<u64>)>,
         skip: bool,
         query: &str,
-        until: Instant,
-    ) -> Result<String, NotThere> {
-        if at_least.is_some_and(|at_least| self.state.lock().is_far(layout, at_least)) {
-            return Err(NotThere::TooEarly);
+        deadline: Instant,
+    ) -> Result<String, Unavailable> {
+        if awaited.is_some_and(|awaited| self.state.lock().is_too_early(layout, awaited)) {
+            return Err(Unavailable::TooEarly);
         }
-        let look = |state: &mut State| {
-            let before = state.segmenter.store().hint();
+        let attempt = |state: &mut State| {
+            let before = state.segmenter.store().next_part();
             let is_prepared = match layout.prepare(&mut state.segmenter, SystemTime::now()) {
                 Some(is_prepared) => is_prepared,
-                None => return Some(Err(NotThere::Gone)),
+                None => return Some(Err(Unavailable::Gone)),
             };
-            if state.segmenter.store().hint() != before {
+            if state.segmenter.store().next_part() != before {
                 self.changed.notify_all();
             }
-            let is_there = is_prepared && state.has(layout, at_least);
-            is_there.then(|| playlist::media(&state.segmenter, layout, skip, query)).flatten().map(Ok)
+            let is_available = is_prepared && state.is_listed(layout, awaited);
+            is_available.then(|| playlist::media(&state.segmenter, layout, skip, query)).flatten().map(Ok)
         };
-        self.wait(until, look)?
+        self.wait(deadline, attempt)?
     }
 
-    /// An initialisation segment.
+    /// Returns an initialization segment.
     pub(crate) fn init(&self, number: u64) -> Option<Arc<MuxerOutput>> {
         let state = self.state.lock();
         state.segmenter.store().inits().iter().find(|(known, _)| *known == number).map(|(_, init)| init.clone())
     }
 
-    /// The pieces of complete segments, from that number to that.
+    /// Returns the fragments of complete segments, from `first` to `last`.
     pub(crate) fn segments(&self, first: u64, last: u64) -> Option<Vec<Arc<MuxerOutput>>> {
         let state = self.state.lock();
         let segments = state.segmenter.store().segments().iter();
         let segments: Vec<_> = segments.filter(|one| one.is_complete && (first..=last).contains(&one.number)).collect();
         let are_all = last.checked_sub(first).is_some_and(|more| segments.len() as u64 == more.saturating_add(1));
-        are_all.then(|| segments.into_iter().flat_map(Segment::pieces).collect())
+        are_all.then(|| segments.into_iter().flat_map(Segment::fragments).collect())
     }
 
-    /// The pieces of a part; the next one, which playlists hint at, is waited for.
+    /// Returns the fragments of a part; waits for the next one, which playlists announce by a preload hint.
     ///
     /// # Errors
-    /// [`NotThere`].
-    pub(crate) fn part(&self, number: u64, part: u64, until: Instant) -> Result<Vec<Arc<MuxerOutput>>, NotThere> {
-        let found = self.wait(until, |state| {
-            if !state.segmenter.is_over() && state.is_coming(number, part) {
+    /// [`Unavailable`].
+    pub(crate) fn part(&self, number: u64, part: u64, deadline: Instant) -> Result<Vec<Arc<MuxerOutput>>, Unavailable> {
+        let found = self.wait(deadline, |state| {
+            if !state.segmenter.has_ended() && state.is_next_part(number, part) {
                 return None;
             }
             Some(state.part(number, part))
         })?;
-        found.ok_or(NotThere::Gone)
+        found.ok_or(Unavailable::Gone)
     }
 }
 
@@ -128,23 +128,23 @@ impl State {
     fn part(&self, number: u64, part: u64) -> Option<Vec<Arc<MuxerOutput>>> {
         let segment = self.segmenter.store().segments().iter().find(|segment| segment.number == number)?;
         let part = segment.parts.get(usize::try_from(part).ok()?)?;
-        Some(part.pieces.clone())
+        Some(part.fragments.clone())
     }
 
-    /// Whether it is the part that comes next, or could be if a key frame comes before.
-    fn is_coming(&self, number: u64, part: u64) -> bool {
-        let (next, next_part) = self.segmenter.store().hint();
+    /// Whether it is the next part, or may become it if a key frame comes first.
+    fn is_next_part(&self, number: u64, part: u64) -> bool {
+        let (next, next_part) = self.segmenter.store().next_part();
         (number, part) == (next, next_part) || (number, part) == (next + 1, 0)
     }
 
-    /// Whether what a client waits for is listed.
-    fn has(&self, layout: Layout, at_least: Option<(u64, Option<u64>)>) -> bool {
-        let listed = layout.listed(&self.segmenter);
-        let (next, next_part) = layout.next_of(&listed, &self.segmenter);
-        match at_least {
-            _ if self.segmenter.is_over() => listed.iter().any(|one| one.part_count() > 0),
+    /// Whether the awaited segment or part is listed.
+    fn is_listed(&self, layout: Layout, awaited: Option<(u64, Option<u64>)>) -> bool {
+        let listed = layout.list(&self.segmenter);
+        let (next, next_part) = layout.next_part(&listed, &self.segmenter);
+        match awaited {
+            _ if self.segmenter.has_ended() => listed.iter().any(|one| one.part_count() > 0),
             None => listed.iter().any(|one| one.is_complete),
-            // What a segment has no part for is meant to be the first of the next one.
+            // A part index past the end of a segment refers to the first part of the next one.
             Some((number, Some(part))) if number.checked_add(1) == Some(next) => {
                 let segment = listed.iter().find(|one| one.number == number);
                 next_part > 0 || segment.is_none_or(|segment| segment.part_count() > part)
@@ -154,26 +154,26 @@ impl State {
         }
     }
 
-    /// Whether nobody who knows the stream would wait for it yet.
-    fn is_far(&self, layout: Layout, (number, part): (u64, Option<u64>)) -> bool {
-        let (next, next_part) = layout.next_of(&layout.listed(&self.segmenter), &self.segmenter);
+    /// Whether a client that knows the stream would not request it yet.
+    fn is_too_early(&self, layout: Layout, (number, part): (u64, Option<u64>)) -> bool {
+        let (next, next_part) = layout.next_part(&layout.list(&self.segmenter), &self.segmenter);
         // Three seconds of parts, or three parts if they are longer.
         let ahead =
             self.segmenter.timing().map_or(u64::MAX, |timing| 3_000_u64.div_ceil(timing.part_ms.clamp(1, 1_000)));
         let is_far_part = |part| number == next && part >= next_part.saturating_add(ahead);
-        !self.segmenter.is_over() && (number > next.saturating_add(1) || part.is_some_and(is_far_part))
+        !self.segmenter.has_ended() && (number > next.saturating_add(1) || part.is_some_and(is_far_part))
     }
 }
 
-/// Filled by the stream of fragments, of which it is one of the players.
+/// The window subscribes to the fragment stream, which fills it.
 impl Sink for LiveWindow {
     fn push(&self, _: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
         let outputs = messages.iter().filter_map(|message| message.muxer_output.as_ref());
         let segmenter = &mut self.state.lock().segmenter;
-        let before = segmenter.store().hint();
+        let before = segmenter.store().next_part();
         segmenter.push(outputs, SystemTime::now());
-        // There is nothing new to tell before the next part.
-        if segmenter.target_seconds().is_none() || segmenter.store().hint() != before {
+        // Playlists change only with the next part.
+        if segmenter.target_seconds().is_none() || segmenter.store().next_part() != before {
             self.changed.notify_all();
         }
         Backlog { bytes: 0, age: Duration::ZERO }
@@ -193,7 +193,7 @@ impl Sink for LiveWindow {
     }
 
     fn abandon(&self, reason: &str) {
-        log::error!("a window of segments: {reason}");
+        log::error!("HLS window: {reason}");
         self.ended(0);
     }
 
@@ -209,6 +209,6 @@ impl Sink for LiveWindow {
 #[cfg(test)]
 mod checker;
 #[cfg(test)]
-mod newcomers;
+mod new_players;
 #[cfg(test)]
 mod tests;

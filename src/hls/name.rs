@@ -1,41 +1,42 @@
-//! What the files of a stream are called.
+//! The file names of a stream's playlists and segments.
 
 use super::Layout;
 
-/// A file of a stream, or of a recording.
+/// A file of a live stream or recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
-    /// `index.m3u8`: the one to begin with.
+    /// `index.m3u8`: the multivariant playlist.
     Index,
-    /// `media.m3u8`: the segments. Of a live stream also `gops.m3u8` and `media-N-SECONDS.m3u8`, which list them in
-    /// another way.
+    /// `media.m3u8`: the media playlist; of a live stream also `gops.m3u8` and `media-N-SECONDS.m3u8`, which have other
+    /// layouts.
     Media(Layout),
-    /// `init-N.mp4`: what segments need before them; of a recording, those from N milliseconds on.
+    /// `init-N.mp4`: an initialization segment; of a recording, the one for segments from N milliseconds on.
     Init(u64),
-    /// `seg-N.m4s`.
+    /// `seg-N.m4s`: segment N of a live stream.
     Segment(u64),
-    /// `seg-START-END.m4s`, of a recording, in milliseconds; of a live stream, the segments from that number to that.
+    /// `seg-START-END.m4s`: of a recording, the segment from START to END milliseconds; of a live stream, segments
+    /// START to END.
     Span(u64, u64),
     /// `part-N-M.m4s`: part M of segment N.
     Part(u64, u64),
 }
 
 impl Name {
-    /// Reads a file's name; `None` for others.
+    /// Parses a file name; `None` for others.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
         let pair = |text: &str| {
-            let (one, other) = text.split_once('-')?;
-            Some((number(one)?, number(other)?))
+            let (first, second) = text.split_once('-')?;
+            Some((number(first)?, number(second)?))
         };
         match name {
             "index.m3u8" => Some(Self::Index),
-            "media.m3u8" => Some(Self::Media(Layout::Plain)),
+            "media.m3u8" => Some(Self::Media(Layout::Segments)),
             "gops.m3u8" => Some(Self::Media(Layout::Gops)),
             _ => {
                 if let Some(rest) = name.strip_prefix("media-") {
                     let (first, seconds) = pair(rest.strip_suffix(".m3u8")?)?;
-                    return Some(Self::Media(Layout::From(first, seconds)));
+                    return Some(Self::Media(Layout::GopsThenSegments(first, seconds)));
                 }
                 if let Some(rest) = name.strip_prefix("init-") {
                     return number(rest.strip_suffix(".mp4")?).map(Self::Init);
@@ -56,12 +57,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_what_is_none() {
+    fn parses_valid_names_only() {
         for (name, expected) in [
             ("index.m3u8", Some(Name::Index)),
-            ("media.m3u8", Some(Name::Media(Layout::Plain))),
+            ("media.m3u8", Some(Name::Media(Layout::Segments))),
             ("gops.m3u8", Some(Name::Media(Layout::Gops))),
-            ("media-17-10.m3u8", Some(Name::Media(Layout::From(17, 10)))),
+            ("media-17-10.m3u8", Some(Name::Media(Layout::GopsThenSegments(17, 10)))),
             ("media-17.m3u8", None),
             ("init-0.mp4", Some(Name::Init(0))),
             ("seg-12.m4s", Some(Name::Segment(12))),
@@ -79,8 +80,8 @@ mod tests {
     }
 
     #[test]
-    fn playlists_are_found_under_their_names() {
-        for layout in [Layout::Plain, Layout::Gops, Layout::From(3, 7)] {
+    fn playlist_names_round_trip() {
+        for layout in [Layout::Segments, Layout::Gops, Layout::GopsThenSegments(3, 7)] {
             assert_eq!(Name::parse(&layout.file_name()), Some(Name::Media(layout)));
         }
     }

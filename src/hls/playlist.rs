@@ -3,31 +3,31 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use super::layout::{Layout, Listed};
-use super::segment_timing::{ENOUGH_MS, SEGMENT_LEAST_MS, SegmentTiming};
+use super::layout::{Layout, ListedSegment};
+use super::segment_timing::{MIN_SEGMENT_MS, MIN_START_MS, SegmentTiming};
 use super::segmenter::Segmenter;
 use crate::fmp4::{Init, MuxerOutput};
 
-/// So many target durations are in a playlist, which is more than players are behind (RFC 8216 §6.3.3).
-const LISTED_TARGETS: u64 = 7;
+/// Length of a playlist in target durations, more than players lag behind (RFC 8216 §6.3.3).
+const PLAYLIST_TARGETS: u64 = 7;
 
-/// What is older than so many may be skipped (RFC 8216bis §4.4.3.8: no fewer than six).
+/// Skip boundary in target durations: older segments may be skipped (RFC 8216bis §4.4.3.8: no fewer than six).
 const SKIPPED_TARGETS: u64 = 6;
 
-/// What is older than so many is listed without its parts (RFC 8216bis §6.2.2: no fewer than three).
+/// Target durations from the end within which parts are listed (RFC 8216bis §6.2.2: no fewer than three).
 const PART_TARGETS: u64 = 3;
 
-/// The least that is said of a stream's rate: players don't expect less.
-const LEAST_BITS_PER_SECOND: u64 = 100_000;
+/// Minimum of the announced bandwidths, in bits per second: players don't expect less.
+const MIN_BITS_PER_SECOND: u64 = 100_000;
 
-/// A name with a query behind it, fit to stand between quotation marks.
+/// Appends a query to a name, escaped for a quoted string.
 pub(super) fn uri(name: &str, query: &str) -> String {
     let query = query.replace('"', "%22");
     if query.is_empty() { name.to_owned() } else { format!("{name}?{query}") }
 }
 
-/// The multivariant playlist, with one variant in that file of at most so many bits a second.
-pub(super) fn index(init: &Init, bits_per_second: u64, more: &str, file: &str, query: &str) -> String {
+/// Returns a multivariant playlist with one variant: its media playlist `file` has a peak rate of `bits_per_second`.
+pub(super) fn multivariant(init: &Init, bits_per_second: u64, more: &str, file: &str, query: &str) -> String {
     let resolution = match init.size {
         (0, _) | (_, 0) => String::new(),
         (width, height) => format!(",RESOLUTION={width}x{height}"),
@@ -40,59 +40,67 @@ pub(super) fn index(init: &Init, bits_per_second: u64, more: &str, file: &str, q
     )
 }
 
-/// The same of a live stream, once it is known how it comes.
-pub(super) fn index_of(segmenter: &Segmenter, query: &str) -> Option<String> {
+/// Returns the multivariant playlist of a live stream, once its rates are known.
+pub(super) fn live_multivariant(segmenter: &Segmenter, query: &str) -> Option<String> {
     let segments = segmenter.store().segments();
     if segments.iter().all(|segment| segment.parts.is_empty()) {
-        return opening_index_of(segmenter, query);
+        return early_multivariant(segmenter, query);
     }
     let MuxerOutput::Init(init) = &*segmenter.store().inits().back()?.1 else { return None };
     let segments = || segments.iter().map(|segment| (segment.bytes() as u64 * 8000, segment.duration_ms()));
     let (bits, ms) = segments().fold((0, 0), |(bits, ms), segment| (bits + segment.0, ms + segment.1));
     let average = bits.checked_div(ms)?;
-    // What is too short says little about a second.
-    let long = segments().filter(|(_, ms)| *ms >= SEGMENT_LEAST_MS).map(|(bits, ms)| bits / ms);
+    // Very short segments have no meaningful bit rate.
+    let long = segments().filter(|(_, ms)| *ms >= MIN_SEGMENT_MS).map(|(bits, ms)| bits / ms);
     let peak = long.max().unwrap_or(average).max(average);
     let rates = (peak, average, segmenter.timing()?.frames_per_second);
-    Some(index_with(init, rates, Layout::for_newcomer(segmenter), query))
+    Some(multivariant_with_rates(init, rates, Layout::for_new_player(segmenter), query))
 }
 
-/// The same before there is enough for the first part: players need a moment from this playlist to the next.
-fn opening_index_of(segmenter: &Segmenter, query: &str) -> Option<String> {
-    let opening = segmenter.opening();
-    let frames = opening.frames();
+/// Returns the multivariant playlist before there is enough for the first part: players take a while to request the
+/// media playlist.
+fn early_multivariant(segmenter: &Segmenter, query: &str) -> Option<String> {
+    let buffer = segmenter.start_buffer();
+    let frames = buffer.frames();
     let length = frames.last()?.saturating_sub(*frames.first()?);
-    let average = (opening.bytes() as u64 * 8000).checked_div(length).filter(|_| length >= ENOUGH_MS / 2)?;
+    let average = (buffer.bytes() as u64 * 8000).checked_div(length).filter(|_| length >= MIN_START_MS / 2)?;
     let rates = (average, average, SegmentTiming::of(&frames, true)?.frames_per_second);
-    Some(index_with(opening.init()?, rates, Layout::Plain, query))
+    Some(multivariant_with_rates(buffer.init()?, rates, Layout::Segments, query))
 }
 
-/// The multivariant playlist of a live stream with these bits a second, the most and the average, and frames a second.
-fn index_with(init: &Init, (peak, average, frames): (u64, u64, f64), layout: Layout, query: &str) -> String {
-    let [peak, average] = [peak, average].map(|bits| bits.max(LEAST_BITS_PER_SECOND));
+/// Returns the multivariant playlist of a live stream with these peak and average bits per second, and frames per
+/// second.
+fn multivariant_with_rates(
+    init: &Init,
+    (peak, average, frames): (u64, u64, f64),
+    layout: Layout,
+    query: &str,
+) -> String {
+    let [peak, average] = [peak, average].map(|bits| bits.max(MIN_BITS_PER_SECOND));
     let mut more = format!(",AVERAGE-BANDWIDTH={average}");
     if init.has_video && frames > 0.0 {
         let _ = write!(more, ",FRAME-RATE={frames:.3}");
     }
-    index(init, peak, &more, &layout.file_name(), query)
+    multivariant(init, peak, &more, &layout.file_name(), query)
 }
 
-/// The media playlist of a stream that has been listed before, or is prepared for it.
+/// Returns the media playlist of a stream that is prepared for the layout; `None` before timing and target duration are
+/// chosen.
 pub(super) fn media(segmenter: &Segmenter, layout: Layout, skip: bool, query: &str) -> Option<String> {
     let (timing, target) = (segmenter.timing()?, layout.target_seconds(segmenter.target_seconds()?));
     let (target_ms, part_target) = (target * 1000, seconds(timing.part_ms));
-    let all = layout.listed(segmenter);
-    // How much of the stream is left behind the end of each segment.
-    let mut left_ms: u64 = all.iter().map(Listed::duration_ms).sum();
+    let all = layout.list(segmenter);
+    // The duration after the end of each segment.
+    let mut left_ms: u64 = all.iter().map(ListedSegment::duration_ms).sum();
     let with_left = all.iter().map(|one| {
         left_ms -= one.duration_ms();
         (one, left_ms)
     });
-    let listed: Vec<_> = with_left.skip_while(|(_, left_ms)| *left_ms >= LISTED_TARGETS * target_ms).collect();
+    let listed: Vec<_> = with_left.skip_while(|(_, left_ms)| *left_ms >= PLAYLIST_TARGETS * target_ms).collect();
     let first = listed.first().and_then(|(one, _)| one.segments.first());
     let kept = segmenter.store().segments().iter();
-    let gone = kept.take_while(|segment| first.is_some_and(|first| segment.number < first.number));
-    let discontinuities = gone.filter(|segment| segment.is_discontinuous).count() as u64;
+    let before_window = kept.take_while(|segment| first.is_some_and(|first| segment.number < first.number));
+    let discontinuities = before_window.filter(|segment| segment.is_discontinuous).count() as u64;
     let mut out = format!(
         "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{target}\n\
          #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={},CAN-SKIP-UNTIL={}\n\
@@ -121,8 +129,8 @@ pub(super) fn media(segmenter: &Segmenter, layout: Layout, skip: bool, query: &s
             let _ = writeln!(out, "#EXT-X-MAP:URI=\"{}\"", uri(&format!("init-{}.mp4", first.init), query));
             init = Some(first.init);
         }
-        let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(first.began));
-        // Parts are of use near the live edge only.
+        let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(first.program_date_time));
+        // Parts are useful near the live edge only.
         for (segment, index, part) in one.parts().filter(|_| *left_ms < PART_TARGETS * target_ms) {
             let name = uri(&format!("part-{segment}-{index}.m4s"), query);
             let independent = if part.is_independent { ",INDEPENDENT=YES" } else { "" };
@@ -136,10 +144,10 @@ pub(super) fn media(segmenter: &Segmenter, layout: Layout, skip: bool, query: &s
             let _ = writeln!(out, "#EXTINF:{},\n{}", seconds(one.duration_ms()), uri(&name, query));
         }
     }
-    if segmenter.is_over() {
+    if segmenter.has_ended() {
         out.push_str("#EXT-X-ENDLIST\n");
     } else {
-        let (segment, part) = segmenter.store().hint();
+        let (segment, part) = segmenter.store().next_part();
         let name = uri(&format!("part-{segment}-{part}.m4s"), query);
         let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{name}\"");
     }
@@ -150,7 +158,7 @@ fn seconds(milliseconds: u64) -> String {
     format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000)
 }
 
-/// As ISO 8601 has it, in UTC. The calendar counts from March, so that leap days come last.
+/// Formats a time as ISO 8601 in UTC. The calendar starts in March, so that leap days come last.
 pub(super) fn date_time(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);

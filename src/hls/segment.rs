@@ -1,60 +1,60 @@
-//! Segments and the parts that they are made of.
+//! Segments and parts.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::fmp4::MuxerOutput;
 
-/// Some frames in a row: the least that a client gets at once.
+/// A partial segment.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    pub pieces: Vec<Arc<MuxerOutput>>,
-    /// In milliseconds.
+    pub fragments: Vec<Arc<MuxerOutput>>,
+    /// Duration in milliseconds.
     pub duration_ms: u64,
-    /// A player can start with it.
+    /// A player can start at it.
     pub is_independent: bool,
-    /// What it takes of memory.
+    /// Memory used, in bytes.
     pub bytes: usize,
 }
 
-/// Parts up to the next key frame, or as many of them as a segment may have.
+/// A segment: parts up to the next key frame, or up to the maximum length.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub number: u64,
-    /// Which GOP it belongs to.
+    /// The number of its GOP.
     pub gop: u64,
-    /// It is the first of its GOP.
-    pub begins_gop: bool,
-    /// A player can start with it.
+    /// It is the first segment of its GOP.
+    pub starts_gop: bool,
+    /// A player can start at it.
     pub is_independent: bool,
-    /// Which initialisation segment it needs.
+    /// The number of its initialization segment.
     pub init: u64,
-    /// It does not go on where the one before ended.
+    /// There is a discontinuity before it.
     pub is_discontinuous: bool,
     pub parts: Vec<Part>,
-    /// There won't be more parts.
+    /// It has all its parts.
     pub is_complete: bool,
-    /// When its first frame came.
-    pub began: SystemTime,
+    /// Arrival time of its first frame.
+    pub program_date_time: SystemTime,
 }
 
 impl Segment {
-    /// In milliseconds, up to now.
+    /// Returns the duration up to now, in milliseconds.
     pub(super) fn duration_ms(&self) -> u64 {
         self.parts.iter().map(|part| part.duration_ms).sum()
     }
 
-    /// What it takes of memory.
+    /// Returns the memory used, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
-    pub(super) fn pieces(&self) -> impl Iterator<Item = Arc<MuxerOutput>> {
-        self.parts.iter().flat_map(|part| part.pieces.iter().cloned())
+    pub(super) fn fragments(&self) -> impl Iterator<Item = Arc<MuxerOutput>> {
+        self.parts.iter().flat_map(|part| part.fragments.iter().cloned())
     }
 }
 
-/// What a piece takes of memory, in bytes.
-pub(super) fn weight(piece: &MuxerOutput) -> usize {
-    piece.bytes().len() + size_of::<MuxerOutput>()
+/// Returns the memory used by a muxer output, in bytes.
+pub(super) fn memory_bytes(output: &MuxerOutput) -> usize {
+    output.bytes().len() + size_of::<MuxerOutput>()
 }

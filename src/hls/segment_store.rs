@@ -1,4 +1,4 @@
-//! The segments that are kept, with the initialisation segments that they need.
+//! Stores the last segments and their initialization segments.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use crate::fmp4::MuxerOutput;
 use crate::guard::Share;
 use crate::limits;
 
-/// How a segment begins.
+/// The properties of a new segment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Beginning {
-    /// It goes on with the GOP of the one before.
-    pub goes_on: bool,
-    /// A player can start with it.
+pub(super) struct SegmentStart {
+    /// It continues the GOP of the previous segment.
+    pub continues_gop: bool,
+    /// A player can start at it.
     pub is_independent: bool,
-    /// It does not go on where the one before ended.
+    /// There is a discontinuity before it.
     pub is_discontinuous: bool,
-    /// When its first frame came.
-    pub began: SystemTime,
+    /// Arrival time of its first frame.
+    pub program_date_time: SystemTime,
 }
 
 /// The last segments of a stream.
 #[derive(Debug)]
 pub(super) struct SegmentStore {
     share: Share,
-    /// Bytes of all segments, with what grows.
+    /// Memory of all segments including the pending part, in bytes.
     bytes: usize,
     inits: VecDeque<(u64, Arc<MuxerOutput>)>,
     segments: VecDeque<Segment>,
     next_number: u64,
     next_gop: u64,
-    /// Segments that are no more began anew so often.
+    /// The number of evicted segments with a discontinuity before them.
     discontinuities: u64,
 }
 
@@ -42,7 +42,7 @@ impl SegmentStore {
         Self { share, bytes: 0, inits, segments, next_number: 0, next_gop: 0, discontinuities: 0 }
     }
 
-    /// What all segments may take, to be counted before there are any.
+    /// Returns the memory share, to be charged before there are segments.
     pub(super) fn share(&mut self) -> &mut Share {
         &mut self.share
     }
@@ -51,79 +51,79 @@ impl SegmentStore {
         &self.inits
     }
 
-    /// All of them, the one that grows among them.
+    /// Returns all segments, including the open one.
     pub(super) fn segments(&self) -> &VecDeque<Segment> {
         &self.segments
     }
 
-    /// How often segments that are no more began anew.
+    /// Returns the number of evicted segments with a discontinuity before them.
     pub(super) fn discontinuities(&self) -> u64 {
         self.discontinuities
     }
 
-    /// The number of the GOP that the next key frame begins.
+    /// Returns the number of the GOP that the next key frame starts.
     pub(super) fn next_gop(&self) -> u64 {
         self.next_gop
     }
 
-    /// The segment that grows.
-    pub(super) fn growing(&mut self) -> Option<&mut Segment> {
+    /// Returns the open segment, which may get more parts.
+    pub(super) fn open_segment(&mut self) -> Option<&mut Segment> {
         self.segments.back_mut().filter(|segment| !segment.is_complete)
     }
 
-    /// Whether the last segment goes on.
-    pub(super) fn is_growing(&self) -> bool {
+    /// Whether the last segment is open.
+    pub(super) fn has_open_segment(&self) -> bool {
         self.segments.back().is_some_and(|segment| !segment.is_complete)
     }
 
-    /// Which part comes next: of which segment, and its number in that.
-    pub(super) fn hint(&self) -> (u64, u64) {
+    /// Returns the next part: segment number and part index.
+    pub(super) fn next_part(&self) -> (u64, u64) {
         match self.segments.back() {
             Some(last) if !last.is_complete => (last.number, last.parts.len() as u64),
             _ => (self.next_number, 0),
         }
     }
 
-    /// Takes another initialisation segment; says whether there was one before.
+    /// Adds an initialization segment; returns whether there was one before.
     pub(super) fn add_init(&mut self, init: &Arc<MuxerOutput>) -> bool {
         let number = self.inits.back().map_or(0, |(number, _)| number + 1);
         self.inits.push_back((number, init.clone()));
         number > 0
     }
 
-    /// Begins a segment without parts.
-    pub(super) fn begin(&mut self, beginning: Beginning) {
-        let Beginning { goes_on, is_independent, is_discontinuous, began } = beginning;
-        self.next_gop += u64::from(!goes_on);
+    /// Starts a segment without parts.
+    pub(super) fn start_segment(&mut self, start: SegmentStart) {
+        let SegmentStart { continues_gop, is_independent, is_discontinuous, program_date_time } = start;
+        self.next_gop += u64::from(!continues_gop);
         self.segments.push_back(Segment {
             number: self.next_number,
             gop: self.next_gop.saturating_sub(1),
-            begins_gop: !goes_on,
+            starts_gop: !continues_gop,
             is_independent,
             init: self.inits.back().map_or(0, |(number, _)| *number),
             is_discontinuous,
             parts: Vec::new(),
             is_complete: false,
-            began,
+            program_date_time,
         });
         self.next_number += 1;
     }
 
-    /// Counts bytes of what grows.
-    pub(super) fn count(&mut self, bytes: usize) {
+    /// Charges the bytes of a fragment in the pending part.
+    pub(super) fn add_bytes(&mut self, bytes: usize) {
         self.bytes += bytes;
     }
 
-    /// Forgets what is older than that, or too much. Says no when there is no room for the segment that grows either, nor
-    /// for the bytes of its next part.
+    /// Evicts segments that are older than `kept_ms` or over the limits. Returns `false` when there is no room even for
+    /// the open segment and the `pending_bytes` of its next part, which are evicted as well.
     #[must_use]
-    pub(super) fn forget(&mut self, kept_ms: u64, growing_bytes: usize) -> bool {
-        let mut stays = true;
+    pub(super) fn evict(&mut self, kept_ms: u64, pending_bytes: usize) -> bool {
+        let mut has_room = true;
         let mut length_ms: u64 = self.segments.iter().map(Segment::duration_ms).sum();
         loop {
             let fits = self.bytes <= limits::HLS_WINDOW_BYTES && self.share.resize(self.bytes);
             let Some(oldest) = self.segments.front() else {
-                stays &= fits;
+                has_room &= fits;
                 break;
             };
             length_ms -= oldest.duration_ms();
@@ -133,17 +133,17 @@ impl SegmentStore {
             }
             self.bytes -= oldest.bytes();
             self.discontinuities += u64::from(oldest.is_discontinuous);
-            stays &= oldest.is_complete;
+            has_room &= oldest.is_complete;
             self.segments.pop_front();
         }
-        if !stays {
-            self.bytes -= growing_bytes;
+        if !has_room {
+            self.bytes -= pending_bytes;
         }
-        // Less is always granted.
+        // Shrinking always succeeds.
         let _ = self.share.resize(self.bytes);
         let oldest = self.segments.front().map(|segment| segment.init);
         let newest = self.inits.back().map(|(number, _)| *number);
         self.inits.retain(|(number, _)| oldest.is_some_and(|oldest| *number >= oldest) || Some(*number) == newest);
-        stays
+        has_room
     }
 }

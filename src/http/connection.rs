@@ -1,4 +1,4 @@
-//! The HTTP connection: one thread reads a client's requests and responds to one after the other.
+//! HTTP connections: a thread reads a client's requests and responds to one after the other.
 
 use std::io::{self, BufReader, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -16,25 +16,25 @@ use crate::limits;
 use crate::session::StreamPath;
 use crate::transport::{ManagedConnection, Phase, Protocol, Socket};
 
-/// How much is read at once, in bytes: most requests come whole.
+/// Bytes read at once: most requests fit.
 const READ_BUFFER: usize = 2048;
 
-/// One client, from its first request to its end.
-pub(crate) struct HttpConnection {
+/// A client's connection, from its first request to its end.
+pub struct HttpConnection {
     pub(super) http: Arc<HttpService>,
     pub(super) client: Arc<ManagedConnection>,
     started: Instant,
-    /// What it may ask for.
+    /// The rate limit of its requests.
     requests: TokenBucket,
 }
 
-/// What follows an answer.
+/// What happens to the connection after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Another request may.
-    Request,
-    /// The end of the connection.
-    End,
+pub(super) enum Disposition {
+    /// It is kept for another request.
+    KeepAlive,
+    /// It is closed.
+    Close,
 }
 
 pub(super) type Reader<'a> = BufReader<RequestReader<'a>>;
@@ -53,20 +53,20 @@ impl HttpConnection {
         Self { http, client, started: Instant::now(), requests }
     }
 
-    /// The client as others see it.
-    pub(crate) fn client(&self) -> &Arc<ManagedConnection> {
+    /// Returns the managed connection.
+    pub fn client(&self) -> &Arc<ManagedConnection> {
         &self.client
     }
 
-    /// Serves the client until it leaves or is told to go.
-    pub(crate) fn run(mut self) {
+    /// Serves the client until it disconnects or is told to close.
+    pub fn run(mut self) {
         let client = self.client.clone();
         let mut reader = BufReader::with_capacity(READ_BUFFER, RequestReader(&client));
         log::debug!("{client} connected over HTTP");
         let mut served = 0;
         let result = loop {
             match self.serve(&mut reader) {
-                Ok(Next::Request) => served += 1,
+                Ok(Disposition::KeepAlive) => served += 1,
                 other => break other,
             }
         };
@@ -86,11 +86,11 @@ impl HttpConnection {
         self.client.set_activities(Vec::new(), Vec::new());
     }
 
-    fn serve(&mut self, reader: &mut Reader<'_>) -> Result<Next> {
+    fn serve(&mut self, reader: &mut Reader<'_>) -> Result<Disposition> {
         self.enter(Phase::Requesting);
         let request = match Request::read(reader) {
             Ok(Some(request)) => request,
-            Ok(None) => return Ok(Next::End),
+            Ok(None) => return Ok(Disposition::Close),
             Err(Error::Http { status, reason }) => {
                 self.enter(Phase::Responding);
                 self.respond(None, Response::error(status, &reason))?;
@@ -105,24 +105,24 @@ impl HttpConnection {
             self.respond(None, Response::error(429, "too many requests"))?;
             return Err(Error::Http { status: 429, reason: "too many requests".into() });
         }
-        let next = match self.answer(&request, reader) {
+        let next = match self.handle(&request, reader) {
             Err(Error::Http { status, reason }) => {
                 let response = Response::error(status, &reason);
-                // Whoever guesses at keys has to come anew each time.
+                // A client that guesses keys has to reconnect each time.
                 let to = (status != 403).then_some(&request);
                 self.respond(to, response)?;
-                if to.is_some() { Next::Request } else { Next::End }
+                if to.is_some() { Disposition::KeepAlive } else { Disposition::Close }
             }
             other => other?,
         };
-        let goes_on = request.keeps_alive && !self.client.should_stop();
-        Ok(if goes_on { next } else { Next::End })
+        let keep_alive = request.keep_alive && !self.client.should_stop();
+        Ok(if keep_alive { next } else { Disposition::Close })
     }
 
-    fn answer(&mut self, request: &Request, reader: &mut Reader<'_>) -> Result<Next> {
+    fn handle(&mut self, request: &Request, reader: &mut Reader<'_>) -> Result<Disposition> {
         self.check_host(request)?;
         let is_read_only = matches!(request.method, Method::Get | Method::Head);
-        match target::of(request)? {
+        match target::parse(request)? {
             _ if request.method == Method::Options && self.http.settings.cors.is_some() => {
                 let response = Response::empty(204)
                     .with("access-control-allow-methods", "GET, HEAD")
@@ -136,11 +136,11 @@ impl HttpConnection {
             }
             Target::Page(file) => self.respond(Some(request), page::response(file, request)),
             Target::Media(path, representation) => self.media(request, path, &representation, reader),
-            Target::Api | Target::Nothing => Err(not_found("there is nothing here")),
+            Target::Api | Target::Unknown => Err(not_found("there is nothing here")),
         }
     }
 
-    /// Pages of other origins have no business here, unless all of them may.
+    /// Rejects requests with a foreign Host, unless all origins are allowed.
     fn check_host(&self, request: &Request) -> Result<()> {
         let settings = &self.http.settings;
         let is_open = self.client.socket().is_tls() || settings.cors.as_deref() == Some("*");
@@ -153,21 +153,20 @@ impl HttpConnection {
         Err(Error::Http { status: 421, reason: reason.into() })
     }
 
-    fn api(&self, request: &Request) -> Result<Next> {
+    fn api(&self, request: &Request) -> Result<Disposition> {
         if request.path != "/api/v1/events" {
-            let response = api::answer(&self.http, request, self.client.origin());
-            // Whoever guesses at keys has to come anew each time.
+            let response = api::handle(&self.http, request, self.client.origin());
+            // A client that guesses keys has to reconnect each time.
             let to = (![401, 403].contains(&response.status)).then_some(request);
             return self.respond(to, response);
         }
         let headers = vec![("content-type", "text/event-stream".into())];
-        let head = self.head(Some(request), 200, response::without_end(headers), Length::Unknown);
+        let head = self.head(Some(request), 200, response::unbounded(headers), Length::Unknown);
         self.client.send(&mut [IoSlice::new(&head)], limits::WRITE_STALL)?;
         if request.method == Method::Get {
-            api::EventStream { http: &self.http, request, origin: self.client.origin(), client: &self.client }
-                .tell()?;
+            api::EventStream { http: &self.http, request, origin: self.client.origin(), client: &self.client }.run()?;
         }
-        Ok(Next::End)
+        Ok(Disposition::Close)
     }
 
     fn media(
@@ -176,7 +175,7 @@ impl HttpConnection {
         path: StreamPath,
         representation: &Representation,
         reader: &mut Reader<'_>,
-    ) -> Result<Next> {
+    ) -> Result<Disposition> {
         let service = self.http.service.clone();
         let path = &service.resolve(path).map_err(not_found)?;
         if path.name.is_empty() {
@@ -200,31 +199,31 @@ impl HttpConnection {
         }
     }
 
-    /// Sends an answer; `None` for `to` ends the connection behind it.
-    pub(super) fn respond(&self, to: Option<&Request>, response: Response) -> Result<Next> {
+    /// Sends a response; `None` for `to` closes the connection after it.
+    pub(super) fn respond(&self, to: Option<&Request>, response: Response) -> Result<Disposition> {
         let length = Length::Known(response.body.len() as u64);
         let mut head = self.head(to, response.status, response.headers, length);
-        let is_wanted = to.is_none_or(|request| request.method != Method::Head);
-        let body = if is_wanted { &response.body[..] } else { &[] };
+        let has_body = to.is_none_or(|request| request.method != Method::Head);
+        let body = if has_body { &response.body[..] } else { &[] };
         self.client.send(&mut [IoSlice::new(&std::mem::take(&mut head)), IoSlice::new(body)], limits::WRITE_STALL)?;
-        Ok(if to.is_some() { Next::Request } else { Next::End })
+        Ok(if to.is_some() { Disposition::KeepAlive } else { Disposition::Close })
     }
 
-    /// The head of an answer.
+    /// Returns the head of a response.
     pub(super) fn head(&self, to: Option<&Request>, status: u16, mut headers: Headers, length: Length) -> Vec<u8> {
         if let Some(class) = self.http.responses.get(usize::from(status / 100).saturating_sub(1)) {
             class.add(1);
         }
         match length {
-            // It does not go with these (RFC 9110 §8.6).
+            // Not sent with these (RFC 9110 §8.6).
             Length::Known(_) if [204, 304].contains(&status) => {}
             Length::Known(length) => headers.push(("content-length", length.to_string().into())),
             Length::Chunked => headers.push(("transfer-encoding", "chunked".into())),
             Length::Unknown => {}
         }
-        let goes_on = length != Length::Unknown && to.is_some_and(|request| request.keeps_alive);
+        let keep_alive = length != Length::Unknown && to.is_some_and(|request| request.keep_alive);
         if status != 101 {
-            headers.push(("connection", if goes_on { "keep-alive" } else { "close" }.into()));
+            headers.push(("connection", if keep_alive { "keep-alive" } else { "close" }.into()));
         }
         if let Some(origin) = &self.http.settings.cors {
             headers.push(("access-control-allow-origin", origin.clone().into()));
@@ -235,7 +234,7 @@ impl HttpConnection {
     }
 }
 
-/// What the client sends.
+/// Reads from the client.
 pub(super) struct RequestReader<'a>(pub &'a ManagedConnection);
 
 impl Read for RequestReader<'_> {
@@ -244,7 +243,7 @@ impl Read for RequestReader<'_> {
     }
 }
 
-/// For a WebSocket, whose answers to pings go out between messages of the stream.
+/// For a WebSocket, whose pongs go out between messages of the stream.
 impl Write for RequestReader<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.enqueue(bytes.to_vec());

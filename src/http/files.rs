@@ -5,37 +5,38 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::body::{Body, Length};
 use super::condition::is_unchanged;
-use super::range::{self, Wanted};
+use super::range::{self, ByteRange};
 use super::response::{self, Response};
-use super::{HttpConnection, Method, Next, Request, not_found};
+use super::{Disposition, HttpConnection, Method, Request, not_found};
 use crate::error::{Error, Result};
 use crate::fmp4::MuxerOutput;
 use crate::limits;
 use crate::session::StreamPath;
 use crate::vod::{Fragments, Video};
 
-/// Bytes of a file sent at once.
-const PIECE: usize = 128 * 1024;
+/// Bytes of a file per send.
+const CHUNK_BYTES: usize = 128 * 1024;
 
 impl HttpConnection {
-    /// The file as it is, or a part of it.
-    pub(super) fn file_flv(&self, request: &Request, path: &StreamPath) -> Result<Next> {
+    /// Sends the file as it is, or a part of it.
+    pub(super) fn file_flv(&self, request: &Request, path: &StreamPath) -> Result<Disposition> {
         let video = self.open(path)?;
         let status = video.status()?;
         let (length, changed) = (status.len(), status.modified().unwrap_or(UNIX_EPOCH));
         let tag = entity_tag(length, changed);
-        // Files from the future are told to have been changed now.
-        let told = changed.min(SystemTime::now());
-        if is_unchanged(request, &tag, Some(told)) {
-            let response = Response::empty(304).with("etag", tag).with("last-modified", response::date(told));
+        // Modification dates in the future are reported as now.
+        let last_modified = changed.min(SystemTime::now());
+        if is_unchanged(request, &tag, Some(last_modified)) {
+            let response = Response::empty(304).with("etag", tag).with("last-modified", response::date(last_modified));
             return self.respond(Some(request), response);
         }
-        // Who has a part of another file wants all of this one.
-        let field = request.header("range").filter(|_| request.header("if-range").is_none_or(|had| had == tag));
-        let (status, part) = match range::wanted(field, length) {
-            Wanted::All => (200, 0..length),
-            Wanted::Part(part) => (206, part),
-            Wanted::Nothing => {
+        // A client that holds a part of another version gets all of this one.
+        let field =
+            request.header("range").filter(|_| request.header("if-range").is_none_or(|tag_held| tag_held == tag));
+        let (status, part) = match range::parse(field, length) {
+            ByteRange::Whole => (200, 0..length),
+            ByteRange::Part(part) => (206, part),
+            ByteRange::Unsatisfiable => {
                 let response = Response::error(416, "the file has no such part");
                 return self.respond(Some(request), response.with("content-range", format!("bytes */{length}")));
             }
@@ -44,7 +45,7 @@ impl HttpConnection {
             ("content-type", "video/x-flv".into()),
             ("accept-ranges", "bytes".into()),
             ("etag", tag.into()),
-            ("last-modified", response::date(told).into()),
+            ("last-modified", response::date(last_modified).into()),
         ];
         if status == 206 {
             headers.push(("content-range", format!("bytes {}-{}/{length}", part.start, part.end - 1).into()));
@@ -52,26 +53,26 @@ impl HttpConnection {
         let head = self.head(Some(request), status, headers, Length::Known(part.end - part.start));
         self.client.send(&mut [IoSlice::new(&head)], limits::WRITE_STALL)?;
         if request.method == Method::Head {
-            return Ok(Next::Request);
+            return Ok(Disposition::KeepAlive);
         }
         let level = if part.start == 0 { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "{} started downloading {path}.flv from byte {}", self.client, part.start);
-        for place in part.clone().step_by(PIECE) {
+        for offset in part.clone().step_by(CHUNK_BYTES) {
             if self.client.should_stop() {
                 break;
             }
-            let count = (part.end - place).min(PIECE as u64) as usize;
-            self.client.socket().send_file(video.file(), place, count, limits::HTTP_FILE_STALL)?;
+            let count = (part.end - offset).min(CHUNK_BYTES as u64) as usize;
+            self.client.socket().send_file(video.file(), offset, count, limits::HTTP_FILE_STALL)?;
         }
-        Ok(Next::Request)
+        Ok(Disposition::KeepAlive)
     }
 
-    /// The file as fragmented MP4: from `start` seconds on, or of it only a video frame to show with `poster`.
-    pub(super) fn file_mp4(&self, request: &Request, path: &StreamPath) -> Result<Next> {
-        let nothing = || not_found("the file has nothing that MP4 could carry");
+    /// Sends the file as fragmented MP4: from `start` seconds on, or with `poster` a single video frame.
+    pub(super) fn file_mp4(&self, request: &Request, path: &StreamPath) -> Result<Disposition> {
+        let unsupported = || not_found("the file has nothing that MP4 could carry");
         if request.query_value("poster").is_some() {
             let poster = Fragments::poster(self.open(path)?).map_err(|error| self.unreadable(path, error))?;
-            let poster = poster.ok_or_else(nothing)?;
+            let poster = poster.ok_or_else(unsupported)?;
             let body = [poster[0].bytes(), poster[1].bytes()].concat();
             return self.respond(Some(request), Response::ok("video/mp4", body).with("cache-control", "max-age=60"));
         }
@@ -85,13 +86,13 @@ impl HttpConnection {
         };
         let mut fragments = self.fragments_of(path, (1000.0 * start) as u32)?;
         let first = fragments.next().transpose().map_err(|error| self.unreadable(path, error))?;
-        let Some(MuxerOutput::Init(init)) = first else { return Err(nothing()) };
+        let Some(MuxerOutput::Init(init)) = first else { return Err(unsupported()) };
         let headers = vec![
             ("content-type", format!("video/mp4; codecs=\"{}\"", init.codecs).into()),
             ("cache-control", "no-store".into()),
         ];
         let mut body = Body::new(self, request, headers, None);
-        if !body.is_wanted() {
+        if !body.has_body() {
             return body.end();
         }
         self.client.set_activities(Vec::new(), vec![path.to_string()]);
@@ -101,7 +102,7 @@ impl HttpConnection {
         body.write(&init.bytes)?;
         for fragment in fragments {
             match fragment? {
-                // The rest has other tracks, for which the client has to ask anew.
+                // The rest has other tracks, which need another request.
                 MuxerOutput::Init(_) => {
                     why = "the tracks have changed";
                     break;
@@ -120,12 +121,12 @@ impl HttpConnection {
         self.http.service.library.open(&path.name).map_err(|error| self.unreadable(path, error))
     }
 
-    /// The fragments of a file from a time on, in milliseconds.
+    /// Returns the fragments of a file from a time on, in milliseconds.
     pub(super) fn fragments_of(&self, path: &StreamPath, start_ms: u32) -> Result<Fragments> {
         Fragments::new(self.open(path)?, start_ms).map_err(|error| self.unreadable(path, error))
     }
 
-    /// What the client is told when a file can't be opened or read, before anything of it was sent.
+    /// Maps an error of opening or reading a file, before anything is sent, to a response.
     pub(super) fn unreadable(&self, path: &StreamPath, error: Error) -> Error {
         match error {
             Error::Refused { description, .. } => not_found(description),
@@ -139,7 +140,7 @@ impl HttpConnection {
     }
 }
 
-/// What tells a file from what it was before (RFC 9110 §8.8.3).
+/// Returns the entity tag of a version of a file (RFC 9110 §8.8.3).
 fn entity_tag(length: u64, changed: SystemTime) -> String {
     let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("\"{length:x}-{:x}\"", changed.as_nanos())

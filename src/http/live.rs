@@ -1,4 +1,4 @@
-//! Live streams: they go out through the relay lanes, while the connection's thread waits for the client to hang up.
+//! Live streams over HTTP: the relay lanes send them, while the connection's thread waits for the client to disconnect.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::body::Length;
-use super::{HttpConnection, Method, Next, Reader, Request, not_found, response, web_socket};
+use super::{Disposition, HttpConnection, Method, Reader, Request, not_found, response, web_socket};
 
 use crate::error::{Error, Result};
 use crate::flv;
@@ -16,12 +16,17 @@ use crate::live::{HTTP_STREAM_ID, Stream, Subscription, SubscriptionFilter};
 use crate::session::StreamPath;
 use crate::transport::{Framing, Wrapping};
 
-/// How often who waits looks whether the server stops.
-pub(super) const LOOK: Duration = Duration::from_millis(500);
+/// How often a waiting thread checks whether to stop.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 impl HttpConnection {
-    /// A live stream as FLV without end, or each tag as a message of a WebSocket.
-    pub(super) fn live_flv(&mut self, request: &Request, path: &StreamPath, reader: &mut Reader<'_>) -> Result<Next> {
+    /// Sends a live stream as unbounded FLV, or each tag as a WebSocket message.
+    pub(super) fn live_flv(
+        &mut self,
+        request: &Request,
+        path: &StreamPath,
+        reader: &mut Reader<'_>,
+    ) -> Result<Disposition> {
         let name = stream_name(path);
         let tracks = self.http.service.registry.with_published(&name, |stream| stream.tracks());
         let (has_audio, has_video) = tracks.ok_or_else(|| not_published(&name))?;
@@ -30,17 +35,22 @@ impl HttpConnection {
         let subscribe = |connection: &Self| {
             http.service.registry.with_published(&name, |stream| connection.subscribe(stream, path))
         };
-        self.stream(request, path, reader, "video/x-flv".into(), &start, true, subscribe)
+        self.stream_live(request, path, reader, "video/x-flv".into(), &start, true, subscribe)
     }
 
-    /// A live stream as fragmented MP4 without end, or each piece as a message of a WebSocket.
-    pub(super) fn live_mp4(&mut self, request: &Request, path: &StreamPath, reader: &mut Reader<'_>) -> Result<Next> {
+    /// Sends a live stream as unbounded fragmented MP4, or each fragment as a WebSocket message.
+    pub(super) fn live_mp4(
+        &mut self,
+        request: &Request,
+        path: &StreamPath,
+        reader: &mut Reader<'_>,
+    ) -> Result<Disposition> {
         let fragments = self.fragments(path)?;
         let until = Instant::now() + limits::FRAGMENTS_START_TIMEOUT;
         let codecs = loop {
-            let found = fragments.codecs(until.min(Instant::now() + LOOK));
-            let goes_on = Instant::now() < until && !fragments.is_over() && !self.client.should_stop();
-            if found.is_some() || !goes_on {
+            let found = fragments.codecs(until.min(Instant::now() + POLL_INTERVAL));
+            let should_continue = Instant::now() < until && !fragments.has_ended() && !self.client.should_stop();
+            if found.is_some() || !should_continue {
                 break found;
             }
         };
@@ -51,12 +61,12 @@ impl HttpConnection {
         let media_type = format!("video/mp4; codecs=\"{codecs}\"").into();
         let subscribe = |connection: &Self| {
             let subscription = connection.subscribe(fragments.output(), path);
-            (!fragments.is_over()).then_some(subscription)
+            (!fragments.has_ended()).then_some(subscription)
         };
-        self.stream(request, path, reader, media_type, &[], false, subscribe)
+        self.stream_live(request, path, reader, media_type, &[], false, subscribe)
     }
 
-    /// A live stream as fragments.
+    /// Returns a live stream as fragments.
     pub(super) fn fragments(&self, path: &StreamPath) -> Result<Arc<FragmentStream>> {
         let name = stream_name(path);
         self.http.forms.fragments(&self.http.service, &name).ok_or_else(|| not_published(&name))
@@ -73,9 +83,9 @@ impl HttpConnection {
         )
     }
 
-    /// Lets the lanes send a stream, behind `start`, until it or the client has gone.
+    /// Has the lanes send a stream, after `start`, until it ends or the client disconnects.
     #[allow(clippy::too_many_arguments, reason = "a stream's ways differ in all of them")]
-    fn stream(
+    fn stream_live(
         &mut self,
         request: &Request,
         path: &StreamPath,
@@ -84,65 +94,66 @@ impl HttpConnection {
         start: &[u8],
         as_tags: bool,
         subscribe: impl FnOnce(&Self) -> Option<Subscription>,
-    ) -> Result<Next> {
+    ) -> Result<Disposition> {
         let accepted = web_socket::accept(request, self.http.settings.cors.as_deref())?;
         let wrapping = match &accepted {
             Some(_) => Wrapping::WebSocket,
-            None if request.knows_chunks => Wrapping::Chunk,
+            None if request.supports_chunked => Wrapping::Chunk,
             None => Wrapping::None,
         };
         let mut head = match accepted {
             Some(headers) => self.head(Some(request), 101, headers, Length::Unknown),
             None => {
-                let mut headers = response::without_end(vec![("content-type", media_type.clone())]);
+                let mut headers = response::unbounded(vec![("content-type", media_type.clone())]);
                 if wrapping == Wrapping::Chunk {
                     headers.push(("transfer-encoding", "chunked".into()));
                 }
-                // Behind it there is no other request.
+                // No request can follow.
                 self.head(Some(request), 200, headers, Length::Unknown)
             }
         };
         if request.method == Method::Head {
             self.client.send(&mut [std::io::IoSlice::new(&head)], limits::WRITE_STALL)?;
-            return Ok(Next::End);
+            return Ok(Disposition::Close);
         }
         head.extend(match wrapping {
-            // There are no header fields to tell it.
+            // A WebSocket has no header field for the media type.
             Wrapping::WebSocket if start.is_empty() => web_socket::text(&media_type),
             _ => wrapping.wrap(start),
         });
         let is_web_socket = wrapping == Wrapping::WebSocket;
         self.client.start_streaming(Framing::Http { as_tags, wrapping }, head);
         self.client.set_activities(Vec::new(), vec![stream_name(path)]);
-        let began = Instant::now();
+        let started = Instant::now();
         let Some(subscription) = subscribe(self) else {
             self.client.end_streaming("the stream has ended");
-            return Ok(Next::End);
+            return Ok(Disposition::Close);
         };
-        let how = if is_web_socket { "WebSocket" } else { "HTTP" };
-        log::info!("{} started playing {path} over {how}", self.client);
-        let result = if is_web_socket { web_socket::wait(reader) } else { wait(reader).map(|()| None) };
+        let transport = if is_web_socket { "WebSocket" } else { "HTTP" };
+        log::info!("{} started playing {path} over {transport}", self.client);
+        let result =
+            if is_web_socket { web_socket::answer_pings(reader) } else { wait_for_disconnect(reader).map(|()| None) };
         let (seconds, kib, dropped) =
-            (began.elapsed().as_secs_f32(), self.client.sent() / 1024, subscription.dropped());
+            (started.elapsed().as_secs_f32(), self.client.sent() / 1024, subscription.dropped());
         drop(subscription);
         let why = self.client.close_reason().unwrap_or_else(|| "the client disconnected".to_owned());
         log::info!(
-            "{} stopped playing {path} over {how}: {why}; {seconds:.1} s, {kib} KiB sent, {dropped} messages dropped",
+            "{} stopped playing {path} over {transport}: {why}; {seconds:.1} s, {kib} KiB sent, {dropped} messages dropped",
             self.client
         );
         if let Some(close) = result? {
             self.client.enqueue(close);
         }
-        Ok(Next::End)
+        Ok(Disposition::Close)
     }
 }
 
-/// Waits until the client hangs up. What it says meanwhile is of no interest, and not to be listened to for ever.
-fn wait(reader: &mut Reader<'_>) -> Result<()> {
-    let (mut unread, mut heard) = ([0; 512], 0);
-    while heard <= limits::HTTP_HEAD_BYTES {
-        match reader.read(&mut unread) {
-            Ok(count) if count > 0 => heard += count,
+/// Waits until the client disconnects. What it sends meanwhile is ignored, up to a limit.
+fn wait_for_disconnect(reader: &mut Reader<'_>) -> Result<()> {
+    let (mut buffer, mut received) = ([0; 512], 0);
+    while received <= limits::HTTP_HEAD_BYTES {
+        match reader.read(&mut buffer) {
+            Ok(count) if count > 0 => received += count,
             // An error is an end as well.
             _ => return Ok(()),
         }
@@ -150,7 +161,7 @@ fn wait(reader: &mut Reader<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The name by which the live streams know it.
+/// Returns the stream's name in the registry.
 pub(super) fn stream_name(path: &StreamPath) -> String {
     format!("{}/{}", path.app, path.live_name())
 }

@@ -1,7 +1,7 @@
 //! HTTP for browsers and players: the page, live streams and files, an API.
 //!
-//! A thread for each connection reads one request after the other and responds. Live streams go out through the relay
-//! lanes like those of RTMP, while the thread waits for the client to hang up.
+//! A thread per connection reads requests and responds to one after the other. Live streams are sent by the relay lanes
+//! like those of RTMP, while the thread waits for the client to disconnect.
 
 mod api;
 mod body;
@@ -21,11 +21,11 @@ mod web_socket;
 
 use std::borrow::Cow;
 
-pub(crate) use connection::HttpConnection;
-use connection::{Next, Reader};
-pub(crate) use request::{Method, Request};
-pub(crate) use response::{Headers, Response};
-pub(crate) use service::{HttpService, HttpSettings};
+pub use connection::HttpConnection;
+use connection::{Disposition, Reader};
+pub use request::{Method, Request};
+pub use response::{Headers, Response};
+pub use service::{HttpService, HttpSettings};
 
 use crate::error::Error;
 

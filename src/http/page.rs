@@ -1,4 +1,4 @@
-//! The page for browsers, which is part of the program.
+//! The web page, which is part of the program.
 
 use super::condition::is_unchanged;
 use super::{Request, Response};
@@ -30,20 +30,20 @@ const FILES: &[File] = &[
     ("/page/viewers.js", SCRIPT, include_bytes!("page/viewers.js")),
     ("/page/examples.js", SCRIPT, include_bytes!("page/examples.js")),
     ("/page/icon.svg", "image/svg+xml", include_bytes!("page/icon.svg")),
-    // Browsers ask for this whatever the page says.
+    // Browsers request this whatever the page says.
     ("/favicon.ico", "image/svg+xml", include_bytes!("page/icon.svg")),
 ];
 
-/// What the page may load: nothing from elsewhere, and no script or style that stands in the page itself.
+/// The content security policy: nothing from other origins, and no inline scripts or styles.
 const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws: wss:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
-/// The file of that path.
+/// Returns the file of that path.
 pub(super) fn file(path: &str) -> Option<&'static File> {
     FILES.iter().find(|(known, ..)| *known == path)
 }
 
-/// A file as an answer; without its content for those who have it already.
+/// Returns a file as a response, without its content if the client's copy is current.
 pub(super) fn response((_, media_type, content): &File, request: &Request) -> Response {
     let tag = entity_tag(content);
     let response = match is_unchanged(request, &tag, None) {
@@ -57,7 +57,7 @@ pub(super) fn response((_, media_type, content): &File, request: &Request) -> Re
         .with("referrer-policy", "no-referrer")
 }
 
-/// What tells a content from those of other versions of the program: FNV-1a, of 64 bits.
+/// Returns the entity tag of a content: FNV-1a, of 64 bits.
 fn entity_tag(content: &[u8]) -> String {
     let hash = content
         .iter()

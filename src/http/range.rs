@@ -1,26 +1,26 @@
-//! Parts of files (RFC 9110 §14).
+//! Range requests (RFC 9110 §14).
 
 use std::ops::Range;
 
-/// What a `Range` field comes to for so many bytes.
+/// A `Range` field, applied to a file's length.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// Everything: it is none of the kind that is known here, and may be ignored.
-    All,
-    /// These bytes.
+pub(super) enum ByteRange {
+    /// The whole file: the field is absent or of a kind that may be ignored.
+    Whole,
+    /// A range of bytes.
     Part(Range<u64>),
-    /// None that are there.
-    Nothing,
+    /// No bytes of the file.
+    Unsatisfiable,
 }
 
-/// Reads the field's value. Several ranges at once are answered with everything.
-pub(super) fn wanted(field: Option<&str>, length: u64) -> Wanted {
+/// Parses the field's value. Several ranges at once are answered with the whole file.
+pub(super) fn parse(field: Option<&str>, length: u64) -> ByteRange {
     let Some((first, last)) = field
         .and_then(|field| field.trim().strip_prefix("bytes="))
         .filter(|ranges| !ranges.contains(','))
         .and_then(|range| range.split_once('-'))
     else {
-        return Wanted::All;
+        return ByteRange::Whole;
     };
     let number = |text: &str| match text.trim() {
         "" => Some(None),
@@ -30,14 +30,14 @@ pub(super) fn wanted(field: Option<&str>, length: u64) -> Wanted {
     let range = match (number(first), number(last)) {
         (Some(Some(first)), Some(last)) => {
             if last.is_some_and(|last| last < first) {
-                return Wanted::All;
+                return ByteRange::Whole;
             }
             first..last.map_or(length, |last| last.saturating_add(1).min(length))
         }
         (Some(None), Some(Some(count))) => length.saturating_sub(count)..length,
-        _ => return Wanted::All,
+        _ => return ByteRange::Whole,
     };
-    if range.is_empty() { Wanted::Nothing } else { Wanted::Part(range) }
+    if range.is_empty() { ByteRange::Unsatisfiable } else { ByteRange::Part(range) }
 }
 
 #[cfg(test)]
@@ -46,27 +46,28 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn each_form_of_a_range() {
-        let of_ten = |field| wanted(Some(field), 10);
-        assert_eq!(of_ten("bytes=0-3"), Wanted::Part(0..4));
-        assert_eq!(of_ten("bytes=4-"), Wanted::Part(4..10));
-        assert_eq!(of_ten("bytes=-3"), Wanted::Part(7..10));
-        assert_eq!(of_ten("bytes=-30"), Wanted::Part(0..10));
-        assert_eq!(of_ten("bytes=9-99999999999999999999999"), Wanted::Part(9..10));
-        for nothing in ["bytes=10-", "bytes=99999999999999999999999-", "bytes=-0"] {
-            assert_eq!(of_ten(nothing), Wanted::Nothing, "{nothing}");
+    fn each_form_of_a_range_is_parsed() {
+        let of_ten = |field| parse(Some(field), 10);
+        assert_eq!(of_ten("bytes=0-3"), ByteRange::Part(0..4));
+        assert_eq!(of_ten("bytes=4-"), ByteRange::Part(4..10));
+        assert_eq!(of_ten("bytes=-3"), ByteRange::Part(7..10));
+        assert_eq!(of_ten("bytes=-30"), ByteRange::Part(0..10));
+        assert_eq!(of_ten("bytes=9-99999999999999999999999"), ByteRange::Part(9..10));
+        for unsatisfiable in ["bytes=10-", "bytes=99999999999999999999999-", "bytes=-0"] {
+            assert_eq!(of_ten(unsatisfiable), ByteRange::Unsatisfiable, "{unsatisfiable}");
         }
-        for all in ["bytes=3-2", "bytes=-", "bytes=a-b", "bytes=+1-2", "lines=1-2", "bytes=0-1,3-4", "bytes 0-1", ""] {
-            assert_eq!(of_ten(all), Wanted::All, "{all}");
+        for whole in ["bytes=3-2", "bytes=-", "bytes=a-b", "bytes=+1-2", "lines=1-2", "bytes=0-1,3-4", "bytes 0-1", ""]
+        {
+            assert_eq!(of_ten(whole), ByteRange::Whole, "{whole}");
         }
-        assert_eq!(wanted(None, 10), Wanted::All);
-        assert_eq!(wanted(Some("bytes=0-"), 0), Wanted::Nothing);
+        assert_eq!(parse(None, 10), ByteRange::Whole);
+        assert_eq!(parse(Some("bytes=0-"), 0), ByteRange::Unsatisfiable);
     }
 
     proptest! {
         #[test]
-        fn a_part_lies_within(field in "(bytes=)?[0-9-]{0,24}", length: u64) {
-            if let Wanted::Part(range) = wanted(Some(&field), length) {
+        fn a_part_lies_within_the_file(field in "(bytes=)?[0-9-]{0,24}", length: u64) {
+            if let ByteRange::Part(range) = parse(Some(&field), length) {
                 prop_assert!(range.start < range.end && range.end <= length);
             }
         }

@@ -1,4 +1,4 @@
-//! What a client asks for.
+//! Requests.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
@@ -8,38 +8,38 @@ use percent_encoding::percent_decode_str;
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// What is to be done.
+/// The request method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// Send it.
+pub enum Method {
+    /// Sends the resource.
     Get,
-    /// Say what would be sent.
+    /// Sends the head only.
     Head,
-    /// End it.
+    /// Ends a connection or a publication.
     Delete,
-    /// Say what may be asked from a page of another origin.
+    /// Asks what pages of other origins may request.
     Options,
-    /// None that anything here knows.
+    /// Any other method.
     Other,
 }
 
 /// The head of a request (RFC 9112 §2.1).
 #[derive(Clone)]
-pub(crate) struct Request {
-    /// What is to be done.
+pub struct Request {
+    /// The method.
     pub method: Method,
-    /// The path as it came, without the query: it starts with a slash and may hold percent escapes.
+    /// The path as received, without the query: it starts with a slash and may contain percent escapes.
     pub path: String,
-    /// What stood behind the question mark.
+    /// The part after the question mark.
     query: String,
     headers: Vec<(String, String)>,
-    /// Whether the client would keep the connection for another.
-    pub keeps_alive: bool,
-    /// Whether it speaks HTTP/1.1, in which an answer may come in chunks.
-    pub knows_chunks: bool,
+    /// Whether the client keeps the connection for another request.
+    pub keep_alive: bool,
+    /// Whether it supports HTTP/1.1, in which responses may be chunked.
+    pub supports_chunked: bool,
 }
 
-/// Without the query and headers, which may hold keys.
+/// Omits the query and headers, which may contain keys.
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?} {}", self.method, self.path.escape_debug())
@@ -47,10 +47,10 @@ impl std::fmt::Debug for Request {
 }
 
 impl Request {
-    /// Reads the next request's head; `None` when the client has hung up before it.
+    /// Reads the head of the next request; `None` when the client has disconnected before it.
     ///
     /// # Errors
-    /// [`Error::Http`] with a status for what makes no sense, [`Error::Limit`] for a head over
+    /// [`Error::Http`] with a status for a malformed request, [`Error::Limit`] for a head over
     /// [`limits::HTTP_HEAD_BYTES`], [`Error::Io`].
     pub(crate) fn read(from: &mut impl BufRead) -> Result<Option<Self>> {
         let head = read_head(from)?;
@@ -82,7 +82,7 @@ impl Request {
         });
         let headers = headers.collect::<Result<Vec<_>>>()?;
         let target = parsed.path.unwrap_or_default();
-        // The absolute form, which is for proxies, names a host that does not matter here.
+        // The absolute form, which is for proxies, names a host that is not relevant here.
         let target = match target.split_once("://") {
             Some((scheme, rest)) if !scheme.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
             _ => target,
@@ -91,11 +91,11 @@ impl Request {
             return Err(bad("the path does not start with a slash"));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let knows_chunks = parsed.version == Some(1);
+        let supports_chunked = parsed.version == Some(1);
         let (path, query) = (path.to_owned(), query.to_owned());
-        let mut request = Self { method, path, query, headers, keeps_alive: false, knows_chunks };
-        request.keeps_alive = knows_chunks && !request.header_has("connection", "close");
-        // Nothing here takes a body, and to guess where one ends is how requests are smuggled.
+        let mut request = Self { method, path, query, headers, keep_alive: false, supports_chunked };
+        request.keep_alive = supports_chunked && !request.header_has("connection", "close");
+        // No resource takes a body, and guessing where one ends leads to request smuggling.
         let length = request.header("content-length").unwrap_or("0");
         if length != "0" || request.header("transfer-encoding").is_some() {
             return Err(Error::Http { status: 413, reason: "nothing here takes a body".into() });
@@ -106,30 +106,30 @@ impl Request {
         Ok(request)
     }
 
-    /// The value of a header field by its name in small letters; the first one if there are more.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// Returns the value of a header field by its lower-case name; the first one if repeated.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..])
     }
 
-    /// Whether a header field that is a list has this token.
-    pub(crate) fn header_has(&self, name: &str, token: &str) -> bool {
+    /// Whether a list-valued header field contains a token.
+    pub fn header_has(&self, name: &str, token: &str) -> bool {
         let lists = self.headers.iter().filter(|(known, _)| known == name);
         lists.flat_map(|(_, list)| list.split(',')).any(|one| one.trim().eq_ignore_ascii_case(token))
     }
 
-    /// The query as it came.
-    pub(crate) fn query(&self) -> &str {
+    /// Returns the query as received.
+    pub fn query(&self) -> &str {
         &self.query
     }
 
-    /// The value of a key in the query, decoded; the first one if there are more.
-    pub(crate) fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
+    /// Returns the decoded value of a key in the query; the first one if repeated.
+    pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
     }
 }
 
-/// Everything up to and with the empty line; nothing at the end of the connection.
+/// Reads up to and including the empty line; returns nothing at the end of the connection.
 fn read_head(from: &mut impl BufRead) -> Result<Vec<u8>> {
     let mut head = Vec::new();
     loop {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_its_parts() {
+    fn a_request_is_parsed_into_its_parts() {
         let text =
             "GET /live/a%20b.mp4?key=a%26b&gop=0&gop=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade , close\r\n\r\nmore";
         let request = parse(text).unwrap().unwrap();
@@ -176,22 +176,22 @@ mod tests {
         assert_eq!(request.query_value("key").as_deref(), Some("a&b"));
         assert_eq!(request.query_value("gop").as_deref(), Some("0"));
         assert_eq!((request.query_value("x"), request.header("host")), (None, Some("x")));
-        assert!(request.header_has("connection", "upgrade") && !request.keeps_alive);
+        assert!(request.header_has("connection", "upgrade") && !request.keep_alive);
         assert!(!format!("{request:?}").contains("key"), "no key in the log");
     }
 
     #[test]
-    fn one_after_the_other_from_one_connection() {
+    fn requests_follow_each_other_on_a_connection() {
         let mut from = &b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n\r\nHEAD http://x:80/2?q HTTP/1.0\r\n\r\n"[..];
         let first = Request::read(&mut from).unwrap().unwrap();
-        assert!(first.keeps_alive && first.path == "/1");
+        assert!(first.keep_alive && first.path == "/1");
         let second = Request::read(&mut from).unwrap().unwrap();
-        assert_eq!((second.method, &second.path[..], second.keeps_alive), (Method::Head, "/2", false));
+        assert_eq!((second.method, &second.path[..], second.keep_alive), (Method::Head, "/2", false));
         assert!(Request::read(&mut from).unwrap().is_none());
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn malformed_requests_are_rejected() {
         assert_eq!(status("GET\r\n\r\n"), 400);
         assert_eq!(status("GET x HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
         assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
@@ -205,15 +205,15 @@ mod tests {
     #[test]
     fn a_head_at_the_limit_and_one_past() {
         let request = |more: usize| format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(more));
-        let least = request(0).len();
-        assert!(parse(&request(limits::HTTP_HEAD_BYTES - least)).unwrap().is_some());
-        assert_eq!(status(&request(limits::HTTP_HEAD_BYTES - least + 1)), 431);
+        let overhead = request(0).len();
+        assert!(parse(&request(limits::HTTP_HEAD_BYTES - overhead)).unwrap().is_some());
+        assert_eq!(status(&request(limits::HTTP_HEAD_BYTES - overhead + 1)), 431);
         assert_eq!(status(&"x".repeat(limits::HTTP_HEAD_BYTES * 2)), 431);
     }
 
     proptest! {
         #[test]
-        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn any_bytes_can_be_parsed(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Request::read(&mut &bytes[..]);
             let _ = Request::read(&mut &[b"GET /", &bytes[..], b" HTTP/1.1\r\nHost: x\r\n\r\n"].concat()[..]);
         }

@@ -1,44 +1,44 @@
-//! What a client gets.
+//! Responses.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The last second of the year 9999.
-const LAST_SECOND: u64 = 253_402_300_799;
+const MAX_SECONDS: u64 = 253_402_300_799;
 
-/// Header fields by their names in small letters.
-pub(crate) type Headers = Vec<(&'static str, Cow<'static, str>)>;
+/// Header fields by their lower-case names.
+pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
 
-/// An answer: a status, header fields and a body whose length is known.
+/// A response: a status, header fields and a body of known length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     /// The status code (RFC 9110 §15).
     pub status: u16,
-    /// Header fields beside those about length and connection.
+    /// Header fields other than those about length and connection.
     pub headers: Headers,
     /// The body.
     pub body: Cow<'static, [u8]>,
 }
 
 impl Response {
-    /// Any status, without a body.
-    pub(crate) fn empty(status: u16) -> Self {
+    /// Creates a response without a body.
+    pub fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Cow::Borrowed(&[]) }
     }
 
-    /// 200 with a body of that media type.
-    pub(crate) fn ok(media_type: impl Into<Cow<'static, str>>, body: impl Into<Cow<'static, [u8]>>) -> Self {
+    /// Creates a 200 response with a body of that media type.
+    pub fn ok(media_type: impl Into<Cow<'static, str>>, body: impl Into<Cow<'static, [u8]>>) -> Self {
         Self { status: 200, headers: vec![("content-type", media_type.into())], body: body.into() }
     }
 
-    /// An error with a reason for people.
-    pub(crate) fn error(status: u16, reason: &str) -> Self {
+    /// Creates an error response with a reason for people.
+    pub fn error(status: u16, reason: &str) -> Self {
         let body = format!("{reason}\n").into_bytes();
         Self { status, ..Self::ok("text/plain; charset=utf-8", body) }
     }
 
-    /// With another header field.
+    /// Adds a header field.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
@@ -46,15 +46,15 @@ impl Response {
     }
 }
 
-/// The fields of an answer that goes on without end. A proxy that would gather some of it first, as nginx does, is told not
-/// to: viewers would get it in lumps, and events not at all.
-pub(super) fn without_end(mut headers: Headers) -> Headers {
+/// Adds the header fields of an unbounded response. They keep proxies such as nginx from buffering it: viewers would
+/// get it in bursts, and events not at all.
+pub(super) fn unbounded(mut headers: Headers) -> Headers {
     headers.extend([("cache-control", "no-store".into()), ("x-accel-buffering", "no".into())]);
     headers
 }
 
-/// The words behind a status code.
-fn phrase(status: u16) -> &'static str {
+/// Returns the reason phrase of a status code.
+fn reason_phrase(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
         200 => "OK",
@@ -78,9 +78,9 @@ fn phrase(status: u16) -> &'static str {
     }
 }
 
-/// A response's head. A control character in a value, which could start another field, is left out.
+/// Encodes the head of a response. Control characters in values, which could start another field, are removed.
 pub(super) fn head(status: u16, headers: &[(&str, Cow<'_, str>)]) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {status} {}\r\n", phrase(status));
+    let mut head = format!("HTTP/1.1 {status} {}\r\n", reason_phrase(status));
     for (name, value) in headers {
         let value: String = value.chars().filter(|c| !c.is_control()).collect();
         let _ = write!(head, "{name}: {value}\r\n");
@@ -89,9 +89,9 @@ pub(super) fn head(status: u16, headers: &[(&str, Cow<'_, str>)]) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// A time as in a header field (RFC 9110 §5.6.7), in the years that it can tell.
+/// Formats a date for a header field (RFC 9110 §5.6.7), within the range of its format.
 pub(super) fn date(time: SystemTime) -> String {
-    let last = UNIX_EPOCH + Duration::from_secs(LAST_SECOND);
+    let last = UNIX_EPOCH + Duration::from_secs(MAX_SECONDS);
     httpdate::fmt_http_date(time.clamp(UNIX_EPOCH, last))
 }
 
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_times_are_dates() {
+    fn all_times_are_valid_dates() {
         let at = |seconds: i64| match u64::try_from(seconds) {
             Ok(after) => date(UNIX_EPOCH + Duration::from_secs(after)),
             Err(_) => date(UNIX_EPOCH - Duration::from_secs(seconds.unsigned_abs())),

@@ -20,37 +20,37 @@ pub(crate) struct HttpService {
     pub(super) videos: api::Videos,
     pub(super) admin: api::Admin,
     pub(super) settings: HttpSettings,
-    /// Responses by their class: those of 1xx come first.
+    /// Responses by class, 1xx first.
     pub(super) responses: [Counter; 5],
     pub(super) started: Instant,
     /// The same by the wall clock.
     pub(super) started_at: SystemTime,
 }
 
-/// The settings of the HTTP service, and what it tells of the server.
+/// The settings of the HTTP service, and what the API reports of the server's.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HttpSettings {
-    /// The origin of other pages that may ask for things here: `*` for all.
+pub struct HttpSettings {
+    /// The origin of other pages that may send requests: `*` for all.
     pub cors: Option<String>,
-    /// Names by which browsers of this network may call it, besides those that are safe.
+    /// Names that browsers of this network may use for the server, besides those that are safe.
     pub hosts: Vec<String>,
-    /// The key for what not everybody may see or end.
+    /// The key for restricted parts of the API.
     pub admin_key: Option<Secret>,
-    /// Where RTMP is spoken.
+    /// The RTMP port.
     pub rtmp_port: Option<u16>,
-    /// The same within TLS.
+    /// The RTMPS port.
     pub rtmps_port: Option<u16>,
-    /// Whether anybody is kept from publishing.
+    /// Whether publishing is restricted.
     pub publish_restricted: bool,
-    /// Whether anybody is kept from playing.
+    /// Whether playing is restricted.
     pub play_restricted: bool,
-    /// Streams published at once.
+    /// The limit of concurrently published streams.
     pub max_publishers: usize,
 }
 
 impl HttpService {
-    /// Makes what is served over HTTP out of what is served over RTMP.
-    pub(crate) fn new(service: Arc<Service>, connections: Arc<ConnectionTable>, settings: HttpSettings) -> Self {
+    /// Creates the HTTP service on top of what all connections share.
+    pub fn new(service: Arc<Service>, connections: Arc<ConnectionTable>, settings: HttpSettings) -> Self {
         Self {
             service,
             forms: Forms::default(),
@@ -65,8 +65,8 @@ impl HttpService {
         }
     }
 
-    /// Stops the forms of live streams that nobody wants any more. To be called about every half second.
-    pub(crate) fn tick(&self, now: Instant) {
+    /// Stops unused forms of live streams. To be called about every half second.
+    pub fn tick(&self, now: Instant) {
         self.forms.tick(now);
     }
 }

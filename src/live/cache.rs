@@ -84,7 +84,7 @@ impl Cache {
     }
 
     fn record_configuration(&mut self, packet: &Packet) {
-        self.configuration_changes += u64::from(self.formats.note(packet));
+        self.configuration_changes += u64::from(self.formats.update(packet));
     }
 
     /// Stores the publisher's metadata, or clears it.

@@ -34,10 +34,10 @@ mod tests {
 
     #[test]
     fn the_window_grows_with_the_players_up_to_its_maximum() {
-        let most = limits::MERGE_WINDOW_FROM_PLAYERS;
+        let threshold = limits::MERGE_WINDOW_FROM_PLAYERS;
         assert_eq!(MergeWindow::Auto.window(0), Duration::ZERO);
-        assert_eq!(MergeWindow::Auto.window(most), Duration::ZERO);
-        assert_eq!(MergeWindow::Auto.window(most + 10), limits::MERGE_WINDOW_PER_PLAYER * 10);
+        assert_eq!(MergeWindow::Auto.window(threshold), Duration::ZERO);
+        assert_eq!(MergeWindow::Auto.window(threshold + 10), limits::MERGE_WINDOW_PER_PLAYER * 10);
         assert_eq!(MergeWindow::Auto.window(usize::MAX), limits::MERGE_WINDOW_AUTO_MAX);
     }
 

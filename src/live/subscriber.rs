@@ -63,7 +63,7 @@ impl Delivered {
         counters.messages_out.add(self.messages);
         counters.bytes_out.add(self.bytes);
         counters.batches.add(self.batches);
-        counters.queue_peak.note(self.queue_peak);
+        counters.queue_peak.record(self.queue_peak);
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Viewer {
 
 impl Viewer {
     pub(super) fn new(counters: Arc<StreamCounters>, changes: Arc<ChangeNotifier>) -> Self {
-        counters.viewers.up();
+        counters.viewers.increment();
         changes.notify();
         Self { counters, changes }
     }
@@ -26,7 +26,7 @@ impl Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        self.counters.viewers.down();
+        self.counters.viewers.decrement();
         self.changes.notify();
     }
 }

@@ -41,7 +41,7 @@ impl PacketKind {
 pub struct Packet {
     /// Audio, video or data.
     pub kind: PacketKind,
-    /// Decoding time.
+    /// Decode timestamp (DTS).
     pub timestamp: Timestamp,
     /// The payload as received; the server never modifies it.
     pub payload: Bytes,

@@ -49,8 +49,8 @@ impl Command {
 
     /// Decodes the payload of a command message of type 20, or of type 17 after its first byte.
     ///
-    /// Real clients leave values out and append their own: only the name is required, a missing transaction id is 0, and
-    /// a value that can't be read after the command object ends the arguments.
+    /// Real clients leave values out and append their own: only the name is required, a missing transaction id is 0,
+    /// and a value that can't be read after the command object ends the arguments.
     ///
     /// # Errors
     /// [`Error::Amf`] or [`Error::Message`] if the first three values can't be read or are not those of a command.
@@ -92,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_has_defaults() {
+    fn missing_values_have_defaults() {
         let command = Command::decode(b"\x02\x00\x04play").unwrap();
         assert_eq!(command, Command::new("play", Vec::new()));
         assert_eq!(command.argument(0), &Value::Undefined);
     }
 
     #[test]
-    fn rubbish_behind_the_command_object_ends_the_arguments() {
+    fn invalid_data_after_the_command_object_ends_the_arguments() {
         let command = Command::decode(b"\x02\x00\x04play\x00\0\0\0\0\0\0\0\0\x05\x02\x00\x01a\xff\xff").unwrap();
         assert_eq!(command.arguments, [Value::from("a")]);
     }

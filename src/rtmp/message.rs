@@ -80,8 +80,8 @@ impl Message {
         Self::Media(Packet { kind, timestamp, payload })
     }
 
-    /// Encodes the message for its usual chunk stream. Media keeps its timestamp, everything else has 0. Returns `None` for
-    /// what this crate only receives: aggregates and [`Message::Other`].
+    /// Encodes the message for its usual chunk stream. Media keeps its timestamp, everything else has 0. Returns `None`
+    /// for what this crate only receives: aggregates and [`Message::Other`].
     pub fn encode(&self, stream_id: u32) -> Option<RawMessage> {
         let (message_type, payload) = match self {
             Self::SetChunkSize(size) => (MessageType::SetChunkSize, size.get().to_be_bytes().to_vec()),
@@ -143,8 +143,8 @@ fn without_selector(payload: &[u8]) -> &[u8] {
 /// { type u8 | length u24 | timestamp u24, its high byte u8 | stream id u24 | data | back pointer u32 } …
 /// ```
 ///
-/// The aggregate's own timestamp is that of the first sub-message, and the others keep their offset to it. A missing last
-/// back pointer is tolerated, sub-messages other than media are ignored.
+/// The aggregate's own timestamp is that of the first sub-message, and the others keep their offset to it. A missing
+/// last back pointer is tolerated, sub-messages other than media are ignored.
 fn split_aggregate(timestamp: Timestamp, mut rest: &[u8]) -> Result<Vec<Packet>> {
     let broken = || Error::message("Aggregate", "a sub-message reaches past its end");
     let mut packets = Vec::new();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn control_messages_have_their_bytes() {
+    fn control_messages_as_on_the_wire() {
         let cases = [
             (Message::SetChunkSize(ChunkSize::new(65_536).unwrap()), 1, &[0, 1, 0, 0][..]),
             (Message::Abort(6), 2, &[0, 0, 0, 6]),
@@ -207,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn commands_travel_by_their_stream() {
+    fn the_message_stream_determines_the_chunk_stream_of_a_command() {
         let command = Message::Command(Command::new("onStatus", Vec::new()));
         assert_eq!(command.encode(0).unwrap().chunk_stream_id, ChunkStreamId::COMMAND);
         assert_eq!(command.encode(1).unwrap().chunk_stream_id, ChunkStreamId::STREAM);
     }
 
     #[test]
-    fn amf3_forms_read_with_and_without_their_first_byte() {
+    fn amf3_messages_decode_with_and_without_their_first_byte() {
         let play = b"\x02\x00\x04play";
         let expected = Message::Command(Command::new("play", Vec::new()));
         assert_eq!(Message::decode(raw(17, &[b"\0", &play[..]].concat())).unwrap(), expected);
@@ -224,30 +224,30 @@ mod tests {
     }
 
     #[test]
-    fn shared_objects_and_unknown_types_are_passed_over() {
+    fn shared_objects_and_unknown_types_are_not_interpreted() {
         for type_id in [0, 7, 14, 16, 19, 21, 23, 255] {
             assert_eq!(Message::decode(raw(type_id, b"\0\x01a")).unwrap(), Message::Other(type_id));
         }
     }
 
-    /// Audio af 01 21 at 1000, video frame 27 01 00 00 00 at 1023.
+    /// An audio frame `af 01 21` at 1000 ms and a video frame `27 01 00 00 00` at 1023 ms.
     const AGGREGATE: &[u8] = &[
         8, 0, 0, 3, 0, 3, 0xe8, 0, 0, 0, 0, 0xaf, 1, 0x21, 0, 0, 0, 14, //
         9, 0, 0, 5, 0, 3, 0xff, 0, 0, 0, 0, 0x27, 1, 0, 0, 0, 0, 0, 0, 16,
     ];
 
     #[test]
-    fn an_aggregate_keeps_the_distances_between_its_messages() {
+    fn an_aggregate_keeps_the_intervals_between_its_messages() {
         for bytes in [AGGREGATE, &AGGREGATE[..AGGREGATE.len() - 4]] {
             let Message::Aggregate(packets) = Message::decode(raw(22, bytes)).unwrap() else { panic!() };
-            let times: Vec<_> = packets.iter().map(|p| (p.kind, p.timestamp.milliseconds())).collect();
-            assert_eq!(times, [(PacketKind::Audio, 500), (PacketKind::Video, 523)]);
+            let timestamps: Vec<_> = packets.iter().map(|p| (p.kind, p.timestamp.milliseconds())).collect();
+            assert_eq!(timestamps, [(PacketKind::Audio, 500), (PacketKind::Video, 523)]);
             assert_eq!(packets[1].payload[..], [0x27, 1, 0, 0, 0]);
         }
     }
 
     #[test]
-    fn an_aggregate_that_ends_early_is_an_error() {
+    fn a_truncated_aggregate_is_an_error() {
         for length in [1, 10, 13, 19, AGGREGATE.len() - 5] {
             assert!(Message::decode(raw(22, &AGGREGATE[..length])).is_err(), "{length}");
         }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_in_an_aggregate_at_the_limit_and_one_past() {
+    fn aggregate_message_count_at_the_limit_and_one_past() {
         let empty = [8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
         assert!(Message::decode(raw(22, &empty.repeat(limits::AGGREGATE_MESSAGES))).is_ok());
         let error = Message::decode(raw(22, &empty.repeat(limits::AGGREGATE_MESSAGES + 1))).unwrap_err();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_in_an_aggregate_has_its_high_byte_last() {
+    fn timestamps_in_an_aggregate_have_their_high_byte_last() {
         let mut bytes = AGGREGATE.to_vec();
         bytes[25] = 1;
         let Message::Aggregate(packets) = Message::decode(raw(22, &bytes)).unwrap() else { panic!() };

@@ -99,14 +99,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_errors_and_nothing_else_is() {
+    fn only_refusals_have_the_level_error() {
         for (code, level) in [
             (StatusCode::PublishStart, "status"),
             (StatusCode::PublishBadName, "error"),
             (StatusCode::PlayUnpublishNotify, "status"),
             (StatusCode::PlayStreamNotFound, "error"),
         ] {
-            let info = code.info("why");
+            let info = code.info("the reason");
             assert_eq!(info.get("level").and_then(|value| value.as_str()), Some(level));
             assert_eq!(info.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["level", "code", "description"]);
         }

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_event_has_its_bytes() {
+    fn every_event_as_on_the_wire() {
         let cases = [
             (UserControl::StreamBegin(1), &[0, 0, 0, 0, 0, 1][..]),
             (UserControl::StreamEof(1), &[0, 1, 0, 0, 0, 1]),

@@ -1,4 +1,4 @@
-//! What a client's message streams do, and how its wishes become deeds.
+//! The activities of a client's message streams, and how its requests are applied.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,18 +18,18 @@ use crate::stats::Traffic;
 use crate::transport::{ManagedConnection, Phase};
 use crate::vod::Control;
 
-/// What a message stream does.
+/// The activity of a message stream.
 pub(super) enum Activity {
-    /// It sends a live stream.
+    /// It publishes a live stream.
     Publishing { publication: Publication, since: Instant, bytes: u64, low_water: LowWater },
-    /// It gets a live stream.
+    /// It plays a live stream.
     Playing(LivePlay),
-    /// It gets a file.
+    /// It plays a file.
     PlayingFile(FilePlay),
 }
 
 impl Activity {
-    /// Ends it and says so in the log.
+    /// Ends it and logs that.
     pub(super) fn end(self, client: &ManagedConnection, why: &str) {
         match self {
             Self::Publishing { publication, since, bytes, .. } => {
@@ -57,14 +57,14 @@ impl Activity {
 }
 
 impl RtmpConnection {
-    /// Does what the session made of a message.
+    /// Applies an action of the session.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the client was refused something and has to go, and what sending brings.
-    // Each of these by itself: a thread keeps the pages of its stack that were touched once, and connections that only
-    // connect shall not keep those of publishing and playing.
+    /// [`Error::Refused`] when the client was refused something and has to be closed, and errors of sending.
+    // Each in a function of its own: a thread keeps the pages of its stack that were touched once, and connections that
+    // only connect must not keep those of publishing and playing.
     #[inline(never)]
-    pub(super) fn act(&mut self, action: Action, now: Instant) -> Result<()> {
+    pub(super) fn apply(&mut self, action: Action, now: Instant) -> Result<()> {
         match action {
             Action::Reply(reply) => self.client.reply(&[reply]),
             Action::Unknown(what) => self.log_unknown(&what),
@@ -72,10 +72,10 @@ impl RtmpConnection {
             Action::Publish { stream_id, path, kind } => return self.publish(stream_id, path, kind, now),
             Action::Play { stream_id, request } => return self.play(stream_id, request),
             Action::Stop { stream_id } => self.stop(stream_id),
-            Action::Media { stream_id, packet } => return self.media(stream_id, packet, now),
+            Action::Media { stream_id, packet } => return self.relay(stream_id, packet, now),
             Action::Pause { stream_id, paused, position_ms } => self.pause(stream_id, paused, position_ms),
             Action::Seek { stream_id, position_ms } => self.seek(stream_id, position_ms),
-            Action::Receive { stream_id, kind, wanted } => self.receive(stream_id, kind, wanted),
+            Action::Receive { stream_id, kind, enabled } => self.receive(stream_id, kind, enabled),
             Action::BufferLength { stream_id, buffer_ms } => {
                 self.control(stream_id, Control::BufferLength { ms: buffer_ms });
             }
@@ -96,9 +96,9 @@ impl RtmpConnection {
 
     #[inline(never)]
     fn stream_length(&mut self, transaction_id: f64, path: StreamPath) -> Result<()> {
-        let Ok(path) = self.resolve(path) else { return self.was_refused() };
+        let Ok(path) = self.resolve(path) else { return self.record_refusal() };
         let seconds = if self.check(Operation::Play, &path).is_err() {
-            return self.was_refused();
+            return self.record_refusal();
         } else if path.app == self.service.vod_app {
             self.service.library.open(&path.name).ok().and_then(|video| video.duration())
         } else {
@@ -119,7 +119,7 @@ impl RtmpConnection {
     fn connect(&mut self, request: &ConnectRequest) -> Result<()> {
         let path = StreamPath::new(&request.app, "")?;
         let (service, app) = (&self.service, &path.app);
-        // One component may turn out to be a stream's name, or the whole path is still to come.
+        // A single component may turn out to be a stream's name, or the name is still to come.
         if service.has_app(app) || path.name.is_empty() {
             let (description, reason) = match service.access.admit(&path, &request.flash_version, self.client.ip()) {
                 Admission::Granted(verified) => {
@@ -152,7 +152,7 @@ impl RtmpConnection {
         Err(Self::refusal(StatusCode::ConnectRejected, reason))
     }
 
-    /// The path that is meant; the log is told when it is another than was named.
+    /// Resolves a path, and logs it if the result is another.
     pub(super) fn resolve(&self, path: StreamPath) -> Result<StreamPath, String> {
         let named = path.app.clone();
         let path = self.service.resolve(path)?;
@@ -167,7 +167,7 @@ impl RtmpConnection {
         Ok(path)
     }
 
-    /// The path that may be published under.
+    /// Returns the resolved path if it may be published.
     fn publishable(&self, path: StreamPath) -> Result<StreamPath, (StatusCode, String)> {
         let path = self.resolve(path).map_err(|reason| (StatusCode::PublishDenied, reason))?;
         if path.app == self.service.vod_app {
@@ -235,41 +235,43 @@ impl RtmpConnection {
         }
     }
 
-    /// Ends what the client's message streams do, and tells it if this side ends the connection in an orderly way.
+    /// Ends the activities of the message streams, and tells the client if the connection is draining.
     pub(super) fn end_activities(&mut self, why: &str) {
-        let is_told = self.client.is_draining();
+        let is_draining = self.client.is_draining();
         for (stream_id, activity) in std::mem::take(&mut self.activities) {
             let replies = match &activity {
                 Activity::Publishing { .. } => publishing::ended(stream_id, "The server stops."),
                 Activity::Playing(_) | Activity::PlayingFile(_) => playing::live_ended(stream_id),
             };
             activity.end(&self.client, why);
-            if is_told {
+            if is_draining {
                 self.client.reply(&replies);
             }
         }
-        if is_told {
+        if is_draining {
             self.client.flush_for(limits::CLOSE_GRACE);
         }
     }
 
-    /// Whether the client may do that, and if not, why.
+    /// Checks access; the error is the reason.
     pub(super) fn check(&self, operation: Operation, path: &StreamPath) -> Result<(), String> {
         self.service.access.check(operation, path, self.client.origin(), &self.verified).map_err(|denied| denied.0)
     }
 
-    /// The error that ends the connection after a refusal.
+    /// Returns the error that ends the connection after a refusal.
     fn refusal(code: StatusCode, reason: String) -> Error {
         Error::Refused { code: code.as_str().into(), description: reason.into() }
     }
 
-    fn media(&mut self, stream_id: u32, packet: Packet, now: Instant) -> Result<()> {
+    fn relay(&mut self, stream_id: u32, packet: Packet, now: Instant) -> Result<()> {
         if let Some(Activity::Publishing { publication, bytes, low_water, .. }) = self.activities.get_mut(&stream_id) {
             let length = packet.payload.len();
             *bytes += length as u64;
             match packet.kind {
-                PacketKind::Audio => low_water.audio(length),
-                PacketKind::Video if !packet.is_sequence_header() => low_water.frame(length, packet.timestamp, now),
+                PacketKind::Audio => low_water.record_audio(length),
+                PacketKind::Video if !packet.is_sequence_header() => {
+                    low_water.record_frame(length, packet.timestamp, now)
+                }
                 _ => {}
             }
             self.client.record_message(now);
@@ -278,22 +280,22 @@ impl RtmpConnection {
         Ok(())
     }
 
-    /// Sets the deadlines that suit what the client does now; `least` when its activities don't show it, and
-    /// `coming` for activities about to begin.
-    pub(super) fn enter_phase(&self, least: Phase, coming: usize) {
+    /// Enters the phase of the client's activities: at least `minimum`, for what they don't show, and with `upcoming`
+    /// activities about to start.
+    pub(super) fn enter_phase(&self, minimum: Phase, upcoming: usize) {
         let phases = self.activities.values().map(|activity| match activity {
             Activity::Publishing { .. } => Phase::Publishing,
             Activity::Playing(play) if play.is_paused() => Phase::Paused,
             Activity::PlayingFile(play) if play.is_paused() => Phase::Paused,
             Activity::Playing(_) | Activity::PlayingFile(_) => Phase::Playing,
         });
-        self.client.enter(phases.fold(least, Phase::max), self.activities.len() + coming);
-        self.note_activities();
+        self.client.enter(phases.fold(minimum, Phase::max), self.activities.len() + upcoming);
+        self.update_activities();
     }
 
-    /// Tells others what its message streams do.
+    /// Reports the activities of its message streams.
     #[inline(never)]
-    pub(super) fn note_activities(&self) {
+    pub(super) fn update_activities(&self) {
         let (mut publishes, mut plays) = (Vec::new(), Vec::new());
         for activity in self.activities.values() {
             match activity {

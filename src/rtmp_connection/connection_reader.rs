@@ -1,4 +1,4 @@
-//! Reading from a client, which may take a while.
+//! The reading side of a connection, which blocks.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::low_water::PATIENCE;
+use super::low_water::MAX_READ_DELAY;
 use crate::live::Stream;
 use crate::transport::ManagedConnection;
 
-/// The most that is waited for before anything is read, in bytes: the socket's buffer has to have room for it.
-const MOST_AT_ONCE: usize = 32 * 1024;
+/// The highest low-water mark, in bytes: the socket's buffer has to have room for it.
+const MAX_LOW_WATER: usize = 32 * 1024;
 
-/// Audio of a stream that waits for the next video frame, and until when.
+/// Deferred audio of a stream, and when it is due.
 pub(super) struct DeferredAudio {
     pub due: Instant,
     pub stream: Arc<Stream>,
@@ -22,65 +22,65 @@ pub(super) struct DeferredAudio {
 /// What is known of the bytes to come.
 #[derive(Default)]
 pub(super) struct ReadHints {
-    pub waiting: RefCell<Option<DeferredAudio>>,
-    /// Bytes of the message that is being read which are still to come.
+    pub deferred_audio: RefCell<Option<DeferredAudio>>,
+    /// Missing bytes of the message being read.
     pub missing: Arc<AtomicUsize>,
-    /// Fewer bytes than this hold no video frame, and nobody waits for them: the socket's low-water mark.
+    /// The socket's low-water mark: fewer bytes hold no video frame, and nobody waits for them.
     pub mark: Cell<Option<usize>>,
-    /// What was read last had waited below the mark for too long.
+    /// The last read had been below the mark for too long.
     pub is_overdue: Cell<bool>,
 }
 
 impl ReadHints {
     fn is_empty(&self) -> bool {
-        self.mark.get().is_none() && self.missing.load(Ordering::Relaxed) == 0 && self.waiting.borrow().is_none()
+        self.mark.get().is_none() && self.missing.load(Ordering::Relaxed) == 0 && self.deferred_audio.borrow().is_none()
     }
 
     fn flush_audio(&self) {
-        if let Some(DeferredAudio { stream, .. }) = self.waiting.take() {
+        if let Some(DeferredAudio { stream, .. }) = self.deferred_audio.take() {
             stream.flush_deferred_audio(Instant::now());
         }
     }
 }
 
-/// A client's socket. When a publisher sends nothing more, its audio that waits for a video frame goes out
-/// without one: who blocks in `read` is the one who knows, and no other thread has to wake up to look.
+/// A reader of a client's socket. When a publisher sends nothing more, its deferred audio goes out without a video
+/// frame: the thread that blocks in `read` is the one that knows, and no other has to wake up to check.
 pub(super) struct ConnectionReader<'a> {
     client: &'a ManagedConnection,
     hints: &'a ReadHints,
-    /// What was read already and comes first.
-    unread: Vec<u8>,
-    /// The socket's low-water mark.
+    /// Bytes that were read before and come first.
+    buffered: Vec<u8>,
+    /// The socket's current low-water mark.
     low_water: usize,
-    /// How long it lets its reader wait.
-    patience: Option<Duration>,
+    /// The socket's current read timeout.
+    read_timeout: Option<Duration>,
 }
 
 impl<'a> ConnectionReader<'a> {
     pub(super) fn new(client: &'a ManagedConnection, hints: &'a ReadHints) -> Self {
-        Self { client, hints, unread: Vec::new(), low_water: 1, patience: None }
+        Self { client, hints, buffered: Vec::new(), low_water: 1, read_timeout: None }
     }
 
-    /// The same behind bytes that were read already.
-    pub(super) fn behind(self, unread: Vec<u8>) -> Self {
-        Self { unread, ..self }
+    /// Puts bytes in front that were read before.
+    pub(super) fn with_buffered(self, buffered: Vec<u8>) -> Self {
+        Self { buffered, ..self }
     }
 
-    /// Reads when there is enough, or nobody has the patience to wait for that.
-    // Apart, for the sake of the stack of those who publish nothing.
+    /// Reads when enough is available, or has been awaited for long enough.
+    // Apart, for the sake of the stack of connections that don't publish.
     #[inline(never)]
     fn read_above_low_water(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (hints, socket) = (self.hints, self.client.socket());
         if hints.is_overdue.take() {
             hints.flush_audio();
         }
-        let missing = hints.missing.load(Ordering::Relaxed).min(MOST_AT_ONCE);
+        let missing = hints.missing.load(Ordering::Relaxed).min(MAX_LOW_WATER);
         let read = match hints.mark.get() {
             Some(mark) if missing == 0 => self.read_above(mark, buffer)?,
             _ => {
-                let due = hints.waiting.borrow().as_ref().map(|waiting| waiting.due);
-                let patience = (missing > 1).then(|| Instant::now() + PATIENCE);
-                match [due, patience].into_iter().flatten().min() {
+                let due = hints.deferred_audio.borrow().as_ref().map(|audio| audio.due);
+                let read_timeout = (missing > 1).then(|| Instant::now() + MAX_READ_DELAY);
+                match [due, read_timeout].into_iter().flatten().min() {
                     Some(until) => {
                         self.set_low_water(missing.max(1));
                         if !socket.wait_readable(until) {
@@ -100,14 +100,14 @@ impl<'a> ConnectionReader<'a> {
         socket.read(buffer)
     }
 
-    /// Reads when there are more bytes than audio takes, in one call; `None` when nothing came for as long as there is
-    /// patience.
+    /// Reads in one call when more bytes than audio takes are available; `None` when nothing came within the read
+    /// timeout.
     ///
-    /// The system goes by the bytes that come after those which it has copied already. That may be the beginning of a frame
-    /// below the mark, but the rest of it is above, since the mark is below half of each frame.
+    /// The system counts the bytes after those that it has already copied. They may start with a frame's beginning
+    /// below the mark, but the rest of the frame is above, since the mark is below half of each frame.
     fn read_above(&mut self, mark: usize, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.set_low_water(mark);
-        self.set_read_timeout(Some(PATIENCE));
+        self.set_read_timeout(Some(MAX_READ_DELAY));
         match self.client.socket().read(buffer) {
             Ok(count) => {
                 self.hints.is_overdue.set(count < mark);
@@ -128,20 +128,20 @@ impl<'a> ConnectionReader<'a> {
         }
     }
 
-    fn set_read_timeout(&mut self, patience: Option<Duration>) {
-        if self.patience != patience {
-            self.patience = patience;
-            self.client.socket().set_read_timeout(patience);
+    fn set_read_timeout(&mut self, read_timeout: Option<Duration>) {
+        if self.read_timeout != read_timeout {
+            self.read_timeout = read_timeout;
+            self.client.socket().set_read_timeout(read_timeout);
         }
     }
 }
 
 impl Read for ConnectionReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.unread.is_empty() {
-            let length = buffer.len().min(self.unread.len());
-            buffer[..length].copy_from_slice(&self.unread[..length]);
-            self.unread.drain(..length);
+        if !self.buffered.is_empty() {
+            let length = buffer.len().min(self.buffered.len());
+            buffer[..length].copy_from_slice(&self.buffered[..length]);
+            self.buffered.drain(..length);
             return Ok(length);
         }
         let length = match self.hints.is_empty() && self.low_water == 1 {
@@ -172,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_already_comes_first() {
+    fn buffered_bytes_come_first() {
         let (client, mut there) = pair();
         there.write_all(b"def").unwrap();
         let hints = ReadHints::default();
-        let mut reading = ConnectionReader::new(&client, &hints).behind(b"abc".to_vec());
+        let mut reading = ConnectionReader::new(&client, &hints).with_buffered(b"abc".to_vec());
         let mut got = [0; 6];
         reading.read_exact(&mut got[..2]).unwrap();
         reading.read_exact(&mut got[2..]).unwrap();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn audio_does_not_wait_for_a_publisher_that_sends_nothing() {
+    fn deferred_audio_is_flushed_when_the_publisher_is_silent() {
         let (client, mut there) = pair();
         let registry = Registry::new(Settings::default());
         let mut publication =
@@ -194,19 +194,19 @@ mod tests {
             publication.send(packet, Instant::now()).unwrap();
         }
         let (due, stream) = publication.deferred_audio().unwrap();
-        let waiting = RefCell::new(Some(DeferredAudio { due, stream: stream.clone() }));
-        let hints = ReadHints { waiting, ..ReadHints::default() };
+        let deferred_audio = RefCell::new(Some(DeferredAudio { due, stream: stream.clone() }));
+        let hints = ReadHints { deferred_audio, ..ReadHints::default() };
         let writing = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(200));
             there.write_all(b"x").unwrap();
         });
         let mut got = [0];
         ConnectionReader::new(&client, &hints).read_exact(&mut got).unwrap();
-        assert!(hints.waiting.borrow().is_none(), "it was released");
+        assert!(hints.deferred_audio.borrow().is_none(), "it was flushed");
         writing.join().unwrap();
     }
 
-    /// Writes each of these after a pause, in milliseconds.
+    /// Writes bytes of these lengths, each after a pause in milliseconds.
     fn writing(mut there: TcpStream, pieces: &'static [(u64, usize)]) -> std::thread::JoinHandle<TcpStream> {
         std::thread::spawn(move || {
             for (pause, length) in pieces {
@@ -223,35 +223,35 @@ mod tests {
         std::iter::repeat_with(&mut read).take(count).collect()
     }
 
-    /// A busy machine may write later than there is patience for.
-    fn once_in_a_while(is_right: impl Fn() -> bool) -> bool {
+    /// A busy machine may write later than the read timeout.
+    fn within_ten_attempts(is_right: impl Fn() -> bool) -> bool {
         (0..10).any(|_| is_right())
     }
 
     #[test]
-    fn a_publisher_is_read_from_when_more_has_come_than_audio_and_when_it_has_waited_for_long() {
-        assert!(once_in_a_while(|| {
+    fn a_publisher_is_read_above_the_mark_or_after_the_timeout() {
+        assert!(within_ten_attempts(|| {
             let (client, there) = pair();
             let hints = ReadHints { mark: Cell::new(Some(300)), ..ReadHints::default() };
             let writing = writing(there, &[(5, 120), (10, 120), (10, 700), (10, 100), (200, 50)]);
             // The last comes after a silence, when every byte counts.
-            let came = reads(&client, &hints, 3) == [(940, false), (100, true), (50, false)];
+            let is_right = reads(&client, &hints, 3) == [(940, false), (100, true), (50, false)];
             drop(writing.join().unwrap());
-            assert_eq!(reads(&client, &hints, 1)[0].0, 0, "the end does not wait");
-            came
+            assert_eq!(reads(&client, &hints, 1)[0].0, 0, "the end is read at once");
+            is_right
         }));
     }
 
     #[test]
-    fn the_rest_of_a_message_comes_in_one_read_unless_it_is_late() {
-        assert!(once_in_a_while(|| {
+    fn the_rest_of_a_message_is_read_at_once_unless_it_is_late() {
+        assert!(within_ten_attempts(|| {
             let (client, there) = pair();
             let hints = ReadHints::default();
             hints.missing.store(1000, Ordering::Relaxed);
             let writing = writing(there, &[(5, 400), (10, 400), (5, 200), (10, 400), (200, 600)]);
-            let came = reads(&client, &hints, 3) == [(1000, false), (400, false), (600, false)];
+            let is_right = reads(&client, &hints, 3) == [(1000, false), (400, false), (600, false)];
             drop(writing.join().unwrap());
-            came
+            is_right
         }));
     }
 }

@@ -1,4 +1,4 @@
-//! A file being played to a client: its thread, and the way from there to the socket.
+//! Playback of a file to a client: its thread, and the output to the client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -15,21 +15,21 @@ use crate::session::{PlayRequest, Source, playing};
 use crate::transport::ManagedConnection;
 use crate::vod::{self, Control, ControlSender, Output, PlaybackEvent, QueueFull, Video};
 
-/// What a player has buffered when it doesn't say, in milliseconds.
+/// The buffer length of a player that doesn't announce it, in milliseconds.
 const DEFAULT_BUFFER_MS: u32 = 3_000;
 
-/// A file that is being played; dropping it ends it.
+/// A file being played; dropping it stops it.
 pub(super) struct FilePlay {
     name: String,
     client: Arc<ManagedConnection>,
-    remote: Option<ControlSender>,
-    /// How much the client has buffered, in milliseconds.
+    control_sender: Option<ControlSender>,
+    /// The client's buffer length, in milliseconds.
     buffer_ms: Arc<AtomicU32>,
     is_paused: bool,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     since: Instant,
-    /// What the connection had sent before.
+    /// Bytes sent on the connection before it started.
     sent_before: u64,
 }
 
@@ -37,7 +37,7 @@ impl FilePlay {
     /// Starts a thread that plays `video` to `client`.
     ///
     /// # Errors
-    /// [`Error::Io`] when there is no thread to be had.
+    /// [`Error::Io`] when a thread can't be started.
     pub(super) fn start(
         video: Box<Video>,
         request: &PlayRequest,
@@ -48,10 +48,10 @@ impl FilePlay {
         let name = request.path.to_string();
         let stopped = Arc::new(AtomicBool::new(false));
         let buffer_ms = request.buffer_ms.unwrap_or(DEFAULT_BUFFER_MS);
-        let (remote, controls) = vod::control_channel();
+        let (control_sender, controls) = vod::control_channel();
         let file_request = vod::PlayRequest { start_ms: request.start_ms, duration_ms: request.duration_ms, buffer_ms };
         let shared_buffer_ms = Arc::new(AtomicU32::new(buffer_ms));
-        let mut output = ToPeer {
+        let mut output = ClientOutput {
             name: name.clone(),
             stream_id,
             client: client.clone(),
@@ -74,7 +74,7 @@ impl FilePlay {
         Ok(Self {
             name,
             client: client.clone(),
-            remote: Some(remote),
+            control_sender: Some(control_sender),
             buffer_ms: shared_buffer_ms,
             is_paused: false,
             stopped,
@@ -84,13 +84,13 @@ impl FilePlay {
         })
     }
 
-    /// For the log: duration and bytes sent.
+    /// Returns duration and bytes sent, for the log.
     pub(super) fn figures(&self, client: &ManagedConnection) -> String {
         let (seconds, kib) = (self.since.elapsed().as_secs_f32(), (client.sent() - self.sent_before) / 1024);
         format!("{seconds:.1} s, {kib} KiB sent")
     }
 
-    /// The file's path, application included.
+    /// Returns the file's path, application included.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -100,7 +100,7 @@ impl FilePlay {
         self.is_paused
     }
 
-    /// Passes a wish on.
+    /// Sends a control to the player.
     pub(super) fn control(&mut self, control: Control) {
         match control {
             Control::BufferLength { ms } => self.buffer_ms.store(ms, Ordering::Relaxed),
@@ -108,8 +108,8 @@ impl FilePlay {
             Control::Resume { .. } => self.is_paused = false,
             _ => {}
         }
-        let Some(remote) = &self.remote else { return };
-        if let Err(QueueFull) = remote.send(control, limits::VOD_CONTROL_TIMEOUT) {
+        let Some(control_sender) = &self.control_sender else { return };
+        if let Err(QueueFull) = control_sender.send(control, limits::VOD_CONTROL_TIMEOUT) {
             self.client.close("too many unanswered control requests");
         }
     }
@@ -118,7 +118,7 @@ impl FilePlay {
 impl Drop for FilePlay {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        self.remote = None;
+        self.control_sender = None;
         // What comes next on the message stream must not mix with this.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -126,7 +126,7 @@ impl Drop for FilePlay {
     }
 }
 
-struct ToPeer {
+struct ClientOutput {
     name: String,
     stream_id: u32,
     client: Arc<ManagedConnection>,
@@ -134,20 +134,20 @@ struct ToPeer {
     buffer_ms: Arc<AtomicU32>,
 }
 
-impl Output for ToPeer {
+impl Output for ClientOutput {
     fn send(&mut self, batch: &[Packet], more: bool) -> Result<()> {
         self.client.send_packets(self.stream_id, batch, more, || !self.stopped.load(Ordering::Relaxed))
     }
 
-    fn notify(&mut self, notice: PlaybackEvent) -> Result<()> {
+    fn notify(&mut self, event: PlaybackEvent) -> Result<()> {
         let id = self.stream_id;
-        match notice {
+        match event {
             PlaybackEvent::Started => self.client.reply(&playing::started(id, Source::Recording, &self.name)),
             PlaybackEvent::Paused => self.client.reply(&playing::paused(id)),
             PlaybackEvent::Resumed => self.client.reply(&playing::resumed(id)),
             PlaybackEvent::SeekCompleted { position_ms } => {
                 self.client.keep_open(id);
-                self.client.reply(&playing::sought(id, Source::Recording, position_ms));
+                self.client.reply(&playing::seek_completed(id, Source::Recording, position_ms));
             }
             PlaybackEvent::SeekFailed { reason, .. } => self.client.reply(&playing::seek_failed(id, &reason)),
             PlaybackEvent::Ended { duration_ms, bytes } => {

@@ -1,145 +1,145 @@
-//! How many bytes of a publisher are worth waking up for.
+//! The low-water mark of a publisher's socket: how many bytes are worth waking up for.
 //!
-//! Audio waits for the next video frame anyway, so a thread that wakes up for it wakes up for nothing: with hundreds of
-//! publishers that is most of what they cost. A socket whose low-water mark is above the audio between two frames, and
-//! below the smallest of the frames, wakes its reader once for each frame.
+//! Audio is deferred until the next video frame anyway, so waking up for it is useless: with hundreds of publishers
+//! that is most of what they cost. A low-water mark above the audio between two frames, and below the smallest frame,
+//! wakes the reader once per frame.
 //!
-//! What lies unread is not acknowledged at once, and a sender that waits for that with its next small segment (Nagle's
-//! algorithm, which ffmpeg leaves on) would send its frames late. So the mark is given up, for longer each time, when
-//! frames come later with it than they came without.
+//! Unread data is not acknowledged at once, and a sender that waits for that before its next small segment (Nagle's
+//! algorithm, which ffmpeg leaves on) would send its frames late. So the mark is dropped, for longer each time, when
+//! frames arrive later with it than without it.
 
 use std::time::{Duration, Instant};
 
 use crate::media::Timestamp;
 
-/// How long bytes below the mark may lie unread. Longer than a frame lasts at 25 in a second, so that a frame that comes
-/// on time comes before this ends.
-pub(super) const PATIENCE: Duration = Duration::from_millis(50);
+/// How long bytes below the mark may stay unread. Longer than the interval of frames at 25 in a second, so that a
+/// punctual frame arrives before this ends.
+pub(super) const MAX_READ_DELAY: Duration = Duration::from_millis(50);
 
-/// Video frames that are looked back on: this many at least, and less than twice as many.
-const FRAMES: u32 = 256;
+/// Video frames of a window: the last one to two windows are evaluated.
+const WINDOW_FRAMES: u32 = 256;
 
-/// Frames after which enough is known of a stream.
-const FIRST_FRAMES: u32 = 64;
+/// Frames before the first mark.
+const MIN_FRAMES: u32 = 64;
 
-/// What the chunks of an audio message have besides its payload, in bytes, and room for the next to be a little larger.
+/// The overhead of an audio message's chunks, in bytes, and room for the next to be slightly larger.
 const AUDIO_OVERHEAD: usize = 32;
 
-/// How much later than usual frames may come with a mark, in milliseconds on average.
+/// How much later than usual frames may arrive with a mark, in milliseconds on average.
 const TOLERANCE_MS: f64 = 2.0;
 
-/// Frames over which is averaged how late they come, and how late they usually do: clocks drift.
-const LATELY: f64 = 16.0;
-const USUALLY: f64 = 256.0;
+/// Frames of the moving averages of lateness: the recent one and the usual one, since clocks drift.
+const FAST_AVERAGE: f64 = 16.0;
+const SLOW_AVERAGE: f64 = 256.0;
 
 /// A step in a publisher's timestamps after which its stream is learned anew, in milliseconds.
-const JUMP_MS: f64 = 500.0;
+const DISCONTINUITY_MS: f64 = 500.0;
 
-/// Frames for which a publisher goes without a mark when it did not do; each time twice as many, up to some hours.
-const REST: u32 = FIRST_FRAMES;
-const LONGEST_REST: u32 = REST << 12;
+/// Frames without a mark after it made frames late; doubled each time, up to some hours.
+const MIN_BACKOFF: u32 = MIN_FRAMES;
+const MAX_BACKOFF: u32 = MIN_BACKOFF << 12;
 
-/// Frames with a mark that did, after which the next that does not is taken for the first.
-const FORGIVING: u32 = 2048;
+/// Punctual frames with a mark, after which the backoff is reset.
+const BACKOFF_RESET: u32 = 2048;
 
-/// Finds the mark for a stream from its messages.
+/// Derives the mark for a stream from its messages.
 #[derive(Debug)]
 pub(super) struct LowWater {
-    /// Of this stretch of frames and the one before it.
-    stretches: [Stretch; 2],
+    /// The current window of frames and the previous one.
+    windows: [Window; 2],
     /// Bytes of audio since the last frame.
     audio: usize,
-    /// The last frame's time in the stream and on the clock.
+    /// The last frame's timestamp and arrival.
     last: Option<(Timestamp, Instant)>,
-    /// How late frames come beside the first: the last, lately, usually.
+    /// The lateness of frames, relative to the first: of the last one, recently, usually.
     late_ms: [f64; 3],
     has_mark: bool,
-    /// Frames for which there is no mark.
-    rest: u32,
-    next_rest: u32,
-    /// Frames with a mark since frames last came late.
-    calm: u32,
+    /// Frames to go without a mark.
+    backoff: u32,
+    next_backoff: u32,
+    /// Frames with a mark since the last late one.
+    punctual: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
+struct Window {
     frames: u32,
-    smallest: usize,
-    /// Bytes of the largest audio message, and of all between two frames.
+    smallest_frame: usize,
+    /// Bytes of the largest audio message, and of all audio between two frames.
     largest_audio: usize,
     most_audio: usize,
 }
 
-impl Stretch {
-    const EMPTY: Self = Self { frames: 0, smallest: usize::MAX, largest_audio: 0, most_audio: 0 };
+impl Window {
+    const EMPTY: Self = Self { frames: 0, smallest_frame: usize::MAX, largest_audio: 0, most_audio: 0 };
 }
 
 impl LowWater {
     pub(super) fn new() -> Self {
         Self {
-            stretches: [Stretch::EMPTY; 2],
+            windows: [Window::EMPTY; 2],
             audio: 0,
             last: None,
             late_ms: [0.0; 3],
             has_mark: false,
-            rest: 0,
-            next_rest: REST,
-            calm: 0,
+            backoff: 0,
+            next_backoff: MIN_BACKOFF,
+            punctual: 0,
         }
     }
 
-    /// An audio message of so many bytes came.
-    pub(super) fn audio(&mut self, bytes: usize) {
+    /// Records an audio message of that many bytes.
+    pub(super) fn record_audio(&mut self, bytes: usize) {
         let bytes = bytes + AUDIO_OVERHEAD;
         self.audio = self.audio.saturating_add(bytes);
-        let [this, _] = &mut self.stretches;
-        this.largest_audio = this.largest_audio.max(bytes);
+        let [current, _] = &mut self.windows;
+        current.largest_audio = current.largest_audio.max(bytes);
     }
 
-    /// A video frame of so many bytes came.
-    pub(super) fn frame(&mut self, bytes: usize, timestamp: Timestamp, now: Instant) {
+    /// Records a video frame of that many bytes.
+    pub(super) fn record_frame(&mut self, bytes: usize, timestamp: Timestamp, now: Instant) {
         let (timestamp_before, then) = self.last.replace((timestamp, now)).unwrap_or((timestamp, now));
         let passed = now.saturating_duration_since(then).as_secs_f64() * 1000.0;
         let step = passed - f64::from(timestamp.since(timestamp_before));
-        if step.abs() > JUMP_MS {
-            *self = Self { rest: self.rest, next_rest: self.next_rest, ..Self::new() };
+        if step.abs() > DISCONTINUITY_MS {
+            *self = Self { backoff: self.backoff, next_backoff: self.next_backoff, ..Self::new() };
             return;
         }
-        let [late, lately, usually] = &mut self.late_ms;
+        let [late, recently, usually] = &mut self.late_ms;
         *late += step;
-        *lately += (*late - *lately) / LATELY;
-        *usually += (*late - *usually) / USUALLY;
-        let is_later = *lately > *usually + TOLERANCE_MS;
-        let [this, before] = &mut self.stretches;
-        this.frames += 1;
-        this.smallest = this.smallest.min(bytes);
-        this.most_audio = this.most_audio.max(std::mem::take(&mut self.audio));
-        if this.frames == FRAMES {
-            (*before, *this) = (*this, Stretch::EMPTY);
+        *recently += (*late - *recently) / FAST_AVERAGE;
+        *usually += (*late - *usually) / SLOW_AVERAGE;
+        let is_later = *recently > *usually + TOLERANCE_MS;
+        let [current, previous] = &mut self.windows;
+        current.frames += 1;
+        current.smallest_frame = current.smallest_frame.min(bytes);
+        current.most_audio = current.most_audio.max(std::mem::take(&mut self.audio));
+        if current.frames == WINDOW_FRAMES {
+            (*previous, *current) = (*current, Window::EMPTY);
         }
-        self.rest = self.rest.saturating_sub(1);
+        self.backoff = self.backoff.saturating_sub(1);
         if !self.has_mark {
             return;
         }
-        self.calm += 1;
+        self.punctual += 1;
         if is_later {
-            (self.rest, self.calm) = (self.next_rest, 0);
-            self.next_rest = (self.next_rest * 2).min(LONGEST_REST);
-        } else if self.calm == FORGIVING {
-            (self.calm, self.next_rest) = (0, REST);
+            (self.backoff, self.punctual) = (self.next_backoff, 0);
+            self.next_backoff = (self.next_backoff * 2).min(MAX_BACKOFF);
+        } else if self.punctual == BACKOFF_RESET {
+            (self.punctual, self.next_backoff) = (0, MIN_BACKOFF);
         }
     }
 
-    /// The mark from here on, in bytes; `None` when every byte counts: as long as little is known of the stream, for streams
-    /// of one kind, and when a frame may be as small as twice an audio message.
+    /// Returns the mark to use from now on, in bytes; `None` when every byte counts: while little is known of the
+    /// stream, for streams with audio or video alone, and when a frame may be as small as two audio messages.
     pub(super) fn mark(&mut self) -> Option<usize> {
-        let [this, before] = self.stretches;
-        let smallest = this.smallest.min(before.smallest);
-        let mark = (this.most_audio.max(before.most_audio) + 1).min(smallest / 2);
-        let frames = this.frames + before.frames;
-        let has_audio = this.most_audio > 0 || (before.most_audio > 0 && this.frames < FIRST_FRAMES);
-        let is_of_use = has_audio && mark > this.largest_audio.max(before.largest_audio);
-        self.has_mark = frames >= FIRST_FRAMES && self.rest == 0 && is_of_use;
+        let [current, previous] = self.windows;
+        let smallest = current.smallest_frame.min(previous.smallest_frame);
+        let mark = (current.most_audio.max(previous.most_audio) + 1).min(smallest / 2);
+        let frames = current.frames + previous.frames;
+        let has_audio = current.most_audio > 0 || (previous.most_audio > 0 && current.frames < MIN_FRAMES);
+        let is_of_use = has_audio && mark > current.largest_audio.max(previous.largest_audio);
+        self.has_mark = frames >= MIN_FRAMES && self.backoff == 0 && is_of_use;
         self.has_mark.then_some(mark)
     }
 }
@@ -158,7 +158,7 @@ mod tests {
         bytes: usize,
     }
 
-    /// What real encoders sent.
+    /// Recordings of real encoders.
     fn recorded(name: &str) -> Vec<Arrival> {
         let text = include_str!("../../tests/support/arrivals.txt");
         let lines = text.lines().skip_while(|line| line.strip_suffix(':') != Some(name)).skip(1);
@@ -172,7 +172,7 @@ mod tests {
         arrivals.collect()
     }
 
-    /// Frames regularly, each `jitter` late at most, and audio of 23 ms.
+    /// Regular frames, each up to `jitter` late, and audio every 23 ms.
     fn regular(frames: &[(usize, u64)], frame_tenths: u64, audio_bytes: usize) -> Vec<Arrival> {
         let mut arrivals: Vec<_> = frames
             .iter()
@@ -189,14 +189,14 @@ mod tests {
         arrivals
     }
 
-    /// How late each frame was read, in tenths of milliseconds, and how often the reader woke up.
+    /// How late each frame was read, in tenths of a millisecond, and how often the reader woke up.
     struct Run {
         delays: Vec<u64>,
         wakes: usize,
     }
 
-    /// Reads as [`super::super::reading`] does. A sender with Nagle's algorithm keeps what it has as long as something
-    /// is not acknowledged, which happens when it is read and after 40 ms.
+    /// Reads as [`super::super::connection_reader`] does. A sender with Nagle's algorithm holds data back while
+    /// something is unacknowledged, which ends when it is read or after 40 ms.
     fn run(arrivals: &[Arrival], has_nagle: bool) -> Run {
         let (mut low_water, start) = (LowWater::new(), Instant::now());
         let (mut run, mut mark) = (Run { delays: Vec::new(), wakes: 0 }, None);
@@ -213,7 +213,7 @@ mod tests {
             }
             let bytes: usize = unread.iter().map(|arrival: &Arrival| arrival.bytes).sum();
             let is_enough = bytes >= mark.unwrap_or(1);
-            let is_overdue = mark.is_some() && now >= last_wake + PATIENCE.as_millis() as u64 * 10;
+            let is_overdue = mark.is_some() && now >= last_wake + MAX_READ_DELAY.as_millis() as u64 * 10;
             if !is_enough && !is_overdue {
                 continue;
             }
@@ -226,9 +226,9 @@ mod tests {
             for arrival in unread.drain(..) {
                 if arrival.is_frame {
                     run.delays.push(now - arrival.at);
-                    low_water.frame(arrival.bytes, Timestamp::new(arrival.at as u32 / 10), at);
+                    low_water.record_frame(arrival.bytes, Timestamp::new(arrival.at as u32 / 10), at);
                 } else {
-                    low_water.audio(arrival.bytes);
+                    low_water.record_audio(arrival.bytes);
                 }
                 mark = low_water.mark();
             }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_real_encoders_wait_for_nothing_and_wake_their_reader_once() {
+    fn frames_of_real_encoders_are_not_delayed_and_wake_their_reader_once() {
         for (name, most_wakes) in [("static", 2.7), ("moving", 1.3), ("desk", 1.9), ("bframes", 2.8), ("gst", 1.5)] {
             let arrivals = repeat(&recorded(name), 10);
             let run = run(&arrivals, false);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scene_that_turns_still_delays_one_frame_by_less_than_another_takes() {
+    fn a_scene_that_becomes_still_delays_one_frame_by_less_than_an_interval() {
         let mut arrivals = recorded("moving");
         let length = arrivals.last().unwrap().at + 333;
         arrivals.extend(recorded("static").iter().map(|&one| Arrival { at: one.at + length, ..one }));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_waits_to_be_acknowledged_is_left_alone() {
+    fn a_sender_with_nagles_algorithm_gets_no_mark() {
         for name in ["moving", "desk", "bframes"] {
             let arrivals = repeat(&recorded(name), 100);
             let (frames, delays) = (run(&arrivals, false).delays.len(), run(&arrivals, true).delays);
@@ -276,21 +276,21 @@ mod tests {
     }
 
     #[test]
-    fn streams_of_one_kind_have_no_mark() {
+    fn streams_with_audio_or_video_alone_have_no_mark() {
         let (mut low_water, start) = (LowWater::new(), Instant::now());
-        for frame in 0..4 * FRAMES {
-            low_water.frame(5000, Timestamp::new(frame * 40), start + Duration::from_millis(40) * frame);
+        for frame in 0..4 * WINDOW_FRAMES {
+            low_water.record_frame(5000, Timestamp::new(frame * 40), start + Duration::from_millis(40) * frame);
             assert_eq!(low_water.mark(), None);
         }
         for _ in 0..1000 {
-            low_water.audio(200);
+            low_water.record_audio(200);
         }
         assert_eq!(low_water.mark(), None);
     }
 
     proptest! {
         #[test]
-        fn no_frame_waits_that_is_half_as_large_as_those_before_it(
+        fn frames_of_more_than_half_the_usual_size_are_not_delayed(
             frames in prop::collection::vec((100..20_000_usize, 0..300_u64), 100..600),
             frame_tenths in 160..600_u64,
             audio_bytes in 10..400_usize,
@@ -298,7 +298,7 @@ mod tests {
             let arrivals = regular(&frames, frame_tenths, audio_bytes);
             let sizes: Vec<_> = arrivals.iter().filter(|one| one.is_frame).map(|one| one.bytes).collect();
             for (index, delay) in run(&arrivals, false).delays.into_iter().enumerate() {
-                let smallest = sizes[index.saturating_sub(FIRST_FRAMES as usize)..index].iter().min();
+                let smallest = sizes[index.saturating_sub(MIN_FRAMES as usize)..index].iter().min();
                 let is_small = smallest.is_some_and(|smallest| sizes[index] <= smallest / 2);
                 prop_assert!(delay == 0 || is_small && delay <= 500, "frame {} waited for {}", index, delay);
             }

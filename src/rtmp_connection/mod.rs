@@ -1,4 +1,5 @@
-//! The RTMP connection: one thread reads a client's messages, decides with the session what they mean, and applies it.
+//! RTMP connections: a thread reads a client's messages, has the session interpret them, and applies the resulting
+//! actions.
 
 mod activity;
 mod connection_reader;
@@ -26,31 +27,31 @@ use crate::service::Service;
 use crate::session::{Action, Reply, Session};
 use crate::transport::{ManagedConnection, Phase, Protocol, Socket};
 
-/// How much is read at once, in bytes, from a client that only asks for things.
+/// Bytes read at once from a client that doesn't publish.
 const READ_BUFFER: usize = 1024;
 
-/// The same from a publisher: most video frames of a camera come whole.
+/// Bytes read at once from a publisher: most video frames of a camera fit.
 const PUBLISHER_READ_BUFFER: usize = 32 * 1024;
 
-/// One client, from its handshake to its end.
+/// A client's connection, from its handshake to its end.
 pub(crate) struct RtmpConnection {
     service: Arc<Service>,
     client: Arc<ManagedConnection>,
     session: Session,
-    /// Keys that it has shown to know at `connect`.
+    /// The keys verified at `connect`.
     verified: VerifiedKeys,
-    /// The refusal that ends the connection is in the log, or is a challenge, which is no reason to warn.
+    /// The refusal that ends the connection is in the log, or is a challenge, which deserves no warning.
     is_refusal_logged: bool,
     started: Instant,
-    /// A message of it that made no sense was ignored, which is said once.
+    /// A malformed message was ignored, which is logged as a warning once.
     has_ignored: bool,
-    /// What it may ask for.
+    /// The rate limit of its commands.
     commands: TokenBucket,
-    /// Plays that it was refused since the last that it was not.
-    refused_in_a_row: u32,
-    /// Bytes that came, handshake aside.
+    /// Consecutive refused plays.
+    consecutive_refusals: u32,
+    /// Bytes received since the handshake.
     received: u64,
-    /// What its message streams are doing.
+    /// The activities of its message streams.
     activities: BTreeMap<u32, Activity>,
 }
 
@@ -68,18 +69,18 @@ impl RtmpConnection {
             started: Instant::now(),
             has_ignored: false,
             commands: TokenBucket::new(limits::COMMANDS, limits::COMMANDS_PER_SECOND),
-            refused_in_a_row: 0,
+            consecutive_refusals: 0,
             received: 0,
             activities: BTreeMap::new(),
         }
     }
 
-    /// The client as others see it.
+    /// Returns the managed connection.
     pub(crate) fn client(&self) -> &Arc<ManagedConnection> {
         &self.client
     }
 
-    /// Serves the client until it leaves, breaks the rules or is told to go, and logs which.
+    /// Serves the client until it disconnects, violates the protocol or is told to close, and logs which.
     ///
     /// Boxed: by value it would lie on the stack once for each frame below this one.
     pub(crate) fn run(mut self: Box<Self>) {
@@ -87,7 +88,8 @@ impl RtmpConnection {
         self.finish(result);
     }
 
-    // Apart, as all that a client which only connects has no need of: its thread keeps the pages of its stack that were touched.
+    // Apart, like everything that a client which only connects has no need of: its thread keeps the pages of its stack
+    // that were touched.
     #[inline(never)]
     fn finish(mut self: Box<Self>, result: Result<()>) {
         let was_refused = matches!(result, Err(Error::Refused { .. }));
@@ -107,9 +109,9 @@ impl RtmpConnection {
         );
     }
 
-    /// Does what a message asks for.
+    /// Handles a message.
     #[inline(never)]
-    fn take(&mut self, raw: RawMessage, actions: &mut Vec<Action>) -> Result<()> {
+    fn handle_message(&mut self, raw: RawMessage, actions: &mut Vec<Action>) -> Result<()> {
         let (now, stream_id) = (Instant::now(), raw.stream_id);
         match Message::decode(raw) {
             Ok(message) => {
@@ -119,9 +121,9 @@ impl RtmpConnection {
                 }
                 self.session.handle(stream_id, message, actions)?;
             }
-            Err(error) => self.note_ignored(&error),
+            Err(error) => self.log_ignored(&error),
         }
-        actions.drain(..).try_for_each(|action| self.act(action, now))
+        actions.drain(..).try_for_each(|action| self.apply(action, now))
     }
 
     fn serve(&mut self) -> Result<()> {
@@ -131,7 +133,7 @@ impl RtmpConnection {
         let kind = handshake::server::accept(&mut reader, &mut client.socket())?;
         log::debug!("{} completed the handshake: {kind:?}", self.client);
         self.client.enter(Phase::Idle, 0);
-        // The handshake and the chunks share one buffer: the first chunk may come along with C2.
+        // The handshake and the chunk reader share one buffer: the first chunk may arrive along with C2.
         let mut chunks = ChunkReader::new(reader);
         chunks.limit_partial(limits::PARTIAL_BYTES_BEFORE_PUBLISH, None);
         let mut actions = Vec::new();
@@ -142,12 +144,12 @@ impl RtmpConnection {
             }
             let Some(raw) = message else { continue };
             self.received = chunks.received();
-            self.take(raw, &mut actions)?;
+            self.handle_message(raw, &mut actions)?;
             self.update_read_hints(&hints);
             let source = chunks.source_mut();
             if source.capacity() < PUBLISHER_READ_BUFFER && self.is_publishing() {
-                let reading = ConnectionReader::new(&client, &hints).behind(source.buffer().to_vec());
-                *source = BufReader::with_capacity(PUBLISHER_READ_BUFFER, reading);
+                let connection_reader = ConnectionReader::new(&client, &hints).with_buffered(source.buffer().to_vec());
+                *source = BufReader::with_capacity(PUBLISHER_READ_BUFFER, connection_reader);
                 chunks.limit_partial(limits::PARTIAL_BYTES, Some(self.service.partial.share()));
                 if !client.socket().is_tls() {
                     chunks.report_missing(hints.missing.clone());
@@ -157,8 +159,8 @@ impl RtmpConnection {
     }
 }
 
-/// Whether a message makes the server do something, so that a flood of it costs more than reading it. To answer a ping
-/// costs no more.
+/// Whether a message costs more to handle than to read, so that a flood of it has to be limited. Answering a ping does
+/// not.
 fn is_costly(message: &Message) -> bool {
     use crate::rtmp::user_control::UserControl::SetBufferLength;
     match message {
@@ -169,9 +171,9 @@ fn is_costly(message: &Message) -> bool {
 }
 
 impl RtmpConnection {
-    // Apart, for the sake of the stack of those that make sense.
+    // Apart, for the sake of the stack of clients whose messages are well-formed.
     #[inline(never)]
-    fn note_ignored(&mut self, error: &Error) {
+    fn log_ignored(&mut self, error: &Error) {
         let text = format_args!("{} ignored the message at byte {}: {error}", self.client, self.received);
         match std::mem::replace(&mut self.has_ignored, true) {
             false => self.service.client_log.warn(text),
@@ -183,30 +185,31 @@ impl RtmpConnection {
         self.activities.values().any(|activity| matches!(activity, Activity::Publishing { .. }))
     }
 
-    /// Lets a client that was refused something read why: closing a socket with unread bytes in it would
-    /// take the answer back. librtmp stops at nothing but the end of the connection, so that comes first.
+    /// Lets a refused client read the reason: closing a socket with unread bytes in it would discard the reply. librtmp
+    /// only stops at the end of the connection, so that comes first.
     fn linger(&self) {
-        // Who was asked to leave has been sent all already, or does not take it.
+        // A draining client has been sent everything already, or does not take it.
         if !self.client.is_draining() {
             self.client.flush_for(limits::CLOSE_GRACE);
         }
         self.client.linger();
     }
 
-    /// Says what is to be expected of the client.
+    /// Updates the hints about the bytes to come.
     fn update_read_hints(&mut self, hints: &ReadHints) {
-        let (mut waiting, mut mark, mut publications) = (None, None, 0);
+        let (mut deferred, mut mark, mut publications) = (None, None, 0);
         for activity in self.activities.values_mut() {
             let Activity::Publishing { publication, low_water, .. } = activity else { continue };
             (mark, publications) = (low_water.mark(), publications + 1);
-            // Of several streams, the one whose audio has to go out first.
-            let audio = publication.deferred_audio().filter(|(due, _)| waiting.is_none_or(|(first, _)| *due < first));
-            waiting = audio.or(waiting);
+            // Of several streams, the one whose audio is due first.
+            let audio = publication.deferred_audio().filter(|(due, _)| deferred.is_none_or(|(first, _)| *due < first));
+            deferred = audio.or(deferred);
         }
         // Few publishers cost little, however often they wake up.
         let are_many = self.service.registry.publishers() >= limits::LOW_WATER_FROM_PUBLISHERS;
         let is_of_use = publications == 1 && are_many && !self.client.socket().is_tls();
         hints.mark.set(mark.filter(|_| is_of_use));
-        *hints.waiting.borrow_mut() = waiting.map(|(due, stream)| DeferredAudio { due, stream: stream.clone() });
+        *hints.deferred_audio.borrow_mut() =
+            deferred.map(|(due, stream)| DeferredAudio { due, stream: stream.clone() });
     }
 }

@@ -1,4 +1,4 @@
-//! What players ask for: live streams and files, pauses, seeks, and one kind without the other.
+//! Playback: live streams and files, pause, seek, and receiving audio or video only.
 
 use std::time::{Duration, Instant};
 
@@ -15,40 +15,40 @@ use crate::session::{PlayRequest, Source, playing};
 use crate::transport::{ManagedConnection, Phase};
 use crate::vod::{Control, Video};
 
-/// What a client is told that may not, or can't.
+/// The status and description of a refusal.
 type Refusal = (StatusCode, String);
 
-/// A live stream that a message stream plays.
+/// A live stream played by a message stream.
 pub(super) struct LivePlay {
     name: String,
     since: Instant,
     filter: SubscriptionFilter,
     /// `None` while it is paused.
     subscription: Option<Subscription>,
-    /// Dropped by earlier subscriptions.
+    /// Messages dropped by earlier subscriptions.
     dropped: u64,
-    /// What the connection had sent before.
+    /// Bytes sent on the connection before it started.
     sent_before: u64,
 }
 
 impl RtmpConnection {
     /// # Errors
-    /// [`Error::Limit`] when too many plays in a row were refused.
+    /// [`Error::Limit`] after too many consecutive refused plays.
     #[inline(never)]
     pub(super) fn play(&mut self, stream_id: u32, mut request: PlayRequest) -> Result<()> {
         let resolved = self.resolve(request.path.clone()).map_err(|reason| (StatusCode::PlayStreamNotFound, reason));
-        let may = resolved.and_then(|path| {
+        let permitted = resolved.and_then(|path| {
             request.path = path;
             self.check(Operation::Play, &request.path).map_err(|reason| (StatusCode::PlayFailed, reason))
         });
-        let result = may.and_then(|()| match request.path.app == self.service.vod_app {
+        let result = permitted.and_then(|()| match request.path.app == self.service.vod_app {
             true => self.play_file(stream_id, &request),
             false => self.play_live(stream_id, &request),
         });
         match result {
             Ok(()) => {
-                self.refused_in_a_row = 0;
-                self.note_activities();
+                self.consecutive_refusals = 0;
+                self.update_activities();
                 self.client.mark_active();
                 log::log!(self.client.event_level(), "{} started playing {}", self.client, request.path);
                 Ok(())
@@ -57,24 +57,25 @@ impl RtmpConnection {
                 let denied = format_args!("{} denied playing {}: {reason}", self.client, request.path);
                 self.service.client_log.warn(denied);
                 self.client.reply(&self.session.refuse_play(stream_id, code, &reason));
-                self.was_refused()
+                self.record_refusal()
             }
         }
     }
 
-    /// Counts what the client asked for in vain: whoever goes on like this guesses at keys.
+    /// Counts a refused request: a client with many in a row is guessing keys.
     #[inline(never)]
-    pub(super) fn was_refused(&mut self) -> Result<()> {
+    pub(super) fn record_refusal(&mut self) -> Result<()> {
         self.service.refusals.plays.add(1);
-        self.refused_in_a_row += 1;
-        if self.refused_in_a_row < limits::CONSECUTIVE_REFUSALS {
+        self.consecutive_refusals += 1;
+        if self.consecutive_refusals < limits::CONSECUTIVE_REFUSALS {
             return Ok(());
         }
-        let (value, limit) = (self.refused_in_a_row.into(), (limits::CONSECUTIVE_REFUSALS - 1).into());
+        let (value, limit) = (self.consecutive_refusals.into(), (limits::CONSECUTIVE_REFUSALS - 1).into());
         Err(Error::Limit { what: "the number of refused requests", value, limit })
     }
 
-    /// Sets the deadlines before it begins: a short file may have ended, and said when to close, before that returns.
+    /// Sets the deadlines before playback starts: a short file may have ended, and set its close time, before that
+    /// returns.
     fn begin_playing(&self, stream_id: u32) {
         self.client.keep_open(stream_id);
         self.enter_phase(Phase::Playing, 1);
@@ -137,7 +138,7 @@ impl RtmpConnection {
 
     fn subscribe(&self, stream_id: u32, play: &mut LivePlay, start_at: StartAt) {
         play.unsubscribe();
-        // What waits of before would be kept for as long as the client likes.
+        // What is left of the last play would stay queued for as long as the client likes.
         self.client.discard(stream_id);
         self.client.socket().set_live(true);
         play.subscription = Some(self.service.registry.with_stream(&play.name, |stream| {
@@ -145,16 +146,16 @@ impl RtmpConnection {
         }));
     }
 
-    /// Takes the activity out, so that it and the connection can be used side by side.
-    fn with_live_play(&mut self, stream_id: u32, change: impl FnOnce(&Self, &mut LivePlay)) {
+    /// Takes the activity out, so that it and the connection can be borrowed side by side.
+    fn with_live_play(&mut self, stream_id: u32, update: impl FnOnce(&Self, &mut LivePlay)) {
         let Some(mut activity) = self.activities.remove(&stream_id) else { return };
         if let Activity::Playing(play) = &mut activity {
-            change(self, play);
+            update(self, play);
         }
         self.activities.insert(stream_id, activity);
     }
 
-    /// Tells a file's player something; says whether the message stream plays a file.
+    /// Sends a control to a file's player; returns whether the message stream plays a file.
     pub(super) fn control(&mut self, stream_id: u32, control: Control) -> bool {
         let Some(Activity::PlayingFile(play)) = self.activities.get_mut(&stream_id) else { return false };
         play.control(control);
@@ -164,7 +165,7 @@ impl RtmpConnection {
     #[inline(never)]
     pub(super) fn pause(&mut self, stream_id: u32, paused: bool, position_ms: u32) {
         let control = if paused { Control::Pause { position_ms } } else { Control::Resume { position_ms } };
-        // Going on may bring the end at once, which must find the phase in place; standing still does not.
+        // Resuming may end playback at once, for which the phase has to be set; pausing does not.
         if !paused {
             self.enter_phase(Phase::Playing, 0);
         }
@@ -190,9 +191,9 @@ impl RtmpConnection {
         if self.control(stream_id, Control::Seek { position_ms }) {
             return;
         }
-        // There is nowhere to go in a live stream, but ffmpeg would wait for the answer for ever.
+        // A live stream can't seek, but ffmpeg would wait for the reply for ever.
         self.with_live_play(stream_id, |connection, play| {
-            connection.client.reply(&playing::sought(stream_id, Source::Live, position_ms));
+            connection.client.reply(&playing::seek_completed(stream_id, Source::Live, position_ms));
             connection.subscribe(stream_id, play, StartAt::NextKeyFrame);
         });
     }
@@ -223,7 +224,7 @@ impl RtmpConnection {
 }
 
 impl LivePlay {
-    /// The stream's name, application included.
+    /// Returns the stream's name, application included.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -233,7 +234,7 @@ impl LivePlay {
         self.subscription.is_none()
     }
 
-    /// For the log: duration, bytes sent and messages dropped.
+    /// Returns duration, bytes sent and messages dropped, for the log.
     pub(super) fn figures(&self, client: &ManagedConnection) -> String {
         let dropped = self.dropped + self.subscription.as_ref().map_or(0, Subscription::dropped);
         let (seconds, kib) = (self.since.elapsed().as_secs_f32(), (client.sent() - self.sent_before) / 1024);
@@ -247,8 +248,7 @@ impl LivePlay {
     }
 }
 
-/// How long a file's player is left alone after the end, in which it plays what it has buffered and may
-/// seek back.
+/// Returns how long a file's player is kept after the end, while it plays what it has buffered and may seek back.
 pub(super) fn grace_after_file(buffer_ms: u32) -> Duration {
     Duration::from_millis(buffer_ms.min(limits::VOD_BUFFER_MAX_MS).into()) + limits::CLOSE_GRACE
 }

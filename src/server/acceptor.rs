@@ -1,4 +1,4 @@
-//! Accepts clients, and starts a thread for each.
+//! Accepts clients and starts a thread for each.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,14 +16,14 @@ use crate::service::Service;
 use crate::tls::Certificate;
 use crate::transport::{ConnectionTable, Protocol, Socket};
 
-/// How long accepting pauses when the machine has run out of something.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+/// How long accepting pauses when the system is out of resources.
+const EXHAUSTED_DELAY: Duration = Duration::from_millis(100);
 
 pub(super) struct Acceptor {
     service: Arc<Service>,
     http: Arc<HttpService>,
     connections: Arc<ConnectionTable>,
-    /// Apart from the warnings about clients that were let in, which a crowd at the door shall not hide.
+    /// Separate from the warnings about accepted clients, which a flood of rejected ones must not suppress.
     rejected: ClientLog,
 }
 
@@ -32,19 +32,20 @@ impl Acceptor {
         Self { service, http, connections, rejected: ClientLog::default() }
     }
 
-    /// Tells of what was left out of the log lately. To be called about every half second.
+    /// Logs suppressed warnings. To be called about every half second.
     pub(super) fn tick(&self, now: Instant) {
         self.rejected.tick(now);
     }
 
-    /// Accepts and serves, over TLS if there is a certificate, until the server stops.
+    /// Accepts and serves clients, over TLS if there is a certificate, until the server stops.
     pub(super) fn accept_from(
         self: &Arc<Self>,
         listener: &TcpListener,
         protocol: Protocol,
         certificate: Option<&Certificate>,
     ) {
-        // When descriptors run out this makes room to turn clients away, who would otherwise wait without a word.
+        // When descriptors run out, closing this one makes room to accept and close clients, which would otherwise wait
+        // without an answer.
         let mut spare = listener.try_clone().ok();
         loop {
             let accepted = listener.accept();
@@ -70,13 +71,13 @@ impl Acceptor {
                         self.rejected.warn(format_args!("[{address}] rejected: {error}"));
                     }
                 }
-                // The client was gone before it was accepted.
+                // The client has gone before it was accepted.
                 Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
                 }
                 Err(error) if spare.take().is_some() => log::debug!("the spare descriptor is in use: {error}"),
                 Err(error) => {
                     self.rejected.warn(format_args!("can't accept connections: {error}"));
-                    std::thread::sleep(EXHAUSTED_PAUSE);
+                    std::thread::sleep(EXHAUSTED_DELAY);
                 }
             }
         }
@@ -156,8 +157,8 @@ mod tests {
             let _registration = registration;
             let _connection = connection;
             let _publication = publish(&its_service).unwrap();
-            assert!(publish(&its_service).is_err(), "the name is taken");
-            panic!("a defect, on purpose");
+            assert!(publish(&its_service).is_err(), "the name is in use");
+            panic!("deliberate panic");
         });
         assert!(thread.join().is_err());
         assert_eq!(there.read(&mut [0]).unwrap(), 0, "its socket is closed");

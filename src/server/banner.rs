@@ -1,4 +1,4 @@
-//! The startup banner: the first lines of the log, which say what is served, with URLs to copy.
+//! The startup banner: the first lines of the log, which list what is served, with URLs to copy.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,8 +6,8 @@ use super::{Listener, Protocol, Server, congestion};
 use crate::access::Operation;
 use crate::config::Config;
 
-/// Files that are named; of more, only the number is logged.
-const FILES: usize = 20;
+/// The most files that are listed; of more, only the number is logged.
+const MAX_FILES: usize = 20;
 
 pub(super) fn log(server: &Server) {
     let config = &server.config;
@@ -39,21 +39,24 @@ pub(super) fn log(server: &Server) {
     }
     let Some(url) = urls.first() else { return };
     let videos = server.service.library.list();
-    for video in videos.iter().take(FILES) {
+    for video in videos.iter().take(MAX_FILES) {
         let name = video.name.strip_suffix(".flv").unwrap_or(&video.name);
         log::info!("Play on demand    {url}/{}/{}", config.vod_app, name.escape_debug());
     }
     match videos.len() {
         0 => log::info!("no files to play on demand: put FLV files into {}", config.video_dir.display()),
-        count if count > FILES => log::info!("… and {} more files in {}", count - FILES, config.video_dir.display()),
+        count if count > MAX_FILES => {
+            log::info!("… and {} more files in {}", count - MAX_FILES, config.video_dir.display())
+        }
         _ => {}
     }
 }
 
-/// The access control in a line.
+/// Returns a line about access control.
 fn access(config: &Config) -> String {
-    let who = |operation| if config.access.is_restricted(operation) { "restricted" } else { "open to everyone" };
-    match (who(Operation::Publish), who(Operation::Play)) {
+    let restriction =
+        |operation| if config.access.is_restricted(operation) { "restricted" } else { "open to everyone" };
+    match (restriction(Operation::Publish), restriction(Operation::Play)) {
         (one, other) if one == other && !config.access.is_restricted(Operation::Play) => {
             "publishing and playing are open to everyone who can reach this machine: --publish-key, --allow-publish and \
              similar options restrict them"
@@ -63,8 +66,8 @@ fn access(config: &Config) -> String {
     }
 }
 
-/// How the address looks from outside: a listener on every interface has one URL for each address of
-/// the machine. Those of the LAN come first.
+/// Returns the hosts under which the address is reachable: a listener on every interface has one for each address of
+/// the machine, LAN addresses first.
 fn hosts(address: SocketAddr, default_port: u16) -> Vec<String> {
     let port = if address.port() == default_port { String::new() } else { format!(":{}", address.port()) };
     if !address.ip().is_unspecified() {
@@ -112,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_interface_means_at_least_this_machine() {
+    fn every_interface_includes_loopback() {
         assert!(hosts("[::]:1935".parse().unwrap(), DEFAULT_PORT).contains(&"127.0.0.1".to_owned()));
     }
 }

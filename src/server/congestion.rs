@@ -1,4 +1,4 @@
-//! Congestion control: how TCP adapts to what the link to a client carries.
+//! TCP congestion control.
 
 use std::net::TcpListener;
 
@@ -8,17 +8,16 @@ use super::Listener;
 use crate::config::Congestion;
 use crate::error::{Error, Result};
 
-/// What is chosen where the system offers it: it takes losses for what they are on Wi-Fi, not for a link that is full, and
-/// fills no router's queue.
+/// Used where the system offers it: it does not take losses on Wi-Fi for congestion, and does not fill routers' queues.
 const PREFERRED: &str = "bbr";
 
-const CHOICES: &str = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
+const ALLOWED: &str = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
 
-/// Makes the choice on sockets that listen; those that they accept inherit it.
+/// Sets the congestion control of listening sockets; accepted sockets inherit it.
 ///
 /// # Errors
-/// [`Error::Config`] for a name that this program may not choose.
-pub(super) fn choose(choice: &Congestion, listeners: &[Listener]) -> Result<()> {
+/// [`Error::Config`] for a name that this process may not use.
+pub(super) fn configure(choice: &Congestion, listeners: &[Listener]) -> Result<()> {
     let all = |name: &str| listeners.iter().try_for_each(|one| sockopt::set_tcp_congestion(&one.socket, name));
     match choice {
         Congestion::System => Ok(()),
@@ -29,15 +28,15 @@ pub(super) fn choose(choice: &Congestion, listeners: &[Listener]) -> Result<()> 
             Ok(())
         }
         Congestion::Named(name) => all(name).map_err(|error| {
-            let choices = std::fs::read_to_string(CHOICES).unwrap_or_default();
-            let (name, choices) = (name.escape_debug(), choices.split_whitespace().collect::<Vec<_>>().join(", "));
-            let reason = format!("no congestion control {name} ({error}): --congestion takes {choices} or system");
+            let allowed = std::fs::read_to_string(ALLOWED).unwrap_or_default();
+            let (name, allowed) = (name.escape_debug(), allowed.split_whitespace().collect::<Vec<_>>().join(", "));
+            let reason = format!("no congestion control {name} ({error}): --congestion takes {allowed} or system");
             Error::Config(reason.into())
         }),
     }
 }
 
-/// The choice in a line for the log, and what would be better.
+/// Returns a line for the log about the congestion control, with advice if there is a better one.
 pub(super) fn describe(listener: &TcpListener) -> Option<String> {
     let name = sockopt::tcp_congestion(listener).ok()?;
     let advice = if name == PREFERRED { "" } else { "; bbr does better on Wi-Fi: run modprobe tcp_bbr and restart" };
@@ -58,23 +57,23 @@ mod tests {
     }
 
     #[test]
-    fn accepted_sockets_inherit_the_choice_and_a_wrong_name_says_which_there_are() {
+    fn accepted_sockets_inherit_it_and_an_unknown_name_lists_the_allowed_ones() {
         let listeners = [listener()];
-        choose(&Congestion::Named("reno".to_owned()), &listeners).unwrap();
+        configure(&Congestion::Named("reno".to_owned()), &listeners).unwrap();
         let _client = std::net::TcpStream::connect(listeners[0].address).unwrap();
         let (accepted, _) = listeners[0].socket.accept().unwrap();
         assert_eq!(sockopt::tcp_congestion(&accepted).unwrap(), "reno");
         assert!(describe(&listeners[0].socket).unwrap().contains("reno; bbr"));
-        let error = choose(&Congestion::Named("nonsense".to_owned()), &listeners).unwrap_err().to_string();
+        let error = configure(&Congestion::Named("nonsense".to_owned()), &listeners).unwrap_err().to_string();
         assert!(error.contains("nonsense") && error.contains("reno"), "{error}");
     }
 
     #[test]
-    fn bbr_is_chosen_where_it_may_be() {
+    fn bbr_is_used_where_it_is_allowed() {
         let listeners = [listener()];
-        choose(&Congestion::Auto, &listeners).unwrap();
-        let choices = std::fs::read_to_string(CHOICES).unwrap_or_default();
+        configure(&Congestion::Auto, &listeners).unwrap();
+        let allowed = std::fs::read_to_string(ALLOWED).unwrap_or_default();
         let name = sockopt::tcp_congestion(&listeners[0].socket).unwrap();
-        assert!(name == PREFERRED || !choices.split_whitespace().any(|choice| choice == PREFERRED), "{name}");
+        assert!(name == PREFERRED || !allowed.split_whitespace().any(|choice| choice == PREFERRED), "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! Sockets that listen.
+//! Listening sockets.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
@@ -9,11 +9,11 @@ use super::{Listener, Protocol};
 use crate::config::DEFAULT_PORT;
 use crate::error::{Error, Result};
 
-/// Connections that may wait to be accepted; a thousand players may come back at once.
+/// Connections that may wait to be accepted; a thousand players may reconnect at once.
 const BACKLOG: i32 = 4096;
 
-/// Listens on all addresses, or where nothing was asked for on the default port of every interface. `option` is what the
-/// addresses were named with.
+/// Listens on all addresses, or without any on the default port of every interface. `option` is the option that names
+/// the addresses.
 pub(super) fn bind_all(
     addresses: &[SocketAddr],
     default_port: u16,
@@ -37,7 +37,7 @@ pub(super) fn bind_all(
 fn open(address: SocketAddr, (protocol, is_tls): (Protocol, bool)) -> Result<Listener, Errno> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    // A server that was just stopped leaves connections behind that would hold the port for a minute.
+    // A server that has just stopped leaves connections behind that would hold the port for a minute.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
@@ -72,7 +72,7 @@ mod tests {
     const RTMP: (Protocol, bool) = (Protocol::Rtmp, false);
 
     #[test]
-    fn port_0_picks_one_and_a_taken_port_says_what_to_do() {
+    fn port_0_picks_a_port_and_a_port_in_use_is_explained() {
         let bind = |address| bind_all(&[address], DEFAULT_PORT, RTMP, "--listen");
         let listeners = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let taken = listeners[0].address;
@@ -82,13 +82,13 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_another_machine_is_told() {
+    fn an_address_of_another_machine_is_an_error() {
         let error = bind_all(&["192.0.2.1:0".parse().unwrap()], DEFAULT_PORT, RTMP, "--http").unwrap_err().to_string();
         assert!(error.contains("no address of this machine") && error.contains("--http"), "{error}");
     }
 
     #[test]
-    fn the_unspecified_ipv6_address_takes_ipv4_as_well() {
+    fn the_unspecified_ipv6_address_accepts_ipv4_as_well() {
         let Ok(Listener { socket: _socket, address, .. }) = open("[::]:0".parse().unwrap(), RTMP) else { return };
         assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).is_ok());
     }

@@ -1,8 +1,8 @@
-//! The log, which must never hold up the server: a terminal may be stopped with Ctrl-S or hang with its connection, a
+//! The log, which must never block the server: a terminal may be stopped with Ctrl-S or hang with its connection, a
 //! program that reads the log may hang.
 //!
-//! Whoever logs hands the line to one thread, which alone waits for whatever takes it. When there is no room for more
-//! lines they are lost, and counted.
+//! Lines are handed to one thread, which alone waits for the output. When there is no room for more lines they are
+//! lost, and counted.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -15,59 +15,59 @@ use env_logger::{Builder, Target, WriteStyle};
 
 use crate::limits;
 
-/// How often who waits for the end of the log looks whether it has come.
-const LOOK: Duration = Duration::from_millis(2);
+/// How often a flush checks whether it is done.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Where the lines of this process go.
-static LINES: OnceLock<Lines> = OnceLock::new();
+/// The log writer of this process.
+static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
-/// A log to standard error whose lines are lost when nobody takes them.
+/// Returns a builder of a log to standard error whose lines are lost when nobody takes them.
 pub(crate) fn builder() -> Builder {
     let mut builder = Builder::new();
     let wants_colors = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_some_and(|value| value != "dumb");
     builder.write_style(if wants_colors { WriteStyle::Always } else { WriteStyle::Never });
-    // Without the thread, lines go straight to where they belong.
-    if let Ok(lines) = Lines::start(io::stderr()) {
-        builder.target(Target::Pipe(Box::new(LINES.get_or_init(|| lines).clone())));
+    // Without the thread, lines are written directly.
+    if let Ok(lines) = LogWriter::start(io::stderr()) {
+        builder.target(Target::Pipe(Box::new(WRITER.get_or_init(|| lines).clone())));
     }
     builder
 }
 
-/// Waits until what was logged is out, and not for long.
+/// Waits until all lines are written, for a limited time.
 pub(crate) fn flush() {
-    if let Some(lines) = LINES.get() {
-        lines.wait_until_out(limits::LOG_WRITE_TIMEOUT);
+    if let Some(lines) = WRITER.get() {
+        lines.wait_until_written(limits::LOG_WRITE_TIMEOUT);
     }
 }
 
-/// The way to the thread that writes.
+/// A handle to the thread that writes.
 #[derive(Clone)]
-struct Lines {
-    to_thread: Sender<Vec<u8>>,
+struct LogWriter {
+    sender: Sender<Vec<u8>>,
     counts: Arc<Counts>,
 }
 
 #[derive(Default)]
 struct Counts {
     /// Handed to the thread.
-    taken: AtomicU64,
-    /// Written by it, or thrown away where writing failed.
-    out: AtomicU64,
+    enqueued: AtomicU64,
+    /// Written by it, or discarded where writing failed.
+    written: AtomicU64,
     lost: AtomicU64,
 }
 
-impl Lines {
+impl LogWriter {
     fn start(mut to: impl Write + Send + 'static) -> io::Result<Self> {
-        let (to_thread, lines) = crossbeam_channel::bounded::<Vec<u8>>(limits::LOG_LINES);
+        let (sender, lines) = crossbeam_channel::bounded::<Vec<u8>>(limits::LOG_LINES);
         let counts = Arc::new(Counts::default());
         let counted = counts.clone();
         let write = move || {
             for line in lines {
-                // Who listened may be gone, which is no reason to stop.
+                // The reader may be gone, which is no reason to stop.
                 let _ = to.write_all(&line);
-                counted.out.fetch_add(1, Ordering::Release);
+                counted.written.fetch_add(1, Ordering::Release);
                 let lost = counted.lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
                     let _ = to.write_all(format!("{lost} lines of the log were lost: nobody took them\n").as_bytes());
@@ -75,24 +75,24 @@ impl Lines {
             }
         };
         std::thread::Builder::new().name("log".to_owned()).stack_size(limits::THREAD_STACK_BYTES).spawn(write)?;
-        Ok(Self { to_thread, counts })
+        Ok(Self { sender, counts })
     }
 
-    fn wait_until_out(&self, at_most: Duration) {
+    fn wait_until_written(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
-        let is_out = || self.counts.out.load(Ordering::Acquire) >= self.counts.taken.load(Ordering::Acquire);
-        while !is_out() && Instant::now() < until {
-            std::thread::sleep(LOOK);
+        let is_written = || self.counts.written.load(Ordering::Acquire) >= self.counts.enqueued.load(Ordering::Acquire);
+        while !is_written() && Instant::now() < until {
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }
 
-impl Write for Lines {
+impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // Before it is sent: who looks in between shall not think that all is out.
-        self.counts.taken.fetch_add(1, Ordering::Release);
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.to_thread.try_send(line.to_vec()) {
-            self.counts.taken.fetch_sub(1, Ordering::Release);
+        // Before it is sent, so that a flush never misses it.
+        self.counts.enqueued.fetch_add(1, Ordering::Release);
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.sender.try_send(line.to_vec()) {
+            self.counts.enqueued.fetch_sub(1, Ordering::Release);
             self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -111,41 +111,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_nobody_takes_are_counted_and_the_others_come_whole() {
+    fn lost_lines_are_counted_and_the_others_stay_whole() {
         let (there, here) = UnixStream::pair().unwrap();
-        let mut log = Lines::start(here).unwrap();
+        let mut log = LogWriter::start(here).unwrap();
         let line = format!("{}\n", "x".repeat(9_999));
         let (began, mut written) = (Instant::now(), 0);
         while log.counts.lost.load(Ordering::Relaxed) < 100 {
             log.write_all(line.as_bytes()).unwrap();
             written += 1;
         }
-        assert!(began.elapsed() < 5 * limits::LOG_WRITE_TIMEOUT, "who logs never waits");
+        assert!(began.elapsed() < 5 * limits::LOG_WRITE_TIMEOUT, "logging never blocks");
         let waited = Instant::now();
-        log.wait_until_out(Duration::from_millis(50));
-        assert!(waited.elapsed() >= Duration::from_millis(50), "it is not out");
+        log.wait_until_written(Duration::from_millis(50));
+        assert!(waited.elapsed() >= Duration::from_millis(50), "it is not written");
         there.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let reading = std::thread::spawn(move || BufReader::new(there).lines().map(Result::unwrap).collect::<Vec<_>>());
-        log.wait_until_out(Duration::from_secs(20));
+        log.wait_until_written(Duration::from_secs(20));
         log.write_all(b"after\n").unwrap();
-        log.wait_until_out(Duration::from_secs(20));
+        log.wait_until_written(Duration::from_secs(20));
         drop(log);
         let lines = reading.join().unwrap();
-        let told: Vec<_> = lines.iter().filter(|line| line.contains("lines of the log were lost")).collect();
-        let lost: usize = told.iter().map(|line| line.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+        let reports: Vec<_> = lines.iter().filter(|line| line.contains("lines of the log were lost")).collect();
+        let lost: usize = reports.iter().map(|line| line.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
         let whole = lines.iter().filter(|before| **before == line.trim_end()).count();
         assert_eq!((whole + lost, lines.last().unwrap().as_str()), (written, "after"));
-        assert_eq!(lines.len(), whole + told.len() + 1, "no line is torn");
+        assert_eq!(lines.len(), whole + reports.len() + 1, "no line is truncated");
     }
 
     #[test]
-    fn what_is_logged_is_out_before_the_end() {
+    fn logged_lines_are_written_before_the_end() {
         let (there, here) = UnixStream::pair().unwrap();
-        let mut log = Lines::start(here).unwrap();
+        let mut log = LogWriter::start(here).unwrap();
         for _ in 0..100 {
             log.write_all(b"line\n").unwrap();
         }
-        log.wait_until_out(Duration::from_secs(20));
+        log.wait_until_written(Duration::from_secs(20));
         there.set_nonblocking(true).unwrap();
         let mut lines = BufReader::new(there).lines();
         assert_eq!(lines.by_ref().map_while(Result::ok).count(), 100);

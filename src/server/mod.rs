@@ -1,4 +1,4 @@
-//! The whole server: listeners, connections, deadlines, the end.
+//! The server: listeners, connections, deadlines, shutdown.
 
 mod acceptor;
 mod banner;
@@ -26,19 +26,19 @@ use crate::tls::Certificate;
 use crate::transport::{ConnectionTable, Protocol};
 use crate::vod::Library;
 
-/// How often deadlines are held against the clock.
-const TICK: Duration = Duration::from_millis(500);
+/// How often deadlines are checked.
+const TICK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long clients have to go by themselves when the server stops.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long clients have to close their connections when the server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the end waits after that for the threads of their connections.
-const STOP_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// How long the threads of closed connections have to end after that.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// What clients and the log are told then.
+/// The close reason for clients and the log.
 const STOP_REASON: &str = "the server stops";
 
-/// A server that listens, and serves once it [`run`](Self::run)s.
+/// A bound server, which serves once it [`run`](Self::run)s.
 ///
 /// ```no_run
 /// let mut config = gortmp::Config::default();
@@ -60,7 +60,7 @@ pub struct Server {
     stop: (Sender<()>, Receiver<()>),
 }
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 struct Listener {
     socket: TcpListener,
@@ -79,7 +79,7 @@ impl Listener {
         }
     }
 
-    /// The port that clients try where none is named.
+    /// The default port of its scheme.
     fn default_port(&self) -> u16 {
         match self.scheme() {
             "rtmp" => DEFAULT_PORT,
@@ -89,7 +89,7 @@ impl Listener {
     }
 }
 
-/// Stops a server from another thread, and tells what goes on in it.
+/// Stops a server from another thread, and reports its state.
 #[derive(Clone, Debug)]
 pub struct Handle {
     stop: Sender<()>,
@@ -98,13 +98,14 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Makes [`Server::run`] take no more clients, tell those that are there, and return within 5 s.
+    /// Makes [`Server::run`] stop accepting clients, tell the connected ones, and return within 5 s.
     pub fn stop(&self) {
-        // Full means that it was told already.
+        // If it is full, the server has been told already.
         let _ = self.stop.try_send(());
     }
 
-    /// Reads the key files and the certificate again. What runs goes on; what can't be read stays as it was.
+    /// Reloads the key files and the certificate. Running publications and plays continue; what can't be read stays as
+    /// it was.
     ///
     /// # Errors
     /// [`Error::Config`] for the first that can't be read.
@@ -113,20 +114,20 @@ impl Handle {
         self.service.access.reload().and(certificate)
     }
 
-    /// The live streams as they stand, by name.
+    /// Returns the status of all live streams, by name.
     pub fn streams(&self) -> Vec<StreamStatus> {
         self.service.registry.status()
     }
 
-    /// What has gone through all live streams together since the start.
+    /// Returns the traffic of all live streams together since the start.
     pub fn traffic(&self) -> Traffic {
         self.service.registry.traffic()
     }
 }
 
 impl Server {
-    /// Checks the settings, opens the video folder, listens. Raises the process's limit of open files
-    /// as far as it may.
+    /// Checks the settings, opens the video folder and listens. Raises the process's limit of open files to its
+    /// maximum.
     ///
     /// # Errors
     /// [`Error::Config`] and [`Error::Io`] with a text for the person who started it.
@@ -163,22 +164,22 @@ impl Server {
         Ok(Self { config, service: Arc::new(service), listeners, certificate, stop: crossbeam_channel::bounded(1) })
     }
 
-    /// The first address that it listens on; with port 0 in the settings, the port that was picked.
+    /// Returns the first address that it listens on; with port 0 in the settings, the port that was picked.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addrs().next().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 
-    /// All addresses that it listens on.
+    /// Returns all addresses that it listens on.
     pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.listeners.iter().map(|listener| listener.address)
     }
 
-    /// For stopping it and looking at it from another thread.
+    /// Returns a handle for stopping and observing it from another thread.
     pub fn handle(&self) -> Handle {
         Handle { stop: self.stop.0.clone(), service: self.service.clone(), certificate: self.certificate.clone() }
     }
 
-    /// What is told over HTTP.
+    /// Returns the settings of the HTTP service.
     fn http_settings(&self) -> HttpSettings {
         let port = |is_tls| {
             let fits = |one: &&Listener| one.protocol == Protocol::Rtmp && one.is_tls == is_tls;
@@ -197,13 +198,13 @@ impl Server {
         }
     }
 
-    /// Says in the log what is served where, and serves until [`Handle::stop`].
+    /// Logs the startup banner, and serves until [`Handle::stop`].
     ///
     /// # Errors
-    /// [`Error::Io`] when there are no threads to be had.
+    /// [`Error::Io`] when a thread can't be started.
     pub fn run(self) -> Result<()> {
         banner::log(&self);
-        let max_connections = self.config.max_connections.unwrap_or_else(connections_that_fit);
+        let max_connections = self.config.max_connections.unwrap_or_else(connection_limit);
         let connections = Arc::new(ConnectionTable::new(max_connections, self.config.max_per_ip));
         let http = Arc::new(HttpService::new(self.service.clone(), connections.clone(), self.http_settings()));
         let acceptor = Arc::new(Acceptor::new(self.service.clone(), http.clone(), connections.clone()));
@@ -218,7 +219,7 @@ impl Server {
                 .map_err(|error| Error::io("starting to listen", error))?;
             accepting.push(thread);
         }
-        while self.stop.1.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        while self.stop.1.recv_timeout(TICK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             let now = Instant::now();
             connections.check(now);
             acceptor.tick(now);
@@ -229,15 +230,15 @@ impl Server {
         log::info!("stopping");
         connections.start_draining(STOP_REASON);
         for listener in &self.listeners {
-            // Wakes the thread that waits in accept.
+            // Wakes the thread that blocks in accept.
             let _ = rustix::net::shutdown(&listener.socket, rustix::net::Shutdown::Both);
         }
         for thread in accepting {
             let _ = thread.join();
         }
-        if !connections.wait_until_empty(LEAVE_TIMEOUT) {
+        if !connections.wait_until_empty(DRAIN_TIMEOUT) {
             connections.close_all(STOP_REASON);
-            if !connections.wait_until_empty(STOP_TIMEOUT) {
+            if !connections.wait_until_empty(CLOSE_TIMEOUT) {
                 log::warn!("some connections did not end in time");
             }
         }
@@ -246,13 +247,13 @@ impl Server {
     }
 }
 
-/// Everything that the settings ask for, and the certificate.
+/// Opens all configured listeners, and loads the certificate.
 fn listen(config: &Config) -> Result<(Vec<Listener>, Option<Arc<Certificate>>)> {
     let mut listeners = listener::bind_all(&config.listen, DEFAULT_PORT, (Protocol::Rtmp, false), "--listen")?;
     if let Some(http) = &config.http {
         match listener::bind_all(&http.listen, DEFAULT_HTTP_PORT, (Protocol::Http, false), "--http") {
             Ok(bound) => listeners.extend(bound),
-            // Nobody asked for it, so it is no reason to serve nothing.
+            // The page was not asked for, so it is no reason to serve nothing.
             Err(error) if http.listen.is_empty() => log::warn!("there is no page for browsers: {error}"),
             Err(error) => return Err(error),
         }
@@ -268,13 +269,13 @@ fn listen(config: &Config) -> Result<(Vec<Listener>, Option<Arc<Certificate>>)> 
             }
         }
     }
-    congestion::choose(&config.congestion, &listeners)?;
+    congestion::configure(&config.congestion, &listeners)?;
     Ok((listeners, certificate))
 }
 
-/// Serves with the default settings until the process ends: the whole server in a line.
+/// Serves with the default settings until the process ends.
 ///
-/// Sets up logging to standard error unless the program has done so itself.
+/// Sets up logging to standard error unless the program has done so.
 ///
 /// # Errors
 /// As [`Server::bind`] and [`Server::run`].
@@ -283,8 +284,8 @@ pub fn serve() -> Result<()> {
     Server::bind(Config::default())?.run()
 }
 
-/// As many connections as there may be open files: each takes one.
-fn connections_that_fit() -> usize {
+/// Returns the limit of connections that the limit of open files allows: each takes one.
+fn connection_limit() -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     let fit = files.saturating_sub(limits::RESERVED_DESCRIPTORS).max(1);
     if fit < limits::CONNECTIONS as u64 {
@@ -293,7 +294,7 @@ fn connections_that_fit() -> usize {
     usize::try_from(fit).map_or(limits::CONNECTIONS, |fit| fit.min(limits::CONNECTIONS))
 }
 
-/// Each connection takes a descriptor, one with a file two, and the limit that shells hand down is often 1,024.
+/// Each connection takes a descriptor, one that plays a file two, and the limit that shells set is often 1,024.
 fn raise_file_limit() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };

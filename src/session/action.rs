@@ -1,4 +1,4 @@
-//! What comes out of a session: messages for the client, and wishes for others to decide.
+//! The output of a session: replies to the client, and requests for its owner to carry out.
 
 use super::{ConnectRequest, PlayRequest, PublishKind, StreamPath};
 #[cfg(doc)]
@@ -9,10 +9,10 @@ use crate::rtmp::message::Message;
 use crate::rtmp::status::StatusCode;
 use crate::rtmp::user_control::UserControl;
 
-/// A message for the client, on one of its message streams or on the connection (0).
+/// A message to the client, on one of its message streams or on 0.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reply {
-    /// The message stream.
+    /// The message stream ID.
     pub stream_id: u32,
     /// The message.
     pub message: Message,
@@ -32,79 +32,79 @@ impl Reply {
     }
 }
 
-/// What a message from the client asks for.
+/// An action that a message from the client requires.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub(crate) enum Action {
-    /// Tell the client.
+    /// Send a reply to the client.
     Reply(Reply),
-    /// Nothing: it sent this, which is not known here. For the log.
+    /// The client sent this unknown message or command, which is ignored. For the log.
     Unknown(String),
-    /// It wants in: answer by [`Session::accept_connect`] or [`Session::refuse_connect`].
+    /// The client connects: answer with [`Session::accept_connect`] or [`Session::refuse_connect`].
     Connect(ConnectRequest),
-    /// It wants to publish: answer by [`Session::accept_publish`] or [`Session::refuse_publish`].
+    /// The client publishes: answer with [`Session::accept_publish`] or [`Session::refuse_publish`].
     Publish {
-        /// On this message stream.
+        /// The message stream ID.
         stream_id: u32,
-        /// Under this name.
+        /// The stream's path.
         path: StreamPath,
-        /// To be recorded or not.
+        /// Whether to record.
         kind: PublishKind,
     },
-    /// It wants to play: answer by [`playing::started`] or [`Session::refuse_play`].
+    /// The client plays: answer with [`playing::started`] or [`Session::refuse_play`].
     Play {
-        /// On this message stream.
+        /// The message stream ID.
         stream_id: u32,
-        /// This.
+        /// What to play.
         request: PlayRequest,
     },
-    /// Whatever the message stream published or played is over.
+    /// Stop what the message stream publishes or plays.
     Stop {
-        /// The message stream.
+        /// The message stream ID.
         stream_id: u32,
     },
-    /// Stop sending, or go on.
+    /// Pause or resume a play.
     Pause {
-        /// The message stream.
+        /// The message stream ID.
         stream_id: u32,
-        /// Stop, or go on.
+        /// `true` to pause, `false` to resume.
         paused: bool,
-        /// Where the player is, in milliseconds.
+        /// The player's position in milliseconds.
         position_ms: u32,
     },
-    /// Go on from another place.
+    /// Seek in a play.
     Seek {
-        /// The message stream.
+        /// The message stream ID.
         stream_id: u32,
-        /// The place, in milliseconds.
+        /// The target position in milliseconds.
         position_ms: u32,
     },
-    /// Send audio or video, or don't.
+    /// Turn audio or video of a play on or off.
     Receive {
-        /// The message stream.
+        /// The message stream ID.
         stream_id: u32,
         /// Audio or video.
         kind: PacketKind,
-        /// Do, or don't.
-        wanted: bool,
+        /// `true` for on.
+        enabled: bool,
     },
-    /// The player wants so much buffered.
+    /// The player's buffer length changed.
     BufferLength {
-        /// The message stream.
+        /// The message stream ID.
         stream_id: u32,
-        /// Milliseconds.
+        /// The buffer length in milliseconds.
         buffer_ms: u32,
     },
-    /// It asks how long something is: answer by [`playing::stream_length`], or not at all.
+    /// The client requests a stream's length: answer with [`playing::stream_length`], or not at all.
     StreamLength {
-        /// For the answer.
+        /// For the response.
         transaction_id: f64,
-        /// Of what.
+        /// The stream's path.
         path: StreamPath,
     },
-    /// Audio, video or data of a publication.
+    /// A media message of a publication.
     Media {
-        /// The publishing message stream.
+        /// The publishing message stream's ID.
         stream_id: u32,
         /// The message.
         packet: Packet,

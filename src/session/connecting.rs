@@ -1,4 +1,4 @@
-//! `connect` and its answers (RTMP 1.0 §7.2.1.1).
+//! `connect` and its replies (RTMP 1.0 §7.2.1.1).
 
 use std::fmt;
 
@@ -10,37 +10,37 @@ use crate::rtmp::command::Command;
 use crate::rtmp::status::StatusCode;
 use crate::rtmp::{BandwidthLimit, Message};
 
-/// What a client said of itself.
+/// The parameters of a `connect`.
 #[derive(Clone, PartialEq)]
 pub(crate) struct ConnectRequest {
-    /// The application, perhaps with more of the path and a query.
+    /// The application, possibly with more of the path and a query.
     pub app: String,
-    /// The program, for example `FMLE/3.0 (compatible; Lavf59.27.100)`; empty when it didn't say. Cut after
-    /// [`limits::NAME_BYTES`], since each publication writes it into the log.
+    /// The client's program, for example `FMLE/3.0 (compatible; Lavf59.27.100)`; empty if it isn't sent. Truncated to
+    /// [`limits::NAME_BYTES`], since each publication logs it.
     pub flash_version: String,
-    /// 0 for AMF0, 3 for AMF3. Answers are AMF0 all the same: that is what every client reads.
+    /// 0 for AMF0, 3 for AMF3. Replies are always AMF0, which every client reads.
     pub object_encoding: f64,
     transaction_id: f64,
 }
 
 impl ConnectRequest {
-    /// Reads the command; properties that are missing or of the wrong kind are as good as empty.
+    /// Parses the command; properties that are missing or of the wrong type count as empty.
     pub(super) fn new(command: &Command) -> Self {
         let property = |key: &str| command.object.as_object().and_then(|object| object.get(key));
         let text = |key: &str| property(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut app = text("app");
         if app.is_empty() {
-            // Some devices write the key in lower case, put quotes around the URL, and send no app.
+            // Some devices write the property in lower case, quote the URL, and send no app.
             let urls = [text("tcUrl"), text("tcurl")];
             app = urls
                 .iter()
-                .map(|url| path_of(url.trim_matches('"')))
+                .map(|url| url_path(url.trim_matches('"')))
                 .find(|path| !path.is_empty())
                 .unwrap_or_default()
                 .to_owned();
         }
         if !app.contains('?') {
-            // librtmp and others leave a key in the URL only.
+            // librtmp and others send a key in the URL only.
             if let Some((_, query)) = text("tcUrl").trim_matches('"').split_once('?') {
                 app = format!("{app}?{query}");
             }
@@ -79,7 +79,7 @@ impl ConnectRequest {
     }
 }
 
-/// Without what stands behind a question mark, which may be a key.
+/// Omits the query, which may contain a key.
 impl fmt::Debug for ConnectRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let app = self.app.split('?').next().unwrap_or_default();
@@ -90,10 +90,10 @@ impl fmt::Debug for ConnectRequest {
     }
 }
 
-/// The path of `rtmp://host:port/path`, without its first slash.
-fn path_of(url: &str) -> &str {
-    let behind_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
-    behind_scheme.split_once('/').map_or("", |(_, path)| path)
+/// Returns the path of `rtmp://host:port/path`, without the leading slash.
+fn url_path(url: &str) -> &str {
+    let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
+    after_scheme.split_once('/').map_or("", |(_, path)| path)
 }
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_application_from_whatever_a_device_sends() {
+    fn the_application_is_found_in_non_standard_requests() {
         let object = Object::new().with("app", "live").with("tcUrl", "rtmp://host/other");
         assert_eq!(connect(object.into()).app, "live");
         let lower_case = Object::new().with("tcurl", "\"rtmp://host:1935/live/a?k=v\"");
@@ -119,16 +119,20 @@ mod tests {
     }
 
     #[test]
-    fn a_program_with_a_long_name_does_not_fill_the_log() {
+    fn long_program_names_are_truncated() {
         let name = |length| format!("{}é", "n".repeat(length - 2));
         let read = |name: &str| connect(Object::new().with("flashVer", name).into()).flash_version;
         assert_eq!(read(&name(limits::NAME_BYTES)), name(limits::NAME_BYTES));
-        assert_eq!(read(&name(limits::NAME_BYTES + 1)).len(), limits::NAME_BYTES - 1, "cut at a character");
+        assert_eq!(
+            read(&name(limits::NAME_BYTES + 1)).len(),
+            limits::NAME_BYTES - 1,
+            "truncated at a character boundary"
+        );
         assert_eq!(read(&"n".repeat(1 << 20)).len(), limits::NAME_BYTES);
     }
 
     #[test]
-    fn the_answer_echoes_transaction_and_object_encoding() {
+    fn the_reply_echoes_transaction_id_and_object_encoding() {
         let replies = connect(Object::new().with("objectEncoding", 3.0).into()).accept();
         let Message::Command(result) = &replies[3].message else { panic!() };
         assert_eq!((result.name.as_str(), result.transaction_id), ("_result", 1.0));

@@ -1,7 +1,6 @@
-//! The server's side of the protocol as a state machine: messages in, actions out. There is no socket,
-//! no thread and no clock in here.
+//! The server side of the protocol as a state machine: messages in, actions out. It has no socket, thread or clock.
 //!
-//! Transitions of a message stream (`createStream` makes one, some devices go without):
+//! States of a message stream (usually created by `createStream`, though some devices use one without it):
 //!
 //! ```text
 //!             publish → Publishing ─┐
@@ -9,17 +8,15 @@
 //!             play    → Playing ────┘
 //! ```
 //!
-//! What needs a decision that is not the protocol's (is the name free? is there such a file?) comes out
-//! as an [`Action`], and the decision goes back in by [`Session::accept_publish`] and its like, which
-//! return what to tell the client.
+//! Decisions beyond the protocol (is the name free? does the file exist?) are requested by an [`Action`] and answered by
+//! [`Session::accept_publish`] and similar methods, which return the replies to the client.
 
 mod action;
 mod connecting;
 pub(crate) mod playing;
 pub(crate) mod publishing;
 mod stream_path;
-
-use std::collections::BTreeMap;
+mod streams;
 
 pub(crate) use action::{Action, Reply};
 pub(crate) use connecting::ConnectRequest;
@@ -35,56 +32,43 @@ use crate::rtmp::command::Command;
 use crate::rtmp::status::StatusCode;
 use crate::rtmp::user_control::UserControl;
 use crate::rtmp::{BandwidthLimit, Message};
+use streams::{MessageStreams, Role};
 
-#[derive(Debug, Default)]
-struct MessageStream {
-    role: Role,
-    buffer_ms: Option<u32>,
-}
-
-#[derive(Debug, Default, PartialEq)]
-enum Role {
-    #[default]
-    Idle,
-    Publishing(StreamPath),
-    Playing,
-}
-
-/// The state of one client's connection.
+/// The protocol state of one client connection.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     connect: Option<ConnectRequest>,
-    accepted: bool,
-    streams: BTreeMap<u32, MessageStream>,
-    /// SetBufferLength came before there was a message stream.
+    is_accepted: bool,
+    streams: MessageStreams,
+    /// The buffer length from a SetBufferLength before there was a message stream.
     buffer_ms: Option<u32>,
-    /// What the client was told of ours, in bytes.
+    /// The window acknowledgement size last sent to the client, in bytes.
     window: u32,
-    /// The last limit that the client set was hard.
-    bandwidth_is_hard: bool,
+    /// Whether the last Set Peer Bandwidth counts as hard.
+    is_bandwidth_hard: bool,
 }
 
 impl Session {
-    /// A session before its `connect`.
+    /// Creates a session in the state before `connect`.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// What the client said of itself, once it did.
+    /// Returns the client's `connect` request, once received.
     pub(crate) fn connect_request(&self) -> Option<&ConnectRequest> {
         self.connect.as_ref()
     }
 
-    /// Takes a message and appends what it asks for to `actions`.
+    /// Handles a message and appends the resulting actions.
     ///
     /// # Errors
-    /// [`Error::Message`] and [`Error::Limit`] for what leaves no sensible way on: the connection is to be closed.
+    /// [`Error::Message`] and [`Error::Limit`] for unrecoverable violations: the connection must be closed.
     pub(crate) fn handle(&mut self, stream_id: u32, message: Message, actions: &mut Vec<Action>) -> Result<()> {
         match message {
             Message::Media(packet) => self.media(stream_id, [packet], actions),
             Message::Aggregate(packets) => self.media(stream_id, packets, actions),
             Message::Command(command) => return self.command(stream_id, command, actions),
-            Message::UserControl(event) => self.event(event, actions),
+            Message::UserControl(event) => self.user_control(event, actions),
             Message::SetPeerBandwidth { size, limit } => actions.extend(self.bandwidth(size, limit)),
             Message::Other(type_id) => actions.push(Action::Unknown(format!("a message of type {type_id}"))),
             _ => {}
@@ -93,36 +77,37 @@ impl Session {
     }
 
     fn media(&self, stream_id: u32, packets: impl IntoIterator<Item = Packet>, actions: &mut Vec<Action>) {
-        if let Some(stream_id) = self.meant(stream_id, |role| matches!(role, Role::Publishing(_))) {
+        if let Some(stream_id) = self.streams.resolve(stream_id, |role| matches!(role, Role::Publishing(_))) {
             actions.extend(packets.into_iter().map(|packet| Action::Media { stream_id, packet }));
         }
     }
 
-    fn event(&mut self, event: UserControl, actions: &mut Vec<Action>) {
+    fn user_control(&mut self, event: UserControl, actions: &mut Vec<Action>) {
         match event {
             UserControl::PingRequest(time) => {
                 actions.push(Action::Reply(Reply::event(UserControl::PingResponse(time))));
             }
-            UserControl::SetBufferLength { stream_id, buffer_ms } => match self.streams.get_mut(&stream_id) {
-                Some(stream) => {
-                    stream.buffer_ms = Some(buffer_ms);
+            UserControl::SetBufferLength { stream_id, buffer_ms } => {
+                if self.streams.set_buffer(stream_id, buffer_ms) {
                     actions.push(Action::BufferLength { stream_id, buffer_ms });
+                } else {
+                    self.buffer_ms = Some(buffer_ms);
                 }
-                None => self.buffer_ms = Some(buffer_ms),
-            },
+            }
             _ => {}
         }
     }
 
-    /// A peer that changes our window is told so (RTMP 1.0 §5.4.5). Nothing is held back for it: TCP does that.
+    /// Handles Set Peer Bandwidth: a changed size is answered with Window Acknowledgement Size (RTMP 1.0 §5.4.5). Output
+    /// is not limited to it, as TCP has flow control.
     fn bandwidth(&mut self, size: u32, limit: BandwidthLimit) -> Option<Action> {
         let window = match limit {
             BandwidthLimit::Hard => size,
             BandwidthLimit::Soft => size.min(self.window),
-            BandwidthLimit::Dynamic | BandwidthLimit::Other(_) if self.bandwidth_is_hard => size,
+            BandwidthLimit::Dynamic | BandwidthLimit::Other(_) if self.is_bandwidth_hard => size,
             _ => return None,
         };
-        self.bandwidth_is_hard = limit != BandwidthLimit::Soft;
+        self.is_bandwidth_hard = limit != BandwidthLimit::Soft;
         if window == 0 || std::mem::replace(&mut self.window, window) == window {
             return None;
         }
@@ -130,15 +115,15 @@ impl Session {
     }
 
     fn command(&mut self, stream_id: u32, command: Command, actions: &mut Vec<Action>) -> Result<()> {
-        if !self.accepted && command.name != "connect" {
-            return Err(Error::message(shown(&command.name), "it comes before connect"));
+        if !self.is_accepted && command.name != "connect" {
+            return Err(Error::message(display_name(&command.name), "received before connect"));
         }
         let transaction_id = command.transaction_id;
-        let done = || Command::result(transaction_id, Value::Null, Value::Undefined);
+        let result = || Command::result(transaction_id, Value::Null, Value::Undefined);
         match command.name.as_str() {
             "connect" => {
                 if self.connect.is_some() {
-                    return Err(Error::message("connect", "it comes twice"));
+                    return Err(Error::message("connect", "received twice"));
                 }
                 let request = ConnectRequest::new(&command);
                 self.connect = Some(request.clone());
@@ -152,21 +137,21 @@ impl Session {
                 actions.push(Action::Reply(Reply::status(stream_id, StatusCode::PlayFailed, reason)));
             }
             "pause" | "pauseRaw" => {
-                if let Some(stream_id) = self.meant(stream_id, is_playing) {
+                if let Some(stream_id) = self.streams.resolve(stream_id, is_playing) {
                     let paused = command.argument(0).as_bool().unwrap_or(true);
                     let position_ms = milliseconds(command.argument(1));
                     actions.push(Action::Pause { stream_id, paused, position_ms });
                 }
             }
             "seek" => {
-                if let Some(stream_id) = self.meant(stream_id, is_playing) {
+                if let Some(stream_id) = self.streams.resolve(stream_id, is_playing) {
                     actions.push(Action::Seek { stream_id, position_ms: milliseconds(command.argument(0)) });
                 }
             }
             "receiveAudio" => self.receive(stream_id, PacketKind::Audio, &command, actions),
             "receiveVideo" => self.receive(stream_id, PacketKind::Video, &command, actions),
             "closeStream" => {
-                if let Some(stream_id) = self.meant(stream_id, |role| *role != Role::Idle) {
+                if let Some(stream_id) = self.streams.resolve(stream_id, |role| *role != Role::Idle) {
                     self.stop(stream_id, actions);
                 }
             }
@@ -175,119 +160,81 @@ impl Session {
                 if let Some(stream_id) = self.publishing(command.argument(0)) {
                     self.stop(stream_id, actions);
                 }
-                self.answer(done(), actions);
+                self.respond(result(), actions);
             }
             "getStreamLength" => {
                 let path = self.path(command.argument(0))?;
                 actions.push(Action::StreamLength { transaction_id, path });
             }
-            "releaseStream" | "FCPublish" | "FCSubscribe" | "_checkbw" => self.answer(done(), actions),
-            // Answers to what was never asked; an answer to them might go on for ever.
+            "releaseStream" | "FCPublish" | "FCSubscribe" | "_checkbw" => self.respond(result(), actions),
+            // Responses to requests that were never sent; replying to them could cause a loop.
             "_result" | "_error" | "onStatus" => {}
             unknown => {
-                let unknown = shown(unknown);
+                let unknown = display_name(unknown);
                 actions.push(Action::Unknown(format!("the command {unknown}")));
                 let info = StatusCode::CallFailed.info(format!("The command {unknown} is not known."));
-                self.answer(Command::error(transaction_id, info), actions);
+                self.respond(Command::error(transaction_id, info), actions);
             }
         }
         Ok(())
     }
 
-    /// Sends an answer, if one was asked for.
-    fn answer(&self, answer: Command, actions: &mut Vec<Action>) {
-        if answer.transaction_id > 0.0 {
-            actions.push(Action::Reply(Reply::command(0, answer)));
+    /// Sends a response if one was requested.
+    fn respond(&self, response: Command, actions: &mut Vec<Action>) {
+        if response.transaction_id > 0.0 {
+            actions.push(Action::Reply(Reply::command(0, response)));
         }
     }
 
     fn create_stream(&mut self, transaction_id: f64) -> Reply {
-        // GStreamer looks for the end of the stream on message stream 1 only, so the first is 1.
-        // Streams that were used without asking count as well, whatever their numbers.
-        let is_full = self.streams.len() >= limits::MESSAGE_STREAMS;
-        let free = (1..=limits::MESSAGE_STREAMS as u32).find(|id| !is_full && !self.streams.contains_key(id));
-        let Some(stream_id) = free else {
+        let Some(stream_id) = self.streams.create() else {
             let reason = format!("There are {} streams on this connection already.", limits::MESSAGE_STREAMS);
             return Reply::command(0, Command::error(transaction_id, StatusCode::CallFailed.info(reason)));
         };
-        self.streams.insert(stream_id, MessageStream::default());
         Reply::command(0, Command::result(transaction_id, Value::Null, f64::from(stream_id).into()))
     }
 
     fn publish(&mut self, stream_id: u32, command: &Command, actions: &mut Vec<Action>) -> Result<()> {
-        let stream_id = self.open(stream_id, &command.name)?;
+        let stream_id = self.streams.open(stream_id, &command.name)?;
         self.stop(stream_id, actions);
         let path = self.path(command.argument(0))?;
-        self.set_role(stream_id, Role::Publishing(path.clone()));
+        self.streams.set_role(stream_id, Role::Publishing(path.clone()));
         actions.push(Action::Publish { stream_id, path, kind: PublishKind::new(command.argument(1)) });
         Ok(())
     }
 
     fn play(&mut self, stream_id: u32, command: &Command, actions: &mut Vec<Action>) -> Result<()> {
-        let stream_id = self.open(stream_id, &command.name)?;
+        let stream_id = self.streams.open(stream_id, &command.name)?;
         self.stop(stream_id, actions);
-        let buffer_ms = self.streams.get(&stream_id).and_then(|stream| stream.buffer_ms).or(self.buffer_ms);
+        let buffer_ms = self.streams.buffer_ms(stream_id).or(self.buffer_ms);
         let request = PlayRequest::new(self.path(command.argument(0))?, command, buffer_ms);
-        self.set_role(stream_id, Role::Playing);
+        self.streams.set_role(stream_id, Role::Playing);
         actions.push(Action::Play { stream_id, request });
         Ok(())
     }
 
     fn receive(&self, stream_id: u32, kind: PacketKind, command: &Command, actions: &mut Vec<Action>) {
-        if let Some(stream_id) = self.meant(stream_id, is_playing) {
-            let wanted = command.argument(0).as_bool().unwrap_or(true);
-            actions.push(Action::Receive { stream_id, kind, wanted });
+        if let Some(stream_id) = self.streams.resolve(stream_id, is_playing) {
+            let enabled = command.argument(0).as_bool().unwrap_or(true);
+            actions.push(Action::Receive { stream_id, kind, enabled });
         }
     }
 
     fn delete_stream(&mut self, command: &Command, actions: &mut Vec<Action>) {
         let stream_id = match command.argument(0) {
-            // GStreamer's rtmp2sink gives the stream's name where its number belongs.
+            // GStreamer's rtmp2sink sends the stream's name instead of its ID.
             name @ Value::String(_) => self.publishing(name),
-            number => number.as_number().map(|id| id as u32),
+            id => id.as_number().map(|id| id as u32),
         };
         if let Some(stream_id) = stream_id {
             self.stop(stream_id, actions);
-            self.streams.remove(&stream_id);
+            self.streams.remove(stream_id);
         }
     }
 
-    /// The message stream that publishes that name; if none does, the only one that publishes.
+    /// Returns the message stream that publishes this name; if there is none, the only one that publishes.
     fn publishing(&self, name: &Value) -> Option<u32> {
-        let path = self.path(name).ok();
-        let by_name = self.streams.iter().find(|(_, stream)| match &stream.role {
-            Role::Publishing(published) => path.as_ref().is_some_and(|path| path.name == published.name),
-            _ => false,
-        });
-        by_name.map(|(id, _)| *id).or_else(|| self.meant(0, |role| matches!(role, Role::Publishing(_))))
-    }
-
-    /// The message stream that a message belongs to: librtmp and GStreamer send some that concern a
-    /// stream on 0, and then the only one of that role is meant.
-    fn meant(&self, stream_id: u32, fits: impl Fn(&Role) -> bool) -> Option<u32> {
-        let mut fitting =
-            self.streams.iter().filter(|(id, stream)| (stream_id == 0 || **id == stream_id) && fits(&stream.role));
-        match (fitting.next(), fitting.next()) {
-            (Some((id, _)), None) => Some(*id),
-            _ => None,
-        }
-    }
-
-    /// Makes sure that the message stream is there; some devices use 1 without asking for it.
-    fn open(&mut self, stream_id: u32, command: &str) -> Result<u32> {
-        let stream_id = match (stream_id, self.streams.len()) {
-            (0, 1) => self.streams.keys().next().copied().unwrap_or(1),
-            (0, _) => return Err(Error::message(command.to_owned(), "it came on message stream 0")),
-            (id, _) => id,
-        };
-        if !self.streams.contains_key(&stream_id) {
-            if self.streams.len() >= limits::MESSAGE_STREAMS {
-                let limit = limits::MESSAGE_STREAMS as u64;
-                return Err(Error::Limit { what: "the number of message streams", value: limit + 1, limit });
-            }
-            self.streams.insert(stream_id, MessageStream::default());
-        }
-        Ok(stream_id)
+        self.streams.publishing(self.path(name).ok().as_ref())
     }
 
     fn path(&self, name: &Value) -> Result<StreamPath> {
@@ -295,15 +242,8 @@ impl Session {
         StreamPath::new(app, name.as_str().unwrap_or_default())
     }
 
-    fn set_role(&mut self, stream_id: u32, role: Role) {
-        if let Some(stream) = self.streams.get_mut(&stream_id) {
-            stream.role = role;
-        }
-    }
-
     fn stop(&mut self, stream_id: u32, actions: &mut Vec<Action>) {
-        let Some(stream) = self.streams.get_mut(&stream_id) else { return };
-        let role = std::mem::take(&mut stream.role);
+        let role = self.streams.take_role(stream_id);
         if role != Role::Idle {
             actions.push(Action::Stop { stream_id });
         }
@@ -313,39 +253,39 @@ impl Session {
         }
     }
 
-    /// The client may come in: what to tell it.
+    /// Accepts the connection; returns the replies.
     pub(crate) fn accept_connect(&mut self) -> Vec<Reply> {
-        self.accepted = true;
+        self.is_accepted = true;
         self.window = limits::ACKNOWLEDGEMENT_WINDOW;
         self.connect.as_ref().map(ConnectRequest::accept).unwrap_or_default()
     }
 
-    /// The client may not come in: what to tell it before the connection is closed.
+    /// Refuses the connection; returns the replies to send before closing it.
     pub(crate) fn refuse_connect(&mut self, reason: &str) -> Vec<Reply> {
         self.connect.as_ref().map(|connect| connect.refuse(reason)).unwrap_or_default()
     }
 
-    /// The publication begins: what to tell the client.
+    /// Accepts a publication; returns the replies.
     pub(crate) fn accept_publish(&mut self, stream_id: u32, description: &str) -> Vec<Reply> {
         publishing::started(stream_id, description)
     }
 
-    /// There will be no publication: what to tell the client before the connection is closed, which is
-    /// the only answer that librtmp understands.
+    /// Refuses a publication; returns the replies to send before closing the connection, as closing is the only refusal
+    /// that librtmp understands.
     pub(crate) fn refuse_publish(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
-        self.set_role(stream_id, Role::Idle);
+        self.streams.set_role(stream_id, Role::Idle);
         publishing::refused(stream_id, code, reason)
     }
 
-    /// There is nothing to play: what to tell the client.
+    /// Refuses a play; returns the replies.
     pub(crate) fn refuse_play(&mut self, stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
-        self.set_role(stream_id, Role::Idle);
+        self.streams.set_role(stream_id, Role::Idle);
         playing::refused(stream_id, code, reason)
     }
 }
 
-/// The name of a command that nobody knows, for logs and answers: it may be a megabyte of anything.
-fn shown(name: &str) -> String {
+/// Escapes and shortens the name of an unknown command, which may be a megabyte of anything, for logs and replies.
+fn display_name(name: &str) -> String {
     name.escape_debug().take(limits::SHOWN_COMMAND_CHARS).collect()
 }
 

@@ -1,6 +1,6 @@
-//! `play` and what players are told on the way (RTMP 1.0 §7.2.2.1 and following).
+//! `play` and the replies to players (RTMP 1.0 §7.2.2.1 and following).
 //!
-//! The orders below are those that ffmpeg, VLC, rtmpdump and GStreamer were seen to understand.
+//! The order of the messages is one that ffmpeg, VLC, rtmpdump and GStreamer accept, as tested.
 
 use super::{Reply, StreamPath};
 use crate::amf::{Object, Value, amf0};
@@ -10,17 +10,17 @@ use crate::rtmp::message::Message;
 use crate::rtmp::status::StatusCode;
 use crate::rtmp::user_control::UserControl;
 
-/// What a player asked for.
+/// The parameters of a `play`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PlayRequest {
     /// Live stream or file.
     pub path: StreamPath,
-    /// Where to start in a file, in milliseconds. The specification says seconds; every client sends
-    /// milliseconds. `None` when it asked for live, or for whatever there is.
+    /// Start position in a file, in milliseconds. The specification says seconds; every client sends milliseconds.
+    /// `None` for live, or for either.
     pub start_ms: Option<u32>,
-    /// How much to send, in milliseconds; `None` to the end.
+    /// Duration in milliseconds; `None` to the end.
     pub duration_ms: Option<u32>,
-    /// How much the player wants to have buffered, in milliseconds, if it said so before.
+    /// The player's buffer length in milliseconds, if set before.
     pub buffer_ms: Option<u32>,
 }
 
@@ -34,16 +34,16 @@ impl PlayRequest {
     }
 }
 
-/// What is being played.
+/// The kind of source being played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A live stream, which may have no publisher yet.
+    /// A live stream, possibly without a publisher yet.
     Live,
     /// A file.
     Recording,
 }
 
-/// The play begins; media follows.
+/// Returns the replies for a started play; media follows.
 pub(crate) fn started(stream_id: u32, source: Source, name: &str) -> Vec<Reply> {
     let mut replies = vec![
         Reply::event(UserControl::StreamBegin(stream_id)),
@@ -57,23 +57,23 @@ pub(crate) fn started(stream_id: u32, source: Source, name: &str) -> Vec<Reply> 
     replies
 }
 
-/// Flash asks for this before it lets a page look at the pixels; everyone else ignores it.
+/// Flash requires this before a page may access samples; other clients ignore it.
 fn sample_access(stream_id: u32) -> Reply {
     let values = [Value::from("|RtmpSampleAccess"), true.into(), true.into()];
     Reply::data(stream_id, &values)
 }
 
-/// The play can't begin.
+/// Returns the replies for a refused play.
 pub(crate) fn refused(stream_id: u32, code: StatusCode, reason: &str) -> Vec<Reply> {
     vec![Reply::status(stream_id, code, reason)]
 }
 
-/// `pause` took effect.
+/// Returns the replies for a paused play.
 pub(crate) fn paused(stream_id: u32) -> Vec<Reply> {
     vec![Reply::status(stream_id, StatusCode::PauseNotify, "Paused.")]
 }
 
-/// The pause is over; media follows.
+/// Returns the replies for a resumed play; media follows.
 pub(crate) fn resumed(stream_id: u32) -> Vec<Reply> {
     vec![
         Reply::event(UserControl::StreamBegin(stream_id)),
@@ -81,9 +81,9 @@ pub(crate) fn resumed(stream_id: u32) -> Vec<Reply> {
     ]
 }
 
-/// `seek` took effect; sequence headers and the key frame follow. ffmpeg throws everything away until
-/// it has seen Seek.Notify.
-pub(crate) fn sought(stream_id: u32, source: Source, position_ms: u32) -> Vec<Reply> {
+/// Returns the replies for a completed seek; sequence headers and the key frame follow. ffmpeg discards everything up
+/// to Seek.Notify.
+pub(crate) fn seek_completed(stream_id: u32, source: Source, position_ms: u32) -> Vec<Reply> {
     let mut replies = vec![
         Reply::event(UserControl::StreamBegin(stream_id)),
         Reply::status(stream_id, StatusCode::SeekNotify, format!("Seeking {position_ms} ms.")),
@@ -96,12 +96,12 @@ pub(crate) fn sought(stream_id: u32, source: Source, position_ms: u32) -> Vec<Re
     replies
 }
 
-/// `seek` can't be done; the play goes on where it was.
+/// Returns the replies for a failed seek; the play continues as before.
 pub(crate) fn seek_failed(stream_id: u32, reason: &str) -> Vec<Reply> {
     vec![Reply::status(stream_id, StatusCode::SeekFailed, reason)]
 }
 
-/// `receiveAudio` or `receiveVideo` turned a kind on again (RTMP 1.0 §7.2.2.4, §7.2.2.5).
+/// Returns the replies for a `receiveAudio` or `receiveVideo` that turned a kind on (RTMP 1.0 §7.2.2.4, §7.2.2.5).
 pub(crate) fn receiving(stream_id: u32) -> Vec<Reply> {
     vec![
         Reply::status(stream_id, StatusCode::SeekNotify, "Going on from here."),
@@ -109,7 +109,7 @@ pub(crate) fn receiving(stream_id: u32) -> Vec<Reply> {
     ]
 }
 
-/// The live stream has ended for good. Each client stops at a different one of these.
+/// Returns the replies for the end of a live stream. Each client stops at a different one of these.
 pub(crate) fn live_ended(stream_id: u32) -> Vec<Reply> {
     vec![
         Reply::event(UserControl::StreamEof(stream_id)),
@@ -118,7 +118,7 @@ pub(crate) fn live_ended(stream_id: u32) -> Vec<Reply> {
     ]
 }
 
-/// The file was sent to its end, or as far as `play` asked.
+/// Returns the replies for a file that was sent to its end, or to the end of the requested duration.
 pub(crate) fn recording_ended(stream_id: u32, duration_ms: u32, bytes: u64) -> Vec<Reply> {
     let complete = Object::new()
         .with("level", StatusCode::PlayComplete.level())
@@ -132,13 +132,13 @@ pub(crate) fn recording_ended(stream_id: u32, duration_ms: u32, bytes: u64) -> V
     ]
 }
 
-/// The answer to `getStreamLength`: seconds, 0 for a live stream.
+/// Returns the response to `getStreamLength`: seconds, 0 for a live stream.
 pub(crate) fn stream_length(transaction_id: f64, seconds: f64) -> Vec<Reply> {
     vec![Reply::command(0, Command::result(transaction_id, Value::Null, seconds.into()))]
 }
 
 impl Reply {
-    /// A data message at time 0: at any other time ffmpeg takes it for a subtitle.
+    /// A data message at time 0: with any other timestamp ffmpeg treats it as a subtitle.
     fn data(stream_id: u32, values: &[Value]) -> Self {
         let packet =
             Packet { kind: PacketKind::Data, timestamp: Timestamp::ZERO, payload: amf0::encode_all(values).into() };

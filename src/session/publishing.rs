@@ -1,4 +1,4 @@
-//! `publish` and its answers (RTMP 1.0 §7.2.2.6).
+//! `publish` and its replies (RTMP 1.0 §7.2.2.6).
 
 use super::Reply;
 use crate::amf::Value;
@@ -6,19 +6,19 @@ use crate::rtmp::command::Command;
 use crate::rtmp::status::StatusCode;
 use crate::rtmp::user_control::UserControl;
 
-/// What is to become of a publication beside being relayed.
+/// The publishing type: what to do with a publication besides relaying it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PublishKind {
     /// Nothing.
     Live,
-    /// Write a new file.
+    /// Record to a new file.
     Record,
-    /// Go on with a file.
+    /// Append to an existing file.
     Append,
 }
 
 impl PublishKind {
-    /// Reads the argument behind the name, which many encoders leave out.
+    /// Parses the argument after the name, which many encoders omit.
     pub(super) fn new(argument: &Value) -> Self {
         match argument.as_str() {
             Some("record") => Self::Record,
@@ -35,7 +35,7 @@ pub(super) fn started(stream_id: u32, description: &str) -> Vec<Reply> {
     ]
 }
 
-/// The publication was ended by the server: what to tell the client before the connection is closed.
+/// Returns the replies for a publication ended by the server, to send before closing the connection.
 pub(crate) fn ended(stream_id: u32, reason: &str) -> Vec<Reply> {
     vec![
         Reply::status(stream_id, StatusCode::UnpublishSuccess, reason),

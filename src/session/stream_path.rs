@@ -1,8 +1,8 @@
-//! Which stream a client means.
+//! Stream paths: identify the stream that a client refers to.
 //!
-//! Clients cut one URL in different places: of `rtmp://host/a/b/c?k=v`, ffmpeg makes the application
-//! `a/b` and the name `c?k=v`, GStreamer and OBS cut elsewhere, and some add prefixes or drop endings. So
-//! the two are joined again, queries taken off, and the path cut at its first slash.
+//! Clients split a URL at different positions: of `rtmp://host/a/b/c?k=v`, ffmpeg makes the application `a/b` and the
+//! name `c?k=v`, GStreamer and OBS split elsewhere, and some add prefixes or drop extensions. So both parts are joined,
+//! queries removed, and the path is split at its first slash.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,86 +12,87 @@ use percent_encoding::percent_decode_str;
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// Prefixes that clients put before a name to tell the container.
+/// Prefixes that clients put before a name to select the container format.
 const PREFIXES: [&str; 4] = ["flv:", "mp4:", "f4v:", "mp3:"];
 
-/// An application and a name in it.
+/// An application and a stream name in it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct StreamPath {
     /// The first part of the path, for example `live`.
     pub app: String,
-    /// The rest, as it came: perhaps with slashes, percent escapes, an ending.
+    /// The rest, unmodified: possibly with slashes, percent escapes and an extension.
     pub name: String,
-    /// What stood behind question marks, the name's before the application's, joined by `&`.
+    /// The queries joined by `&`, the name's before the application's.
     query: String,
 }
 
 impl StreamPath {
-    /// Puts together what `connect` and `publish` or `play` said.
+    /// Combines the application of `connect` with the name of `publish` or `play`.
     ///
     /// # Errors
     /// [`Error::Limit`] when the path is longer than [`limits::NAME_BYTES`] or the query than [`limits::QUERY_BYTES`].
     pub(crate) fn new(app: &str, name: &str) -> Result<Self> {
         let (app, app_query) = split_query(app);
         let (name, name_query) = split_query(name.trim_matches('"'));
-        let name = PREFIXES.iter().find_map(|prefix| strip_start(name, prefix)).unwrap_or(name);
-        check("a stream name's length", app.len() + name.len(), limits::NAME_BYTES)?;
+        let name = PREFIXES.iter().find_map(|prefix| strip_prefix_ignore_case(name, prefix)).unwrap_or(name);
+        check_length("bytes of a stream name", app.len() + name.len(), limits::NAME_BYTES)?;
         let parts = app.split('/').chain(name.split('/'));
         let mut parts = parts.filter(|part| !part.is_empty() && *part != "_definst_");
         let app = parts.next().unwrap_or_default().to_owned();
         let name = parts.collect::<Vec<_>>().join("/");
         let query = [name_query, app_query].into_iter().flatten().collect::<Vec<_>>().join("&");
-        check("a query's length", query.len(), limits::QUERY_BYTES)?;
+        check_length("bytes of a query", query.len(), limits::QUERY_BYTES)?;
         Ok(Self { app, name, query })
     }
 
-    /// The same path below another application, to whose name its own application becomes.
+    /// Returns the path below another application, with its own application as the first part of the name.
     pub(crate) fn below(self, app: &str) -> Self {
         let name = if self.name.is_empty() { self.app } else { format!("{}/{}", self.app, self.name) };
         Self { app: app.to_owned(), name, query: self.query }
     }
 
-    /// The value of a key in the query, decoded: the first one, so that the name's beats the application's.
+    /// Returns the first value of a key in the query, percent-decoded; the name's query takes precedence over the
+    /// application's.
     pub(crate) fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
     }
 
-    /// The name under which a live stream is known: some clients decode percent escapes and cut `.flv`
-    /// off, in any case, others don't, and both shall meet.
+    /// Returns the normalized name of a live stream, percent-decoded and without `.flv` in any case, because clients
+    /// differ in both.
     pub(crate) fn live_name(&self) -> String {
         let name = percent_decode_str(&self.name).decode_utf8_lossy();
-        strip_end(&name, ".flv").unwrap_or(&name).to_owned()
+        strip_suffix_ignore_case(&name, ".flv").unwrap_or(&name).to_owned()
     }
 }
 
-/// The same as for the log: a key gets nowhere by mistake.
+/// As `Display`, so that no key is leaked by accident.
 impl fmt::Debug for StreamPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StreamPath({self})")
     }
 }
 
-/// Without the query, which may hold a key, and with control characters escaped: fit for the log.
+/// Omits the query, which may contain a key, and escapes control characters: safe for the log.
 impl fmt::Display for StreamPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.app.escape_debug(), self.name.escape_debug())
     }
 }
 
-fn check(what: &'static str, length: usize, limit: usize) -> Result<()> {
+fn check_length(what: &'static str, length: usize, limit: usize) -> Result<()> {
     let (value, limit) = (length as u64, limit as u64);
     if value > limit { Err(Error::Limit { what, value, limit }) } else { Ok(()) }
 }
 
-/// The rest of a text that starts so, in any case.
-fn strip_start<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+/// Strips a prefix, ignoring ASCII case.
+fn strip_prefix_ignore_case<'a>(text: &'a str, start: &str) -> Option<&'a str> {
     let (first, rest) = text.split_at_checked(start.len())?;
     first.eq_ignore_ascii_case(start).then_some(rest)
 }
 
-/// The rest of a text that ends so, in any case.
-fn strip_end<'a>(text: &'a str, end: &str) -> Option<&'a str> {
+/// Strips a suffix, ignoring ASCII case.
+fn strip_suffix_ignore_case<'a>(text: &'a str, end: &str) -> Option<&'a str> {
     let (rest, last) = text.split_at_checked(text.len().checked_sub(end.len())?)?;
     last.eq_ignore_ascii_case(end).then_some(rest)
 }
@@ -109,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn one_stream_however_its_url_was_cut() {
+    fn the_path_is_the_same_however_the_url_is_split() {
         for (app, name, expected_app, expected_name) in [
             ("live", "cam", "live", "cam"),
             ("live/", "/cam", "live", "cam"),
@@ -132,18 +133,18 @@ mod tests {
     }
 
     #[test]
-    fn the_queries_of_both_count_and_the_names_wins() {
+    fn both_queries_are_used_and_the_name_takes_precedence() {
         let path = StreamPath::new("gortmp?tok=1&gop=1", "name?gop=0&x=%20y").unwrap();
         assert_eq!(path.query_value("gop").as_deref(), Some("0"));
         assert_eq!(path.query_value("tok").as_deref(), Some("1"));
         assert_eq!(path.query_value("x").as_deref(), Some(" y"));
         assert_eq!(path.query_value("y"), None);
         assert_eq!(path.to_string(), "gortmp/name", "no key in a log");
-        assert_eq!(format!("{path:?}"), "StreamPath(gortmp/name)", "nor in a dump");
+        assert_eq!(format!("{path:?}"), "StreamPath(gortmp/name)", "nor in debug output");
     }
 
     #[test]
-    fn live_names_meet_escaped_or_not() {
+    fn live_names_are_normalized() {
         let live_name = |name| StreamPath::new("live", name).unwrap().live_name();
         assert_eq!(live_name("caf%C3%A9.flv"), "café");
         assert_eq!(live_name("café"), "café");
@@ -159,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn names_at_the_limit_and_one_past() {
+    fn limit_of_the_name() {
         let name = "n".repeat(limits::NAME_BYTES - 4);
         assert!(StreamPath::new("live", &name).is_ok());
         assert!(matches!(StreamPath::new("live5", &name), Err(Error::Limit { .. })));
     }
 
     #[test]
-    fn queries_at_the_limit_and_one_past() {
+    fn limit_of_the_query() {
         let query = "q".repeat(limits::QUERY_BYTES - 4);
         assert!(StreamPath::new("live?a=b", &format!("cam?{query}")).is_ok_and(|path| path.query.len() > query.len()));
         let one_more = StreamPath::new("live?a=bc", &format!("cam?{query}"));
@@ -181,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_can_be_read(app: String, name: String) {
+        fn arbitrary_text_does_not_panic(app: String, name: String) {
             if let Ok(path) = StreamPath::new(&app, &name) {
                 prop_assert!(!path.app.contains('/') && !path.name.starts_with('/'));
                 path.live_name();

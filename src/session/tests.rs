@@ -4,7 +4,7 @@ use super::*;
 use crate::amf::Object;
 use crate::media::Timestamp;
 
-/// A session that has let its client in to `app`.
+/// Returns a session that has accepted its client in `app`.
 fn connected(app: &str) -> Session {
     let mut session = Session::new();
     let object = Object::new().with("app", app);
@@ -29,7 +29,7 @@ fn command(
     actions
 }
 
-/// Sends createStream and returns the id.
+/// Sends createStream and returns the ID.
 fn create_stream(session: &mut Session) -> u32 {
     let actions = command(session, 0, "createStream", 4.0, Vec::new());
     let [Action::Reply(Reply { stream_id: 0, message: Message::Command(answer) })] = &actions[..] else {
@@ -80,7 +80,7 @@ fn commands_before_connect_end_the_connection() {
 }
 
 #[test]
-fn a_refused_connect_lets_nothing_through() {
+fn nothing_is_accepted_after_a_refused_connect() {
     let mut session = Session::new();
     let connect = Message::Command(Command { transaction_id: 1.0, ..Command::new("connect", Vec::new()) });
     session.handle(0, connect.clone(), &mut Vec::new()).unwrap();
@@ -99,7 +99,7 @@ fn a_refused_connect_lets_nothing_through() {
 }
 
 #[test]
-fn streams_are_numbered_from_1_and_numbers_come_back() {
+fn message_stream_ids_start_at_1_and_are_reused() {
     let mut session = connected("live");
     assert_eq!(create_stream(&mut session), 1);
     assert_eq!(create_stream(&mut session), 2);
@@ -108,7 +108,7 @@ fn streams_are_numbered_from_1_and_numbers_come_back() {
 }
 
 #[test]
-fn message_streams_at_the_limit_and_one_past() {
+fn limit_of_the_message_streams() {
     let mut session = connected("live");
     for expected in 1..=limits::MESSAGE_STREAMS as u32 {
         assert_eq!(create_stream(&mut session), expected);
@@ -120,7 +120,7 @@ fn message_streams_at_the_limit_and_one_past() {
 }
 
 #[test]
-fn streams_used_without_asking_count_towards_the_limit() {
+fn streams_used_without_create_stream_count_towards_the_limit() {
     let mut session = connected("live");
     for id in 0..limits::MESSAGE_STREAMS as u32 {
         command(&mut session, 100 + id, "publish", 0.0, vec!["cam".into()]);
@@ -130,10 +130,10 @@ fn streams_used_without_asking_count_towards_the_limit() {
 }
 
 #[test]
-fn media_counts_only_where_something_is_published() {
+fn media_is_accepted_only_on_publishing_streams() {
     let mut session = publishing("live", "cam");
     assert!(matches!(media(&mut session, 1)[..], [Action::Media { stream_id: 1, .. }]));
-    assert!(matches!(media(&mut session, 0)[..], [Action::Media { stream_id: 1, .. }]), "on 0, the only one is meant");
+    assert!(matches!(media(&mut session, 0)[..], [Action::Media { stream_id: 1, .. }]), "0 refers to the only one");
     assert!(media(&mut session, 2).is_empty());
     assert!(media(&mut playing("live", "cam"), 1).is_empty());
     session.refuse_publish(1, StatusCode::PublishBadName, "taken");
@@ -141,7 +141,7 @@ fn media_counts_only_where_something_is_published() {
 }
 
 #[test]
-fn an_aggregate_is_as_good_as_its_parts() {
+fn an_aggregate_is_split_into_its_messages() {
     let mut session = publishing("live", "cam");
     let packet = Packet { kind: PacketKind::Audio, timestamp: Timestamp::ZERO, payload: vec![0xaf, 1].into() };
     let mut actions = Vec::new();
@@ -166,7 +166,7 @@ fn rtmp2sink_deletes_by_name_on_message_stream_0() {
 }
 
 #[test]
-fn of_two_publications_fcunpublish_ends_the_named_one() {
+fn fcunpublish_ends_the_named_publication_of_two() {
     let mut session = publishing("live", "a");
     let second = create_stream(&mut session);
     command(&mut session, second, "publish", 0.0, vec!["b?key=1".into()]);
@@ -226,7 +226,7 @@ fn librtmp_pauses_and_seeks_on_message_stream_0() {
 }
 
 #[test]
-fn wishes_without_a_play_are_passed_over() {
+fn play_controls_without_a_play_are_ignored() {
     let mut session = publishing("live", "cam");
     for name in ["pause", "seek", "receiveAudio", "receiveVideo"] {
         assert!(command(&mut session, 1, name, 0.0, vec![true.into()]).is_empty(), "{name}");
@@ -234,7 +234,7 @@ fn wishes_without_a_play_are_passed_over() {
 }
 
 #[test]
-fn small_calls_are_answered_when_they_ask_for_it() {
+fn auxiliary_calls_are_answered_if_they_have_a_transaction_id() {
     let mut session = connected("live");
     for name in ["releaseStream", "FCPublish", "FCSubscribe", "_checkbw", "FCUnpublish"] {
         let actions = command(&mut session, 0, name, 2.0, vec!["cam".into()]);
@@ -242,12 +242,12 @@ fn small_calls_are_answered_when_they_ask_for_it() {
             panic!("{actions:?}")
         };
         assert_eq!((answer.name.as_str(), answer.transaction_id), ("_result", 2.0));
-        assert!(command(&mut session, 0, name, 0.0, vec!["cam".into()]).is_empty(), "GStreamer asks with 0");
+        assert!(command(&mut session, 0, name, 0.0, vec!["cam".into()]).is_empty(), "GStreamer sends 0");
     }
 }
 
 #[test]
-fn unknown_commands_get_an_error_and_answers_get_nothing() {
+fn unknown_commands_get_an_error_and_responses_are_ignored() {
     let mut session = connected("live");
     assert_eq!(codes(&command(&mut session, 0, "getLost", 8.0, Vec::new())), ["NetConnection.Call.Failed"]);
     let unanswered = command(&mut session, 0, "getLost", 0.0, Vec::new());
@@ -258,7 +258,7 @@ fn unknown_commands_get_an_error_and_answers_get_nothing() {
 }
 
 #[test]
-fn a_command_with_a_long_name_is_not_repeated_at_length() {
+fn long_command_names_are_shortened() {
     let name = "\u{1}".repeat(1 << 20);
     let answers = command(&mut connected("live"), 0, &name, 8.0, Vec::new());
     let [Action::Unknown(logged), Action::Reply(Reply { message, .. })] = &answers[..] else { panic!("{answers:?}") };
@@ -269,7 +269,7 @@ fn a_command_with_a_long_name_is_not_repeated_at_length() {
 }
 
 #[test]
-fn play2_is_answered_and_switches_nothing() {
+fn play2_is_refused() {
     let mut session = playing("live", "a");
     let actions = command(&mut session, 1, "play2", 0.0, vec![Object::new().with("streamName", "b").into()]);
     assert_eq!(codes(&actions), ["NetStream.Play.Failed"]);
@@ -277,7 +277,7 @@ fn play2_is_answered_and_switches_nothing() {
 }
 
 #[test]
-fn publishing_on_stream_0_needs_to_be_unambiguous() {
+fn publishing_on_message_stream_0_must_be_unambiguous() {
     let mut session = connected("live");
     let publish = Message::Command(Command::new("publish", vec!["cam".into()]));
     assert!(session.handle(0, publish.clone(), &mut Vec::new()).is_err());
@@ -303,11 +303,11 @@ fn pings_and_bandwidth_are_answered() {
     };
     use BandwidthLimit::{Dynamic, Hard, Other, Soft};
     assert_eq!(answer(limits::ACKNOWLEDGEMENT_WINDOW, Hard), None, "only when it changes");
-    assert_eq!(answer(9_000, Dynamic), Some(9_000), "as hard behind a hard one");
-    assert_eq!(answer(9_500, Other(9)), Some(9_500), "what nobody knows is as dynamic");
-    assert_eq!(answer(10_000, Soft), None, "soft only lowers it");
+    assert_eq!(answer(9_000, Dynamic), Some(9_000), "dynamic after hard counts as hard");
+    assert_eq!(answer(9_500, Other(9)), Some(9_500), "unknown types count as dynamic");
+    assert_eq!(answer(10_000, Soft), None, "soft only lowers the window");
     assert_eq!(answer(5_000, Soft), Some(5_000));
-    assert_eq!(answer(9_000, Dynamic), None, "nothing behind a soft one");
+    assert_eq!(answer(9_000, Dynamic), None, "dynamic after soft is ignored");
     assert_eq!(answer(9_000, Hard), Some(9_000));
     assert_eq!(answer(0, Hard), None);
 }
@@ -327,8 +327,8 @@ fn record_and_append_are_recognised() {
 }
 
 #[test]
-fn players_are_told_in_the_orders_they_understand() {
-    let told = |replies: Vec<Reply>| -> Vec<String> {
+fn replies_to_players_are_in_the_accepted_order() {
+    let summary = |replies: Vec<Reply>| -> Vec<String> {
         let name = |reply: &Reply| match &reply.message {
             Message::UserControl(event) => format!("{event:?}"),
             Message::Command(command) => {
@@ -341,13 +341,13 @@ fn players_are_told_in_the_orders_they_understand() {
         replies.iter().map(name).collect()
     };
     assert_eq!(
-        told(playing::started(1, Source::Recording, "a")),
+        summary(playing::started(1, Source::Recording, "a")),
         ["StreamIsRecorded(1)", "StreamBegin(1)", "Play.Reset", "Play.Start", "data at 0 ms"]
     );
     assert_eq!(
-        told(playing::sought(1, Source::Recording, 5)),
+        summary(playing::seek_completed(1, Source::Recording, 5)),
         ["StreamEof(1)", "StreamIsRecorded(1)", "StreamBegin(1)", "Seek.Notify", "Play.Start"]
     );
-    assert_eq!(told(playing::live_ended(1)), ["StreamEof(1)", "Play.UnpublishNotify", "Play.Stop"]);
-    assert_eq!(told(playing::recording_ended(1, 12_000, 9)), ["StreamEof(1)", "data at 0 ms", "Play.Stop"]);
+    assert_eq!(summary(playing::live_ended(1)), ["StreamEof(1)", "Play.UnpublishNotify", "Play.Stop"]);
+    assert_eq!(summary(playing::recording_ended(1, 12_000, 9)), ["StreamEof(1)", "data at 0 ms", "Play.Stop"]);
 }

@@ -470,13 +470,13 @@ mod tests {
         let (outgoing, _there) = pair();
         let answer = Reply { stream_id: 0, message: Message::UserControl(UserControl::PingResponse(7)) };
         let answers = vec![answer; 1024];
-        let mut most = 0;
+        let mut peak = 0;
         while !outgoing.queue.lock().is_broken {
             outgoing.reply(&answers);
-            most = outgoing.queue.lock().reply_bytes.max(most);
+            peak = outgoing.queue.lock().reply_bytes.max(peak);
             assert!(outgoing.sent() < 16 << 20, "the limit does not hold");
         }
-        assert!(most > limits::REPLY_QUEUE_BYTES / 2, "{most}");
+        assert!(peak > limits::REPLY_QUEUE_BYTES / 2, "{peak}");
         assert!(outgoing.drain(|| true).is_err());
         assert_eq!(outgoing.queue.lock().queued_bytes, 0, "its queue is freed");
     }

@@ -39,7 +39,7 @@ impl Sink for ManagedConnection {
     }
 
     fn record_drops(&self, messages: u64, skipped: bool) {
-        self.drops.note(messages, skipped);
+        self.drops.record(messages, skipped);
     }
 
     fn ended(&self, stream_id: u32) {

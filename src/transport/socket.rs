@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn draining_ends_when_the_peer_hangs_up_or_after_its_time() {
-        let most = Duration::from_millis(400);
+        let limit = Duration::from_millis(400);
         for stops_reading in [false, true] {
             let (socket, there) = pair();
             if stops_reading {
@@ -367,8 +367,8 @@ mod tests {
         socket.finish();
         let flooding = std::thread::spawn(move || while (&there).write(&[0; 8192]).is_ok() {});
         let began = Instant::now();
-        socket.drain(most).unwrap();
-        assert!(began.elapsed() < most + Duration::from_secs(10));
+        socket.drain(limit).unwrap();
+        assert!(began.elapsed() < limit + Duration::from_secs(10));
         drop(socket);
         flooding.join().unwrap();
     }

@@ -64,9 +64,9 @@ impl TlsStream {
             if guard.process_new_packets().map_or(true, |state| state.plaintext_bytes_to_read() > 0) {
                 return true;
             }
-            let came = guard.read_tls(&mut NonBlocking(socket));
+            let received = guard.read_tls(&mut NonBlocking(socket));
             MutexGuard::unlock_fair(guard);
-            match came {
+            match received {
                 Ok(count) if count > 0 => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !wait_ready(socket, PollFlags::IN, Some(until)) {

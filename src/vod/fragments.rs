@@ -28,7 +28,7 @@ impl Fragments {
         let duration_ms = video.duration().map(|seconds| (seconds * 1000.0) as u64);
         let mut source = Source::new(video);
         let key_frame = find(&source, start_ms)?;
-        let (mut muxer, mut output) = (Muxer::of_file(duration_ms), Vec::new());
+        let (mut muxer, mut output) = (Muxer::for_file(duration_ms), Vec::new());
         if let Some(metadata) = source.video().metadata() {
             muxer.push(metadata, &mut output);
         }

@@ -27,7 +27,7 @@ pub(crate) struct Library {
     damage_log: Arc<DamageLog>,
 }
 
-/// A file that can be played.
+/// A playable file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ListedVideo {
     /// The name to request: the path below the folder, without `.flv` unless only its case distinguishes this file from
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_opened() {
+    fn only_regular_files_of_the_library_are_opened() {
         let (parent, library) = library(&["a.flv", "sub/c.flv", ".hidden.flv", ".git/d.flv"]);
         let secret = parent.path().join("secret.flv");
         std::fs::copy(library.root().join("a.flv"), &secret).unwrap();

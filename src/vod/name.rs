@@ -113,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn the_extensions_case_does_not_matter() {
+    fn the_extension_is_case_insensitive() {
         assert_eq!(paths("a")[..3], ["a.flv", "a.FLV", "a.Flv"]);
-        assert_eq!(paths("a.FLV")[..3], ["a.FLV", "a.flv", "a.Flv"], "what was asked for comes first");
+        assert_eq!(paths("a.FLV")[..3], ["a.FLV", "a.flv", "a.Flv"], "the requested case comes first");
         assert_eq!(paths("a").len(), EXTENSIONS.len() + 1);
         for extension in EXTENSIONS {
             assert_eq!(without_extension(&[b"A.b", extension].concat()), Some(&b"A.b"[..]));
@@ -124,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn escapes_need_not_be_unicode() {
+    fn escapes_need_not_be_utf_8() {
         let latin1 = candidates("%e9").unwrap().pop().unwrap();
         assert_eq!(latin1.into_os_string().into_vec(), [0xe9]);
     }
 
     #[test]
-    fn names_that_are_refused() {
+    fn refused_names() {
         for name in [
             "",
             "/",

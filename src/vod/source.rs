@@ -114,7 +114,7 @@ impl Source {
         let time_ms = match packet.kind {
             PacketKind::Data => {
                 let payload = Metadata::without_set_data_frame(&packet.payload);
-                if !Metadata::is_in(payload) || payload.len() > limits::COMMAND_BYTES {
+                if !Metadata::is_on_meta_data(payload) || payload.len() > limits::COMMAND_BYTES {
                     return None;
                 }
                 packet.payload = packet.payload.slice_ref(payload);

@@ -76,7 +76,7 @@ impl Video {
         let mut formats = Formats::default();
         let headers = self.shared.index.lock().sequence_headers(self.preamble.first_frame);
         for header in &headers {
-            formats.note(header);
+            formats.update(header);
         }
         if let Err(error) = self.probe_frames(&mut formats) {
             log::debug!("{}: {error}", self.name.escape_debug());
@@ -99,11 +99,11 @@ impl Video {
             if start.is_sequence_header() && start.header.data_size as usize <= limits::FLV_SEQUENCE_HEADER_BYTES {
                 reader.seek_to(start.position)?;
                 if let Some(packet) = reader.next_packet()? {
-                    formats.note(&packet);
+                    formats.update(&packet);
                 }
             } else if formats.needs_frames(kind) {
                 let payload = start.bytes().to_vec();
-                formats.note(&Packet { kind, timestamp: start.header.timestamp, payload: payload.into() });
+                formats.update(&Packet { kind, timestamp: start.header.timestamp, payload: payload.into() });
             }
         }
         Ok(())

@@ -39,6 +39,7 @@ mod play;
 mod publish;
 mod publish_gstreamer;
 mod rtmps;
+mod shutdown;
 mod vlc_codecs;
 mod vod;
 mod whole_recordings;

@@ -127,7 +127,7 @@ fn a_large_file_comes_whole_to_a_client_that_takes_its_time() {
 }
 
 #[test]
-fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
+fn openssl_accepts_it_and_a_renewed_certificate_is_used_after_sighup() {
     let secured = TlsServer::start(&[]);
     let certificate = secured.dir.path().join("cert.pem");
     let trusted = ["-CAfile", certificate.to_str().unwrap(), "-verify_return_error", "-verify_hostname", "localhost"];
@@ -159,7 +159,7 @@ fn openssl_is_at_ease_with_it_and_a_renewed_certificate_is_used_after_sighup() {
 }
 
 #[test]
-fn the_wrong_protocol_at_either_door_is_named() {
+fn the_wrong_protocol_on_either_port_is_named() {
     let secured = TlsServer::start(&[]);
     let plain = wire::dial(secured.address);
     std::io::Write::write_all(&mut &plain, &wire::c0_c1()).unwrap();

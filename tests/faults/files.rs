@@ -55,13 +55,13 @@ fn to_the_end(client: &mut Client, bytes: usize) -> u32 {
 /// A server, what it held before anybody came, and a live stream beside.
 struct Scene {
     server: Server,
-    before: Holdings,
+    before: Resources,
     witness: Witness,
 }
 
 impl Scene {
     fn of(server: Server) -> Self {
-        let before = Holdings::of_calm(&server);
+        let before = Resources::when_idle(&server);
         let witness = Witness::start(&server, "witness", 1, 1_000);
         Self { server, before, witness }
     }
@@ -84,7 +84,7 @@ impl Scene {
         self.witness.goes_on();
         self.witness.finish();
         works_again(&self.server, "witness");
-        self.before.are_back(&self.server);
+        self.before.are_released(&self.server);
     }
 }
 
@@ -158,7 +158,7 @@ fn a_file_that_may_no_longer_be_read_plays_on_and_is_refused_to_others() {
     fs::write(&path, film(5, FRAME_BYTES)).unwrap();
     let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     // Root may read what it likes.
-    let command = without_rights(&dir, &[]);
+    let command = unprivileged(&dir, &[]);
     let scene = Scene::of(Server::start_by(command, &["--video-dir", videos.to_str().unwrap()]));
     let mut viewer = scene.viewer();
     for (forbidden, mode) in [(&path, 0o644), (&videos, 0o755)] {
@@ -235,7 +235,7 @@ fn a_disk_that_is_pulled_takes_its_files_along_but_not_their_players() {
     let dir = TempDir::new().unwrap();
     let disk = dir.path().join("disk");
     fs::create_dir(&disk).unwrap();
-    let mut command = among_own_mounts("mount -t tmpfs tmpfs \"$1\"", &[&disk]);
+    let mut command = in_own_mount_namespace("mount -t tmpfs tmpfs \"$1\"", &[&disk]);
     command.arg(BINARY);
     let scene = Scene::of(Server::start_by(command, &["--video-dir", disk.to_str().unwrap()]));
     let inside = PathBuf::from(format!("/proc/{}/root{}/film.flv", scene.server.pid(), disk.display()));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use gortmp::limits;
 use tempfile::TempDir;
 
-use crate::support::faults::{Holdings, Witness};
+use crate::support::faults::{Resources, Witness};
 use crate::support::http::{Http, get};
 use crate::support::*;
 
@@ -91,7 +91,7 @@ fn no_path_leads_out_of_the_folder() {
 #[test]
 fn slow_and_silent_clients_are_closed_and_take_nothing_from_others() {
     let (_dir, server) = server(&[]);
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 1, 500);
     let idle: Vec<_> = (0..1_000).map(|_| TcpStream::connect(server.http.unwrap()).unwrap()).collect();
     let began = Instant::now();
@@ -109,7 +109,7 @@ fn slow_and_silent_clients_are_closed_and_take_nothing_from_others() {
     drop(idle);
     witness.goes_on();
     assert!(witness.finish() > 100);
-    before.are_back(&server);
+    before.are_released(&server);
 }
 
 #[test]

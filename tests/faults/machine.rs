@@ -72,7 +72,7 @@ fn crowd(server: &Server, witness: &Witness) -> Vec<std::net::TcpStream> {
 
 /// Those that are connected before something runs out: a stream, a viewer of a film, and one that wants that film later.
 struct Clients {
-    before: Holdings,
+    before: Resources,
     witness: Witness,
     watching: std::thread::JoinHandle<Client>,
     asking: Client,
@@ -80,7 +80,7 @@ struct Clients {
 
 impl Clients {
     fn of(server: &Server) -> Self {
-        let before = Holdings::of_calm(server);
+        let before = Resources::when_idle(server);
         let witness = Witness::start(server, "witness", 3, 2_000);
         let watching = watch_film(server, 8);
         let asking = Client::connect(&server.url("gortmp")).unwrap();
@@ -97,7 +97,7 @@ impl Clients {
         witness.goes_on();
         witness.finish();
         drop(asking);
-        before.are_back(server);
+        before.are_released(server);
     }
 }
 
@@ -111,7 +111,7 @@ fn out_of_descriptors(limit: u32) {
     let mut clients = Clients::of(&server);
 
     let connections = crowd(&server, &clients.witness);
-    assert!(Holdings::now(&server).descriptors >= limit as usize - 1, "it uses what there is");
+    assert!(Resources::now(&server).descriptors >= limit as usize - 1, "it uses what there is");
     assert_eq!(ask(&mut clients.asking), "NetStream.Play.Failed", "a file takes a descriptor");
     let shed = wire::dial(server.address);
     read_to_end(&shed);
@@ -151,12 +151,12 @@ fn out_of_threads_new_clients_are_turned_away_and_old_ones_lose_nothing() {
     // The system counts a user's threads, for those without rights in a namespace of its own.
     let limit = ["prlimit", "--nproc=24:24"];
     let namespace: &[&str] = if is_root() { &[] } else { &["unshare", "--user", "--map-root-user"] };
-    let command = without_rights(&room, &[namespace, &limit].concat());
+    let command = unprivileged(&room, &[namespace, &limit].concat());
     let server = Server::start_by(command, &["--lanes", "2", "--video-dir", dir.path().to_str().unwrap()]);
     let mut clients = Clients::of(&server);
 
     let connections = crowd(&server, &clients.witness);
-    assert_eq!(Holdings::now(&server).threads, 24, "it uses what there is");
+    assert_eq!(Resources::now(&server).threads, 24, "it uses what there is");
     read_to_end(&wire::dial(server.address));
     assert_eq!(ask(&mut clients.asking), "NetStream.Play.Failed", "a file takes a thread");
     server.wait_for_log("denied playing gortmp/film");
@@ -199,7 +199,7 @@ fn a_clock_that_is_set_drops_nobody_and_holds_nothing_up() {
     // Both spellings are in use. Only the time of day is set; the time since the start can't be.
     command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
     let server = Server::start_by(command, &["--video-dir", dir.path().to_str().unwrap()]);
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 2, 2_000);
     // Those whose deadlines run meanwhile.
     let (idle, silent) = (Wire::open(server.address, "live"), Wire::publisher(server.address, "silent"));
@@ -236,7 +236,7 @@ fn a_clock_that_is_set_drops_nobody_and_holds_nothing_up() {
     leave.store(true, Ordering::Relaxed);
     let times = viewing.join().unwrap();
     works_again(&server, "silent");
-    before.are_back(&server);
+    before.are_released(&server);
     // Three seconds of buffer, one more, and what gathers.
     let (last, due) = (i64::from(times[times.len() - 1].1), now.as_millis() as i64 + 4_000);
     assert!((last - due).abs() < 2_500, "the film is at {last} ms, {due} ms are due");
@@ -267,7 +267,7 @@ fn a_log_that_nobody_takes_holds_nobody_up() {
     command.args(["-c", line]).arg(dir.path()).arg(BINARY);
     let server = Server::start_by(command, &[]);
     let reader = LogReader(std::fs::read_to_string(dir.path().join("reader")).unwrap().trim().to_owned());
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 2, 2_000);
 
     reader.signal("-STOP");
@@ -276,7 +276,7 @@ fn a_log_that_nobody_takes_holds_nobody_up() {
     works_again(&server, "untold");
     witness.goes_on();
     witness.finish();
-    wait_for("the server to be as it was", || (Holdings::now(&server) == before).then_some(()));
+    wait_for("the server to be as it was", || (Resources::now(&server) == before).then_some(()));
     reader.signal("-CONT");
     wait_for("the log to go on", || {
         drop(publisher(&server, "told"));

@@ -4,10 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dead_peers;
 mod files;
 mod hostile;
 mod http_hostile;
 mod junk;
 mod machine;
 mod network;
-mod silence;

@@ -14,7 +14,7 @@ use crate::support::*;
 fn a_killed_player_takes_nothing_from_the_others() {
     let dir = TempDir::new().unwrap();
     let server = Server::with_videos(dir.path(), &["--republish-grace", "1"]);
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let mut players: Vec<_> = (0..4)
         .map(|n| {
             let command = media::players::ffmpeg(&server.url("live/cam"), &dir.path().join(format!("{n}.flv")), &dir);
@@ -35,14 +35,14 @@ fn a_killed_player_takes_nothing_from_the_others() {
         assert_eq!(tags::assert_run(&got, &sent, 0), 0, "nothing is missing at the start");
     }
     works_again(&server, "cam");
-    before.are_back(&server);
+    before.are_released(&server);
 }
 
 #[test]
 fn a_killed_publisher_frees_its_name_and_players_go_on_with_the_next() {
     let dir = TempDir::new().unwrap();
     let server = Server::with_videos(dir.path(), &["--replace-publisher", "never", "--republish-grace", "5"]);
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 2, 1_000);
     let file = dir.path().join("got.flv");
     let command = media::players::ffmpeg(&server.url("live/cam"), &file, &dir);
@@ -70,7 +70,7 @@ fn a_killed_publisher_frees_its_name_and_players_go_on_with_the_next() {
     drop(watching);
     works_again(&server, "cam");
     witness.finish();
-    before.are_back(&server);
+    before.are_released(&server);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn killed_players_of_files_leave_nothing_behind() {
     command.args(["-stream_loop", "11", "-i"]).arg(sample("h264-aac")).args(["-c", "copy"]).arg(&film);
     assert!(command.status().unwrap().success());
     let server = Server::with_videos(dir.path(), &[]);
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let mut players: Vec<_> = (0..3)
         .map(|n| {
             let mut command = media::ffmpeg();
@@ -100,7 +100,7 @@ fn killed_players_of_files_leave_nothing_behind() {
     let sent = tags::frames(&tags::tags(&film));
     assert!(got.zip(&sent).all(|(got, sent)| *got == sent.payload), "the one that is left gets all");
     drop(other);
-    before.are_back(&server);
+    before.are_released(&server);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn resets_at_any_point_free_all_and_disturb_nobody() {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("film.flv"), film(30, 20_000)).unwrap();
     let server = Server::with_videos(dir.path(), &["--replace-publisher", "never"]);
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 2, 20_000);
     let handshake = [wire::c0_c1(), vec![0; PACKET], wire::connect_command("live")].concat();
     let video_frame = wire::message(6, 0, 9, 1, &[KEY, &[1; 3_000]].concat());
@@ -141,13 +141,13 @@ fn resets_at_any_point_free_all_and_disturb_nobody() {
     }
     witness.goes_on();
     witness.finish();
-    before.are_back(&server);
+    before.are_released(&server);
 }
 
 #[test]
 fn a_thousand_connections_within_a_second_come_and_go_twice() {
     let server = Server::start(&[]);
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 2, 5_000);
     for _ in 0..2 {
         let began = Instant::now();
@@ -183,6 +183,6 @@ fn a_thousand_connections_within_a_second_come_and_go_twice() {
     witness.goes_on();
     witness.finish();
     server.wait_for_logs(" connected", 2_000);
-    before.are_back(&server);
+    before.are_released(&server);
     assert!(server.log().iter().all(|line| !line.contains("WARN")), "who leaves is nothing to warn of");
 }

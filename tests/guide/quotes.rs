@@ -85,6 +85,22 @@ fn metrics_that_readme_and_guide_name_are_those_of_the_code() {
     assert!(count >= 5, "{count} metrics only");
 }
 
+/// Without these lines, measurements that take half an hour could not be written down at their end.
+#[test]
+fn the_performance_chapter_of_the_guide_has_the_places_for_its_tables() {
+    let chapter = Text::read("src/guide/performance.md");
+    for report in ["tests/bench/relay/report.rs", "tests/bench/relay/weak/report.rs"] {
+        let code = std::fs::read_to_string(root().join(report)).unwrap();
+        let marks: Vec<_> = code.split('"').filter(|text| text.starts_with("<!-- ")).collect();
+        assert_eq!(marks.len(), 2, "{report}");
+        for mark in marks {
+            assert_eq!(chapter.content.matches(mark).count(), 1, "{report}: {mark}");
+        }
+    }
+    let target = std::fs::read_to_string(root().join("tests/bench/relay/report.rs")).unwrap();
+    assert!(target.contains(&format!("join(\"{}\")", chapter.path.display())), "the benchmarks write elsewhere");
+}
+
 #[test]
 fn files_that_readme_and_guide_name_are_there() {
     for text in markdown::all() {

@@ -107,7 +107,7 @@ impl Sandbox {
 
     /// Waits for so many calls of the stand-in.
     fn wait_calls(&self, count: usize) -> Vec<(u32, String)> {
-        wait(10, &format!("call {count} of ffmpeg"), || self.calls().len() >= count);
+        wait(20, &format!("call {count} of ffmpeg"), || self.calls().len() >= count);
         self.calls()
     }
 }
@@ -312,7 +312,7 @@ fn ffmpeg_is_restarted_with_a_growing_delay() {
     let cases = [(growing, ["1 s", "2 s", "4 s"]), (capped, ["1 s", "2 s", "2 s"]), (steady, ["1 s", "1 s", "1 s"])];
     let mut running: Vec<_> = cases.iter().map(|(sandbox, _)| sandbox.start("push-test-pattern.sh", &[])).collect();
     for ((sandbox, expected), script) in cases.iter().zip(&mut running) {
-        wait(15, "the third delay", || sandbox.log().matches("restarting in ").count() >= 3);
+        wait(30, "the third delay", || sandbox.log().matches("restarting in ").count() >= 3);
         let asked = Instant::now();
         script.signal("TERM");
         assert_eq!(script.end().code(), Some(143));
@@ -345,7 +345,7 @@ fn ending_the_script_ends_ffmpeg() {
 fn ending_the_script_while_it_asks_the_camera_acts_at_once() {
     let sandbox = Sandbox::with_stand_ins("", "echo > probing; exec sleep 60");
     let mut script = sandbox.start("push-ip-camera.sh", &["rtsp://192.0.2.7/"]);
-    wait(10, "ffprobe", || sandbox.file("probing").exists());
+    wait(20, "ffprobe", || sandbox.file("probing").exists());
     let asked = Instant::now();
     script.signal("TERM");
     assert_eq!(script.end().code(), Some(143));
@@ -585,7 +585,7 @@ fn file_goes_on_when_the_server_is_back() {
     for name in ["one.flv", "two.flv"] {
         let file = sandbox.file(name);
         let mut receiver = receive(&url, &file);
-        wait(10, "media", || fs::metadata(&file).is_ok_and(|file| file.len() > 50_000));
+        wait(20, "media", || fs::metadata(&file).is_ok_and(|file| file.len() > 50_000));
         receiver.signal("KILL");
         receiver.end();
         assert_eq!(packets(&file).iter().map(|(codec, _)| codec.as_str()).collect::<Vec<_>>(), ["h264", "aac"]);

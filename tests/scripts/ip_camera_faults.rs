@@ -6,6 +6,7 @@ use gortmp::Client;
 use gortmp::media::{Packet, PacketKind};
 use tempfile::TempDir;
 
+use crate::TURNS;
 use crate::support::camera::{Camera, Ffmpeg, push_camera};
 use crate::support::{Running, Server, next_media, player, wait_for};
 
@@ -31,6 +32,7 @@ fn next_frames(player: &mut Client, count: usize) -> Vec<Packet> {
 
 #[test]
 fn players_go_on_when_a_camera_has_rebooted() {
+    let _turn = TURNS.take();
     let (server, dir) = (Server::start(&[]), TempDir::new().unwrap());
     let camera = Camera::start(&dir, &[]);
     let mut player = player(&server, "live", "cam");
@@ -51,6 +53,7 @@ fn players_go_on_when_a_camera_has_rebooted() {
 
 /// Freezes a camera by one signal and thaws it by another: noticed in time, and then all goes on.
 fn freezes(ffmpeg: Ffmpeg, freeze: &str, thaw: &str) {
+    let _turn = TURNS.take();
     let (server, dir) = (Server::start(&[]), TempDir::new().unwrap());
     let camera = Camera::start(&dir, &[]);
     let mut player = player(&server, "live", "cam");
@@ -89,6 +92,7 @@ fn a_recent_ffmpeg_notices_a_camera_that_sends_nothing_any_more() {
 
 #[test]
 fn a_camera_with_another_password_is_explained_once() {
+    let _turn = TURNS.take();
     let (server, dir) = (Server::start(&[]), TempDir::new().unwrap());
     let user = ["--user", "visitor", "--password"];
     let camera = Camera::start(&dir, &[&user[..], &["first-secret"]].concat());
@@ -110,6 +114,7 @@ fn a_camera_with_another_password_is_explained_once() {
 
 #[test]
 fn a_camera_whose_password_was_not_given_is_explained() {
+    let _turn = TURNS.take();
     let (server, dir) = (Server::start(&[]), TempDir::new().unwrap());
     let camera = Camera::start(&dir, &["--user", "visitor", "--password", "secret"]);
     let pusher = push_camera(Ffmpeg::Recent, &camera.url, &server, &dir, &[]);

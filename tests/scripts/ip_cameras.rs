@@ -3,7 +3,9 @@
 use gortmp::media::{Packet, PacketKind};
 use tempfile::TempDir;
 
+use crate::TURNS;
 use crate::support::camera::{Camera, FRAME_MS, FRAME_RATE, Ffmpeg, Sent, decode, frame_numbers, push_camera};
+use crate::support::turns::Turn;
 use crate::support::{Running, Server, next_media, player};
 
 /// How much of a camera a player watches, in milliseconds.
@@ -21,9 +23,11 @@ struct Watched {
     sent: Vec<Sent>,
     pusher: Running,
     dir: TempDir,
+    _turn: Turn,
 }
 
 fn watch(ffmpeg: Ffmpeg, camera: &[&str], options: &[&str]) -> Watched {
+    let turn = TURNS.take();
     let (server, dir) = (Server::start(&[]), TempDir::new().unwrap());
     let camera = Camera::start(&dir, camera);
     let mut player = player(&server, "live", "cam");
@@ -36,7 +40,7 @@ fn watch(ffmpeg: Ffmpeg, camera: &[&str], options: &[&str]) -> Watched {
     for warning in ["Timestamps are unset", "Non-monoton", "Invalid DTS", "exited with status"] {
         assert!(!log.contains(warning), "{log}");
     }
-    Watched { got, sent: camera.sent(), pusher, dir }
+    Watched { got, sent: camera.sent(), pusher, dir, _turn: turn }
 }
 
 impl Watched {

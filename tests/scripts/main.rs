@@ -8,3 +8,8 @@ mod hardware;
 mod ip_camera_faults;
 mod ip_cameras;
 mod push;
+
+use support::turns::Turns;
+
+/// Cameras encode, and so does what pushes them.
+static TURNS: Turns = Turns::new(6);

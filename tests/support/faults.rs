@@ -103,12 +103,12 @@ fn watch(client: &mut Client, bytes: usize, seen: &AtomicU32) -> u32 {
 
 /// Threads and open descriptors of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holdings {
+pub struct Resources {
     pub threads: usize,
     pub descriptors: usize,
 }
 
-impl Holdings {
+impl Resources {
     pub fn now(server: &Server) -> Self {
         let count = |what| {
             let dir = format!("/proc/{}/{what}", server.pid());
@@ -118,7 +118,7 @@ impl Holdings {
     }
 
     /// Those of a server that has had a client and now has none.
-    pub fn of_calm(server: &Server) -> Self {
+    pub fn when_idle(server: &Server) -> Self {
         let left = || server.log().iter().filter(|line| line.contains("] closed: ")).count();
         let before = left();
         drop(publisher(server, "first of all"));
@@ -132,7 +132,7 @@ impl Holdings {
 
     /// Waits until the server holds what it held before, and no more, and has told the end of all that it told the
     /// beginning of.
-    pub fn are_back(self, server: &Server) {
+    pub fn are_released(self, server: &Server) {
         let until = Instant::now() + PATIENCE;
         loop {
             let (now, untold) = (Self::now(server), untold_ends(server));
@@ -229,7 +229,7 @@ pub fn film(seconds: u32, bytes: usize) -> Vec<u8> {
 
 /// The server as a user with no rights of its own, to be started with [`Server::start_by`]; `by` may stand between.
 /// That user may look into `dir`.
-pub fn without_rights(dir: &tempfile::TempDir, by: &[&str]) -> Command {
+pub fn unprivileged(dir: &tempfile::TempDir, by: &[&str]) -> Command {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("a folder of ours");
     // Where the original lies not everyone may look. Written by another process, since one that is started by
@@ -268,7 +268,7 @@ impl Disk {
         format.args(["-q", "-F", "-t", "ext2", "-d"]).args([content, &image]).arg("32M");
         let output = format.output().expect("mke2fs runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let mounted = || among_own_mounts("mount -o loop,ro \"$1\" \"$2\"", &[&image, &disk]);
+        let mounted = || in_own_mount_namespace("mount -o loop,ro \"$1\" \"$2\"", &[&image, &disk]);
         let is_real = mounted().arg("true").status().is_ok_and(|status| status.success());
         if is_real {
             let mut command = mounted();
@@ -301,7 +301,7 @@ impl Disk {
 }
 
 /// A command that runs a shell line, then what follows, among mounts of its own, which go when it ends.
-pub fn among_own_mounts(line: &str, arguments: &[&Path]) -> Command {
+pub fn in_own_mount_namespace(line: &str, arguments: &[&Path]) -> Command {
     let mut command = tool("unshare", "util-linux");
     if !is_root() {
         command.args(["--user", "--map-root-user"]);

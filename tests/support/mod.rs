@@ -2,16 +2,17 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod camera;
-pub mod far;
 pub mod faults;
 pub mod http;
 pub mod junk;
 pub mod media;
 pub mod nginx;
+pub mod remote;
 pub mod signals;
 pub mod tags;
 pub mod throttle;
 pub mod tls;
+pub mod turns;
 pub mod wire;
 
 use std::io::{BufRead, BufReader};

@@ -30,9 +30,9 @@ pub fn options(dir: &Path) -> [String; 6] {
 
 /// Believes any certificate: which it is does not matter here.
 #[derive(Debug)]
-struct Credulous;
+struct AcceptAnyCertificate;
 
-impl ServerCertVerifier for Credulous {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -68,12 +68,12 @@ impl ServerCertVerifier for Credulous {
 }
 
 /// What a client goes by that believes any certificate.
-pub fn credulous() -> Arc<ClientConfig> {
+pub fn accept_any_certificate() -> Arc<ClientConfig> {
     let config = ClientConfig::builder_with_provider(ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .expect("versions of TLS")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Credulous))
+        .with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate))
         .with_no_client_auth();
     Arc::new(config)
 }
@@ -109,7 +109,7 @@ impl Bridge {
 
 fn run(client: &TcpStream, server: &TcpStream, half: &AtomicBool, flood: &AtomicBool, forwarded: &AtomicUsize) {
     let name = ServerName::try_from("localhost").expect("a name");
-    let mut tls = ClientConnection::new(credulous(), name).expect("a client's side of TLS");
+    let mut tls = ClientConnection::new(accept_any_certificate(), name).expect("a client's side of TLS");
     while tls.is_handshaking() {
         if tls.complete_io(&mut &*server).is_err() {
             return;

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::TURNS;
 use crate::support::faults::push_without_end;
 use crate::support::http::get;
 use crate::support::media::{ffmpeg, not_as_root, recent_ffmpeg, with_gops_of};
 use crate::support::{Running, Server, wait_for};
-use crate::turn;
 
 /// From one key frame to the next, in seconds.
 const GOP: u32 = 10;
@@ -91,37 +91,37 @@ fn begins_soon(player: Player, comes: f32) {
 
 #[test]
 fn ffmpeg_that_comes_with_the_camera() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     begins_soon(system_ffmpeg, 0.0);
 }
 
 #[test]
 fn ffmpeg_that_comes_within_a_gop() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     begins_soon(system_ffmpeg, 2.7);
 }
 
 #[test]
 fn a_recent_ffmpeg_that_comes_within_a_gop() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     begins_soon(new_ffmpeg, 2.7);
 }
 
 #[test]
 fn vlc_that_comes_with_the_camera() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     begins_soon(vlc, 0.0);
 }
 
 #[test]
 fn vlc_that_comes_within_a_gop() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     begins_soon(vlc, 2.7);
 }
 
 #[test]
 fn playlists_name_files_that_are_there() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let stream = LongGops::start();
     stream.waits_until(2.7);
     // Of the first player and another, which get lists of their own.

@@ -8,30 +8,7 @@ mod hls_start;
 mod proxies;
 mod weak_link;
 
-use std::sync::{Condvar, Mutex};
+use support::turns::Turns;
 
-/// How many of these tests run at once, however many threads there are for tests.
-const AT_ONCE: usize = 6;
-
-static RUNNING: Mutex<usize> = Mutex::new(0);
-static DONE: Condvar = Condvar::new();
-
-/// A test's turn, which lasts as long as this.
-struct Turn;
-
-/// Waits for a turn.
-fn turn() -> Turn {
-    let mut running = RUNNING.lock().unwrap();
-    while *running == AT_ONCE {
-        running = DONE.wait(running).unwrap();
-    }
-    *running += 1;
-    Turn
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *RUNNING.lock().unwrap() -= 1;
-        DONE.notify_one();
-    }
-}
+/// What is late on a busy machine is no news.
+static TURNS: Turns = Turns::new(6);

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use gortmp::media::{Packet, PacketKind, Timestamp};
 use tempfile::TempDir;
 
+use crate::TURNS;
 use crate::support::http::{Chunked, Http};
 use crate::support::nginx::Nginx;
 use crate::support::*;
-use crate::turn;
 
 /// A codec configuration of H.264.
 const AVC: &[u8] =
@@ -95,7 +95,7 @@ fn server() -> (TempDir, Server) {
 
 #[test]
 fn streams_come_evenly_through_nginx_with_its_defaults() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let (dir, server) = server();
     let nginx = Nginx::proxy(&dir, &defaults(&server));
     let _camera = Camera::start(&server, "cam");
@@ -112,7 +112,7 @@ fn streams_come_evenly_through_nginx_with_its_defaults() {
 
 #[test]
 fn events_come_at_once_through_nginx_with_its_defaults() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let (dir, server) = server();
     let nginx = Nginx::proxy(&dir, &defaults(&server));
     let listen = |address| {
@@ -138,7 +138,7 @@ fn events_come_at_once_through_nginx_with_its_defaults() {
 
 #[test]
 fn playlists_are_waited_for_through_nginx_with_its_defaults() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let (dir, server) = server();
     let nginx = Nginx::proxy(&dir, &defaults(&server));
     let _camera = Camera::start(&server, "cam");
@@ -163,7 +163,7 @@ fn playlists_are_waited_for_through_nginx_with_its_defaults() {
 /// What the guide has nginx do, word by word, but for the port.
 #[test]
 fn the_page_and_its_web_sockets_work_behind_nginx_as_the_guide_has_it() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let chapter = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/proxy.md")).unwrap();
     let (_, rest) = chapter.split_once("```nginx\n").expect("how to set up nginx");
     let (block, _) = rest.split_once("```").unwrap();

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use gortmp::Client;
 use gortmp::media::{Packet, PacketKind};
 
+use crate::TURNS;
 use crate::support::http::{self, Http};
 use crate::support::throttle::Throttle;
 use crate::support::*;
-use crate::turn;
 
 const FRAME_MS: u32 = 40;
 /// Frames from one key frame to the next: a second.
@@ -95,7 +95,7 @@ fn check(how: &str, arrivals: &Arrivals, sent: &[Instant]) -> (usize, Duration) 
 
 #[test]
 fn half_a_stream_is_near_the_present_with_all_its_audio() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let dir = tempfile::tempdir().unwrap();
     let tls = tls::options(dir.path());
     let tls = tls.each_ref().map(String::as_str);

@@ -257,7 +257,7 @@ fn an_aborted_message_is_forgotten() {
 }
 
 #[test]
-fn an_aggregate_is_taken_apart() {
+fn an_aggregate_is_split_into_its_messages() {
     let server = Server::start(&[]);
     let part = |type_id: u8, time: u32, data: &[u8]| {
         let [high, low @ ..] = time.to_be_bytes();

@@ -300,7 +300,7 @@ fn when_the_video_stops_a_slow_player_gets_the_audio_again() {
 
 /// A player that pauses without having read what it was sent does not get it later, nor does the server keep it.
 #[test]
-fn what_waits_at_a_pause_is_thrown_away() {
+fn what_is_queued_at_a_pause_is_dropped() {
     let server = Server::start(&["--player-queue", "32768"]);
     let mut camera = publisher(&server, "cam");
     let mut sleeper = player(&server, "live", "cam");

@@ -1,14 +1,14 @@
-//! Values to AMF3.
+//! Encoding of values as AMF3.
 
 use super::{ARRAY, BYTE_ARRAY, DATE, DOUBLE, FALSE, INTEGER, NULL, OBJECT, STRING, TRUE, U29_MAX, UNDEFINED, XML};
 use crate::amf::{Object, Value};
 
-/// Appends a value. No references are written: they are allowed, not required.
+/// Appends an encoded value. Never writes references, which the format makes optional.
 pub fn encode(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Undefined | Value::Unsupported => out.push(UNDEFINED),
         Value::Null => out.push(NULL),
-        Value::Boolean(truth) => out.push(if *truth { TRUE } else { FALSE }),
+        Value::Boolean(boolean) => out.push(if *boolean { TRUE } else { FALSE }),
         Value::Integer(integer) if (-(1 << 28)..1 << 28).contains(integer) => {
             out.push(INTEGER);
             encode_u29(*integer as u32 & U29_MAX, out);
@@ -49,14 +49,14 @@ pub fn encode(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-/// An object of a dynamic class without members of its own: marker, traits, class name, pairs.
+/// Encodes an object of a dynamic class without sealed members: marker, traits, class name, pairs.
 fn encode_object(class: &str, object: &Object, out: &mut Vec<u8>) {
     out.extend_from_slice(&[OBJECT, 0x0b]);
     encode_bytes(class.as_bytes(), out);
     encode_pairs(object, out);
 }
 
-/// Pairs, and the empty key that ends them; a pair whose key is empty can't be told from that end.
+/// Encodes pairs and the empty key that ends them. Omits pairs with an empty key, which would end them early.
 fn encode_pairs(object: &Object, out: &mut Vec<u8>) {
     for (key, value) in object.iter().filter(|(key, _)| !key.is_empty()) {
         encode_bytes(key.as_bytes(), out);
@@ -72,11 +72,11 @@ fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 
 pub(super) fn encode_u29(number: u32, out: &mut Vec<u8>) {
     let number = number.min(U29_MAX);
-    let seven = |shift: u32| (number >> shift) as u8 & 0x7f | 0x80;
+    let continued = |shift: u32| (number >> shift) as u8 & 0x7f | 0x80;
     match number {
         0..=0x7f => out.push(number as u8),
-        0x80..=0x3fff => out.extend_from_slice(&[seven(7), number as u8 & 0x7f]),
-        0x4000..=0x1f_ffff => out.extend_from_slice(&[seven(14), seven(7), number as u8 & 0x7f]),
-        _ => out.extend_from_slice(&[seven(22), seven(15), seven(8), number as u8]),
+        0x80..=0x3fff => out.extend_from_slice(&[continued(7), number as u8 & 0x7f]),
+        0x4000..=0x1f_ffff => out.extend_from_slice(&[continued(14), continued(7), number as u8 & 0x7f]),
+        _ => out.extend_from_slice(&[continued(22), continued(15), continued(8), number as u8]),
     }
 }

@@ -1,16 +1,16 @@
 //! AMF3, which AMF0 may switch to for a value (specification of 2013).
 //!
-//! A value is a marker byte and what it announces. Lengths, counts and references are *U29*: up to four
-//! bytes of which the first three give 7 bits each and say by their top bit whether another follows; the
-//! fourth gives 8.
+//! A value is a marker byte followed by its contents. Lengths, counts and references are *U29*: up to four bytes, of
+//! which the first three carry 7 bits each and a top bit that is set if another byte follows; the fourth carries 8
+//! bits.
 //!
-//! | marker | value | behind it |
+//! | marker | value | contents |
 //! |---|---|---|
 //! | 00–03 | undefined, null, false, true | nothing |
 //! | 04 | integer | U29, signed in 29 bits |
 //! | 05 | double | f64 |
 //! | 06 | string | length × 2 + 1, text; or reference × 2 |
-//! | 07, 0B | XML | as a string |
+//! | 07, 0B | XML | as for a string |
 //! | 08 | date | 1, f64 milliseconds |
 //! | 09 | array | count × 2 + 1, { key, value } …, empty key, `count` values |
 //! | 0A | object | traits, values, { key, value } … and empty key if dynamic |
@@ -18,8 +18,8 @@
 //! | 0D–10 | vectors | count × 2 + 1, fixed u8, items |
 //! | 11 | dictionary | count × 2 + 1, weak u8, { key value, value } … |
 //!
-//! In place of what follows the marker there may be a reference to an earlier string or, from 07 on, to an
-//! earlier value of these kinds.
+//! Instead of its contents, a string may be a reference to an earlier string, and a value with a marker from 07 on a
+//! reference to an earlier value with such a marker.
 
 mod encode;
 
@@ -53,40 +53,40 @@ const DICTIONARY: u8 = 0x11;
 /// The largest U29.
 const U29_MAX: u32 = (1 << 29) - 1;
 
-/// The only externalizable class that is met in practice: its body is one value.
+/// The only externalizable class found in practice; its body is one value.
 const ARRAY_COLLECTION: &str = "flex.messaging.io.ArrayCollection";
 
-/// Reads values that stand one after the other and share their references.
+/// Decodes consecutive values, which share their references.
 ///
 /// # Errors
-/// [`crate::Error::Amf`] and [`crate::Error::Limit`] for the first that can't be read.
+/// Returns [`crate::Error::Amf`] if a value can't be decoded, and [`crate::Error::Limit`] if one exceeds a limit.
 pub fn decode_all(bytes: &[u8]) -> Result<Vec<Value>> {
     let mut cursor = Cursor::new(bytes);
-    let mut reader = Reader::new(&mut cursor);
+    let mut decoder = Decoder::new(&mut cursor);
     let mut values = Vec::new();
-    while !reader.cursor.is_at_end() {
-        values.push(reader.value()?);
+    while !decoder.cursor.is_at_end() {
+        values.push(decoder.value()?);
     }
     Ok(values)
 }
 
-/// Reads the one value behind AMF0's switch; references in it reach no further.
-pub(super) fn read_value(cursor: &mut Cursor<'_>) -> Result<Value> {
-    Reader::new(cursor).value()
+/// Decodes the single value after AMF0's switch to AMF3, which has reference tables of its own.
+pub(super) fn decode_one(cursor: &mut Cursor<'_>) -> Result<Value> {
+    Decoder::new(cursor).value()
 }
 
 #[derive(Debug)]
-struct Reader<'c, 'a> {
+struct Decoder<'c, 'a> {
     cursor: &'c mut Cursor<'a>,
     strings: Vec<String>,
-    /// Where values that can be referred to stand.
+    /// Byte ranges of the values that references can target, in order of appearance.
     complex: Vec<Range<usize>>,
     traits: Vec<Traits>,
-    /// What a reference means is being read again, and has its place already.
+    /// A referenced value is being decoded again, and its contents are in the tables already.
     repeating: bool,
 }
 
-/// The members that all objects of a class have.
+/// The members common to all objects of a class.
 #[derive(Clone, Debug)]
 struct Traits {
     class: String,
@@ -95,29 +95,30 @@ struct Traits {
     is_externalizable: bool,
 }
 
-/// What a U29 in front of a value says.
-enum Head {
+/// The U29 before a value's contents.
+enum Header {
     Reference(usize),
     /// A length, a count or flags.
     Inline(usize),
 }
 
-impl<'c, 'a> Reader<'c, 'a> {
+impl<'c, 'a> Decoder<'c, 'a> {
     fn new(cursor: &'c mut Cursor<'a>) -> Self {
         Self { cursor, strings: Vec::new(), complex: Vec::new(), traits: Vec::new(), repeating: false }
     }
 
-    /// Recursion goes by this and a few below, so what takes stack but holds no values is elsewhere.
+    /// Decodes a value. It recurses through `complex`, `reference` and the containers, so code that needs stack space
+    /// but no recursion is kept in other functions.
     fn value(&mut self) -> Result<Value> {
         self.cursor.spend_values(1)?;
         let start = self.cursor.position();
         match self.cursor.u8()? {
             marker @ XML_DOCUMENT..=DICTIONARY => self.complex(start, marker),
-            marker => self.plain(marker),
+            marker => self.scalar(marker),
         }
     }
 
-    fn plain(&mut self, marker: u8) -> Result<Value> {
+    fn scalar(&mut self, marker: u8) -> Result<Value> {
         Ok(match marker {
             UNDEFINED => Value::Undefined,
             NULL => Value::Null,
@@ -127,7 +128,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             INTEGER => Value::Integer((self.u29()? << 3) as i32 >> 3),
             DOUBLE => Value::Number(self.cursor.f64()?),
             STRING => Value::String(self.string()?),
-            marker => return Err(self.cursor.error(format!("marker {marker:#04x} is no AMF3 value"))),
+            marker => return Err(self.cursor.error(format!("{marker:#04x} is not an AMF3 marker"))),
         })
     }
 
@@ -143,15 +144,15 @@ impl<'c, 'a> Reader<'c, 'a> {
         Ok(number << 8 | u32::from(self.cursor.u8()?))
     }
 
-    fn head(&mut self) -> Result<Head> {
+    fn header(&mut self) -> Result<Header> {
         let number = self.u29()?;
         let rest = (number >> 1) as usize;
-        Ok(if number & 1 == 0 { Head::Reference(rest) } else { Head::Inline(rest) })
+        Ok(if number & 1 == 0 { Header::Reference(rest) } else { Header::Inline(rest) })
     }
 
     fn string(&mut self) -> Result<String> {
-        match self.head()? {
-            Head::Inline(length) => {
+        match self.header()? {
+            Header::Inline(length) => {
                 let text = self.cursor.text(length)?;
                 if !text.is_empty() && !self.repeating {
                     self.cursor.spend_bytes(text.len())?;
@@ -159,19 +160,19 @@ impl<'c, 'a> Reader<'c, 'a> {
                 }
                 Ok(text)
             }
-            Head::Reference(index) => {
-                let text = self.strings.get(index).ok_or_else(|| self.cursor.dangling(index))?;
+            Header::Reference(index) => {
+                let text = self.strings.get(index).ok_or_else(|| self.cursor.dangling_reference(index))?;
                 self.cursor.spend_bytes(text.len())?;
                 Ok(text.clone())
             }
         }
     }
 
-    /// Reads a value of the kinds that references can mean; it began at `start`.
+    /// Decodes a value of a kind that references can target; it began at `start`.
     fn complex(&mut self, start: usize, marker: u8) -> Result<Value> {
-        let inline = match self.head()? {
-            Head::Reference(index) => return self.reference(start, index),
-            Head::Inline(inline) => inline,
+        let inline = match self.header()? {
+            Header::Reference(index) => return self.reference(start, index),
+            Header::Inline(inline) => inline,
         };
         let index = self.complex.len();
         if !self.repeating {
@@ -183,25 +184,25 @@ impl<'c, 'a> Reader<'c, 'a> {
             OBJECT => self.object(inline)?,
             VECTOR_OBJECT => Value::StrictArray(self.object_vector(inline)?),
             DICTIONARY => self.dictionary(inline)?,
-            _ => self.flat(marker, inline)?,
+            _ => self.leaf(marker, inline)?,
         };
         self.cursor.leave();
-        if let (false, Some(place)) = (self.repeating, self.complex.get_mut(index)) {
-            place.end = self.cursor.position();
+        if let (false, Some(range)) = (self.repeating, self.complex.get_mut(index)) {
+            range.end = self.cursor.position();
         }
         Ok(value)
     }
 
-    /// What a reference means is read again from its place, at the cost of all limits.
+    /// Decodes the target of a reference again from its position; every limit counts it again.
     fn reference(&mut self, start: usize, index: usize) -> Result<Value> {
-        let place = self.complex.get(index).cloned().ok_or_else(|| self.cursor.dangling(index))?;
-        if place.contains(&start) {
-            // A value inside itself would have no end.
+        let range = self.complex.get(index).cloned().ok_or_else(|| self.cursor.dangling_reference(index))?;
+        if range.contains(&start) {
+            // A value that contains itself would recurse without end.
             return Ok(Value::Null);
         }
-        self.cursor.spend_bytes(place.len())?;
+        self.cursor.spend_bytes(range.len())?;
         self.cursor.enter()?;
-        let after = self.cursor.jump(place.start);
+        let after = self.cursor.jump(range.start);
         let was_repeating = std::mem::replace(&mut self.repeating, true);
         let value = self.value();
         self.repeating = was_repeating;
@@ -220,7 +221,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         Ok(items)
     }
 
-    /// Keys and values up to the empty key.
+    /// Appends keys and values up to the empty key.
     fn pairs(&mut self, object: &mut Object) -> Result<()> {
         loop {
             let key = self.string()?;
@@ -248,7 +249,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             if traits.class == ARRAY_COLLECTION {
                 return self.value();
             }
-            return Err(self.unreadable(&traits.class));
+            return Err(self.unknown_class(&traits.class));
         }
         let mut object = Object::new();
         for member in traits.members {
@@ -263,15 +264,15 @@ impl<'c, 'a> Reader<'c, 'a> {
         })
     }
 
-    /// Only the class itself knows how long its objects are.
-    fn unreadable(&self, class: &str) -> Error {
-        self.cursor.error(format!("an object of class {} can't be read", class.escape_debug()))
+    /// Returns the error for an externalizable class, whose encoding and length only the class itself defines.
+    fn unknown_class(&self, class: &str) -> Error {
+        self.cursor.error(format!("objects of the externalizable class {} can't be decoded", class.escape_debug()))
     }
 
     fn traits(&mut self, flags: usize) -> Result<Traits> {
         if flags & 1 == 0 {
             let index = flags >> 1;
-            let traits = self.traits.get(index).ok_or_else(|| self.cursor.dangling(index))?;
+            let traits = self.traits.get(index).ok_or_else(|| self.cursor.dangling_reference(index))?;
             let bytes = traits.members.iter().map(String::len).sum::<usize>();
             self.cursor.spend_values(traits.members.len())?;
             self.cursor.spend_bytes(bytes + traits.class.len())?;
@@ -279,7 +280,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         }
         let (is_externalizable, is_dynamic, count) = (flags & 2 != 0, flags & 4 != 0, flags >> 3);
         let class = self.string()?;
-        // Each name has at least its length.
+        // Every name has at least its length field.
         self.cursor.expect_values(count, 1)?;
         self.cursor.spend_values(count)?;
         let members = (0..count).map(|_| self.string()).collect::<Result<_>>()?;
@@ -291,14 +292,14 @@ impl<'c, 'a> Reader<'c, 'a> {
     }
 
     fn object_vector(&mut self, count: usize) -> Result<Vec<Value>> {
-        // Whether its length is fixed, and the class of its items, are of no concern here.
+        // The fixed-length flag and the class of the items are not used.
         self.cursor.u8()?;
         self.string()?;
         self.items(count)
     }
 
-    /// Values that references can mean but that hold no others.
-    fn flat(&mut self, marker: u8, inline: usize) -> Result<Value> {
+    /// Decodes a value that references can target but that contains no other values.
+    fn leaf(&mut self, marker: u8, inline: usize) -> Result<Value> {
         Ok(match marker {
             XML_DOCUMENT | XML => Value::Xml(self.cursor.text(inline)?),
             DATE => Value::Date { unix_ms: self.cursor.f64()?, time_zone: 0 },
@@ -335,7 +336,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             Value::String(text) => Ok(text),
             Value::Integer(number) => Ok(number.to_string()),
             Value::Number(number) => Ok(number.to_string()),
-            _ => Err(self.cursor.error("a dictionary's key is neither text nor number")),
+            _ => Err(self.cursor.error("a dictionary key is neither a string nor a number")),
         }
     }
 }
@@ -348,7 +349,7 @@ mod tests {
     use crate::limits;
     use proptest::prelude::*;
 
-    fn one(bytes: &[u8]) -> Value {
+    fn decode_single(bytes: &[u8]) -> Value {
         let mut values = decode_all(bytes).unwrap();
         assert_eq!(values.len(), 1);
         values.remove(0)
@@ -361,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn u29_at_its_steps() {
+    fn u29_at_each_length_boundary() {
         for (number, bytes) in [
             (127, &[0x7f][..]),
             (128, &[0x81, 0x00]),
@@ -374,12 +375,12 @@ mod tests {
             let mut out = Vec::new();
             encode_u29(number, &mut out);
             assert_eq!(out, bytes, "{number}");
-            assert_eq!(Reader::new(&mut Cursor::new(bytes)).u29().unwrap(), number);
+            assert_eq!(Decoder::new(&mut Cursor::new(bytes)).u29().unwrap(), number);
         }
     }
 
     #[test]
-    fn every_value_has_its_bytes() {
+    fn known_encodings() {
         let date = Value::Date { unix_ms: 1.0, time_zone: 0 };
         let cases: Vec<(Value, Vec<u8>)> = vec![
             (Value::Undefined, vec![0]),
@@ -399,43 +400,43 @@ mod tests {
         ];
         for (value, bytes) in cases {
             assert_eq!(encoded(&value), bytes, "{value:?}");
-            assert_eq!(one(&bytes), value);
+            assert_eq!(decode_single(&bytes), value);
         }
         assert_eq!(encoded(&Value::Integer(1 << 28)), encoded(&Value::Number(f64::from(1 << 28))));
     }
 
     #[test]
     fn sealed_members_and_references_to_strings_traits_and_objects() {
-        // [{a: 1} of class C, another of the same traits, the first again]
+        // [{a: 1} of class C, another object with the same traits, a reference to the first]
         let bytes = b"\x09\x07\x01\x0a\x13\x03C\x03a\x04\x01\x0a\x01\x04\x02\x0a\x02";
         let object =
             |number| Value::TypedObject { class: "C".into(), object: Object::new().with("a", Value::Integer(number)) };
-        assert_eq!(one(bytes), Value::StrictArray(vec![object(1), object(2), object(1)]));
-        assert_eq!(one(b"\x09\x05\x01\x06\x03x\x06\x00"), Value::StrictArray(vec!["x".into(), "x".into()]));
+        assert_eq!(decode_single(bytes), Value::StrictArray(vec![object(1), object(2), object(1)]));
+        assert_eq!(decode_single(b"\x09\x05\x01\x06\x03x\x06\x00"), Value::StrictArray(vec!["x".into(), "x".into()]));
     }
 
     #[test]
-    fn a_value_inside_itself_reads_as_null() {
-        assert_eq!(one(b"\x09\x03\x01\x09\x00"), Value::StrictArray(vec![Value::Null]));
+    fn a_value_that_contains_itself_decodes_as_null() {
+        assert_eq!(decode_single(b"\x09\x03\x01\x09\x00"), Value::StrictArray(vec![Value::Null]));
     }
 
     #[test]
     fn vectors_dictionaries_and_array_collections() {
         let numbers = |numbers: &[f64]| Value::StrictArray(numbers.iter().map(|n| Value::Number(*n)).collect());
-        assert_eq!(one(&[0x0d, 5, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1]), numbers(&[-1.0, 1.0]));
-        assert_eq!(one(&[0x0e, 3, 0, 0xff, 0xff, 0xff, 0xff]), numbers(&[4_294_967_295.0]));
-        assert_eq!(one(&[0x0f, 3, 0, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]), numbers(&[1.0]));
-        assert_eq!(one(&[0x10, 3, 0, 1, 1]), Value::StrictArray(vec![Value::Null]));
-        assert_eq!(one(b"\x11\x03\x00\x06\x03k\x03"), Value::EcmaArray(Object::new().with("k", true)));
+        assert_eq!(decode_single(&[0x0d, 5, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1]), numbers(&[-1.0, 1.0]));
+        assert_eq!(decode_single(&[0x0e, 3, 0, 0xff, 0xff, 0xff, 0xff]), numbers(&[4_294_967_295.0]));
+        assert_eq!(decode_single(&[0x0f, 3, 0, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]), numbers(&[1.0]));
+        assert_eq!(decode_single(&[0x10, 3, 0, 1, 1]), Value::StrictArray(vec![Value::Null]));
+        assert_eq!(decode_single(b"\x11\x03\x00\x06\x03k\x03"), Value::EcmaArray(Object::new().with("k", true)));
         let mut collection = vec![0x0a, 0x07, (ARRAY_COLLECTION.len() as u8) << 1 | 1];
         collection.extend(ARRAY_COLLECTION.as_bytes());
         collection.extend([9, 1, 1]);
-        assert_eq!(one(&collection), Value::StrictArray(Vec::new()));
-        assert!(decode_all(b"\x0a\x07\x03X\x01").is_err(), "another class could be anything");
+        assert_eq!(decode_single(&collection), Value::StrictArray(Vec::new()));
+        assert!(decode_all(b"\x0a\x07\x03X\x01").is_err(), "other externalizable classes have an unknown encoding");
     }
 
     #[test]
-    fn references_to_nothing_and_counts_beyond_the_end_are_errors() {
+    fn dangling_references_and_counts_beyond_the_end_are_errors() {
         for bytes in [&b"\x06\x02"[..], b"\x09\x02", b"\x0a\x05", b"\x09\xff\xff\x7f\x01", b"\x0d\xff\x7f\x00", b"\x12"]
         {
             assert!(matches!(decode_all(bytes), Err(Error::Amf { .. })), "{bytes:x?}");
@@ -443,8 +444,8 @@ mod tests {
     }
 
     #[test]
-    fn what_references_repeat_is_limited() {
-        // A string of 8,192 bytes and as many references to it as it takes.
+    fn bytes_repeated_by_references_are_limited() {
+        // A string of 8,192 bytes and enough references to it to exceed the limit.
         let mut text = vec![9];
         encode_u29(2_000 << 1 | 1, &mut text);
         text.push(1);
@@ -454,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_at_the_limit_and_one_past() {
+    fn nesting_depth_at_the_limit_and_one_past() {
         let nested = |depth: usize| [&[9, 3, 1].repeat(depth - 1)[..], &[9, 1, 1]].concat();
         assert!(decode_all(&nested(limits::AMF_DEPTH)).is_ok());
         assert!(matches!(decode_all(&nested(limits::AMF_DEPTH + 1)), Err(Error::Limit { .. })));
@@ -462,12 +463,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(value in any_value()) {
-            prop_assert_eq!(one(&encoded(&value)), value);
+        fn encoding_and_decoding_round_trips(value in any_value()) {
+            prop_assert_eq!(decode_single(&encoded(&value)), value);
         }
 
         #[test]
-        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode_all(&bytes);
         }
     }

@@ -1,4 +1,4 @@
-//! Who is connected, and how to end that.
+//! The list of connections, and closing them.
 
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub(super) struct Connection {
     skips: u64,
 }
 
-/// All connections.
+/// Returns all connections.
 pub(super) fn list(http: &HttpService) -> Vec<Connection> {
     let describe = |(id, who): (u64, std::sync::Arc<ManagedConnection>)| {
         let description = who.info();
@@ -47,10 +47,10 @@ pub(super) fn list(http: &HttpService) -> Vec<Connection> {
     http.connections.all().into_iter().map(describe).collect()
 }
 
-/// Ends `connections/ID`, or the publisher of `streams/APP/NAME`.
+/// Closes `connections/ID`, or the publisher of `streams/APP/NAME`.
 ///
 /// # Errors
-/// [`Error::Http`] when there is no such thing.
+/// [`Error::Http`] when it does not exist.
 pub(super) fn end(http: &HttpService, path: &str) -> Result<()> {
     const REASON: &str = "ended by an administrator";
     let has_ended = match path.split_once('/') {

@@ -1,26 +1,26 @@
-//! Changes as they happen, as server-sent events (HTML, server-sent events).
+//! The event feed: changes as server-sent events (HTML, server-sent events).
 
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::streams::RECENT;
+use super::streams::SNAPSHOT_LIFETIME;
 use super::videos;
 use crate::access::Origin;
 use crate::error::Result;
 use crate::limits;
 use crate::transport::ManagedConnection;
 
-use super::super::live::LOOK;
+use super::super::live::POLL_INTERVAL;
 use super::super::{HttpService, Request};
 
-/// How often the figures of streams go out that only grow.
-const FIGURES: Duration = Duration::from_secs(2);
+/// How often the streams' growing figures are sent.
+const STATS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often somebody hears that the connection is alive.
-const ALIVE: Duration = Duration::from_secs(15);
+/// How often a ping keeps the connection alive.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
 
-/// One client that hears of changes.
+/// A client of the event feed.
 pub(in crate::http) struct EventStream<'a> {
     pub http: &'a HttpService,
     pub request: &'a Request,
@@ -29,47 +29,47 @@ pub(in crate::http) struct EventStream<'a> {
 }
 
 impl EventStream<'_> {
-    /// Tells what is, and then what changes, until the client has gone.
+    /// Sends the current state, and then changes, until the client disconnects.
     ///
     /// # Errors
     /// [`crate::Error::Io`] when it takes nothing any more.
-    pub(crate) fn tell(&self) -> Result<()> {
+    pub fn run(&self) -> Result<()> {
         let changes = self.http.service.registry.changes();
         let (mut seen, mut files): (_, Option<Arc<str>>) = (None, None);
-        let [mut told, mut looked, mut wrote] = [Instant::now(); 3];
+        let [mut last_streams, mut last_videos, mut last_write] = [Instant::now(); 3];
         while !self.client.should_stop() && !self.client.socket().has_hung_up() {
-            let mut rest = RECENT;
-            if seen != Some(changes.count()) || told.elapsed() >= FIGURES {
-                let snapshot = self.http.event_feed.recent(self.http);
+            let mut delay = SNAPSHOT_LIFETIME;
+            if seen != Some(changes.count()) || last_streams.elapsed() >= STATS_INTERVAL {
+                let snapshot = self.http.event_feed.snapshot(self.http);
                 if seen.replace(snapshot.changes) != Some(snapshot.changes) || snapshot.is_live() {
-                    let list = snapshot.text(self.http, self.request, self.origin);
+                    let list = snapshot.to_json(self.http, self.request, self.origin);
                     self.send("streams", &list)?;
-                    (wrote, rest) = (Instant::now(), rest_after(list.len()));
+                    (last_write, delay) = (Instant::now(), delay_after(list.len()));
                 }
-                told = Instant::now();
+                last_streams = Instant::now();
             }
-            if files.is_none() || looked.elapsed() >= videos::FRESH {
-                looked = Instant::now();
-                let list = videos::text(self.http, self.request, self.origin);
+            if files.is_none() || last_videos.elapsed() >= videos::LISTING_LIFETIME {
+                last_videos = Instant::now();
+                let list = videos::to_json(self.http, self.request, self.origin);
                 if files.as_ref() != Some(&list) {
                     self.send("videos", &list)?;
-                    (files, wrote) = (Some(list), Instant::now());
+                    (files, last_write) = (Some(list), Instant::now());
                 }
             }
-            if wrote.elapsed() >= ALIVE {
+            if last_write.elapsed() >= PING_INTERVAL {
                 self.write(": ping\n\n")?;
-                wrote = Instant::now();
+                last_write = Instant::now();
             }
-            if seen.is_none_or(|seen| changes.wait(seen, LOOK)) {
-                // What changes in the meantime goes out together, and is in no list that others have asked for before.
-                std::thread::sleep(rest);
+            if seen.is_none_or(|seen| changes.wait(seen, POLL_INTERVAL)) {
+                // Changes meanwhile are sent together, from a newer snapshot than others have requested.
+                std::thread::sleep(delay);
             }
         }
         Ok(())
     }
 
     fn send(&self, event: &str, data: &str) -> Result<()> {
-        // JSON has no line breaks in it.
+        // JSON contains no line breaks.
         self.write(&format!("event: {event}\ndata: {data}\n\n"))
     }
 
@@ -78,9 +78,9 @@ impl EventStream<'_> {
     }
 }
 
-/// How long changes gather after a list of so many bytes: nobody reads long ones four times a second.
-fn rest_after(bytes: usize) -> Duration {
-    Duration::from_millis(bytes as u64 / limits::EVENT_BYTES_PER_MILLISECOND).clamp(RECENT, FIGURES)
+/// Returns how long to collect changes after a list of that many bytes: nobody reads long ones four times a second.
+fn delay_after(bytes: usize) -> Duration {
+    Duration::from_millis(bytes as u64 / limits::EVENT_BYTES_PER_MILLISECOND).clamp(SNAPSHOT_LIFETIME, STATS_INTERVAL)
 }
 
 #[cfg(test)]
@@ -88,9 +88,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_lists_come_less_often() {
-        assert_eq!(rest_after(300), RECENT);
-        assert_eq!(rest_after(256_000), Duration::from_secs(1));
-        assert_eq!(rest_after(usize::MAX), FIGURES);
+    fn long_lists_are_sent_less_often() {
+        assert_eq!(delay_after(300), SNAPSHOT_LIFETIME);
+        assert_eq!(delay_after(256_000), Duration::from_secs(1));
+        assert_eq!(delay_after(usize::MAX), STATS_INTERVAL);
     }
 }

@@ -1,4 +1,4 @@
-//! Figures for Prometheus, in its text format 0.0.4.
+//! Metrics for Prometheus, in its text format 0.0.4.
 
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,13 +8,13 @@ use super::connections::{self, Connection};
 use crate::limits;
 use crate::live::StreamStatus;
 
-/// The text; what cannot be learned of the process is left out.
-pub(super) fn text(http: &HttpService) -> String {
+/// Renders the metrics; what can't be read of the process is left out.
+pub(super) fn render(http: &HttpService) -> String {
     let mut out = Text(String::new());
     let streams = http.service.registry.status();
     out.head("gortmp_build_info", "gauge", "The version.");
     out.line("gortmp_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    out.one("gortmp_uptime_seconds", "gauge", "How long the server runs.", http.started.elapsed().as_secs_f64());
+    out.single("gortmp_uptime_seconds", "gauge", "How long the server runs.", http.started.elapsed().as_secs_f64());
     out.head("gortmp_connections", "gauge", "Connected clients.");
     let clients = connections::list(http);
     for protocol in ["rtmp", "rtmps", "http", "https"] {
@@ -36,18 +36,23 @@ pub(super) fn text(http: &HttpService) -> String {
         out.line("gortmp_http_responses_total", &[("code", code)], count.get() as f64);
     }
     let published = streams.iter().filter(|stream| stream.is_published).count();
-    out.one("gortmp_streams", "gauge", "Live streams that are published.", published as f64);
+    out.single("gortmp_streams", "gauge", "Live streams that are published.", published as f64);
     let total = http.service.registry.traffic();
-    out.one("gortmp_received_bytes_total", "counter", "Bytes from publishers.", total.bytes_in as f64);
-    out.one("gortmp_sent_bytes_total", "counter", "Bytes of live streams to players.", total.bytes_out as f64);
-    out.one("gortmp_received_messages_total", "counter", "Messages from publishers.", total.messages_in as f64);
-    out.one("gortmp_sent_messages_total", "counter", "Messages of live streams to players.", total.messages_out as f64);
+    out.single("gortmp_received_bytes_total", "counter", "Bytes from publishers.", total.bytes_in as f64);
+    out.single("gortmp_sent_bytes_total", "counter", "Bytes of live streams to players.", total.bytes_out as f64);
+    out.single("gortmp_received_messages_total", "counter", "Messages from publishers.", total.messages_in as f64);
+    out.single(
+        "gortmp_sent_messages_total",
+        "counter",
+        "Messages of live streams to players.",
+        total.messages_out as f64,
+    );
     let what = "Messages that players were too slow for.";
-    out.one("gortmp_dropped_messages_total", "counter", what, total.dropped as f64);
+    out.single("gortmp_dropped_messages_total", "counter", what, total.dropped as f64);
     let what = "Times that players which were too slow went on at a later key frame.";
-    out.one("gortmp_skips_total", "counter", what, total.skips as f64);
+    out.single("gortmp_skips_total", "counter", what, total.skips as f64);
     let what = "Messages that are no frames, left out of MP4 and HLS.";
-    out.one("gortmp_ignored_messages_total", "counter", what, total.ignored as f64);
+    out.single("gortmp_ignored_messages_total", "counter", what, total.ignored as f64);
     per_stream(&mut out, &streams, &clients);
     process(&mut out, http.started_at);
     out.0
@@ -79,8 +84,8 @@ const PER_STREAM: [(&str, &str, &str, Of); 11] = [
     }),
 ];
 
-/// The busiest streams by name, and the others as one where their sum means something: those that become busy and those
-/// that end leave it, so no counter could be made of it. The totals of all have them.
+/// Adds the busiest streams by name, and the gauges of all others summed up: streams that become busy and those that
+/// end leave that sum, so it can't be a counter. The totals include them.
 fn per_stream(out: &mut Text, streams: &[StreamStatus], clients: &[Connection]) {
     let mut busiest: Vec<_> = streams.iter().collect();
     busiest.sort_by_key(|stream| std::cmp::Reverse(stream.traffic.bytes_in));
@@ -111,58 +116,58 @@ fn per_stream(out: &mut Text, streams: &[StreamStatus], clients: &[Connection]) 
     }
 }
 
-/// What every process tells, under the names that all use.
+/// Adds the usual metrics of the process, under their usual names.
 fn process(out: &mut Text, started: SystemTime) {
     let started = started.duration_since(UNIX_EPOCH).unwrap_or_default();
     let what = "When the process started, in seconds since 1970.";
-    out.one("process_start_time_seconds", "gauge", what, started.as_secs_f64());
+    out.single("process_start_time_seconds", "gauge", what, started.as_secs_f64());
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
         line.split_whitespace().next()?.parse::<f64>().ok()
     };
     if let Some(kib) = field("VmRSS") {
-        out.one("process_resident_memory_bytes", "gauge", "Resident memory.", kib * 1024.0);
+        out.single("process_resident_memory_bytes", "gauge", "Resident memory.", kib * 1024.0);
     }
     if let Some(kib) = field("VmSize") {
-        out.one("process_virtual_memory_bytes", "gauge", "Virtual memory.", kib * 1024.0);
+        out.single("process_virtual_memory_bytes", "gauge", "Virtual memory.", kib * 1024.0);
     }
     if let Some(threads) = field("Threads") {
-        out.one("process_threads", "gauge", "Threads.", threads);
+        out.single("process_threads", "gauge", "Threads.", threads);
     }
     if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
-        // Without the one that looks.
-        out.one("process_open_fds", "gauge", "Open descriptors.", files.count().saturating_sub(1) as f64);
+        // Without the one that lists them.
+        out.single("process_open_fds", "gauge", "Open descriptors.", files.count().saturating_sub(1) as f64);
     }
     let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let used = used.tv_sec as f64 + used.tv_nsec as f64 / 1e9;
-    out.one("process_cpu_seconds_total", "counter", "Time on all cores.", used);
+    out.single("process_cpu_seconds_total", "counter", "Time on all cores.", used);
     let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     if let Some(most) = most {
-        out.one("process_max_fds", "gauge", "Descriptors that may be open.", most as f64);
+        out.single("process_max_fds", "gauge", "Descriptors that may be open.", most as f64);
     }
 }
 
 struct Text(String);
 
 impl Text {
-    fn head(&mut self, name: &str, kind: &str, what: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {what}\n# TYPE {name} {kind}");
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
     fn line(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let labels: Vec<_> = labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+        let labels: Vec<_> = labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
         let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 
-    fn one(&mut self, name: &str, kind: &str, what: &str, value: f64) {
-        self.head(name, kind, what);
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: f64) {
+        self.head(name, kind, help);
         self.line(name, &[], value);
     }
 }
 
-fn escaped(value: &str) -> String {
+fn escape(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
@@ -179,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_streams_are_one() {
+    fn beyond_the_limit_streams_are_summed_up() {
         let stream = |number: usize| StreamStatus {
             name: format!("live/{number}"),
             is_published: true,

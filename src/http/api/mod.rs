@@ -1,5 +1,5 @@
-//! What programs ask: streams, files and connections as JSON, and figures for Prometheus. `openapi.json` beside this
-//! file describes it.
+//! The API: streams, files and connections as JSON, and metrics for Prometheus. `openapi.json` beside this file
+//! describes it.
 
 mod connections;
 mod events;
@@ -25,27 +25,27 @@ use crate::error::{Error, Result};
 use crate::guard::TokenBucket;
 use crate::limits;
 
-/// The description of all this.
+/// The description of the API.
 const OPENAPI: &str = include_str!("openapi.json");
 
-/// Keeps those out who guess at the key for what not everybody may.
+/// Protects the restricted parts of the API by the admin key, and limits guesses at it.
 #[derive(Debug)]
 pub(super) struct Admin {
     key: Option<Secret>,
-    wrong: Mutex<TokenBucket>,
+    failures: Mutex<TokenBucket>,
 }
 
 impl Admin {
-    pub(super) fn new(key: Option<Secret>) -> Self {
-        Self { key, wrong: Mutex::new(TokenBucket::new(limits::WRONG_KEYS, limits::WRONG_KEYS_PER_SECOND)) }
+    pub fn new(key: Option<Secret>) -> Self {
+        Self { key, failures: Mutex::new(TokenBucket::new(limits::WRONG_KEYS, limits::WRONG_KEYS_PER_SECOND)) }
     }
 
-    /// Whether the request brings the key. Without a key there is nobody who has it.
+    /// Whether the request has the key. Without a key configured none has.
     ///
     /// # Errors
     /// [`Error::Http`] for a wrong key.
-    fn knows(&self, request: &Request) -> Result<bool> {
-        // Schemes are of any case (RFC 9110 §11.1).
+    fn check_key(&self, request: &Request) -> Result<bool> {
+        // Schemes are case-insensitive (RFC 9110 §11.1).
         let given = request.header("authorization").and_then(|value| value.split_once(' '));
         let bearer = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim_start());
         let query = request.query_value("admin_key");
@@ -53,24 +53,24 @@ impl Admin {
         if *key == Secret::new(given) {
             return Ok(true);
         }
-        let status = if self.wrong.lock().take(Instant::now()) { 401 } else { 429 };
+        let status = if self.failures.lock().take(Instant::now()) { 401 } else { 429 };
         Err(Error::Http { status, reason: "the admin key is another".into() })
     }
 
-    /// Whether the request may see who is connected: with the key, or from this machine if there is none. Through a proxy
-    /// on it that says so, it comes from elsewhere.
+    /// Allows viewing connections: with the key, or from this machine if none is configured. A request forwarded by a
+    /// proxy, which says so, is not from this machine.
     fn authorize_view(&self, request: &Request, ip: IpAddr) -> Result<()> {
-        let is_passed_on = ["forwarded", "x-forwarded-for", "via"].iter().any(|name| request.header(name).is_some());
-        let is_local = ip.to_canonical().is_loopback() && !is_passed_on;
-        if self.knows(request)? || (self.key.is_none() && is_local) {
+        let is_proxied = ["forwarded", "x-forwarded-for", "via"].iter().any(|name| request.header(name).is_some());
+        let is_local = ip.to_canonical().is_loopback() && !is_proxied;
+        if self.check_key(request)? || (self.key.is_none() && is_local) {
             return Ok(());
         }
         Err(self.refusal())
     }
 
-    /// Whether the request may end what goes on.
+    /// Allows closing connections: with the key only.
     fn authorize_admin(&self, request: &Request) -> Result<()> {
-        if self.knows(request)? { Ok(()) } else { Err(self.refusal()) }
+        if self.check_key(request)? { Ok(()) } else { Err(self.refusal()) }
     }
 
     fn refusal(&self) -> Error {
@@ -83,14 +83,14 @@ impl Admin {
     }
 }
 
-/// Whether a path is one of these.
-pub(super) fn is_meant(path: &str) -> bool {
+/// Whether a path belongs to the API.
+pub(super) fn is_api_path(path: &str) -> bool {
     path.starts_with("/api/") || ["/metrics", "/healthz"].contains(&path)
 }
 
-/// Answers a request whose path [`is_meant`].
-pub(super) fn answer(http: &HttpService, request: &Request, origin: Origin) -> Response {
-    try_answer(http, request, origin).unwrap_or_else(|error| {
+/// Responds to a request whose path [`is_api_path`].
+pub(super) fn handle(http: &HttpService, request: &Request, origin: Origin) -> Response {
+    try_handle(http, request, origin).unwrap_or_else(|error| {
         let (status, reason) = match &error {
             Error::Http { status, reason } => (*status, reason.to_string()),
             error => (503, error.to_string()),
@@ -100,11 +100,11 @@ pub(super) fn answer(http: &HttpService, request: &Request, origin: Origin) -> R
     })
 }
 
-fn try_answer(http: &HttpService, request: &Request, origin: Origin) -> Result<Response> {
-    let nothing = || Error::Http { status: 404, reason: "there is nothing here: see /api/v1/openapi.json".into() };
+fn try_handle(http: &HttpService, request: &Request, origin: Origin) -> Result<Response> {
+    let unknown = || Error::Http { status: 404, reason: "there is nothing here: see /api/v1/openapi.json".into() };
     if request.method == Method::Delete {
         http.admin.authorize_admin(request)?;
-        let path = request.path.strip_prefix("/api/v1/").ok_or_else(nothing)?;
+        let path = request.path.strip_prefix("/api/v1/").ok_or_else(unknown)?;
         connections::end(http, path)?;
         return Ok(Response::empty(204));
     }
@@ -114,12 +114,12 @@ fn try_answer(http: &HttpService, request: &Request, origin: Origin) -> Result<R
             if http.settings.play_restricted {
                 http.admin.authorize_view(request, origin.ip)?;
             }
-            Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics::text(http).into_bytes())
+            Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics::render(http).into_bytes())
         }
         "/api/v1/openapi.json" => Response::ok("application/json", OPENAPI.as_bytes()),
         "/api/v1/server" => as_json(&server(http, http.admin.authorize_view(request, origin.ip).is_ok())),
-        "/api/v1/streams" => json(&streams::Snapshot::take(http).text(http, request, origin)),
-        "/api/v1/videos" => json(&videos::text(http, request, origin)),
+        "/api/v1/streams" => json(&streams::Snapshot::capture(http).to_json(http, request, origin)),
+        "/api/v1/videos" => json(&videos::to_json(http, request, origin)),
         "/api/v1/connections" => {
             http.admin.authorize_view(request, origin.ip)?;
             as_json(&json!({ "connections": connections::list(http) }))
@@ -129,7 +129,7 @@ fn try_answer(http: &HttpService, request: &Request, origin: Origin) -> Result<R
             let players: Vec<_> = connections::list(http).into_iter().filter(|one| !one.plays.is_empty()).collect();
             as_json(&json!({ "players": players }))
         }
-        _ => return Err(nothing()),
+        _ => return Err(unknown()),
     }
     .with("cache-control", "no-store"))
 }
@@ -143,7 +143,7 @@ fn json(text: &str) -> Response {
 }
 
 fn json_text(value: &impl Serialize) -> Arc<str> {
-    // Only maps with keys other than text can't be written, of which there are none.
+    // Only maps with other keys than strings can't be written, of which there are none.
     serde_json::to_string(value).unwrap_or_default().into()
 }
 

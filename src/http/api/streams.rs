@@ -1,4 +1,4 @@
-//! Live streams, as far as the one who asks may play them.
+//! The live streams that a client may play.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -14,38 +14,38 @@ use crate::session::StreamPath;
 
 use super::super::{HttpService, Request};
 
-/// How old a list may be that those share who hear of changes.
-pub(super) const RECENT: Duration = Duration::from_millis(250);
+/// How long a snapshot is shared by the clients of the event feed.
+pub(super) const SNAPSHOT_LIFETIME: Duration = Duration::from_millis(250);
 
-/// The last list of live streams: a thousand who hear of changes cost as much as one.
+/// The last snapshot of live streams: a thousand clients of the event feed cost as much as one.
 #[derive(Debug, Default)]
 pub(in crate::http) struct EventFeed(Mutex<Option<Arc<Snapshot>>>);
 
 impl EventFeed {
-    /// The live streams as they stood at most [`RECENT`] ago.
-    pub(super) fn recent(&self, http: &HttpService) -> Arc<Snapshot> {
-        let mut known = self.0.lock();
-        match &*known {
-            Some(snapshot) if snapshot.taken.elapsed() < RECENT => snapshot.clone(),
-            _ => known.insert(Arc::new(Snapshot::take(http))).clone(),
+    /// Returns a snapshot of the live streams, at most [`SNAPSHOT_LIFETIME`] old.
+    pub(super) fn snapshot(&self, http: &HttpService) -> Arc<Snapshot> {
+        let mut cached = self.0.lock();
+        match &*cached {
+            Some(snapshot) if snapshot.taken.elapsed() < SNAPSHOT_LIFETIME => snapshot.clone(),
+            _ => cached.insert(Arc::new(Snapshot::capture(http))).clone(),
         }
     }
 }
 
-/// The live streams at one moment.
+/// A snapshot of the live streams.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     taken: Instant,
-    /// How many changes there had been.
+    /// The number of changes before it.
     pub changes: u64,
     streams: Vec<Stream>,
-    /// What those get from whom nothing is kept.
-    all: OnceLock<Arc<str>>,
+    /// The JSON for clients that may see all of it.
+    unrestricted: OnceLock<Arc<str>>,
 }
 
 impl Snapshot {
-    /// The live streams as they stand.
-    pub(super) fn take(http: &HttpService) -> Self {
+    /// Takes a snapshot.
+    pub fn capture(http: &HttpService) -> Self {
         let (taken, changes) = (Instant::now(), http.service.registry.changes().count());
         let publishers = http.connections.publishers();
         let listed = |status: StreamStatus| {
@@ -53,24 +53,24 @@ impl Snapshot {
             Stream::new(status, publisher.map(|&connection| Publisher { connection }))
         };
         let streams = http.service.registry.status().into_iter().map(listed).collect();
-        Self { taken, changes, streams, all: OnceLock::new() }
+        Self { taken, changes, streams, unrestricted: OnceLock::new() }
     }
 
-    /// Whether anybody publishes anything.
-    pub(super) fn is_live(&self) -> bool {
+    /// Whether any stream is published.
+    pub fn is_live(&self) -> bool {
         self.streams.iter().any(|stream| stream.published)
     }
 
-    /// As JSON, for one who asks.
-    pub(super) fn text(&self, http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
+    /// Returns the JSON of the streams that the client may play.
+    pub fn to_json(&self, http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
         if !http.settings.play_restricted {
             return self
-                .all
+                .unrestricted
                 .get_or_init(|| json_text(&List { streams: self.streams.iter().collect(), locked: 0 }))
                 .clone();
         }
         let streams: Vec<_> =
-            self.streams.iter().filter(|stream| may_play(http, request, origin, &stream.name)).collect();
+            self.streams.iter().filter(|stream| is_playable(http, request, origin, &stream.name)).collect();
         json_text(&List { locked: self.streams.len() - streams.len(), streams })
     }
 }
@@ -78,7 +78,7 @@ impl Snapshot {
 #[derive(Serialize)]
 struct List<'a> {
     streams: Vec<&'a Stream>,
-    /// How many others need a key that the request lacks.
+    /// The number of others, which need a key that the request lacks.
     locked: usize,
 }
 
@@ -101,7 +101,7 @@ struct Stream {
     messages_dropped: u64,
     skips: u64,
     messages_ignored: u64,
-    /// What the encoder should do otherwise.
+    /// What is wrong with the encoder's settings.
     warnings: Vec<Warning>,
 }
 
@@ -175,13 +175,13 @@ impl Stream {
 }
 
 /// Whether the request may play the stream or file of that name.
-pub(super) fn may_play(http: &HttpService, request: &Request, origin: Origin, name: &str) -> bool {
-    let path = StreamPath::new("", &format!("{}?{}", encoded(name), request.query()));
+pub(super) fn is_playable(http: &HttpService, request: &Request, origin: Origin, name: &str) -> bool {
+    let path = StreamPath::new("", &format!("{}?{}", encode_path(name), request.query()));
     path.is_ok_and(|path| http.service.access.check(Operation::Play, &path, origin, &VerifiedKeys::default()).is_ok())
 }
 
-/// A name as part of a URL's path, in which nothing in it means anything else.
-pub(super) fn encoded(name: &str) -> String {
+/// Encodes a name for a URL's path, so that none of it has another meaning.
+pub(super) fn encode_path(name: &str) -> String {
     name.replace('%', "%25").replace('?', "%3F")
 }
 
@@ -220,20 +220,20 @@ mod tests {
     }
 
     #[test]
-    fn who_hears_of_changes_shares_one_list_for_a_while() {
+    fn event_streams_share_one_snapshot_for_a_while() {
         let (http, request) = (http(), Request::read(&mut &b"GET / HTTP/1.0\r\n\r\n"[..]).unwrap().unwrap());
-        let text = |snapshot: &Snapshot| snapshot.text(&http, &request, HERE);
+        let text = |snapshot: &Snapshot| snapshot.to_json(&http, &request, HERE);
         let began = Instant::now();
-        let first = http.event_feed.recent(&http);
+        let first = http.event_feed.snapshot(&http);
         let _publication =
             http.service.registry.publish("live/cam", "[192.0.2.7:5000]", Instant::now(), Box::new(|_| {})).unwrap();
-        let second = http.event_feed.recent(&http);
-        if began.elapsed() < RECENT {
+        let second = http.event_feed.snapshot(&http);
+        if began.elapsed() < SNAPSHOT_LIFETIME {
             assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&text(&first), &text(&second)));
         }
         assert!(http.service.registry.changes().count() > first.changes, "they learn that there is more");
-        std::thread::sleep(RECENT);
-        let third = http.event_feed.recent(&http);
+        std::thread::sleep(SNAPSHOT_LIFETIME);
+        let third = http.event_feed.snapshot(&http);
         assert!(third.is_live() && third.changes > first.changes);
         assert_eq!(&*text(&first), r#"{"streams":[],"locked":0}"#);
         assert!(text(&third).contains(r#""name":"live/cam","app":"live","key":"cam","published":true"#));

@@ -1,4 +1,4 @@
-//! Files of the video folder, as far as the one who asks may play them.
+//! The files of the video folder that a client may play.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -8,19 +8,19 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::json_text;
-use super::streams::{Audio, Video, encoded, may_play};
+use super::streams::{Audio, Video, encode_path, is_playable};
 use crate::access::Origin;
 use crate::vod::{Library, ListedVideo};
 
 use super::super::{HttpService, Request};
 
-/// How old the list of files may be.
-pub(super) const FRESH: Duration = Duration::from_secs(5);
+/// How long a listing is used.
+pub(super) const LISTING_LIFETIME: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
 struct List<'a> {
     videos: Vec<&'a File>,
-    /// How many others need a key that the request lacks.
+    /// The number of others, which need a key that the request lacks.
     locked: usize,
 }
 
@@ -33,12 +33,12 @@ struct File {
     audio: Option<Audio>,
 }
 
-/// The list of files with what is known of each, which takes a while for many.
+/// The listing of files with their formats, which takes a while for many.
 #[derive(Debug, Default)]
-pub(in crate::http) struct Videos(Mutex<Known>);
+pub(in crate::http) struct Videos(Mutex<Listing>);
 
 #[derive(Default)]
-struct Known {
+struct Listing {
     listed: Option<Instant>,
     files: Arc<Files>,
 }
@@ -46,39 +46,39 @@ struct Known {
 #[derive(Default)]
 struct Files {
     files: Vec<(ListedVideo, File)>,
-    /// What those get from whom nothing is kept.
-    all: OnceLock<Arc<str>>,
+    /// The JSON for clients that may see all of it.
+    unrestricted: OnceLock<Arc<str>>,
 }
 
-impl std::fmt::Debug for Known {
+impl std::fmt::Debug for Listing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Known").field("files", &self.files.files.len()).finish_non_exhaustive()
+        f.debug_struct("Listing").field("files", &self.files.files.len()).finish_non_exhaustive()
     }
 }
 
 impl Videos {
-    /// All files; who comes while others look waits for what they find.
+    /// Returns all files; concurrent callers wait for the same listing.
     fn list(&self, library: &Library) -> Arc<Files> {
-        let mut known = self.0.lock();
-        if known.listed.is_none_or(|listed| listed.elapsed() > FRESH) {
+        let mut listing = self.0.lock();
+        if listing.listed.is_none_or(|listed| listed.elapsed() > LISTING_LIFETIME) {
             let found = library.list();
-            if !found.iter().eq(known.files.files.iter().map(|(listed, _)| listed)) {
-                let before: HashMap<_, _> = known.files.files.iter().map(|(listed, file)| (listed, file)).collect();
+            if !found.iter().eq(listing.files.files.iter().map(|(listed, _)| listed)) {
+                let previous: HashMap<_, _> = listing.files.files.iter().map(|(listed, file)| (listed, file)).collect();
                 let files = found.into_iter().map(|listed| {
-                    let file = before.get(&listed).map_or_else(|| inspect(library, &listed), |file| (*file).clone());
+                    let file = previous.get(&listed).map_or_else(|| inspect(library, &listed), |file| (*file).clone());
                     (listed, file)
                 });
-                known.files = Arc::new(Files { files: files.collect(), all: OnceLock::new() });
+                listing.files = Arc::new(Files { files: files.collect(), unrestricted: OnceLock::new() });
             }
-            known.listed = Some(Instant::now());
+            listing.listed = Some(Instant::now());
         }
-        known.files.clone()
+        listing.files.clone()
     }
 }
 
-/// What is known of a file; of a damaged one, nothing.
+/// Reads the formats of a file; none of a damaged one.
 fn inspect(library: &Library, listed: &ListedVideo) -> File {
-    let name = encoded(&listed.name);
+    let name = encode_path(&listed.name);
     let opened = library.open(&name).inspect_err(|error| log::debug!("{}: {error}", listed.name.escape_debug())).ok();
     let formats = opened.as_ref().map(|video| video.formats()).unwrap_or_default();
     File {
@@ -90,14 +90,15 @@ fn inspect(library: &Library, listed: &ListedVideo) -> File {
     }
 }
 
-/// The files of the video folder as JSON, for one who asks.
-pub(super) fn text(http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
-    let known = http.videos.list(&http.service.library);
-    let files = known.files.iter().map(|(_, file)| file);
+/// Returns the JSON of the files that the client may play.
+pub(super) fn to_json(http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
+    let listing = http.videos.list(&http.service.library);
+    let files = listing.files.iter().map(|(_, file)| file);
     if !http.settings.play_restricted {
-        return known.all.get_or_init(|| json_text(&List { videos: files.collect(), locked: 0 })).clone();
+        return listing.unrestricted.get_or_init(|| json_text(&List { videos: files.collect(), locked: 0 })).clone();
     }
-    let may = |file: &&File| may_play(http, request, origin, &format!("{}/{}", http.service.vod_app, file.name));
-    let videos: Vec<_> = files.filter(may).collect();
-    json_text(&List { locked: known.files.len() - videos.len(), videos })
+    let is_visible =
+        |file: &&File| is_playable(http, request, origin, &format!("{}/{}", http.service.vod_app, file.name));
+    let videos: Vec<_> = files.filter(is_visible).collect();
+    json_text(&List { locked: listing.files.len() - videos.len(), videos })
 }

@@ -36,8 +36,8 @@ impl ChunkHeaders {
         Self { first, next }
     }
 
-    /// Iterates over headers and slices of the payload in wire order. Bytes beyond 2²⁴ − 1, which the length field can't
-    /// express, are left out.
+    /// Iterates over headers and slices of the payload in wire order. Bytes beyond 2²⁴ − 1, which the length field
+    /// can't express, are left out.
     pub fn slices<'a>(&'a self, chunk_size: ChunkSize, payload: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let chunk_size = chunk_size.get() as usize;
         let payload = &payload[..payload.len().min(EXTENDED as usize)];
@@ -87,24 +87,25 @@ mod tests {
 
     #[test]
     fn basic_header_forms() {
-        let head = |id| Header::<3>::new(HeaderFormat::Full, ChunkStreamId::new(id).unwrap()).get().to_vec();
-        assert_eq!(head(2), [0x02]);
-        assert_eq!(head(63), [0x3f]);
-        assert_eq!(head(64), [0x00, 0x00]);
-        assert_eq!(head(319), [0x00, 0xff]);
-        assert_eq!(head(320), [0x01, 0x00, 0x01]);
-        assert_eq!(head(365), [0x01, 0x2d, 0x01]);
-        assert_eq!(head(65_599), [0x01, 0xff, 0xff]);
+        let basic_header = |id| Header::<3>::new(HeaderFormat::Full, ChunkStreamId::new(id).unwrap()).get().to_vec();
+        assert_eq!(basic_header(2), [0x02]);
+        assert_eq!(basic_header(63), [0x3f]);
+        assert_eq!(basic_header(64), [0x00, 0x00]);
+        assert_eq!(basic_header(319), [0x00, 0xff]);
+        assert_eq!(basic_header(320), [0x01, 0x00, 0x01]);
+        assert_eq!(basic_header(365), [0x01, 0x2d, 0x01]);
+        assert_eq!(basic_header(65_599), [0x01, 0xff, 0xff]);
     }
 
     #[test]
-    fn the_length_on_the_wire_is_that_of_all_pieces() {
+    fn the_wire_length_is_the_total_of_all_slices() {
         let size = ChunkSize::new(100).unwrap();
-        for (id, time, length) in [(2, 0, 0), (6, 0, 99), (64, 0, 100), (320, 0xff_ffff, 101), (65_599, u32::MAX, 1000)]
+        for (id, timestamp, length) in
+            [(2, 0, 0), (6, 0, 99), (64, 0, 100), (320, 0xff_ffff, 101), (65_599, u32::MAX, 1000)]
         {
             let payload = vec![7; length];
             let id = ChunkStreamId::new(id).unwrap();
-            let headers = ChunkHeaders::new(id, Timestamp::new(time), 9, 1, length);
+            let headers = ChunkHeaders::new(id, Timestamp::new(timestamp), 9, 1, length);
             let slices: usize = headers.slices(size, &payload).map(<[u8]>::len).sum();
             assert_eq!(headers.wire_length(size, &payload), slices, "{id:?} {length}");
         }

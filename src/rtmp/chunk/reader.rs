@@ -19,8 +19,8 @@ const MIN_WINDOW: u32 = 1_000;
 
 /// Reassembles messages from chunks, which may interleave in any way.
 ///
-/// Applies Set Chunk Size, Abort and Window Acknowledgement Size and counts received bytes itself, so that no caller can
-/// forget to; those messages are returned like all others.
+/// Applies Set Chunk Size, Abort and Window Acknowledgement Size and counts received bytes itself, so that no caller
+/// can forget to; those messages are returned like all others.
 #[derive(Debug)]
 pub struct ChunkReader<R> {
     source: Source<R>,
@@ -49,15 +49,16 @@ impl<R: BufRead> ChunkReader<R> {
         }
     }
 
-    /// Limits unfinished messages to `bytes`; what exceeds [`limits::PARTIAL_FREE_BYTES`] is taken from `share`. The default
-    /// is [`limits::PARTIAL_BYTES`] without a share.
-    pub(crate) fn limit_partial(&mut self, bytes: usize, share: Option<Share>) {
+    /// Limits unfinished messages to `bytes`; what exceeds [`limits::PARTIAL_FREE_BYTES`] is taken from `share`. The
+    /// default is [`limits::PARTIAL_BYTES`] without a share.
+    pub fn limit_partial(&mut self, bytes: usize, share: Option<Share>) {
         self.partial_limit = bytes;
         self.share = share;
     }
 
-    /// Stores in `missing`, before each read, how many bytes of the current message are still to come; 0 between messages.
-    pub(crate) fn report_missing(&mut self, missing: Arc<AtomicUsize>) {
+    /// Stores in `missing`, before each read, how many bytes of the current message are still to come; 0 between
+    /// messages.
+    pub fn report_missing(&mut self, missing: Arc<AtomicUsize>) {
         self.source.report_missing = Some(missing);
     }
 
@@ -142,7 +143,8 @@ impl<R: BufRead> ChunkReader<R> {
         if let Some(index) = self.streams.iter().position(|stream| stream.id == id) {
             return Ok(index);
         }
-        // librtmp's ping response is a type 1 chunk on a new chunk stream; types 2 and 3 have no length to take over there.
+        // librtmp's ping response is a type 1 chunk on a new chunk stream; types 2 and 3 have no length to take over
+        // there.
         if matches!(format, HeaderFormat::SameLengthAndStream | HeaderFormat::Continuation) {
             return Err(self.error(id.get(), "begins with a chunk that repeats a header which never came"));
         }
@@ -197,8 +199,8 @@ impl<R: BufRead> ChunkReader<R> {
         Ok(())
     }
 
-    /// Reads the extended timestamp that a type 3 chunk repeats (RTMP 1.0 §5.3.1.3). Old senders omit it: it is present if
-    /// the next four bytes equal the last one.
+    /// Reads the extended timestamp that a type 3 chunk repeats (RTMP 1.0 §5.3.1.3). Old senders omit it: it is present
+    /// if the next four bytes equal the last one.
     fn repeated_extended_timestamp(&mut self, expected: Option<u32>) -> Result<Option<u32>> {
         if let Some(expected) = expected {
             let mut bytes = [0; 4];
@@ -301,7 +303,8 @@ mod tests {
     use proptest::prelude::*;
     use std::io::{BufReader, Read};
 
-    fn messages(bytes: &[u8]) -> (Vec<RawMessage>, Error) {
+    /// Reads messages up to the first error.
+    fn read_until_error(bytes: &[u8]) -> (Vec<RawMessage>, Error) {
         let mut reader = ChunkReader::new(bytes);
         let mut messages = Vec::new();
         loop {
@@ -312,14 +315,15 @@ mod tests {
         }
     }
 
-    fn all_messages(bytes: &[u8]) -> Vec<RawMessage> {
-        let (messages, error) = messages(bytes);
+    fn read_all(bytes: &[u8]) -> Vec<RawMessage> {
+        let (messages, error) = read_until_error(bytes);
         assert!(matches!(error, Error::Disconnected), "{error}");
         messages
     }
 
-    fn summary(bytes: &[u8]) -> Vec<(u32, u32, u8, u32, usize)> {
-        all_messages(bytes)
+    /// Reads all messages; returns each one's chunk stream, timestamp, type, message stream and length.
+    fn summarize(bytes: &[u8]) -> Vec<(u32, u32, u8, u32, usize)> {
+        read_all(bytes)
             .iter()
             .map(|m| (m.chunk_stream_id.get(), m.timestamp.milliseconds(), m.type_id, m.stream_id, m.payload.len()))
             .collect()
@@ -331,20 +335,20 @@ mod tests {
         bytes.extend([0x46, 0, 0, 33, 0, 0, 3, 9, 1, 2, 3]);
         bytes.extend([0x86, 0, 0, 34, 1, 2, 3]);
         bytes.extend([0xc6, 1, 2, 3]);
-        assert_eq!(summary(&bytes), [(6, 40, 9, 1, 2), (6, 73, 9, 1, 3), (6, 107, 9, 1, 3), (6, 141, 9, 1, 3)]);
+        assert_eq!(summarize(&bytes), [(6, 40, 9, 1, 2), (6, 73, 9, 1, 3), (6, 107, 9, 1, 3), (6, 141, 9, 1, 3)]);
     }
 
     #[test]
-    fn type_3_behind_type_0_repeats_its_time_as_the_delta_while_that_makes_sense() {
-        let at = |time: u32| {
+    fn type_3_after_type_0_takes_a_plausible_timestamp_as_the_delta() {
+        let second_timestamp = |first: u32| {
             let mut bytes = vec![6];
-            bytes.extend(&time.to_be_bytes()[1..]);
+            bytes.extend(&first.to_be_bytes()[1..]);
             bytes.extend([0, 0, 1, 9, 1, 0, 0, 0, 7, 0xc6, 8]);
-            summary(&bytes)[1].1
+            summarize(&bytes)[1].1
         };
-        assert_eq!(at(40), 80, "ffmpeg");
-        assert_eq!(at(60_000), 120_000);
-        assert_eq!(at(60_001), 60_001, "nginx-rtmp, librtmp");
+        assert_eq!(second_timestamp(40), 80, "as ffmpeg sends it");
+        assert_eq!(second_timestamp(60_000), 120_000);
+        assert_eq!(second_timestamp(60_001), 60_001, "as nginx-rtmp and librtmp send it");
     }
 
     #[test]
@@ -356,13 +360,13 @@ mod tests {
         bytes.push(0xc6);
         bytes.extend([1; 72]);
         bytes.extend([0xc4, 2, 2]);
-        let messages = all_messages(&bytes);
+        let messages = read_all(&bytes);
         assert_eq!(messages[0].payload[..], [1; 200]);
         assert_eq!(messages[1].payload[..], [2; 130]);
     }
 
     #[test]
-    fn a_new_chunk_size_counts_within_an_unfinished_message_too() {
+    fn a_new_chunk_size_applies_within_a_partial_message() {
         let mut bytes = vec![6, 0, 0, 0, 0, 0, 200, 9, 1, 0, 0, 0];
         bytes.extend([1; 128]);
         bytes.extend([2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 50]);
@@ -370,56 +374,56 @@ mod tests {
         bytes.extend([1; 50]);
         bytes.push(0xc6);
         bytes.extend([1; 22]);
-        assert_eq!(summary(&bytes), [(2, 0, 1, 0, 4), (6, 0, 9, 1, 200)]);
+        assert_eq!(summarize(&bytes), [(2, 0, 1, 0, 4), (6, 0, 9, 1, 200)]);
     }
 
     #[test]
-    fn chunk_size_0_and_with_the_top_bit_are_refused() {
+    fn chunk_sizes_of_0_or_with_the_top_bit_set_are_rejected() {
         for size in [[0, 0, 0, 0], [0x80, 0, 0, 0]] {
             let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
             bytes.extend(size);
-            assert!(matches!(messages(&bytes).1, Error::Message { .. }));
+            assert!(matches!(read_until_error(&bytes).1, Error::Message { .. }));
         }
         let short = [2, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0];
-        assert_eq!(summary(&short), [(2, 0, 1, 0, 2)], "three bytes too short to obey");
+        assert_eq!(summarize(&short), [(2, 0, 1, 0, 2)], "a payload of less than four bytes is not applied");
     }
 
     #[test]
-    fn abort_drops_an_unfinished_message_and_keeps_its_header() {
+    fn abort_discards_a_partial_message_and_keeps_its_header() {
         let mut bytes = vec![6, 0, 0, 0, 0, 0, 200, 9, 1, 0, 0, 0];
         bytes.extend([1; 128]);
         bytes.extend([2, 0, 0, 0, 0, 0, 4, 2, 0, 0, 0, 0, 0, 0, 0, 6]);
         bytes.extend([0x46, 0, 0, 9, 0, 0, 1, 9, 5]);
-        assert_eq!(summary(&bytes), [(2, 0, 2, 0, 4), (6, 9, 9, 1, 1)]);
+        assert_eq!(summarize(&bytes), [(2, 0, 2, 0, 4), (6, 9, 9, 1, 1)]);
     }
 
     #[test]
-    fn a_repeated_header_may_continue_a_message_and_a_changed_one_may_not() {
+    fn a_repeated_header_continues_a_message_and_a_changed_one_is_an_error() {
         let mut bytes = vec![6, 0, 0, 5, 0, 0, 130, 9, 1, 0, 0, 0];
         bytes.extend([1; 128]);
         let mut changed = bytes.clone();
         bytes.extend([6, 0, 0, 5, 0, 0, 130, 9, 1, 0, 0, 0, 1, 1]);
-        assert_eq!(summary(&bytes), [(6, 5, 9, 1, 130)]);
+        assert_eq!(summarize(&bytes), [(6, 5, 9, 1, 130)]);
         changed.extend([6, 0, 0, 5, 0, 0, 131, 9, 1, 0, 0, 0, 1, 1, 1]);
-        assert!(matches!(messages(&changed).1, Error::Chunk { chunk_stream_id: 6, .. }));
+        assert!(matches!(read_until_error(&changed).1, Error::Chunk { chunk_stream_id: 6, .. }));
     }
 
     #[test]
-    fn a_fresh_chunk_stream_may_begin_with_type_1_but_not_2_or_3() {
+    fn a_new_chunk_stream_may_begin_with_type_1_but_not_2_or_3() {
         let ping_response = [0x42, 0, 0, 0, 0, 0, 6, 4, 0, 7, 0, 0, 0, 9];
-        assert_eq!(summary(&ping_response), [(2, 0, 4, 0, 6)], "librtmp");
-        assert!(matches!(messages(&[0x82, 0, 0, 0]).1, Error::Chunk { .. }));
-        assert!(matches!(messages(&[0xc2]).1, Error::Chunk { .. }));
+        assert_eq!(summarize(&ping_response), [(2, 0, 4, 0, 6)], "as librtmp sends it");
+        assert!(matches!(read_until_error(&[0x82, 0, 0, 0]).1, Error::Chunk { .. }));
+        assert!(matches!(read_until_error(&[0xc2]).1, Error::Chunk { .. }));
     }
 
-    /// A message of 200 bytes at an extended time, its second chunk with or without the repeated field.
-    fn extended_message(repeat: bool, time: u32) -> Vec<u8> {
+    /// Returns a message of 200 bytes with an extended timestamp, which its second chunk repeats if `repeat` is set.
+    fn extended_message(repeat: bool, timestamp: u32) -> Vec<u8> {
         let mut bytes = vec![6, 0xff, 0xff, 0xff, 0, 0, 200, 9, 1, 0, 0, 0];
-        bytes.extend(time.to_be_bytes());
+        bytes.extend(timestamp.to_be_bytes());
         bytes.extend([1; 128]);
         bytes.push(0xc6);
         if repeat {
-            bytes.extend(time.to_be_bytes());
+            bytes.extend(timestamp.to_be_bytes());
         }
         bytes.extend([2; 72]);
         bytes
@@ -430,7 +434,7 @@ mod tests {
         for repeat in [true, false] {
             let mut bytes = extended_message(repeat, 20_000_000);
             bytes.extend(extended_message(repeat, 20_000_040));
-            let messages = all_messages(&bytes);
+            let messages = read_all(&bytes);
             assert_eq!(messages[0].timestamp, Timestamp::new(20_000_000));
             assert_eq!(messages[1].timestamp, Timestamp::new(20_000_040));
             assert!(messages.iter().all(|m| m.payload[..128] == [1; 128] && m.payload[128..] == [2; 72]));
@@ -438,10 +442,10 @@ mod tests {
     }
 
     #[test]
-    fn bytes_looked_at_begin_a_long_chunk() {
+    fn peeked_bytes_are_the_start_of_a_long_chunk() {
         let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0x9c, 0x40];
         bytes.extend([6, 0xff, 0xff, 0xff, 0x01, 0x38, 0x80, 9, 1, 0, 0, 0, 0x01, 0x31, 0x2d, 0]);
-        let payload: Vec<u8> = (0..80_000).map(|at| (at % 251) as u8).collect();
+        let payload: Vec<u8> = (0..80_000).map(|index| (index % 251) as u8).collect();
         bytes.extend(&payload[..40_000]);
         bytes.push(0xc6);
         bytes.extend(&payload[40_000..]);
@@ -452,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_looked_at_are_counted_once() {
+    fn peeked_bytes_are_counted_once() {
         for repeat in [true, false] {
             let bytes = extended_message(repeat, 20_000_000);
             let mut reader = ChunkReader::new(&bytes[..]);
@@ -462,70 +466,70 @@ mod tests {
     }
 
     #[test]
-    fn steps_back_and_the_wrap_at_32_bits() {
+    fn timestamps_that_step_back_or_wrap_at_32_bits() {
         let mut bytes = vec![4, 0xff, 0xff, 0xff, 0, 0, 1, 8, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xf0, 1];
         bytes.extend([0x44, 0, 0, 32, 0, 0, 1, 8, 1]);
         bytes.extend([0x44, 0xff, 0xff, 0xff, 0, 0, 1, 8, 0xff, 0xff, 0xff, 0xf9, 1]);
-        let times: Vec<_> = summary(&bytes).iter().map(|m| m.1).collect();
-        assert_eq!(times, [0xffff_fff0, 16, 9]);
+        let timestamps: Vec<_> = summarize(&bytes).iter().map(|m| m.1).collect();
+        assert_eq!(timestamps, [0xffff_fff0, 16, 9]);
     }
 
     #[test]
-    fn three_byte_ids_and_the_long_form_of_short_ids() {
+    fn three_byte_ids_and_short_ids_in_the_long_form() {
         let long = |low, high| {
             let bytes = [0x01, low, high, 0, 0, 0, 0, 0, 1, 8, 1, 0, 0, 0, 1];
-            summary(&bytes)[0].0
+            summarize(&bytes)[0].0
         };
         assert_eq!(long(0xff, 0xff), 65_599);
         assert_eq!(long(0, 1), 320);
-        assert_eq!(long(0, 0), 64, "legal on input");
-        assert_eq!(summary(&[0x00, 0xff, 0, 0, 0, 0, 0, 1, 8, 1, 0, 0, 0, 1])[0].0, 319);
+        assert_eq!(long(0, 0), 64, "accepted on input");
+        assert_eq!(summarize(&[0x00, 0xff, 0, 0, 0, 0, 0, 1, 8, 1, 0, 0, 0, 1])[0].0, 319);
     }
 
     #[test]
-    fn empty_messages_are_complete_at_once() {
+    fn empty_messages_are_complete_after_their_header() {
         let bytes = [4, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0, 0xc4];
-        assert_eq!(summary(&bytes), [(4, 0, 8, 1, 0), (4, 0, 8, 1, 0)]);
+        assert_eq!(summarize(&bytes), [(4, 0, 8, 1, 0), (4, 0, 8, 1, 0)]);
     }
 
     #[test]
-    fn leaving_inside_a_message_is_an_error_that_says_so() {
+    fn a_disconnect_within_a_message_is_an_io_error() {
         let mut bytes = vec![6, 0, 0, 0, 0, 0, 200, 9, 1, 0, 0, 0];
         bytes.extend([1; 128]);
-        assert!(matches!(messages(&bytes).1, Error::Io { .. }));
-        assert!(matches!(messages(&bytes[..5]).1, Error::Io { .. }));
+        assert!(matches!(read_until_error(&bytes).1, Error::Io { .. }));
+        assert!(matches!(read_until_error(&bytes[..5]).1, Error::Io { .. }));
     }
 
     #[test]
     fn message_length_at_the_limit_and_one_past() {
-        let header = |length: usize, type_id| {
+        let error_of = |length: usize, type_id| {
             let mut bytes = vec![6, 0, 0, 0];
             bytes.extend(&(length as u32).to_be_bytes()[1..]);
             bytes.extend([type_id, 1, 0, 0, 0]);
-            messages(&bytes).1
+            read_until_error(&bytes).1
         };
-        assert!(matches!(header(limits::MESSAGE_BYTES, 9), Error::Io { .. }));
-        assert!(matches!(header(limits::MESSAGE_BYTES + 1, 9), Error::Limit { .. }));
-        assert!(matches!(header(limits::COMMAND_BYTES, 20), Error::Io { .. }));
-        assert!(matches!(header(limits::COMMAND_BYTES + 1, 20), Error::Limit { .. }));
+        assert!(matches!(error_of(limits::MESSAGE_BYTES, 9), Error::Io { .. }));
+        assert!(matches!(error_of(limits::MESSAGE_BYTES + 1, 9), Error::Limit { .. }));
+        assert!(matches!(error_of(limits::COMMAND_BYTES, 20), Error::Io { .. }));
+        assert!(matches!(error_of(limits::COMMAND_BYTES + 1, 20), Error::Limit { .. }));
     }
 
     #[test]
-    fn chunk_streams_at_the_limit_and_one_past() {
-        let many = |count: usize| {
+    fn chunk_stream_count_at_the_limit_and_one_past() {
+        let error_of = |count: usize| {
             let mut bytes = Vec::new();
             for id in 0..count {
                 bytes.extend([0x01, id as u8, 1, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0]);
             }
-            messages(&bytes).1
+            read_until_error(&bytes).1
         };
-        assert!(matches!(many(limits::CHUNK_STREAMS), Error::Disconnected));
-        assert!(matches!(many(limits::CHUNK_STREAMS + 1), Error::Limit { .. }));
+        assert!(matches!(error_of(limits::CHUNK_STREAMS), Error::Disconnected));
+        assert!(matches!(error_of(limits::CHUNK_STREAMS + 1), Error::Limit { .. }));
     }
 
     #[test]
-    fn unfinished_messages_at_their_limit_and_one_past() {
-        // Two messages of the greatest length fill the limit but for a chunk each; a third can't begin.
+    fn partial_messages_at_their_limit_and_one_past() {
+        // Two messages of the maximum length, each one byte short of complete, leave two bytes of the limit.
         let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
         bytes.extend((limits::MESSAGE_BYTES as u32 - 1).to_be_bytes());
         for id in [6u8, 7] {
@@ -535,17 +539,17 @@ mod tests {
             bytes.extend([9, 1, 0, 0, 0]);
             bytes.resize(bytes.len() + limits::MESSAGE_BYTES - 1, 0);
         }
-        let third = |length: u8| {
+        let messages_with_third = |length: u8| {
             let mut bytes = bytes.clone();
             bytes.extend([8, 0, 0, 0, 0, 0, length, 8, 1, 0, 0, 0, 1, 1, 1]);
-            messages(&bytes).0.len()
+            read_until_error(&bytes).0.len()
         };
-        assert_eq!(third(2), 2, "Set Chunk Size and the third message");
-        assert_eq!(third(3), 1);
+        assert_eq!(messages_with_third(2), 2, "Set Chunk Size and the third message");
+        assert_eq!(messages_with_third(3), 1);
     }
 
     #[test]
-    fn a_messages_buffer_is_as_long_as_the_message() {
+    fn the_buffer_of_a_message_has_exactly_its_length() {
         for chunk_size in [128, 60_000, 1_000_000u32] {
             for length in [1, 300, FIRST_RESERVE, FIRST_RESERVE + 1, 5 * FIRST_RESERVE] {
                 let message = |chunk_stream_id, type_id, payload| RawMessage {
@@ -556,7 +560,7 @@ mod tests {
                     payload,
                 };
                 let size = message(ChunkStreamId::CONTROL, 1, chunk_size.to_be_bytes().to_vec().into());
-                let sent = message(ChunkStreamId::VIDEO, 9, (0..length).map(|at| (at % 251) as u8).collect());
+                let sent = message(ChunkStreamId::VIDEO, 9, (0..length).map(|index| (index % 251) as u8).collect());
                 let (mut writer, mut bytes) = (ChunkWriter::new(), Vec::new());
                 writer.write(&size, &mut bytes);
                 writer.write(&sent, &mut bytes);
@@ -571,21 +575,21 @@ mod tests {
     }
 
     #[test]
-    fn no_memory_is_reserved_for_what_was_only_promised() {
-        let promise = [6, 0, 0, 0, 0x7f, 0xff, 0xff, 9, 1, 0, 0, 0];
-        for came in [1, 128, FIRST_RESERVE, FIRST_RESERVE + 1, 3 * FIRST_RESERVE] {
+    fn no_memory_is_reserved_for_announced_bytes_before_they_arrive() {
+        let header = [6, 0, 0, 0, 0x7f, 0xff, 0xff, 9, 1, 0, 0, 0];
+        for received in [1, 128, FIRST_RESERVE, FIRST_RESERVE + 1, 3 * FIRST_RESERVE] {
             let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff];
-            bytes.extend(promise);
-            bytes.resize(bytes.len() + came, 7);
+            bytes.extend(header);
+            bytes.resize(bytes.len() + received, 7);
             let mut reader = ChunkReader::new(BufReader::new(&bytes[..]));
             assert_eq!(reader.read_message().unwrap().type_id, 1);
             assert!(matches!(reader.read_message(), Err(Error::Io { .. })));
-            assert!(reader.streams[1].payload.capacity() <= FIRST_RESERVE.max(2 * came), "{came}");
+            assert!(reader.streams[1].payload.capacity() <= FIRST_RESERVE.max(2 * received), "{received}");
         }
     }
 
     #[test]
-    fn acknowledgements_fall_due_at_half_a_window() {
+    fn acknowledgements_are_due_at_half_a_window() {
         let mut bytes = vec![2, 0, 0, 0, 0, 0, 4, 5, 0, 0, 0, 0, 0, 0, 0x07, 0xd0];
         for _ in 0..10 {
             bytes.extend([6, 0, 0, 0, 0, 0, 100, 9, 1, 0, 0, 0]);
@@ -600,36 +604,36 @@ mod tests {
     }
 
     #[test]
-    fn the_acknowledged_number_wraps() {
+    fn the_acknowledged_byte_count_wraps_at_32_bits() {
         let mut reader = ChunkReader::new(&[][..]);
         reader.source.received = (1 << 32) + 7;
         assert_eq!(reader.acknowledgement_due(), Some(7));
         assert_eq!(reader.acknowledgement_due(), None);
     }
 
-    /// Gives its bytes in slices of the lengths that are asked for.
-    struct Slices<'a> {
+    /// Returns its bytes in reads of the given lengths.
+    struct SplitReader<'a> {
         bytes: &'a [u8],
         lengths: std::iter::Cycle<std::vec::IntoIter<usize>>,
     }
 
-    impl Read for Slices<'_> {
+    impl Read for SplitReader<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             let length = self.lengths.next().unwrap().min(buffer.len()).min(self.bytes.len());
-            let (now, later) = self.bytes.split_at(length);
-            buffer[..length].copy_from_slice(now);
-            self.bytes = later;
+            let (read, rest) = self.bytes.split_at(length);
+            buffer[..length].copy_from_slice(read);
+            self.bytes = rest;
             Ok(length)
         }
     }
 
     fn any_message() -> impl Strategy<Value = RawMessage> {
-        let time = prop_oneof![Just(0xff_fffe), Just(0xff_ffff), Just(0x100_0000), Just(u32::MAX), any::<u32>()];
+        let timestamp = prop_oneof![Just(0xff_fffe), Just(0xff_ffff), Just(0x100_0000), Just(u32::MAX), any::<u32>()];
         let id = prop_oneof![Just(3), Just(63), Just(64), Just(319), Just(320), Just(65_599)];
-        (id, time, prop_oneof![Just(8u8), Just(9), Just(18), Just(20)], any::<u32>(), 0usize..400).prop_map(
-            |(id, time, type_id, stream_id, length)| RawMessage {
+        (id, timestamp, prop_oneof![Just(8u8), Just(9), Just(18), Just(20)], any::<u32>(), 0usize..400).prop_map(
+            |(id, timestamp, type_id, stream_id, length)| RawMessage {
                 chunk_stream_id: ChunkStreamId::new(id).unwrap(),
-                timestamp: Timestamp::new(time),
+                timestamp: Timestamp::new(timestamp),
                 type_id,
                 stream_id,
                 payload: (0..length).map(|i| i as u8).collect(),
@@ -639,7 +643,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_at_every_split(
+        fn writing_and_reading_round_trips_for_any_split(
             sent in proptest::collection::vec(any_message(), 1..8),
             lengths in proptest::collection::vec(1usize..40, 1..5),
         ) {
@@ -648,8 +652,8 @@ mod tests {
             for message in &sent {
                 writer.write(message, &mut bytes);
             }
-            let slices = Slices { bytes: &bytes, lengths: lengths.into_iter().cycle() };
-            let mut reader = ChunkReader::new(BufReader::new(slices));
+            let split = SplitReader { bytes: &bytes, lengths: lengths.into_iter().cycle() };
+            let mut reader = ChunkReader::new(BufReader::new(split));
             for message in sent {
                 prop_assert_eq!(reader.read_message().unwrap(), message);
             }
@@ -657,8 +661,8 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            messages(&bytes);
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            read_until_error(&bytes);
         }
     }
 }

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extended_timestamp_stands_on_every_chunk() {
+    fn the_extended_timestamp_is_on_every_chunk() {
         let mut payload = vec![0x27, 1, 0, 0, 0];
         payload.extend(0..=0x86u8);
         let bytes = encode(128, 6, 20_000_000, 9, &payload);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_around_the_extension() {
+    fn timestamps_around_the_extension_threshold() {
         assert_eq!(encode(128, 6, 0xff_fffe, 9, &[])[..12], [6, 0xff, 0xff, 0xfe, 0, 0, 0, 9, 1, 0, 0, 0]);
         assert_eq!(
             encode(128, 6, 0xff_ffff, 9, &[]),
@@ -99,13 +99,13 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_of_exactly_one_chunk_has_no_second() {
+    fn a_payload_of_one_chunk_size_takes_a_single_chunk() {
         assert_eq!(encode(4, 6, 0, 9, &[1, 2, 3, 4]).len(), 12 + 4);
         assert_eq!(encode(4, 6, 0, 9, &[1, 2, 3, 4, 5]).len(), 12 + 4 + 1 + 1);
     }
 
     #[test]
-    fn set_chunk_size_counts_from_the_next_message() {
+    fn set_chunk_size_applies_from_the_next_message() {
         let mut writer = ChunkWriter::new();
         let mut message = RawMessage {
             chunk_stream_id: ChunkStreamId::CONTROL,

@@ -118,12 +118,12 @@ mod tests {
         packet
     }
 
-    fn response(side: Side, others_digest: &[u8]) -> String {
+    fn response_signature(side: Side, peer_digest: &[u8]) -> String {
         let mut packet = pattern(17, 3, [0; 4]);
         for (index, byte) in packet.iter_mut().enumerate() {
             *byte = (17 * index + 3) as u8;
         }
-        sign_response(&mut packet, side, others_digest);
+        sign_response(&mut packet, side, peer_digest);
         hex(&packet[RESPONSE_BODY..])
     }
 
@@ -131,7 +131,7 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Scheme, places and digests of C1 and S1, proofs in S2 and C2.
+    /// Scheme, offset and digest of C1, offset and digest of S1, signatures in S2 and C2.
     const VECTORS: [(Scheme, usize, &str, usize, &str, &str, &str); 2] = [
         (
             Scheme::One,
@@ -154,26 +154,26 @@ mod tests {
     ];
 
     #[test]
-    fn known_packets_have_known_digests() {
-        for (scheme, c1_start, c1_digest, s1_start, s1_digest, s2_proof, c2_proof) in VECTORS {
+    fn digests_of_known_packets() {
+        for (scheme, c1_offset, c1_digest, s1_offset, s1_digest, s2_signature, c2_signature) in VECTORS {
             let mut c1 = pattern(31, 7, [0x80, 0, 7, 2]);
-            assert_eq!(scheme.range(&c1).start, c1_start);
+            assert_eq!(scheme.range(&c1).start, c1_offset);
             let digest = scheme.sign(&mut c1, Side::Client);
             assert_eq!(hex(&digest), c1_digest);
             assert_eq!(find(&c1, Side::Client), Some((scheme, digest)));
             assert_eq!(find(&c1, Side::Server), None);
-            assert_eq!(response(Side::Server, &digest), s2_proof);
+            assert_eq!(response_signature(Side::Server, &digest), s2_signature);
 
             let mut s1 = pattern(13, 5, [4, 5, 0, 1]);
-            assert_eq!(scheme.range(&s1).start, s1_start);
+            assert_eq!(scheme.range(&s1).start, s1_offset);
             let digest = scheme.sign(&mut s1, Side::Server);
             assert_eq!(hex(&digest), s1_digest);
-            assert_eq!(response(Side::Client, &digest), c2_proof);
+            assert_eq!(response_signature(Side::Client, &digest), c2_signature);
         }
     }
 
     #[test]
-    fn the_digest_stays_within_its_block_whatever_the_offset_bytes() {
+    fn the_digest_stays_within_its_block_for_all_offset_bytes() {
         for offset in 0..=1020usize {
             let mut packet = [0; PACKET];
             for block in [8, 772] {

@@ -1,4 +1,4 @@
-//! Both sides against each other, and clients that behave oddly.
+//! Handshakes between this crate's client and server, and with unusual or invalid peers.
 
 use std::io::{self, Cursor, Write};
 use std::os::unix::net::UnixStream;
@@ -8,83 +8,83 @@ use super::digest::{RESPONSE_BODY, Side, find, sign_response};
 use super::server::{Kind, accept};
 use super::*;
 
-fn shake_hands(kind: ClientKind) -> Kind {
+fn perform_handshake(kind: ClientKind) -> Kind {
     let (client, server) = UnixStream::pair().unwrap();
-    let serving = std::thread::spawn(move || accept(&mut &server, &mut &server).unwrap());
+    let server_thread = std::thread::spawn(move || accept(&mut &server, &mut &server).unwrap());
     connect(&mut &client, &mut &client, kind).unwrap();
-    serving.join().unwrap()
+    server_thread.join().unwrap()
 }
 
-/// What a server answers to C0 and C1 with a C2 of any kind behind them.
-fn answer_to(c1: &Packet) -> (Kind, Vec<u8>) {
+/// Returns the server's response to C0 and C1, followed by an arbitrary C2.
+fn respond_to(c1: &Packet) -> (Kind, Vec<u8>) {
     let sent = [&[VERSION], &c1[..], &[0xee; PACKET]].concat();
-    let mut answer = Vec::new();
-    let kind = accept(&mut Cursor::new(sent), &mut answer).unwrap();
-    (kind, answer)
+    let mut response = Vec::new();
+    let kind = accept(&mut Cursor::new(sent), &mut response).unwrap();
+    (kind, response)
 }
 
-fn signed(scheme: Scheme) -> Packet {
+fn signed_c1(scheme: Scheme) -> Packet {
     let mut c1 = [7; PACKET];
     scheme.sign(&mut c1, Side::Client);
     c1
 }
 
 #[test]
-fn every_kind_comes_to_an_end() {
-    assert_eq!(shake_hands(ClientKind::Simple), Kind::Simple);
+fn every_kind_of_handshake_completes() {
+    assert_eq!(perform_handshake(ClientKind::Simple), Kind::Simple);
     for scheme in [Scheme::Zero, Scheme::One] {
-        assert_eq!(shake_hands(ClientKind::Digest(scheme)), Kind::Digest(scheme));
+        assert_eq!(perform_handshake(ClientKind::Digest(scheme)), Kind::Digest(scheme));
     }
 }
 
 #[test]
-fn a_simple_client_gets_its_c1_back_and_zeros_for_a_version() {
+fn a_simple_client_gets_its_c1_echoed_and_a_version_of_zeros() {
     let mut c1 = [9; PACKET];
     c1[4..8].fill(0);
-    let (kind, answer) = answer_to(&c1);
+    let (kind, response) = respond_to(&c1);
     assert_eq!(kind, Kind::Simple);
-    assert_eq!(answer.len(), 1 + 2 * PACKET);
-    assert_eq!((answer[0], &answer[5..9]), (VERSION, &[0; 4][..]));
-    assert_eq!(answer[1 + PACKET..], c1);
+    assert_eq!(response.len(), 1 + 2 * PACKET);
+    assert_eq!((response[0], &response[5..9]), (VERSION, &[0; 4][..]));
+    assert_eq!(response[1 + PACKET..], c1);
 }
 
 #[test]
-fn a_digest_is_answered_with_digests_that_check() {
+fn a_valid_digest_is_answered_with_valid_digests() {
     for scheme in [Scheme::Zero, Scheme::One] {
-        let c1 = signed(scheme);
-        let (kind, answer) = answer_to(&c1);
+        let c1 = signed_c1(scheme);
+        let (kind, response) = respond_to(&c1);
         assert_eq!(kind, Kind::Digest(scheme));
-        let s1: Packet = answer[1..1 + PACKET].try_into().unwrap();
-        let mut s2: Packet = answer[1 + PACKET..].try_into().unwrap();
+        let s1: Packet = response[1..1 + PACKET].try_into().unwrap();
+        let mut s2: Packet = response[1 + PACKET..].try_into().unwrap();
         assert_eq!(find(&s1, Side::Server).map(|found| found.0), Some(scheme));
-        assert!(s1[4] >= 3, "or ffmpeg doesn't look at the digest");
-        let proof = s2[RESPONSE_BODY..].to_vec();
+        assert!(s1[4] >= 3, "ffmpeg verifies the digest only from version 3");
+        let signature = s2[RESPONSE_BODY..].to_vec();
         sign_response(&mut s2, Side::Server, &find(&c1, Side::Client).unwrap().1);
-        assert_eq!(s2[RESPONSE_BODY..], proof);
+        assert_eq!(s2[RESPONSE_BODY..], signature);
     }
 }
 
 #[test]
-fn a_digest_that_does_not_check_is_answered_without() {
-    let mut c1 = signed(Scheme::One);
+fn an_invalid_digest_is_answered_without_a_digest() {
+    let mut c1 = signed_c1(Scheme::One);
     c1[1000] ^= 1;
-    let (kind, answer) = answer_to(&c1);
+    let (kind, response) = respond_to(&c1);
     assert_eq!(kind, Kind::Simple);
-    assert_eq!(answer[5..9], [0; 4], "or ffmpeg would look for one");
+    assert_eq!(response[5..9], [0; 4], "with a version, ffmpeg would expect a digest");
 }
 
 #[test]
-fn other_protocols_are_refused_at_their_first_byte() {
+fn other_protocols_are_rejected_at_their_first_byte() {
     for (version, hint) in [(6, "RTMPE"), (0x16, "TLS"), (b'G', "HTTP"), (0, "no version"), (32, "no version")] {
-        let mut answer = Vec::new();
-        let error = accept(&mut Cursor::new([version]), &mut answer).unwrap_err();
+        let mut response = Vec::new();
+        let error = accept(&mut Cursor::new([version]), &mut response).unwrap_err();
         assert!(error.to_string().contains(hint), "{error}");
-        assert!(answer.is_empty());
+        assert!(response.is_empty());
     }
 }
 
 #[test]
-fn leaving_without_a_word_is_no_fault_and_leaving_later_is() {
+fn a_disconnect_before_the_first_byte_is_regular_and_a_later_one_an_error() {
     let accept = |bytes: &[u8]| accept(&mut Cursor::new(bytes), &mut Vec::new()).unwrap_err();
     assert!(matches!(accept(&[]), Error::Disconnected));
     assert!(accept(&[VERSION]).to_string().starts_with("reading C1"));
@@ -92,16 +92,16 @@ fn leaving_without_a_word_is_no_fault_and_leaving_later_is() {
 }
 
 #[test]
-fn a_byte_at_a_time_is_enough_and_the_answer_goes_out_at_once() {
-    struct Drops(Cursor<Vec<u8>>);
-    impl io::Read for Drops {
+fn input_may_arrive_byte_by_byte_and_the_response_is_sent_in_one_write() {
+    struct ByteReader(Cursor<Vec<u8>>);
+    impl io::Read for ByteReader {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.0.read(&mut buffer[..1])
         }
     }
     #[derive(Default)]
-    struct Writes(Vec<usize>);
-    impl Write for Writes {
+    struct WriteLengths(Vec<usize>);
+    impl Write for WriteLengths {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.push(bytes.len());
             Ok(bytes.len())
@@ -111,20 +111,20 @@ fn a_byte_at_a_time_is_enough_and_the_answer_goes_out_at_once() {
         }
     }
     let sent = [&[VERSION][..], &[0; 2 * PACKET]].concat();
-    let mut writes = Writes::default();
-    accept(&mut Drops(Cursor::new(sent)), &mut writes).unwrap();
+    let mut writes = WriteLengths::default();
+    accept(&mut ByteReader(Cursor::new(sent)), &mut writes).unwrap();
     assert_eq!(writes.0, [1 + 2 * PACKET]);
 }
 
 #[test]
-fn a_server_of_another_version_is_not_trusted() {
-    let answer = [&[6u8][..], &[0; 2 * PACKET]].concat();
-    let error = connect(&mut Cursor::new(answer), &mut Vec::new(), ClientKind::Simple).unwrap_err();
+fn a_client_rejects_a_server_of_another_version() {
+    let response = [&[6u8][..], &[0; 2 * PACKET]].concat();
+    let error = connect(&mut Cursor::new(response), &mut Vec::new(), ClientKind::Simple).unwrap_err();
     assert!(matches!(error, Error::Handshake(_)));
 }
 
 #[test]
-fn no_two_packets_are_alike() {
+fn random_packets_differ() {
     let (mut a, mut b) = ([0; PACKET], [0; PACKET]);
     random::fill(&mut a);
     random::fill(&mut b);

@@ -38,7 +38,7 @@ impl Output for Viewer {
     }
 }
 
-struct Playing {
+struct TestPlayback {
     folder: tempfile::TempDir,
     sender: ControlSender,
     events: Receiver<Event>,
@@ -47,7 +47,7 @@ struct Playing {
 
 const UNPACED: u32 = limits::VOD_UNPACED_MS;
 
-impl Playing {
+impl TestPlayback {
     fn of(bytes: &[u8], request: PlayRequest) -> Self {
         Self::after(bytes, request, &[])
     }
@@ -78,7 +78,7 @@ impl Playing {
     fn until(&self, is_last: impl Fn(&PlaybackEvent) -> bool) -> Vec<Event> {
         let mut events = Vec::new();
         loop {
-            let event = self.events.recv_timeout(Duration::from_secs(10)).expect("the event comes");
+            let event = self.events.recv_timeout(Duration::from_secs(10)).expect("the event arrives");
             let is_last = matches!(&event, Notified(notified) if is_last(notified));
             events.push(event);
             if is_last {
@@ -158,7 +158,7 @@ fn plays_a_whole_file() {
     packets.insert(8, cue_point);
     packets.insert(9, empty);
     packets.insert(10, at(metadata.clone(), 500));
-    let playing = Playing::of(&fixtures::file(&packets), request(None, None, UNPACED));
+    let playing = TestPlayback::of(&fixtures::file(&packets), request(None, None, UNPACED));
     let events = playing.until_end();
     let mut expected = [vec![metadata.clone()], fixtures::typical(3)].concat();
     expected.insert(8, metadata);
@@ -172,8 +172,8 @@ fn plays_a_whole_file() {
 #[test]
 fn a_file_that_starts_late_is_sent_from_zero() {
     let headers = vec![fixtures::video_header(0, 1), fixtures::audio_header(0)];
-    let late = [headers, fixtures::seconds(u32::MAX - 500, 3)].concat();
-    let playing = Playing::of(&fixtures::file(&late), request(None, None, UNPACED));
+    let packets = [headers, fixtures::seconds(u32::MAX - 500, 3)].concat();
+    let playing = TestPlayback::of(&fixtures::file(&packets), request(None, None, UNPACED));
     assert_eq!(sent(&playing.until_end()), typical_from(0, 3));
     playing.control(Control::Seek { position_ms: 1999 });
     let events = playing.until_end();
@@ -186,7 +186,7 @@ fn a_file_that_starts_late_is_sent_from_zero() {
 fn start_and_duration() {
     let file = fixtures::file(&fixtures::typical(5));
     let play = |start, duration| {
-        let playing = Playing::of(&file, request(Some(start), duration, UNPACED));
+        let playing = TestPlayback::of(&file, request(Some(start), duration, UNPACED));
         let events = playing.until_end();
         playing.stop();
         events
@@ -203,17 +203,17 @@ fn start_and_duration() {
 fn duration_zero_sends_a_single_frame() {
     let mut packets = fixtures::typical(3);
     packets.insert(2, fixtures::audio_frame(0));
-    let playing = Playing::of(&fixtures::file(&packets), request(Some(0), Some(0), 1000));
+    let playing = TestPlayback::of(&fixtures::file(&packets), request(Some(0), Some(0), 1000));
     let expected = [fixtures::video_header(0, 1), fixtures::audio_header(0), fixtures::key_frame(0)];
     assert_eq!(sent(&playing.until_end()), expected);
     let frames: Vec<Packet> = (0..500).map(|number| fixtures::audio_frame(number * 20)).collect();
-    let playing = Playing::of(&fixtures::file(&frames), request(Some(0), Some(0), 1000));
+    let playing = TestPlayback::of(&fixtures::file(&frames), request(Some(0), Some(0), 1000));
     assert_eq!(sent(&playing.until_end()), [fixtures::audio_frame(0)], "or one audio frame");
 }
 
 #[test]
 fn frames_are_paced_once_the_buffer_is_full() {
-    let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
     let start = Instant::now();
     playing.until_time(2000);
     assert!(start.elapsed() < Duration::from_millis(700), "the buffer and a second are sent immediately");
@@ -227,7 +227,7 @@ fn frames_are_paced_once_the_buffer_is_full() {
 
 #[test]
 fn resume_continues_where_pause_stopped() {
-    let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
     let before = playing.until_time(2000);
     playing.control(Control::Pause { position_ms: 300 });
     playing.control(Control::Pause { position_ms: 300 });
@@ -243,7 +243,7 @@ fn resume_continues_where_pause_stopped() {
 
 #[test]
 fn resuming_at_another_position_is_a_seek() {
-    let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
     playing.until_time(2000);
     playing.control(Control::Pause { position_ms: 300 });
     playing.control(Control::Resume { position_ms: 10_500 });
@@ -258,7 +258,7 @@ fn resuming_at_another_position_is_a_seek() {
 
 #[test]
 fn a_seek_sends_sequence_headers_and_the_preceding_key_frame() {
-    let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
     playing.until_time(2000);
     for (target, second) in [(15_900, 15), (3_000, 3), (90_000, 19), (999, 0), (0, 0)] {
         playing.control(Control::Seek { position_ms: target });
@@ -277,7 +277,7 @@ fn a_seek_sends_sequence_headers_and_the_preceding_key_frame() {
 #[test]
 fn only_the_last_of_several_seeks_is_done() {
     let seeks = [3000, 9000, 6000].map(|position_ms| Control::Seek { position_ms });
-    let playing = Playing::after(&fixtures::file(&fixtures::typical(20)), request(Some(1000), None, 1000), &seeks);
+    let playing = TestPlayback::after(&fixtures::file(&fixtures::typical(20)), request(Some(1000), None, 1000), &seeks);
     let events = playing.until_time(8000);
     let notified: Vec<&Event> = events.iter().filter(|event| matches!(event, Notified(_))).collect();
     assert_eq!(
@@ -289,7 +289,7 @@ fn only_the_last_of_several_seeks_is_done() {
 
 #[test]
 fn a_seek_while_paused_sends_a_single_frame() {
-    let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
     playing.until_time(2000);
     playing.control(Control::Pause { position_ms: 300 });
     playing.control(Control::Seek { position_ms: 12_345 });
@@ -306,7 +306,7 @@ fn a_seek_while_paused_sends_a_single_frame() {
 
 #[test]
 fn a_seek_after_the_end_restarts_playback() {
-    let playing = Playing::of(&fixtures::file(&fixtures::typical(3)), request(None, None, UNPACED));
+    let playing = TestPlayback::of(&fixtures::file(&fixtures::typical(3)), request(None, None, UNPACED));
     playing.until_end();
     playing.control(Control::Pause { position_ms: 2800 });
     playing.control(Control::Resume { position_ms: 2800 });
@@ -321,7 +321,7 @@ fn a_seek_after_the_end_restarts_playback() {
 
 #[test]
 fn audio_and_video_can_be_turned_off() {
-    let playing = Playing::after(
+    let playing = TestPlayback::after(
         &fixtures::file(&fixtures::typical(3)),
         request(Some(0), None, UNPACED),
         &[Control::Seek { position_ms: 1000 }, Control::ReceiveAudio(false)],
@@ -342,7 +342,7 @@ fn audio_and_video_can_be_turned_off() {
 
 #[test]
 fn video_resumes_with_a_key_frame() {
-    let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
     playing.until_time(2000);
     playing.control(Control::ReceiveVideo(false));
     playing.control(Control::ReceiveVideo(true));
@@ -357,7 +357,7 @@ fn a_seek_sends_the_sequence_headers_valid_there() {
     let mut packets = fixtures::typical(3);
     packets.push(fixtures::video_header(0, 2));
     packets.extend(fixtures::seconds(100_000, 3));
-    let playing = Playing::of(&fixtures::file(&packets), request(Some(101_500), None, UNPACED));
+    let playing = TestPlayback::of(&fixtures::file(&packets), request(Some(101_500), None, UNPACED));
     let expected = [fixtures::video_header(101_000, 2), fixtures::audio_header(101_000), fixtures::key_frame(101_000)];
     assert_eq!(sent(&playing.until_end())[..3], expected);
     playing.control(Control::Seek { position_ms: 2000 });
@@ -373,7 +373,7 @@ fn damage_ends_playback_and_seeking_back_works() {
     let third_second = fixtures::offsets(&fixtures::typical(3))[22] as usize;
     for tail in [&[0; 100][..], &whole[third_second..third_second + 1000]] {
         let damaged = [&whole[..third_second], tail].concat();
-        let playing = Playing::of(&damaged, request(None, None, UNPACED));
+        let playing = TestPlayback::of(&damaged, request(None, None, UNPACED));
         assert_eq!(sent(&playing.until_end()), typical_from(0, 2));
         playing.control(Control::Seek { position_ms: 60_000 });
         assert_eq!(sent(&playing.until_end()), typical_from(1, 2));
@@ -385,12 +385,12 @@ fn damage_ends_playback_and_seeking_back_works() {
 fn a_file_that_shrinks_grows_or_is_replaced_during_playback() {
     let whole = fixtures::file(&fixtures::typical(500));
     let play = || {
-        let playing = Playing::of(&whole, request(None, None, 1000));
+        let playing = TestPlayback::of(&whole, request(None, None, 1000));
         playing.until_time(2000);
         let path = playing.folder.path().join("a.flv");
         (playing, path)
     };
-    let continue_to_end = |playing: Playing| {
+    let continue_to_end = |playing: TestPlayback| {
         playing.control(Control::BufferLength { ms: UNPACED });
         let last = times(&playing.until_end()).last().copied();
         playing.control(Control::Seek { position_ms: 5000 });
@@ -420,7 +420,7 @@ fn pacing_restarts_at_a_time_jump() {
     let mut packets = fixtures::seconds(0, 1);
     packets.extend(fixtures::seconds(1_000_000_000, 1));
     packets.extend(fixtures::seconds(1000, 1));
-    let playing = Playing::of(&fixtures::file(&packets), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&packets), request(None, None, 1000));
     assert_eq!(sent(&playing.until_end()).len(), 30);
     playing.stop();
 }
@@ -433,7 +433,7 @@ fn large_frames(count: u32, bytes: usize) -> Vec<u8> {
 #[test]
 fn limit_of_a_batch() {
     for (bytes, frames_per_batch) in [(limits::VOD_BATCH_BYTES / 8, 7), (3 * limits::VOD_BATCH_BYTES, 1)] {
-        let playing = Playing::of(&large_frames(20, bytes), request(None, None, UNPACED));
+        let playing = TestPlayback::of(&large_frames(20, bytes), request(None, None, UNPACED));
         assert_eq!(sent(&playing.until_end()).len(), 20);
         playing.control(Control::Stop);
         assert_eq!(
@@ -467,7 +467,7 @@ fn limit_of_the_bytes_between_control_requests() {
     let (sender, controls) = control_channel();
     let done = play(video, request(None, None, UNPACED), controls, &mut StopAtFirstPacket(sender)).unwrap();
     let excess = done.bytes as usize - limits::VOD_BYTES_AT_ONCE;
-    assert!(excess < bytes, "no more than one frame excess it: {excess}");
+    assert!(excess < bytes, "at most one frame over the limit: {excess}");
 }
 
 #[test]
@@ -476,7 +476,7 @@ fn limit_of_the_queued_control_requests() {
     before.splice(0..0, [Control::Seek { position_ms: 3000 }]);
     let seeks_with = |before: &[Control]| {
         let file = fixtures::file(&fixtures::typical(20));
-        let playing = Playing::after(&file, request(None, None, 1000), before);
+        let playing = TestPlayback::after(&file, request(None, None, 1000), before);
         let events = playing.until_time(8000);
         playing.stop();
         events.iter().filter(|event| matches!(event, Notified(PlaybackEvent::SeekCompleted { .. }))).count()
@@ -489,10 +489,10 @@ fn limit_of_the_queued_control_requests() {
 
 #[test]
 fn a_disconnected_viewer_ends_playback() {
-    let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
     drop(playing.sender);
     assert!(playing.thread.join().unwrap().0.is_ok(), "its control channel is closed");
-    let playing = Playing::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&fixtures::typical(20)), request(None, None, 1000));
     drop(playing.events);
     assert!(playing.thread.join().unwrap().0.unwrap_err().is_disconnect(), "its connection is closed");
 }
@@ -500,7 +500,7 @@ fn a_disconnected_viewer_ends_playback() {
 #[test]
 fn stopping_does_not_wait_for_the_next_frame() {
     let packets = [fixtures::key_frame(0), fixtures::key_frame(50_000)];
-    let playing = Playing::of(&fixtures::file(&packets), request(None, None, 1000));
+    let playing = TestPlayback::of(&fixtures::file(&packets), request(None, None, 1000));
     playing.until_quiet();
     let start = Instant::now();
     playing.stop();

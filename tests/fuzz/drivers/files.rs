@@ -32,7 +32,10 @@ pub fn flv_reader(input: &[u8]) {
 
     reader.seek_to(first).expect("it was there before");
     let head = Preamble::read(&mut reader).expect("memory can be read");
-    assert!(head.first_frame >= first && head.metadata.as_ref().is_none_or(|packet| Metadata::is_in(&packet.payload)));
+    assert!(
+        head.first_frame >= first
+            && head.metadata.as_ref().is_none_or(|packet| Metadata::is_on_meta_data(&packet.payload))
+    );
     let headers = head.sequence_headers.valid_at(u64::MAX);
     assert!(headers.iter().map(|packet| packet.payload.len()).sum::<usize>() <= limits::FLV_SEQUENCE_HEADER_BYTES);
     let metadata = head.metadata.as_ref().map(|packet| Metadata::parse(&packet.payload).expect("it begins like that"));

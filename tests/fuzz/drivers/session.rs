@@ -129,7 +129,7 @@ impl Server {
             Action::Seek { stream_id, position_ms } => {
                 self.is_playing(stream_id);
                 let source = if self.is_patient { Source::Live } else { Source::Recording };
-                self.say(&playing::sought(stream_id, source, position_ms));
+                self.say(&playing::seek_completed(stream_id, source, position_ms));
                 self.say(&playing::seek_failed(stream_id, "no"));
             }
             Action::Receive { stream_id, .. } => {

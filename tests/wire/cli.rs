@@ -457,7 +457,7 @@ fn library_servers_that_have_stopped_leave_no_threads() {
             .count()
     };
     let dir = tempfile::tempdir().unwrap();
-    for _ in 0..30 {
+    let serve = || {
         let server = gortmp::Server::bind(quiet(dir.path())).unwrap();
         let (address, handle) = (server.local_addr(), server.handle());
         let running = std::thread::spawn(move || server.run());
@@ -465,7 +465,13 @@ fn library_servers_that_have_stopped_leave_no_threads() {
         client.publish("short").unwrap();
         handle.stop();
         running.join().unwrap().unwrap();
-    }
+    };
+    // Each takes a second to let its publisher go, so several do it at once.
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| (0..5).for_each(|_| serve()));
+        }
+    });
     // Other tests of this file run servers of their own meanwhile.
     wait_for("the threads to end", || (lanes() < 30).then_some(()));
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use gortmp::{Client, Error, limits};
 use tempfile::TempDir;
 
-use crate::support::far::{Cut, Far};
 use crate::support::faults::*;
+use crate::support::remote::{Cut, RemoteHost};
 use crate::support::wire::{self, Wire};
 use crate::support::*;
 
@@ -36,18 +36,18 @@ fn publish_is_refused(server: &Server, name: &str) -> bool {
 }
 
 fn a_publisher_that_vanishes(cut: Cut) {
-    let (dir, far) = (TempDir::new().unwrap(), Far::new());
-    let server = Server::start(&["--listen", &far.listen(), "--replace-publisher", "never"]);
-    let address = far.server(&server);
-    let before = Holdings::of_calm(&server);
+    let (dir, remote) = (TempDir::new().unwrap(), RemoteHost::new());
+    let server = Server::start(&["--listen", &remote.listen(), "--replace-publisher", "never"]);
+    let address = remote.server(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 2, 1_000);
     let mut watching = player(&server, "live", "cam");
     let url = format!("rtmp://{address}/live/cam");
     let push = push_without_end(media::ffmpeg(), &media::sample("h264-aac"), &url);
-    let pushing = Running::start(far.command(push), dir.path().join("push.log"));
+    let pushing = Running::start(remote.command(push), dir.path().join("push.log"));
     next_medias(&mut watching, 20);
 
-    far.cut(cut);
+    remote.cut(cut);
     let began = Instant::now();
     std::thread::sleep(Duration::from_secs(1));
     assert!(publish_is_refused(&server, "cam"), "it may still come back");
@@ -60,7 +60,7 @@ fn a_publisher_that_vanishes(cut: Cut) {
     while number(&next_media(&mut watching)) != 2 {}
     drop((watching, pushing));
     witness.finish();
-    before.are_back(&server);
+    before.are_released(&server);
 }
 
 #[test]
@@ -75,11 +75,11 @@ fn a_publisher_that_a_firewall_forgot_loses_its_name() {
 
 #[test]
 fn players_that_vanish_are_found_out_and_cost_the_others_nothing() {
-    let (dir, far) = (TempDir::new().unwrap(), Far::new());
+    let (dir, remote) = (TempDir::new().unwrap(), RemoteHost::new());
     std::fs::write(dir.path().join("film.flv"), film(90, 20_000)).unwrap();
-    let server = Server::with_videos(dir.path(), &["--listen", &far.listen()]);
-    let address = far.server(&server);
-    let before = Holdings::of_calm(&server);
+    let server = Server::with_videos(dir.path(), &["--listen", &remote.listen()]);
+    let address = remote.server(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 2, 20_000);
     let mut players: Vec<_> = ["live/witness", "live/witness", "gortmp/film"]
         .iter()
@@ -87,7 +87,7 @@ fn players_that_vanish_are_found_out_and_cost_the_others_nothing() {
         .map(|(n, path)| {
             let mut command = tool("rtmpdump", "rtmpdump");
             command.args(["--quiet", "--buffer", "3000", "-r", &format!("rtmp://{address}/{path}"), "-o", "/dev/null"]);
-            Running::start(far.command(command), dir.path().join(format!("play{n}.log")))
+            Running::start(remote.command(command), dir.path().join(format!("play{n}.log")))
         })
         .collect();
     server.wait_for_logs("started playing live/witness", 4);
@@ -95,7 +95,7 @@ fn players_that_vanish_are_found_out_and_cost_the_others_nothing() {
     witness.goes_on();
     let memory = resident(&server);
 
-    far.cut(Cut::Firewall);
+    remote.cut(Cut::Firewall);
     let stalled = "it accepted no data for 2";
     let found_out = wait_long_for(&server, stalled, players.len(), limits::WRITE_STALL + SLACK);
     assert!(found_out > limits::WRITE_STALL - Duration::from_secs(2), "after {found_out:?}");
@@ -106,7 +106,7 @@ fn players_that_vanish_are_found_out_and_cost_the_others_nothing() {
     witness.goes_on();
     witness.finish();
     works_again(&server, "witness");
-    before.are_back(&server);
+    before.are_released(&server);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn players_that_read_a_byte_a_second_are_closed_and_cost_the_others_nothing() {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("film.flv"), film(90, 20_000)).unwrap();
     let server = Server::with_videos(dir.path(), &[]);
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 2, 20_000);
     let memory = resident(&server);
     let live = Wire::player(server.address, "witness").socket;
@@ -139,13 +139,13 @@ fn players_that_read_a_byte_a_second_are_closed_and_cost_the_others_nothing() {
     witness.finish();
     works_again(&server, "witness");
     drop(readers);
-    before.are_back(&server);
+    before.are_released(&server);
 }
 
 #[test]
 fn who_writes_a_byte_a_second_is_closed_in_its_time_and_cannot_keep_a_name() {
     let server = Server::start(&[]);
-    let before = Holdings::of_calm(&server);
+    let before = Resources::when_idle(&server);
     let witness = Witness::start(&server, "witness", 2, 1_000);
     let publisher = Wire::publisher(server.address, "dripping");
     publisher.send(&wire::message(6, 0, 9, 1, KEY));
@@ -186,5 +186,5 @@ fn who_writes_a_byte_a_second_is_closed_in_its_time_and_cannot_keep_a_name() {
     assert!(after < memory + MEMORY, "{} MiB became {} MiB", memory >> 20, after >> 20);
     witness.finish();
     drop((publisher, asking, shaking_hands));
-    before.are_back(&server);
+    before.are_released(&server);
 }

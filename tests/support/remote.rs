@@ -20,7 +20,7 @@ pub enum Cut {
     Firewall,
 }
 
-pub struct Far {
+pub struct RemoteHost {
     network: Option<Network>,
     is_cut: Arc<AtomicBool>,
 }
@@ -31,7 +31,7 @@ struct Network {
     here: Ipv4Addr,
 }
 
-impl Far {
+impl RemoteHost {
     pub fn new() -> Self {
         Self { network: Network::new(), is_cut: Arc::default() }
     }
