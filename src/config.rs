@@ -10,10 +10,10 @@ use crate::limits;
 pub use crate::live::{MergeWindow, ReplacePublisher, Times};
 
 /// The default RTMP port, as registered with IANA.
-pub const DEFAULT_PORT: u16 = 1935;
+pub(crate) const DEFAULT_PORT: u16 = 1935;
 
 /// The default port of the HTTP service and its web page.
-pub const DEFAULT_HTTP_PORT: u16 = 8080;
+pub(crate) const DEFAULT_HTTP_PORT: u16 = 8080;
 
 /// The settings of a server. The defaults suit a camera or two on a LAN.
 ///

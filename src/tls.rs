@@ -25,7 +25,7 @@ impl Certificate {
     ///
     /// # Errors
     /// Returns [`Error::Config`], which names the file, if one can't be read or used.
-    pub fn load(chain: &Path, key: &Path) -> Result<Self> {
+    pub(crate) fn load(chain: &Path, key: &Path) -> Result<Self> {
         let config = RwLock::new(read(chain, key)?);
         Ok(Self { chain: chain.to_owned(), key: key.to_owned(), config })
     }
@@ -34,13 +34,13 @@ impl Certificate {
     ///
     /// # Errors
     /// The same as for [`load`](Self::load); the previous certificate then stays in use.
-    pub fn reload(&self) -> Result<()> {
+    pub(crate) fn reload(&self) -> Result<()> {
         *self.config.write() = read(&self.chain, &self.key)?;
         Ok(())
     }
 
     /// Returns the current configuration, for a new connection.
-    pub fn config(&self) -> Arc<ServerConfig> {
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
         self.config.read().clone()
     }
 }

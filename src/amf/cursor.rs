@@ -32,12 +32,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Returns the error for a reference to a missing value.
-    pub fn dangling_reference(&self, index: usize) -> Error {
+    pub(super) fn dangling_reference(&self, index: usize) -> Error {
         self.error(format!("reference {index} has no target"))
     }
 
     /// Checks that the remaining bytes can hold `count` values of at least `size` bytes each.
-    pub fn expect_values(&self, count: usize, size: usize) -> Result<()> {
+    pub(super) fn expect_values(&self, count: usize, size: usize) -> Result<()> {
         let left = self.bytes.len().saturating_sub(self.position);
         if count.saturating_mul(size) > left {
             return Err(self.error(format!("{count} values can't fit in the {left} bytes left")));
@@ -76,24 +76,24 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads a string of `length` bytes, with replacement characters where it is not UTF-8.
-    pub fn text(&mut self, length: usize) -> Result<String> {
+    pub(super) fn text(&mut self, length: usize) -> Result<String> {
         Ok(String::from_utf8_lossy(self.take(length)?).into_owned())
     }
 
     /// Skips the next byte if it equals `byte`, and returns whether it did.
-    pub fn skip_if(&mut self, byte: u8) -> bool {
+    pub(super) fn skip_if(&mut self, byte: u8) -> bool {
         let is_next = self.bytes.get(self.position) == Some(&byte);
         self.position += usize::from(is_next);
         is_next
     }
 
     /// Moves to another position and returns the previous one.
-    pub fn jump(&mut self, position: usize) -> usize {
+    pub(super) fn jump(&mut self, position: usize) -> usize {
         std::mem::replace(&mut self.position, position)
     }
 
     /// Enters a value that may contain others; [`leave`](Self::leave) ends it.
-    pub fn enter(&mut self) -> Result<()> {
+    pub(super) fn enter(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > limits::AMF_DEPTH {
             let (value, limit) = (self.depth as u64, limits::AMF_DEPTH as u64);
@@ -103,12 +103,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Leaves the value entered last.
-    pub fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         self.depth -= 1;
     }
 
     /// Counts values before they are allocated.
-    pub fn spend_values(&mut self, count: usize) -> Result<()> {
+    pub(super) fn spend_values(&mut self, count: usize) -> Result<()> {
         self.values = self.values.saturating_add(count);
         if self.values > limits::AMF_VALUES {
             let (value, limit) = (self.values as u64, limits::AMF_VALUES as u64);
@@ -118,7 +118,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Counts bytes before a reference repeats them.
-    pub fn spend_bytes(&mut self, count: usize) -> Result<()> {
+    pub(super) fn spend_bytes(&mut self, count: usize) -> Result<()> {
         self.repeated = self.repeated.saturating_add(count);
         if self.repeated > limits::AMF_REPEATED_BYTES {
             let (value, limit) = (self.repeated as u64, limits::AMF_REPEATED_BYTES as u64);

@@ -85,13 +85,13 @@ impl OptionSpec {
     }
 
     /// Leaves it out of `--help`, where the line of the previous option names it.
-    pub const fn named_above(mut self) -> Self {
+    pub(super) const fn named_above(mut self) -> Self {
         self.has_line = false;
         self
     }
 
     /// Returns the summary without the part that is for `--help` only.
-    pub fn phrase(&self) -> &'static str {
+    pub(super) fn phrase(&self) -> &'static str {
         self.summary.split("; ").next().unwrap_or_default()
     }
 
@@ -110,7 +110,7 @@ impl OptionSpec {
 
 impl Argument {
     /// Returns the placeholder, or the accepted values if there are no others: `on|off`.
-    pub fn notation(&self) -> String {
+    pub(super) fn notation(&self) -> String {
         match self.values {
             Values::OneOf(values) => values.join("|"),
             _ => self.placeholder.to_owned(),

@@ -85,7 +85,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Skips bytes; the end of the file shows at the next read.
-    pub fn discard(&mut self, bytes: u32) -> Result<()> {
+    pub(super) fn discard(&mut self, bytes: u32) -> Result<()> {
         let mut remaining = bytes as usize;
         while remaining > 0 {
             self.fill_buffer(1)?;

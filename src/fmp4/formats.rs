@@ -119,7 +119,7 @@ impl Formats {
 
     /// Learns from a packet; returns whether the formats changed. Uses valid codec configurations, and frames while
     /// nothing is known of their kind.
-    pub fn update(&mut self, packet: &Packet) -> bool {
+    pub(crate) fn update(&mut self, packet: &Packet) -> bool {
         let is_configuration = packet.is_sequence_header();
         if !is_configuration && !self.needs_frames(packet.kind) {
             return false;

@@ -38,7 +38,12 @@ pub(super) struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// Starts a 200 response; `length` is `None` if it is not known in advance.
-    pub fn new(connection: &'a HttpConnection, request: &Request, headers: Headers, length: Option<u64>) -> Self {
+    pub(super) fn new(
+        connection: &'a HttpConnection,
+        request: &Request,
+        headers: Headers,
+        length: Option<u64>,
+    ) -> Self {
         let length = match length {
             Some(length) => Length::Known(length),
             None if request.supports_chunked => Length::Chunked,
@@ -51,7 +56,7 @@ impl<'a> Body<'a> {
     }
 
     /// Whether the body is sent at all.
-    pub fn has_body(&self) -> bool {
+    pub(super) fn has_body(&self) -> bool {
         !self.is_head_only
     }
 
@@ -59,7 +64,7 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     /// [`Error::Io`], and [`Error::Disconnected`] when the connection is to close.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if self.client.should_stop() {
             return Err(Error::Disconnected);
         }
@@ -71,7 +76,7 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     /// [`Error::Io`], also when the length is not the announced one.
-    pub fn end(mut self) -> Result<Disposition> {
+    pub(super) fn end(mut self) -> Result<Disposition> {
         self.send(true)?;
         self.has_ended = true;
         match self.length {

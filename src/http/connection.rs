@@ -20,7 +20,7 @@ use crate::transport::{ManagedConnection, Phase, Protocol, Socket};
 const READ_BUFFER: usize = 2048;
 
 /// A client's connection, from its first request to its end.
-pub struct HttpConnection {
+pub(crate) struct HttpConnection {
     pub(super) http: Arc<HttpService>,
     pub(super) client: Arc<ManagedConnection>,
     started: Instant,
@@ -54,12 +54,12 @@ impl HttpConnection {
     }
 
     /// Returns the managed connection.
-    pub fn client(&self) -> &Arc<ManagedConnection> {
+    pub(crate) fn client(&self) -> &Arc<ManagedConnection> {
         &self.client
     }
 
     /// Serves the client until it disconnects or is told to close.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         let client = self.client.clone();
         let mut reader = BufReader::with_capacity(READ_BUFFER, RequestReader(&client));
         log::debug!("{client} connected over HTTP");

@@ -21,11 +21,11 @@ mod web_socket;
 
 use std::borrow::Cow;
 
-pub use connection::HttpConnection;
+pub(crate) use connection::HttpConnection;
 use connection::{Disposition, Reader};
-pub use request::{Method, Request};
-pub use response::{Headers, Response};
-pub use service::{HttpService, HttpSettings};
+pub(crate) use request::{Method, Request};
+pub(crate) use response::{Headers, Response};
+pub(crate) use service::{HttpService, HttpSettings};
 
 use crate::error::Error;
 

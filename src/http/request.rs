@@ -10,7 +10,7 @@ use crate::limits;
 
 /// The request method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub(crate) enum Method {
     /// Sends the resource.
     Get,
     /// Sends the head only.
@@ -25,7 +25,7 @@ pub enum Method {
 
 /// The head of a request (RFC 9112 §2.1).
 #[derive(Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The method.
     pub method: Method,
     /// The path as received, without the query: it starts with a slash and may contain percent escapes.
@@ -107,23 +107,23 @@ impl Request {
     }
 
     /// Returns the value of a header field by its lower-case name; the first one if repeated.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..])
     }
 
     /// Whether a list-valued header field contains a token.
-    pub fn header_has(&self, name: &str, token: &str) -> bool {
+    pub(crate) fn header_has(&self, name: &str, token: &str) -> bool {
         let lists = self.headers.iter().filter(|(known, _)| known == name);
         lists.flat_map(|(_, list)| list.split(',')).any(|one| one.trim().eq_ignore_ascii_case(token))
     }
 
     /// Returns the query as received.
-    pub fn query(&self) -> &str {
+    pub(crate) fn query(&self) -> &str {
         &self.query
     }
 
     /// Returns the decoded value of a key in the query; the first one if repeated.
-    pub fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
+    pub(crate) fn query_value(&self, key: &str) -> Option<Cow<'_, str>> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const MAX_SECONDS: u64 = 253_402_300_799;
 
 /// Header fields by their lower-case names.
-pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
+pub(crate) type Headers = Vec<(&'static str, Cow<'static, str>)>;
 
 /// A response: a status, header fields and a body of known length.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,17 +23,17 @@ pub(crate) struct Response {
 
 impl Response {
     /// Creates a response without a body.
-    pub fn empty(status: u16) -> Self {
+    pub(crate) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Cow::Borrowed(&[]) }
     }
 
     /// Creates a 200 response with a body of that media type.
-    pub fn ok(media_type: impl Into<Cow<'static, str>>, body: impl Into<Cow<'static, [u8]>>) -> Self {
+    pub(crate) fn ok(media_type: impl Into<Cow<'static, str>>, body: impl Into<Cow<'static, [u8]>>) -> Self {
         Self { status: 200, headers: vec![("content-type", media_type.into())], body: body.into() }
     }
 
     /// Creates an error response with a reason for people.
-    pub fn error(status: u16, reason: &str) -> Self {
+    pub(crate) fn error(status: u16, reason: &str) -> Self {
         let body = format!("{reason}\n").into_bytes();
         Self { status, ..Self::ok("text/plain; charset=utf-8", body) }
     }

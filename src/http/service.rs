@@ -29,7 +29,7 @@ pub(crate) struct HttpService {
 
 /// The settings of the HTTP service, and what the API reports of the server's.
 #[derive(Clone, Debug, Default)]
-pub struct HttpSettings {
+pub(crate) struct HttpSettings {
     /// The origin of other pages that may send requests: `*` for all.
     pub cors: Option<String>,
     /// Names that browsers of this network may use for the server, besides those that are safe.
@@ -50,7 +50,7 @@ pub struct HttpSettings {
 
 impl HttpService {
     /// Creates the HTTP service on top of what all connections share.
-    pub fn new(service: Arc<Service>, connections: Arc<ConnectionTable>, settings: HttpSettings) -> Self {
+    pub(crate) fn new(service: Arc<Service>, connections: Arc<ConnectionTable>, settings: HttpSettings) -> Self {
         Self {
             service,
             forms: Forms::default(),
@@ -66,7 +66,7 @@ impl HttpService {
     }
 
     /// Stops unused forms of live streams. To be called about every half second.
-    pub fn tick(&self, now: Instant) {
+    pub(crate) fn tick(&self, now: Instant) {
         self.forms.tick(now);
     }
 }

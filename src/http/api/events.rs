@@ -33,7 +33,7 @@ impl EventStream<'_> {
     ///
     /// # Errors
     /// [`crate::Error::Io`] when it takes nothing any more.
-    pub fn run(&self) -> Result<()> {
+    pub(crate) fn run(&self) -> Result<()> {
         let changes = self.http.service.registry.changes();
         let (mut seen, mut files): (_, Option<Arc<str>>) = (None, None);
         let [mut last_streams, mut last_videos, mut last_write] = [Instant::now(); 3];

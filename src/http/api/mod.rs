@@ -36,7 +36,7 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    pub fn new(key: Option<Secret>) -> Self {
+    pub(super) fn new(key: Option<Secret>) -> Self {
         Self { key, failures: Mutex::new(TokenBucket::new(limits::WRONG_KEYS, limits::WRONG_KEYS_PER_SECOND)) }
     }
 

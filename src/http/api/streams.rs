@@ -45,7 +45,7 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Takes a snapshot.
-    pub fn capture(http: &HttpService) -> Self {
+    pub(super) fn capture(http: &HttpService) -> Self {
         let (taken, changes) = (Instant::now(), http.service.registry.changes().count());
         let publishers = http.connections.publishers();
         let listed = |status: StreamStatus| {
@@ -57,12 +57,12 @@ impl Snapshot {
     }
 
     /// Whether any stream is published.
-    pub fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         self.streams.iter().any(|stream| stream.published)
     }
 
     /// Returns the JSON of the streams that the client may play.
-    pub fn to_json(&self, http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
+    pub(super) fn to_json(&self, http: &HttpService, request: &Request, origin: Origin) -> Arc<str> {
         if !http.settings.play_restricted {
             return self
                 .unrestricted

@@ -51,14 +51,14 @@ impl<R: BufRead> ChunkReader<R> {
 
     /// Limits unfinished messages to `bytes`; what exceeds [`limits::PARTIAL_FREE_BYTES`] is taken from `share`. The
     /// default is [`limits::PARTIAL_BYTES`] without a share.
-    pub fn limit_partial(&mut self, bytes: usize, share: Option<Share>) {
+    pub(crate) fn limit_partial(&mut self, bytes: usize, share: Option<Share>) {
         self.partial_limit = bytes;
         self.share = share;
     }
 
     /// Stores in `missing`, before each read, how many bytes of the current message are still to come; 0 between
     /// messages.
-    pub fn report_missing(&mut self, missing: Arc<AtomicUsize>) {
+    pub(crate) fn report_missing(&mut self, missing: Arc<AtomicUsize>) {
         self.source.report_missing = Some(missing);
     }
 
