@@ -174,7 +174,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     /// Generates nested values of every kind. Numbers are finite, since NaN does not equal itself.
-    pub fn any_value() -> impl Strategy<Value = Value> {
+    pub(crate) fn any_value() -> impl Strategy<Value = Value> {
         let number = -1e15..1e15;
         let leaf = prop_oneof![
             number.clone().prop_map(Value::Number),
