@@ -81,7 +81,7 @@ impl AccessConfig {
     }
 
     /// Whether the operation is restricted at all.
-    pub fn is_restricted(&self, operation: Operation) -> bool {
+    pub(crate) fn is_restricted(&self, operation: Operation) -> bool {
         let permission = self.permission(operation);
         let has_rules = permission.key.is_some() || permission.key_file.is_some() || !permission.rules.is_empty();
         has_rules || self.policy.is_some()

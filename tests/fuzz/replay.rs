@@ -10,6 +10,9 @@ use crate::fuzz_drivers as drivers;
 const CHANGED: u64 = 20_000;
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// So many in any case, however busy the machine is.
+const FEWEST: u64 = 100;
+
 /// No input of this size should take so long, even without optimisation on a busy machine.
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -85,8 +88,7 @@ fn replay(name: &str) {
             dice.change(&mut input, other);
         }
         hold_against(driver, &input, &format!("{name}, seed {seed}"));
-        if began.elapsed() > LONGEST {
-            assert!(seed > 100, "only {seed} inputs in {LONGEST:?}");
+        if began.elapsed() > LONGEST && seed >= FEWEST {
             break;
         }
     }

@@ -58,7 +58,7 @@ impl<R: BufRead> ChunkReader<R> {
 
     /// Stores in `missing`, before each read, how many bytes of the current message are still to come; 0 between
     /// messages.
-    pub fn report_missing(&mut self, missing: Arc<AtomicUsize>) {
+    pub(crate) fn report_missing(&mut self, missing: Arc<AtomicUsize>) {
         self.source.report_missing = Some(missing);
     }
 
