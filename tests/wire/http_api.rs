@@ -307,7 +307,7 @@ fn what_is_refused_is_counted() {
     assert_eq!(["connection", "connect", "publish", "play"].map(&mut refused), [0.0, 1.0, 2.0, 2.0]);
     let connect = || std::net::TcpStream::connect(server.http.unwrap()).unwrap();
     let idle: Vec<_> = (0..8).map(|_| connect()).collect();
-    server.wait_for_log("rejected: ");
+    server.wait_for_log("rejected: the number of connections");
     drop(idle);
     assert!(refused("connection") >= 1.0);
     assert!(figure("gortmp_http_responses_total{code=\"4xx\"}") >= 1.0);
