@@ -45,7 +45,10 @@ else
 fi
 step cargo clippy --all-targets --locked -- -D warnings
 step cargo doc --no-deps --locked
-step cargo test --locked
+# Unit tests compute, and the corpora of the fuzzers with them: no more of them at once than leave room for clocks.
+step env RUST_TEST_THREADS=3 cargo test --locked --lib --bins
+step cargo test --locked --test '*'
+step cargo test --locked --doc
 # Two streams of 1 Mbit/s to 20 players each, every byte compared, and each micro-benchmark once.
 step cargo bench --locked --bench relay -- try gortmp 2 20 1000 2
 # A page more of stack for each idle connection would go unnoticed elsewhere.

@@ -1,6 +1,6 @@
 //! gortmp: an RTMP camera relay and video-on-demand server, and the library it is made of.
 //!
-//! The whole server is a line:
+//! The whole server is one line:
 //!
 //! ```no_run
 //! gortmp::serve()?;
@@ -18,7 +18,7 @@
 //! # Ok::<(), gortmp::Error>(())
 //! ```
 //!
-//! # The house
+//! # Architecture
 //!
 //! The layers stand alone, and each imports only from the levels above it in this table; a test holds the code to that.
 //!
@@ -53,97 +53,98 @@
 //!              guard   limits stats error
 //! ```
 //!
-//! Before this, `connection` was the RTMP connection and what HTTP borrowed from it at once: the socket, TLS, the queue and
-//! framing lay in it, the watch over a client was written once for RTMP (`Peer`) and once for HTTP (`Guest`), the table of
-//! connections once for the server and once for the API, and the fragments and segments of live streams lay in `http`.
+//! A *relay lane* is this crate's own term: a thread that delivers the messages of all streams to the players assigned to
+//! it, so that the number of sending threads is that of the cores, not that of the players.
 //!
 //! # Where to add what
 //!
-//! | to add | write it in | and tell |
+//! | to add | write it in | and in |
 //! |---|---|---|
-//! | a command of RTMP | `session/mod.rs` (`command`): what it means as an [`Action`](session::Action) in `session/action.rs` | `rtmp_connection/activity.rs` (`apply`) what to do |
-//! | a codec | `media/codec.rs` and `media/tag_header.rs`: how FLV names it and where its configuration is | `fmp4/track.rs` and `fmp4/video_entries.rs` or `audio_entries.rs`: its sample entry; `http/page/format.js` its name |
-//! | a route of HTTP | `http/target.rs`: the path as a `Target` | `http/connection.rs` (`answer`) who responds; for the API `http/api/mod.rs` and `openapi.json` |
-//! | an option | [`Config`] and `Config::check` | `cli/options.rs`: its row in the option table, from which `--help`, the man page, completions and the guide come |
-//! | a limit | `limits.rs`, with unit and reason | the test beside what it limits; the guide's table comes from there |
-//! | a metric | a [`Counter`](stats::Counter) in `stats.rs` | `http/api/metrics.rs`: a row |
-//! | a form of a live stream | a file in `forms/` with a [`Form`](forms::Form) that is a [`Sink`](live::Sink) | the tables in `forms/mod.rs` |
-//! | a test with a real client | a file in `tests/clients/` | `scripts/install-test-tools.sh` if it needs a program |
+//! | an RTMP command | `session/mod.rs` (`command`): what it means, as an `Action` in `session/action.rs`; its replies in `session/playing.rs` or `publishing.rs`, new status codes in `rtmp/status.rs` | `rtmp_connection/activity.rs` (`apply`): what to do |
+//! | a codec | `media/codec.rs`, `media/tag_header.rs`: its name in FLV and where its configuration is; `media/nal_units.rs`, `media/references.rs` and `fmp4/access_unit.rs` if it has NAL units | `fmp4/track.rs` (`of_video`, `of_audio`) with `fmp4/video_entries.rs` or `audio_entries.rs`: its sample entry; `http/page/media.js` (`IN_MP4`) |
+//! | an HTTP route | `http/target.rs`: the path as a `Target`; a file of the page in `http/page.rs` (`FILES`) | `http/connection.rs` (`handle`, `media`); for the API `http/api/mod.rs`, `openapi.json` and `guide/http-api.md` |
+//! | an option | `cli/options.rs`: its row in the table, from which `--help`, the manual page, completions and the guide are made | `cli/settings.rs` (`config`), [`Config`] with `Config::check`, and `server/mod.rs` (`bind`), which passes the value on; `tests/public_api.txt` |
+//! | a limit | `limits.rs`, with unit and reason | the test beside what it limits; `UPDATE=1 cargo test guide` renews the guide's table |
+//! | a metric | a counter in `stats.rs` (`StreamCounters`, `Traffic`) | `http/api/metrics.rs`: a row; `api/streams.rs` and `openapi.json` if JSON has it; `scripts/grafana-dashboard.json` |
+//! | a form of a live stream | a file in `forms/` that implements `Form`, and a `Sink` that subscribes to the stream it is made from (its own, as `FragmentStream`, or another's, as `hls::LiveWindow`) | the tables in `forms/mod.rs`; `http/target.rs` (`Representation`) and `http/connection.rs` (`media`) if it can be requested |
+//! | a test with a real client | a file in `tests/clients/`, named in `tests/clients/main.rs` | `scripts/install-test-tools.sh` if it needs a program |
 //!
-//! # The way of a live message
+//! # Path of a live message
 //!
 //! ```text
 //!  publisher's socket                                             player's socket
-//!         │ blocking reads, BufReader                                    ▲ sends that never wait
+//!         │ blocking reads, BufReader                                    ▲ sends that never block
 //!         ▼                                                              │
-//!  rtmp::chunk::ChunkReader     one unfinished message per        transport::Outgoing
-//!         │                     chunk stream                      queue, bounded in bytes and time
+//!  rtmp::chunk::ChunkReader     one unfinished message per        transport::Outgoing (send_live)
+//!         │                     chunk stream                      send queue, bounded in bytes and time
 //!         ▼                                                              ▲
 //!  session::Session             is this client publishing?        transport::ManagedConnection
-//!         │                                                              │ the stream's Sink
+//!         │ Action::Media                                                │ as the subscriber's Sink
 //!         ▼                                                              │
-//!  live::Publication            timestamps, GOP cache, one Arc    live::Subscriber
-//!         │                     with the headers of its chunks;   what it wants, what it is too slow for
-//!         │                     audio is deferred until the              ▲
-//!         │                     next video frame                         │
+//!  rtmp_connection::activity    counts it (apply, relay)          live::Subscriber (deliver)
+//!         │                                                       its filter, its queue limits
+//!         ▼                                                              ▲
+//!  live::Publication (send)     timestamps, GOP cache, one Arc           │
+//!         │                     with its chunk headers; audio     live::LaneSubscribers
+//!         ▼                     is deferred until the next        by stream
+//!  live::Stream (flush)         video frame                              ▲
 //!         └───────────── crossbeam channel of each lane ───────────▶ live::Lane
-//!                                                                   a thread, or a publisher with few players
+//!                                                                   its own thread, or the publisher's for few players
 //! ```
 //!
-//! Nothing is copied on the way but once, from the read buffer into the message: the payload goes out as it came in,
-//! between headers that are the same for all players. What each step costs alone is measured by
-//! `scripts/bench.sh micro`, the whole way beside other servers by `scripts/bench.sh`; [`guide::performance`] has the figures.
+//! The only copy on the way is from the read buffer into the message: the payload is sent as it was received, between
+//! headers that are the same for all players. `scripts/bench.sh micro` measures each step, `scripts/bench.sh` the whole path
+//! compared with other servers; [`guide::performance`] has the figures.
 //!
-//! # The way of a seek
+//! # How a seek is handled
 //!
 //! ```text
 //!  rtmp::chunk::ChunkReader ─▶ session (`seek` becomes Action::Seek) ─▶ rtmp_connection::playing (seek)
 //!         on the connection's thread                                          │ Control::Seek, by channel
 //!                                                                             ▼
-//!  transport::Outgoing ◀─ rtmp_connection::file_play ◀─ Output ◀─ vod::player on the file's own thread
-//!         packets and the answer, in order                        flv::KeyframeIndex finds the key frame,
+//!  transport::Outgoing ◀─ rtmp_connection::file_play ◀─ Output ◀─ vod::player (seek_to) on the file's own thread
+//!         packets and the response, in order                      flv::KeyframeIndex finds the key frame,
 //!                                                                 vod::Pacing says what of the file is due
 //! ```
 //!
-//! # The way of an HTTP request
+//! # How an HTTP request is handled
 //!
 //! ```text
-//!  http::connection (serve)   reads a Request, checks the rate and the host's name
+//!  http::connection (serve, handle)   reads a Request; checks the rate and the Host header
 //!         │
 //!         ▼
-//!  http::target               what the path means ── page ─▶ http::page      the page's files
+//!  http::target (parse)       what the path means ── page ─▶ http::page      the page's files
 //!         │                                       ── API ──▶ http::api       JSON, events, metrics
-//!         ▼ a stream or file and its representation
-//!  access::Access             may it be played?
+//!         ▼ a stream or file and its representation (media)
+//!  access::Access (check)     may it be played?
 //!         │
-//!         ├─ live: http::live, http::hls_files ──▶ forms::Forms ──▶ live::Stream::subscribe, as RTMP players do
-//!         └─ file: http::files, http::hls_files ─▶ vod::Library ──▶ the file itself, or vod::Fragments of it
+//!         ├─ live FLV:  http::live ──────▶ live::Stream::subscribe, as RTMP players do
+//!         ├─ live MP4:  http::live ──────▶ forms::FragmentStream ──▶ subscribe to the stream of its fragments
+//!         ├─ live HLS:  http::hls_files ─▶ forms::HlsStream ──▶ hls::LiveWindow has the playlists and segments
+//!         └─ file:      http::files, http::hls_files ─▶ vod::Library ──▶ the file itself, or vod::Fragments of it
 //! ```
 //!
 //! # Threads
 //!
-//! One accepts on each listener; one reads for each connection, of RTMP or HTTP (`conn ADDRESS`); one lane for each core
-//! (`lane N`); one for each file that is being played over RTMP (`vod NAME`), while over HTTP the connection's own
-//! does that; one writes the log; and the one in [`Server::run`] holds all deadlines against the clock twice a second,
-//! so that no read has a timeout that could lose bytes.
+//! One accepts on each listener (`accept ADDRESS`); one reads for each connection, of RTMP or HTTP (`conn ADDRESS`); one lane
+//! for each core (`lane N`); one for each file that is being played over RTMP (`vod NAME`), while over HTTP the connection's
+//! own does that; one writes the log (`log`); `signals` waits for signals in the program; and the one in [`Server::run`]
+//! checks all deadlines twice a second, so that no deadline is a read timeout, which could lose bytes.
 //!
-//! A *relay lane* is our own word: a thread that delivers the messages of all streams to the players that were assigned to
-//! it, so that the threads that send are as many as the cores and not as many as the players.
+//! # Slow and lossy links
 //!
-//! # Weak links
+//! What a socket doesn't accept waits in the connection's send queue, and the stream's subscriber (`live::subscriber`) knows
+//! how long the oldest of it has waited. Near [`limits::MAX_LAG`] it drops frames that no other refers to
+//! ([`media::References`]); when a key frame comes and the queue is older than that, it removes queued video and resumes at
+//! the key frame. Audio and essential messages are kept. For that to be of use, little may lie in the kernel's send queue
+//! (`TCP_NOTSENT_LOWAT`), from which nothing can be removed any more. On the publisher's side of a stream,
+//! `live::timestamp_source` restamps by arrival (`live::arrival_clock`) where a publisher's timestamps don't advance in real
+//! time, and `live::key_frames` knows whether another key frame is expected, or players start without one.
 //!
-//! What a socket doesn't take waits in the connection's send queue, and the stream's subscriber (`live::subscriber`) knows
-//! how long the oldest of it has waited. Near [`limits::MAX_LAG`] it leaves out frames that no other refers to
-//! ([`media::References`]); when a key frame comes and more than that has waited, it takes the video out of the queue and
-//! goes on from there. Audio and what is essential stay. For that to be of use little may lie in the system's own queue
-//! (`TCP_NOTSENT_LOWAT`), where nothing can be taken out any more. On the publisher's side of a stream, `live::clock_watch`
-//! restamps by arrival where a publisher's timestamps tell no time, and `live::key_frames` knows whether a key frame is to
-//! be expected, or players start without one.
+//! # Log levels
 //!
-//! # What the log levels mean
-//!
-//! - `error`: the server can't go on, or can't read its keys and certificate again, or has a defect.
-//! - `warn`: someone should look: a client was refused or broke the rules, a player is too slow, a file is damaged.
+//! - `error`: the server can't go on, or can't read its keys and certificate again, or has a bug.
+//! - `warn`: someone should look: a client was denied or broke the rules, a player is too slow, a file is damaged.
 //! - `info`: what the server serves, who publishes and who plays, from when to when.
 //! - `debug`: every connection, and what was ignored.
 #![deny(unsafe_code)]
@@ -199,11 +200,11 @@ pub use live::{StreamStatus, Warning};
 pub use server::{Handle, Server, serve};
 pub use stats::Traffic;
 
-/// The program `gortmp`, which is no part of the library's public face.
+/// The program `gortmp`, which is no part of the library's public API.
 #[doc(hidden)]
 pub use cli::run as run_program;
 
-/// What the benchmarks of single steps measure. It is no part of the library's public face, and may change at any time.
+/// What the benchmarks of single steps measure. It is no part of the library's public API, and may change at any time.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::live::{

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 
 /// The effect of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RuleKind {
     /// Matching addresses are allowed.
     Allow,
@@ -19,9 +20,9 @@ pub enum RuleKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Its effect.
-    pub kind: RuleKind,
+    pub(crate) kind: RuleKind,
     /// The addresses that it matches.
-    pub network: IpNet,
+    pub(crate) network: IpNet,
 }
 
 impl RuleKind {

@@ -13,7 +13,7 @@ use crate::limits;
 ///
 /// let mut options = gortmp::Client::options();
 /// options.connect_timeout = Duration::from_secs(3);
-/// options.trust = gortmp::Trust::file("cert.pem")?;
+/// options.trust = gortmp::Trust::from_pem_file("cert.pem")?;
 /// let mut player = options.play("rtmps://192.0.2.7:1936/live/cam")?;
 /// # Ok::<(), gortmp::Error>(())
 /// ```

@@ -22,7 +22,7 @@ pub enum ClientEvent {
         description: String,
     },
     /// A User Control event other than a Ping Request, which the client answers itself.
-    Event(UserControl),
+    UserControl(UserControl),
     /// Any other command.
     Command(Command),
 }

@@ -201,12 +201,12 @@ impl Client {
         };
         let properties =
             Object::new().with("app", app).with("flashVer", program).with("tcUrl", format!("{}/{app}", url.server()));
-        client.message(0, &Message::SetChunkSize(ChunkSize::LARGE))?;
+        client.send_message(0, &Message::SetChunkSize(ChunkSize::LARGE))?;
         client.call("connect", properties.into(), Vec::new())?;
-        client.message(0, &Message::WindowAckSize(limits::ACKNOWLEDGEMENT_WINDOW))?;
+        client.send_message(0, &Message::WindowAckSize(limits::ACKNOWLEDGEMENT_WINDOW))?;
         let response = client.call("createStream", Value::Null, Vec::new())?;
         client.stream_id = response.argument(0).as_number().unwrap_or(0.0) as u32;
-        client.set_timeout(config.read_timeout)?;
+        client.set_read_timeout(config.read_timeout)?;
         Ok(client)
     }
 
@@ -215,7 +215,7 @@ impl Client {
     /// # Errors
     /// Returns [`Error::Refused`] with the server's reason if it refuses.
     pub fn publish(&mut self, name: &str) -> Result<()> {
-        self.command("publish", Value::Null, vec![Value::from(name), Value::from("live")])?;
+        self.send_command("publish", Value::Null, vec![Value::from(name), Value::from("live")])?;
         self.wait_for_status("NetStream.Publish.Start")
     }
 
@@ -226,7 +226,7 @@ impl Client {
     /// Returns [`Error::Refused`] with the server's reason if it refuses.
     pub fn play(&mut self, name: &str, start_ms: Option<u32>) -> Result<()> {
         let start = start_ms.map_or(-2000.0, f64::from);
-        self.command("play", Value::Null, vec![Value::from(name), start.into()])?;
+        self.send_command("play", Value::Null, vec![Value::from(name), start.into()])?;
         self.wait_for_status("NetStream.Play.Start")
     }
 
@@ -235,25 +235,25 @@ impl Client {
     /// # Errors
     /// Returns [`Error::Io`] if the connection fails.
     pub fn send(&mut self, packet: Packet) -> Result<()> {
-        self.raw(&media_message(packet, self.stream_id))
+        self.send_raw(&media_message(packet, self.stream_id))
     }
 
     /// Sends a command on the message stream, such as `pause` or `seek`, without waiting for a response.
     ///
     /// # Errors
     /// Returns [`Error::Io`] if the connection fails.
-    pub fn command(&mut self, name: &str, object: Value, arguments: Vec<Value>) -> Result<()> {
+    pub fn send_command(&mut self, name: &str, object: Value, arguments: Vec<Value>) -> Result<()> {
         let command = Command { object, ..Command::new(name, arguments) };
-        self.message(self.stream_id, &Message::Command(command))
+        self.send_message(self.stream_id, &Message::Command(command))
     }
 
     /// Sends any message on a message stream.
     ///
     /// # Errors
     /// Returns [`Error::Io`] if the connection fails.
-    pub fn message(&mut self, stream_id: u32, message: &Message) -> Result<()> {
+    pub fn send_message(&mut self, stream_id: u32, message: &Message) -> Result<()> {
         match message.encode(stream_id) {
-            Some(raw) => self.raw(&raw),
+            Some(raw) => self.send_raw(&raw),
             None => Ok(()),
         }
     }
@@ -262,7 +262,7 @@ impl Client {
     ///
     /// # Errors
     /// Returns [`Error::Io`] if the connection fails.
-    pub fn raw(&mut self, message: &RawMessage) -> Result<()> {
+    pub fn send_raw(&mut self, message: &RawMessage) -> Result<()> {
         let mut bytes = Vec::new();
         self.writer.write(message, &mut bytes);
         let socket = self.chunks.source_mut().get_mut();
@@ -270,7 +270,7 @@ impl Client {
     }
 
     /// Returns the TCP socket, below TLS if any, for access that bypasses the protocol.
-    pub fn socket(&self) -> &TcpStream {
+    pub fn tcp_stream(&self) -> &TcpStream {
         self.chunks.source().get_ref().tcp()
     }
 
@@ -279,8 +279,8 @@ impl Client {
     ///
     /// # Errors
     /// Returns [`Error::Io`] if the socket rejects the value.
-    pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
-        self.socket().set_read_timeout(timeout).map_err(|error| Error::io("setting a timeout", error))
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+        self.tcp_stream().set_read_timeout(timeout).map_err(|error| Error::io("setting a timeout", error))
     }
 
     /// Waits for the next message from the server. Answers pings and sends acknowledgements on the way.
@@ -330,7 +330,7 @@ impl Client {
     pub fn close(mut self) -> Result<()> {
         let stream_id = f64::from(self.stream_id);
         let delete = Command::new("deleteStream", vec![stream_id.into()]);
-        let shutdown = self.message(0, &Message::Command(delete)).and_then(|()| {
+        let shutdown = self.send_message(0, &Message::Command(delete)).and_then(|()| {
             let result = self.chunks.source_mut().get_mut().finish();
             result.map_err(|error| Error::io("closing the connection", error))
         });
@@ -349,7 +349,7 @@ impl Client {
 
     /// Sends a reply, ignoring a lost connection: data that the server sent before closing it is still to be read.
     fn reply(&mut self, message: &Message) -> Result<()> {
-        self.message(0, message).or_else(|error| if error.is_disconnect() { Ok(()) } else { Err(error) })
+        self.send_message(0, message).or_else(|error| if error.is_disconnect() { Ok(()) } else { Err(error) })
     }
 
     fn read_event(&mut self) -> Result<ClientEvent> {
@@ -363,7 +363,7 @@ impl Client {
                 Message::UserControl(UserControl::PingRequest(time)) => {
                     self.reply(&Message::UserControl(UserControl::PingResponse(time)))?;
                 }
-                Message::UserControl(event) => return Ok(ClientEvent::Event(event)),
+                Message::UserControl(event) => return Ok(ClientEvent::UserControl(event)),
                 Message::Command(command) => return Ok(ClientEvent::from_command(command)),
                 _ => {}
             }
@@ -386,7 +386,7 @@ impl Client {
         let transaction_id = self.next_transaction;
         self.next_transaction += 1.0;
         let command = Command { transaction_id, object, ..Command::new(name, arguments) };
-        self.message(0, &Message::Command(command))?;
+        self.send_message(0, &Message::Command(command))?;
         loop {
             match self.read_event()? {
                 ClientEvent::Command(response) if response.transaction_id == transaction_id => {

@@ -33,7 +33,7 @@ impl Trust {
     ///
     /// # Errors
     /// Returns [`Error::Config`], which names the file, if it can't be read.
-    pub fn file(path: impl AsRef<Path>) -> Result<Self> {
+    pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = read_small_file(path, limits::PEM_FILE_BYTES)
             .map_err(|error| Error::Config(format!("trusted certificates in {}: {error}", path.display()).into()))?;

@@ -58,7 +58,7 @@ impl Packager {
 static IGNORED: LazyLock<ClientLog> = LazyLock::new(ClientLog::default);
 
 struct State {
-    /// The codecs of the last initialisation segment.
+    /// The codecs of the last initialization segment.
     codecs: Option<String>,
     /// The stream has ended.
     has_ended: bool,
@@ -96,7 +96,7 @@ impl FragmentStream {
         &self.output
     }
 
-    /// Waits for the initialisation segment and returns its codecs; `None` when the stream ends, or has neither audio
+    /// Waits for the initialization segment and returns its codecs; `None` when the stream ends, or has neither audio
     /// nor video by then.
     pub(crate) fn codecs(&self, until: Instant) -> Option<String> {
         let mut state = self.state.lock();

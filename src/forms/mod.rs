@@ -7,9 +7,10 @@
 //! | fragments of MP4 | RTMP messages | [`FragmentStream`], once for all players | by a lane, over HTTP or WebSocket | they or the segments are played |
 //! | segments of HLS | fragments | [`HlsStream`], once for all players | in responses | one has been requested lately |
 //!
-//! A form that is made once for all players subscribes to the stream that it is made from, and is listed in [`Forms`]:
-//! the next one (a recording, a push to another server) is a file beside these that implements [`Form`] and [`Sink`],
-//! and a table here.
+//! A form that is made once for all players has a [`Sink`] that subscribes to the stream it is made from, its own or, as
+//! that of HLS, another module's. It is listed in [`Forms`], which starts it when it is requested and stops it when nobody
+//! wants it any more. The next one is a file beside these that implements [`Form`], and a table here; one that is to run
+//! whatever anyone requests (a recording, a push to another server) reports that it is in use for as long.
 //!
 //! [`Sink`]: crate::live::Sink
 

@@ -202,10 +202,10 @@ impl HttpConnection {
     /// Sends a response; `None` for `to` closes the connection after it.
     pub(super) fn respond(&self, to: Option<&Request>, response: Response) -> Result<Disposition> {
         let length = Length::Known(response.body.len() as u64);
-        let mut head = self.head(to, response.status, response.headers, length);
+        let head = self.head(to, response.status, response.headers, length);
         let has_body = to.is_none_or(|request| request.method != Method::Head);
         let body = if has_body { &response.body[..] } else { &[] };
-        self.client.send(&mut [IoSlice::new(&std::mem::take(&mut head)), IoSlice::new(body)], limits::WRITE_STALL)?;
+        self.client.send(&mut [IoSlice::new(&head), IoSlice::new(body)], limits::WRITE_STALL)?;
         Ok(if to.is_some() { Disposition::KeepAlive } else { Disposition::Close })
     }
 

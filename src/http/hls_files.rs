@@ -31,7 +31,8 @@ impl HttpConnection {
                 return self.playlist(request, text);
             }
             Name::Media(layout) => {
-                let bad = || Error::Http { status: 400, reason: "_HLS_part is a number, and _HLS_msn with it".into() };
+                let bad =
+                    || Error::Http { status: 400, reason: "_HLS_part must be a number and requires _HLS_msn".into() };
                 let (segment, part) = (number("_HLS_msn"), number("_HLS_part"));
                 let (segment, part) = (segment.map_err(|_| bad())?, part.map_err(|_| bad())?);
                 if segment.is_none() && part.is_some() {
@@ -47,7 +48,7 @@ impl HttpConnection {
             Name::Span(first, last) => window.segments(first, last),
             Name::Part(number, part) => Some(self.wait_for(|until| window.part(number, part, until))?),
         };
-        let fragments = fragments.ok_or_else(|| not_found("this segment is no more, or not yet"))?;
+        let fragments = fragments.ok_or_else(|| not_found("the segment has expired or is not available yet"))?;
         if request.method == Method::Get {
             stream.counters().messages_out.add(fragments.len() as u64);
             stream.counters().bytes_out.add(fragments.iter().map(|fragment| fragment.bytes().len() as u64).sum());
@@ -108,9 +109,9 @@ impl HttpConnection {
             let (status, reason) = match result {
                 Ok(found) => return Ok(found),
                 Err(Unavailable::TimedOut) if should_continue => continue,
-                Err(Unavailable::TimedOut) => (503, "the stream has not come so far: ask again"),
+                Err(Unavailable::TimedOut) => (503, "not available yet: try again"),
                 Err(Unavailable::TooEarly) => (400, "the stream is not near that segment yet"),
-                Err(Unavailable::Gone) => (404, "this part or playlist is no more"),
+                Err(Unavailable::Gone) => (404, "the part or playlist has expired"),
             };
             return Err(Error::Http { status, reason: reason.into() });
         }

@@ -61,7 +61,7 @@ impl LiveMessage {
         Self { is_essential: true, ..Self::new(packet) }
     }
 
-    /// Wraps an initialisation segment or a fragment, for players of fragmented MP4.
+    /// Wraps an initialization segment or a fragment, for players of fragmented MP4.
     pub fn from_muxer(output: MuxerOutput) -> Self {
         let (kind, timestamp, is_key_frame, is_disposable, slot) = match &output {
             MuxerOutput::Init(_) => (PacketKind::Data, Timestamp::ZERO, false, false, Some(HeaderSlot::INIT)),

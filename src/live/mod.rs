@@ -2,16 +2,14 @@
 //!
 //! A publisher's thread wraps each message in an `Arc` and pushes it into the crossbeam channels of the lanes that have
 //! subscribers of its stream. A lane is a thread that drains its channel and hands the messages to its subscribers'
-//! sinks, none of which ever blocks. Audio is deferred at the publisher until the next video frame, so that both go out
+//! sinks, none of which ever blocks; a publisher with few players drains it itself. Audio is deferred at the publisher until the next video frame, so that both go out
 //! in one send.
 
 mod arrival_clock;
 mod cache;
 mod change_notifier;
 mod congestion_log;
-
 mod key_frames;
-
 mod lane;
 mod lane_subscribers;
 mod merge_window;

@@ -4,7 +4,8 @@
 //!
 //! # Numbers by their names
 //!
-//! Programs written against the Go packages of this name find their constants here; each converts from and to its number:
+//! Programs written against the original gortmp, the Go package that this crate replaces, find its constants here; each
+//! converts from and to its number:
 //!
 //! | there | here | number |
 //! |---|---|---|

@@ -148,7 +148,7 @@ impl Read for ConnectionReader<'_> {
             true => self.client.socket().read(buffer),
             false => self.read_above_low_water(buffer),
         }?;
-        self.client.record_activity(Instant::now());
+        self.client.record_received(Instant::now());
         Ok(length)
     }
 }

@@ -96,7 +96,7 @@ impl Deadlines {
     }
 
     /// Records that something arrived from the client.
-    pub(super) fn record_activity(&mut self, now: Instant) {
+    pub(super) fn record_received(&mut self, now: Instant) {
         self.last_received = now;
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn slow_bytes_do_not_extend_the_handshake() {
         let (mut deadlines, now) = deadlines(Phase::Handshake);
         let late = now + limits::HANDSHAKE_DEADLINE + SECOND;
-        deadlines.record_activity(late);
+        deadlines.record_received(late);
         assert_eq!(deadlines.check(late, Duration::ZERO), Verdict::Close("no complete handshake within 10 s".into()));
     }
 
@@ -236,11 +236,11 @@ mod tests {
     fn a_publisher_has_to_complete_messages() {
         let (mut deadlines, now) = deadlines(Phase::Publishing);
         let timeout = limits::PUBLISHER_SILENCE * limits::PUBLISHER_MESSAGE_FACTOR;
-        deadlines.record_activity(now + timeout);
+        deadlines.record_received(now + timeout);
         assert_eq!(deadlines.check(now + timeout - SECOND, Duration::ZERO), Verdict::Wait);
         deadlines.record_message(now + 2 * SECOND);
         assert_eq!(deadlines.check(now + timeout + SECOND, Duration::ZERO), Verdict::Wait);
-        deadlines.record_activity(now + 2 * timeout);
+        deadlines.record_received(now + 2 * timeout);
         let verdict = deadlines.check(now + timeout + 4 * SECOND, Duration::ZERO);
         assert!(matches!(verdict, Verdict::Close(reason) if reason.contains("completed no message")));
     }
@@ -250,7 +250,7 @@ mod tests {
         for phase in [Phase::Publishing, Phase::Playing] {
             let (mut deadlines, now) = deadlines(phase);
             let late = now + 2 * limits::PING_TIMEOUT;
-            deadlines.record_activity(late);
+            deadlines.record_received(late);
             deadlines.record_message(late);
             assert_eq!(deadlines.check(late + SECOND, Duration::ZERO), Verdict::Wait);
         }

@@ -17,13 +17,13 @@ pub(super) enum Delivery {
     Http {
         /// The framing of each message.
         framing: Framing,
-        /// The initialisation segment has been sent.
+        /// The initialization segment has been sent.
         has_init: bool,
     },
 }
 
 impl Delivery {
-    /// Returns the framing of these messages, and how many of them to send: a second initialisation segment needs another
+    /// Returns the framing of these messages, and how many of them to send: a second initialization segment needs another
     /// player.
     pub(super) fn select(&mut self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> (Framing, usize) {
         match self {

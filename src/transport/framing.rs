@@ -134,7 +134,7 @@ impl Envelope {
         slices.into_iter().filter(|slice| !slice.is_empty())
     }
 
-    fn length(&self, message: &LiveMessage) -> usize {
+    pub(super) fn length(&self, message: &LiveMessage) -> usize {
         self.header_length + message.body().len() + self.trailer_length
     }
 }

@@ -189,8 +189,8 @@ impl ManagedConnection {
     }
 
     /// Records that something arrived from the client.
-    pub(crate) fn record_activity(&self, now: Instant) {
-        self.state.lock().deadlines.record_activity(now);
+    pub(crate) fn record_received(&self, now: Instant) {
+        self.state.lock().deadlines.record_received(now);
     }
 
     /// Records that a message of its publication is complete.
@@ -227,7 +227,7 @@ impl ManagedConnection {
     /// in flight.
     pub(crate) fn linger(&self) {
         self.socket().finish();
-        if let Err(error) = self.socket().drain(limits::CLOSE_GRACE) {
+        if let Err(error) = self.socket().discard_input(limits::CLOSE_GRACE) {
             log::debug!("{self} lingering: {error}");
         }
     }
@@ -285,7 +285,8 @@ impl ManagedConnection {
 
     /// Returns why this side ended the connection, if it did.
     pub(crate) fn close_reason(&self) -> Option<String> {
-        self.state.lock().reason.clone()
+        let reason = self.state.lock().reason.clone();
+        reason.or_else(|| self.outgoing.overflow().map(str::to_owned))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::live::{Backlog, LiveMessage, PLAYER_STREAM_ID, Skip};
 use crate::media::{Packet, PacketKind};
-use crate::rtmp::chunk::{ChunkSize, ChunkWriter};
+use crate::rtmp::chunk::ChunkSize;
 use crate::rtmp::message::media_headers;
 use crate::session::Reply;
 
@@ -55,7 +55,10 @@ impl Outgoing {
     /// Enqueues replies and sends what can be sent. Returns whether the caller has to schedule a flush on a lane.
     pub(super) fn reply(&self, replies: &[Reply]) -> bool {
         let messages = replies.iter().filter_map(|reply| reply.message.encode(reply.stream_id));
-        self.enqueue(Content::Reply, |writer, bytes| messages.for_each(|message| writer.write(&message, bytes)))
+        let mut queue = self.queue.lock();
+        let mut bytes = Vec::with_capacity(REPLY_CAPACITY);
+        messages.for_each(|message| queue.writer.write(&message, &mut bytes));
+        self.enqueue(&mut queue, bytes)
     }
 
     /// Sends packets of a file on a message stream, without copying them, and waits until the socket has taken all of
@@ -111,29 +114,30 @@ impl Outgoing {
         self.queue.lock().claim_flush()
     }
 
-    fn enqueue(&self, kind: fn(Vec<u8>) -> Content, write: impl FnOnce(&mut ChunkWriter, &mut Vec<u8>)) -> bool {
-        let mut queue = self.queue.lock();
-        let mut bytes = Vec::with_capacity(REPLY_CAPACITY);
-        write(&mut queue.writer, &mut bytes);
-        queue.push(kind(bytes), Instant::now());
+    /// Enqueues bytes, as [`reply`](Self::reply) does replies.
+    pub(super) fn enqueue_bytes(&self, bytes: Vec<u8>) -> bool {
+        self.enqueue(&mut self.queue.lock(), bytes)
+    }
+
+    fn enqueue(&self, queue: &mut Queue, bytes: Vec<u8>) -> bool {
+        queue.push(Content::Reply(bytes), Instant::now());
         if queue.reply_bytes > limits::REPLY_QUEUE_BYTES {
-            log::debug!("closing a connection: unread replies exceed the limit");
-            queue.is_broken = true;
+            queue.fail_overflow("unread replies exceed the limit");
         }
-        self.flush_queue::<THREAD_SLICES>(&mut queue);
+        self.flush_queue::<THREAD_SLICES>(queue);
         queue.claim_flush()
     }
 
-    /// Enqueues bytes, as [`reply`](Self::reply) does replies.
-    pub(super) fn enqueue_bytes(&self, bytes: Vec<u8>) -> bool {
-        self.enqueue(Content::Reply, |_, out| *out = bytes)
+    /// Returns why the connection was given up, if the queue was.
+    pub(super) fn overflow(&self) -> Option<&'static str> {
+        self.queue.lock().overflow
     }
 
     /// Enqueues live messages and sends what can be sent. The second value is as in [`reply`](Self::reply).
     pub(super) fn send_live(&self, framing: Framing, messages: &[Arc<LiveMessage>]) -> (Backlog, bool) {
         let mut queue = self.queue.lock();
         let now = Instant::now();
-        let mut taken = 0;
+        let (mut taken, mut rest) = (0, messages);
         if queue.is_idle() {
             // Usually the socket takes everything, and nothing has to be queued.
             taken = match framing {
@@ -144,15 +148,21 @@ impl Outgoing {
                 Framing::Http { as_tags, wrapping } => {
                     let envelope = |message: &Arc<LiveMessage>| Envelope::new(as_tags, wrapping, message);
                     let envelopes: Vec<_> = messages.iter().map(envelope).collect();
-                    self.try_send(&mut queue, now, |slices| {
-                        let mut both = envelopes.iter().zip(messages);
-                        both.all(|(envelope, message)| envelope.slices(message).all(|slice| slices.add(slice)));
-                    })
+                    let both = || envelopes.iter().zip(messages);
+                    let taken = self.try_send(&mut queue, now, |slices| {
+                        both().all(|(envelope, message)| envelope.slices(message).all(|slice| slices.add(slice)));
+                    });
+                    if taken == both().map(|(envelope, message)| envelope.length(message)).sum::<usize>() {
+                        rest = &[];
+                    }
+                    taken
                 }
             };
         }
-        queue.push_rest(framing, messages, taken, now);
-        queue.is_broken |= queue.queued_bytes > limits::PLAYER_QUEUE_CAP_BYTES;
+        queue.push_rest(framing, rest, taken, now);
+        if queue.queued_bytes > limits::PLAYER_QUEUE_CAP_BYTES {
+            queue.fail_overflow("queued messages exceed the limit");
+        }
         self.flush_queue::<LIVE_SLICES>(&mut queue);
         (queue.backlog(now), queue.claim_flush())
     }
@@ -213,7 +223,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// [`Error::Disconnected`] when the connection is broken or `should_continue` returned false.
-    pub(super) fn drain(&self, should_continue: impl Fn() -> bool) -> Result<()> {
+    pub(super) fn flush_blocking(&self, should_continue: impl Fn() -> bool) -> Result<()> {
         loop {
             let mut queue = self.queue.lock();
             self.flush_queue::<THREAD_SLICES>(&mut queue);
@@ -477,8 +487,9 @@ mod tests {
             assert!(outgoing.sent() < 16 << 20, "the limit does not hold");
         }
         assert!(peak > limits::REPLY_QUEUE_BYTES / 2, "{peak}");
-        assert!(outgoing.drain(|| true).is_err());
+        assert!(outgoing.flush_blocking(|| true).is_err());
         assert_eq!(outgoing.queue.lock().queued_bytes, 0, "its queue is freed");
+        assert_eq!(outgoing.overflow(), Some("unread replies exceed the limit"));
     }
 
     #[test]
@@ -490,6 +501,7 @@ mod tests {
             outgoing.queue.lock().is_broken
         });
         assert!(pushed.is_some_and(|count| count << 20 > limits::PLAYER_QUEUE_CAP_BYTES), "{pushed:?}");
+        assert_eq!(outgoing.overflow(), Some("queued messages exceed the limit"));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(super) struct Queue {
     /// The last send took less than it was offered.
     pub is_full: bool,
     pub is_broken: bool,
+    /// Why it is, unless the socket failed.
+    pub overflow: Option<&'static str>,
     /// Nothing more will be sent.
     pub is_finished: bool,
     /// A lane is going to flush.
@@ -121,6 +123,7 @@ impl Queue {
             last_progress: Instant::now(),
             is_full: false,
             is_broken: false,
+            overflow: None,
             is_finished: false,
             is_flush_scheduled: false,
             is_socket_pending: false,
@@ -238,6 +241,12 @@ impl Queue {
 
     pub(super) fn fail(&mut self, error: &io::Error) {
         log::debug!("sending: {error}");
+        self.is_broken = true;
+    }
+
+    /// Gives the connection up, since more is queued than a limit allows.
+    pub(super) fn fail_overflow(&mut self, reason: &'static str) {
+        self.overflow.get_or_insert(reason);
         self.is_broken = true;
     }
 

@@ -90,7 +90,7 @@ impl ManagedConnection {
     pub(crate) fn flush_for(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         // A client that does not read in time does not learn why.
-        let _ = self.outgoing.drain(|| Instant::now() < until);
+        let _ = self.outgoing.flush_blocking(|| Instant::now() < until);
     }
 
     /// Schedules a flush on the connection's lane if data is left.

@@ -281,7 +281,7 @@ impl Socket {
     }
 
     /// Reads and discards until the peer hangs up, for at most that long.
-    pub fn drain(&self, at_most: Duration) -> io::Result<()> {
+    pub fn discard_input(&self, at_most: Duration) -> io::Result<()> {
         let until = Instant::now() + if self.is_aborted.load(Ordering::Relaxed) { Duration::ZERO } else { at_most };
         let mut unread = vec![0; 4096];
         while Instant::now() < until && wait_ready(&self.socket, PollFlags::IN, Some(until)) {
@@ -359,7 +359,7 @@ mod tests {
                 drop(there);
             });
             let began = Instant::now();
-            socket.drain(Duration::from_secs(20)).unwrap();
+            socket.discard_input(Duration::from_secs(20)).unwrap();
             assert!(began.elapsed() < Duration::from_secs(10), "it saw the end");
             hanging_up.join().unwrap();
         }
@@ -367,7 +367,7 @@ mod tests {
         socket.finish();
         let flooding = std::thread::spawn(move || while (&there).write(&[0; 8192]).is_ok() {});
         let began = Instant::now();
-        socket.drain(limit).unwrap();
+        socket.discard_input(limit).unwrap();
         assert!(began.elapsed() < limit + Duration::from_secs(10));
         drop(socket);
         flooding.join().unwrap();

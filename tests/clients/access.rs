@@ -60,7 +60,7 @@ fn shows_no_secret(server: &Server) {
 /// The answer to a client of ours.
 fn asked(server: &Server, app: &str, ask: impl FnOnce(&mut Client) -> gortmp::Result<()>) -> Result<Client, String> {
     let client = crate::support::connect(server, app).and_then(|mut client| {
-        client.set_timeout(Some(PATIENCE))?;
+        client.set_read_timeout(Some(PATIENCE))?;
         ask(&mut client)?;
         Ok(client)
     });

@@ -203,7 +203,7 @@ fn what_is_missing_for_it_is_told() {
 /// A client of ours by way of TLS.
 fn through(bridge: &tls::Bridge) -> Client {
     let client = Client::connect(&format!("rtmp://{}/live", bridge.address)).unwrap();
-    client.set_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     client
 }
 

@@ -31,7 +31,7 @@ fn wait_long_for(server: &Server, text: &str, count: usize, patience: Duration) 
 
 fn publish_is_refused(server: &Server, name: &str) -> bool {
     let mut client = Client::connect(&server.url("live")).unwrap();
-    client.set_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     matches!(client.publish(name), Err(Error::Refused { .. }))
 }
 

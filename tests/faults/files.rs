@@ -27,9 +27,9 @@ const FRAME_BYTES: usize = 10_000;
 /// Plays a file, or says why not.
 fn view(server: &Server, name: &str, buffer_ms: u32) -> Result<Client, String> {
     let mut client = Client::connect(&server.url("gortmp")).unwrap();
-    client.set_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     let buffer = UserControl::SetBufferLength { stream_id: 1, buffer_ms };
-    client.message(0, &Message::UserControl(buffer)).unwrap();
+    client.send_message(0, &Message::UserControl(buffer)).unwrap();
     match client.play(name, None) {
         Ok(()) => Ok(client),
         Err(Error::Refused { code, .. }) => Err(code.into_owned()),
@@ -267,7 +267,7 @@ fn a_disk_that_fails_is_the_end_of_the_file_and_nothing_more() {
     next_medias(&mut seeking, 10);
     disk.fail_from(7 << 20);
     if disk.is_real {
-        seeking.command("seek", gortmp::amf::Value::Null, vec![18_000.0.into()]).unwrap();
+        seeking.send_command("seek", gortmp::amf::Value::Null, vec![18_000.0.into()]).unwrap();
         while next_status(&mut seeking) != "NetStream.Seek.Failed" {}
         // Where it was before, it plays on to what can be read.
         while next_status(&mut seeking) != "NetStream.Play.Stop" {}

@@ -84,7 +84,7 @@ impl Clients {
         let witness = Witness::start(server, "witness", 3, 2_000);
         let watching = watch_film(server, 8);
         let asking = Client::connect(&server.url("gortmp")).unwrap();
-        asking.set_timeout(Some(PATIENCE)).unwrap();
+        asking.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { before, witness, watching, asking }
     }
 
@@ -137,7 +137,7 @@ fn by_itself_it_takes_as_many_clients_as_leave_room_for_files() {
     let server = Server::start_by(command, &["--lanes", "2", "--video-dir", dir.path().to_str().unwrap()]);
     server.wait_for_log("leaves room for 40 connections");
     let mut asking = Client::connect(&server.url("gortmp")).unwrap();
-    asking.set_timeout(Some(PATIENCE)).unwrap();
+    asking.set_read_timeout(Some(PATIENCE)).unwrap();
     let _connections: Vec<_> = (0..39).map(|_| wire::dial(server.address)).collect();
     read_to_end(&wire::dial(server.address));
     server.wait_for_log("the number of connections is 41, over the limit of 40");
@@ -306,7 +306,7 @@ fn a_terminal_that_hangs_holds_nobody_up() {
     (0..1_500).for_each(|_| drop(wire::dial(address)));
     first.publish("cam").unwrap();
     let mut player = connect().unwrap();
-    player.set_timeout(Some(PATIENCE)).unwrap();
+    player.set_read_timeout(Some(PATIENCE)).unwrap();
     player.play("cam", None).unwrap();
     first.send(video(0, KEY)).unwrap();
     assert_eq!(next_media(&mut player).payload, KEY);

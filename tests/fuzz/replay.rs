@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::fuzz_drivers as drivers;
@@ -73,6 +74,9 @@ impl Dice {
 }
 
 fn replay(name: &str) {
+    // One after the other: each takes a core, and the other unit tests need some as well.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (_, driver) = *drivers::ALL.iter().find(|(known, _)| *known == name).expect("a driver");
     let corpus = corpus(name);
     assert!(!corpus.is_empty(), "there is no corpus for {name}");

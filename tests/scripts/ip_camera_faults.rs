@@ -57,7 +57,7 @@ fn freezes(ffmpeg: Ffmpeg, freeze: &str, thaw: &str) {
     let (server, dir) = (Server::start(&[]), TempDir::new().unwrap());
     let camera = Camera::start(&dir, &[]);
     let mut player = player(&server, "live", "cam");
-    player.set_timeout(Some(2 * NOTICED)).unwrap();
+    player.set_read_timeout(Some(2 * NOTICED)).unwrap();
     let pusher = push_camera(ffmpeg, &camera.url, &server, &dir, &[]);
     next_frames(&mut player, 40);
 

@@ -169,7 +169,7 @@ pub fn resident(server: &Server) -> usize {
 pub fn works_again(server: &Server, name: &str) {
     let mut publisher = wait_for(&format!("the name \"{name}\" to be free"), || {
         let mut client = Client::connect(&server.url("live")).ok()?;
-        client.set_timeout(Some(PATIENCE)).ok()?;
+        client.set_read_timeout(Some(PATIENCE)).ok()?;
         client.publish(name).ok().map(|()| client)
     });
     for packet in [video(0, AVC_HEADER), video(0, &numbered(KEY, 1)), video(40, &numbered(INTER, 2))] {

@@ -167,7 +167,7 @@ pub fn connect(server: &Server, app: &str) -> gortmp::Result<Client> {
 /// A client of ours that publishes under `name`.
 pub fn publisher(server: &Server, name: &str) -> Client {
     let mut client = Client::connect(&server.url("live")).expect("connects");
-    client.set_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     client.publish(name).expect("publishes");
     client
 }
@@ -175,7 +175,7 @@ pub fn publisher(server: &Server, name: &str) -> Client {
 /// A client of ours that plays `name` of an application.
 pub fn player(server: &Server, app: &str, name: &str) -> Client {
     let mut client = connect(server, app).expect("connects");
-    client.set_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     client.play(name, None).expect("plays");
     client
 }
@@ -183,10 +183,10 @@ pub fn player(server: &Server, app: &str, name: &str) -> Client {
 /// What `getStreamLength` comes to, in seconds.
 pub fn stream_length(server: &Server, app: &str, name: &str) -> f64 {
     let mut client = connect(server, app).expect("connects");
-    client.set_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     let call = gortmp::rtmp::command::Command::new("getStreamLength", vec![name.into()]);
     let call = gortmp::rtmp::command::Command { transaction_id: 9.0, ..call };
-    client.message(0, &Message::Command(call)).unwrap();
+    client.send_message(0, &Message::Command(call)).unwrap();
     let ClientEvent::Command(answer) = client.next_event().expect("an answer") else { panic!("something else") };
     assert_eq!((answer.name.as_str(), answer.transaction_id), ("_result", 9.0));
     answer.argument(0).as_number().expect("a number")
@@ -305,10 +305,10 @@ impl Drop for Running {
 /// meanwhile is handed back.
 pub fn settle(client: &mut Client) -> Vec<Packet> {
     let mut media = Vec::new();
-    client.message(0, &Message::UserControl(UserControl::PingRequest(0x5e77))).expect("a ping goes out");
+    client.send_message(0, &Message::UserControl(UserControl::PingRequest(0x5e77))).expect("a ping goes out");
     loop {
         match client.next_event().expect("the ping is answered") {
-            ClientEvent::Event(UserControl::PingResponse(0x5e77)) => return media,
+            ClientEvent::UserControl(UserControl::PingResponse(0x5e77)) => return media,
             ClientEvent::Media(packet) if packet.kind != PacketKind::Data => media.push(packet),
             _ => {}
         }

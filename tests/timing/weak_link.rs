@@ -61,7 +61,7 @@ fn watch(mut next: impl FnMut() -> Option<Packet> + Send + 'static) -> std::thre
 
 fn watch_rtmp(address: std::net::SocketAddr, name: &str) -> std::thread::JoinHandle<Arrivals> {
     let mut client = Client::connect(&format!("rtmp://{address}/live")).unwrap();
-    client.set_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     client.play(name, None).unwrap();
     watch(move || {
         loop {

@@ -125,7 +125,7 @@ fn several_addresses_are_one_server() {
         line.split_once("rtmp://")?.1.parse::<std::net::SocketAddr>().ok()
     });
     let mut player = Client::connect(&format!("rtmp://{second}/live")).unwrap();
-    player.set_timeout(Some(PATIENCE)).unwrap();
+    player.set_read_timeout(Some(PATIENCE)).unwrap();
     player.play("both", None).unwrap();
     publisher(&server, "both").send(video(0, KEY)).unwrap();
     assert_eq!(next_media(&mut player).payload, KEY);
@@ -182,7 +182,7 @@ fn its_port_is_free_again_at_once() {
 /// The refusal that a client gets from `ask`, and that its connection is closed then.
 fn refused(server: &Server, app: &str, ask: impl FnOnce(&mut Client) -> gortmp::Result<()>) -> (String, String) {
     let asked = crate::support::connect(server, app).and_then(|mut client| {
-        client.set_timeout(Some(PATIENCE)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
         ask(&mut client)
     });
     match asked {
@@ -298,7 +298,7 @@ fn the_library_serves_and_stops_from_another_thread() {
     let mut publisher = Client::connect(&format!("rtmp://{address}/live")).unwrap();
     publisher.publish("embedded").unwrap();
     let mut player = Client::connect(&format!("rtmp://{address}/live")).unwrap();
-    player.set_timeout(Some(PATIENCE)).unwrap();
+    player.set_read_timeout(Some(PATIENCE)).unwrap();
     player.play("embedded", None).unwrap();
     publisher.send(video(0, KEY)).unwrap();
     assert_eq!(next_media(&mut player).payload, KEY);
@@ -383,7 +383,7 @@ fn a_server_out_of_descriptors_goes_on_when_there_are_some_again() {
     // Those that have gone may still be in its hands for a moment.
     let mut player = wait_for("it to take clients again", || {
         let mut player = Client::connect(&server.url("live")).ok()?;
-        player.set_timeout(Some(PATIENCE)).unwrap();
+        player.set_read_timeout(Some(PATIENCE)).unwrap();
         player.play("scarce", None).ok().map(|()| player)
     });
     assert_eq!(next_media(&mut player).payload, KEY);

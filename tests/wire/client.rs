@@ -105,19 +105,19 @@ fn a_certificate_that_signs_itself_is_trusted_by_those_who_have_it() {
     make(dir.path());
     let (_server, address) = secured(dir.path(), "cert.pem", "key.pem");
     let url = format!("rtmps://{address}/live/cam");
-    passes(&trusting(Trust::file(dir.path().join("cert.pem")).unwrap()), &url, &url);
+    passes(&trusting(Trust::from_pem_file(dir.path().join("cert.pem")).unwrap()), &url, &url);
     passes(&trusting(Trust::Custom(tls::accept_any_certificate())), &url, &url);
 
     let elsewhere = tempfile::tempdir().unwrap();
     make(elsewhere.path());
-    for trust in [Trust::System, Trust::file(elsewhere.path().join("cert.pem")).unwrap()] {
+    for trust in [Trust::System, Trust::from_pem_file(elsewhere.path().join("cert.pem")).unwrap()] {
         let refused = trusting(trust).publish(&url).unwrap_err();
         assert!(refused.to_string().contains("certificate"), "{refused}");
     }
     for nothing in [Trust::Certificates(String::new()), Trust::Certificates("nonsense".into())] {
         assert!(matches!(trusting(nothing).publish(&url), Err(Error::Config(_))));
     }
-    assert!(matches!(Trust::file(dir.path().join("missing.pem")), Err(Error::Config(_))));
+    assert!(matches!(Trust::from_pem_file(dir.path().join("missing.pem")), Err(Error::Config(_))));
     let plain = format!("rtmp://{address}/live/cam");
     assert!(Client::publisher(&plain).is_err(), "this is no RTMP");
 }
@@ -133,7 +133,7 @@ fn an_authority_vouches_for_the_host_it_has_signed_for() {
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 9 -extfile names",
     );
     let (_server, address) = secured(dir.path(), "cert.pem", "key.pem");
-    let options = trusting(Trust::file(dir.path().join("ca.pem")).unwrap());
+    let options = trusting(Trust::from_pem_file(dir.path().join("ca.pem")).unwrap());
     let url = format!("rtmps://localhost:{}/live/cam", address.port());
     passes(&options, &url, &url);
     let error = options.publish(&format!("rtmps://{address}/live/cam")).unwrap_err();

@@ -242,7 +242,7 @@ fn one_stream_under_all_the_forms_of_its_name() {
         ("live?token=x", "yard/café 1?other=y"),
     ] {
         let mut player = connect(&server, app).unwrap();
-        player.set_timeout(Some(PATIENCE)).unwrap();
+        player.set_read_timeout(Some(PATIENCE)).unwrap();
         player.play(name, None).unwrap();
         assert_eq!(next_media(&mut player).payload, KEY, "{app} + {name}");
     }
@@ -263,7 +263,7 @@ fn receive_video_and_receive_audio_leave_a_kind_out() {
     let mut player = player(&server, "live", "kinds");
     next_medias(&mut player, 3);
     let receive = |player: &mut Client, what: &str, wanted: bool| {
-        player.command(what, Value::Null, vec![wanted.into()]).unwrap();
+        player.send_command(what, Value::Null, vec![wanted.into()]).unwrap();
         if wanted {
             assert_eq!(next_status(player), "NetStream.Seek.Notify");
             assert_eq!(next_status(player), "NetStream.Play.Start");
@@ -294,12 +294,12 @@ fn a_pause_leaves_out_what_is_live_meanwhile() {
     send_all(&mut publisher, [video(0, AVC_HEADER), video(0, KEY)]);
     let mut player = player(&server, "live", "pause");
     next_medias(&mut player, 2);
-    player.command("pause", Value::Null, vec![true.into(), 0.0.into()]).unwrap();
+    player.send_command("pause", Value::Null, vec![true.into(), 0.0.into()]).unwrap();
     assert_eq!(next_status(&mut player), "NetStream.Pause.Notify");
     send_all(&mut publisher, [video(40, INTER), video(80, KEY), video(120, INTER)]);
     assert_eq!(settle(&mut player), [], "paused");
 
-    player.command("pause", Value::Null, vec![false.into(), 0.0.into()]).unwrap();
+    player.send_command("pause", Value::Null, vec![false.into(), 0.0.into()]).unwrap();
     assert_eq!(next_status(&mut player), "NetStream.Unpause.Notify");
     assert_eq!(next(&mut player, 1), expected(&[(120, AVC_HEADER)]));
     send_all(&mut publisher, [video(160, INTER), video(200, KEY), video(240, INTER)]);
@@ -313,7 +313,7 @@ fn a_seek_in_a_live_stream_is_answered_and_goes_nowhere() {
     send_all(&mut publisher, [video(0, AVC_HEADER), video(0, KEY)]);
     let mut player = player(&server, "live", "seek");
     next_medias(&mut player, 2);
-    player.command("seek", Value::Null, vec![3_000.0.into()]).unwrap();
+    player.send_command("seek", Value::Null, vec![3_000.0.into()]).unwrap();
     assert_eq!(next_status(&mut player), "NetStream.Seek.Notify");
     assert_eq!(next(&mut player, 1), expected(&[(0, AVC_HEADER)]));
     send_all(&mut publisher, [video(40, KEY)]);
@@ -336,7 +336,7 @@ fn a_player_that_plays_something_else_gets_no_more_of_the_first() {
     send_all(&mut second, [video(40, &numbered(KEY, 2))]);
     assert_eq!(number(&next_media(&mut player)), 2);
 
-    player.command("closeStream", Value::Null, Vec::new()).unwrap();
+    player.send_command("closeStream", Value::Null, Vec::new()).unwrap();
     settle(&mut player);
     send_all(&mut second, [video(80, &numbered(KEY, 2))]);
     assert_eq!(settle(&mut player), [], "closed");
@@ -426,9 +426,9 @@ fn empty_messages_and_end_of_sequence_do_no_harm() {
 fn a_player_is_told_that_its_stream_begins() {
     let server = Server::start(&[]);
     let mut player = Client::connect(&server.url("live")).unwrap();
-    player.set_timeout(Some(PATIENCE)).unwrap();
-    player.command("play", Value::Null, vec!["begins".into()]).unwrap();
-    assert_eq!(player.next_event().unwrap(), ClientEvent::Event(UserControl::StreamBegin(1)));
+    player.set_read_timeout(Some(PATIENCE)).unwrap();
+    player.send_command("play", Value::Null, vec!["begins".into()]).unwrap();
+    assert_eq!(player.next_event().unwrap(), ClientEvent::UserControl(UserControl::StreamBegin(1)));
     assert_eq!(next_status(&mut player), "NetStream.Play.Reset");
     assert_eq!(next_status(&mut player), "NetStream.Play.Start");
 }
@@ -443,10 +443,10 @@ fn whatever_start_a_player_asks_for_a_live_stream_is_live() {
         [&[][..], &[-2_000.0], &[-1_000.0], &[-2.0], &[-1.0], &[0.0], &[3_000.0], &[0.0, -1.0], &[-2.0, 5.0]]
     {
         let mut player = Client::connect(&server.url("live")).unwrap();
-        player.set_timeout(Some(PATIENCE)).unwrap();
+        player.set_read_timeout(Some(PATIENCE)).unwrap();
         let name = [Value::from("start")];
         let arguments = name.into_iter().chain(arguments.iter().map(|number| Value::from(*number)));
-        player.command("play", Value::Null, arguments.collect()).unwrap();
+        player.send_command("play", Value::Null, arguments.collect()).unwrap();
         assert_eq!(next_media(&mut player).payload, KEY);
     }
 }

@@ -27,13 +27,13 @@ fn send_all(publisher: &mut Client, packets: impl IntoIterator<Item = Packet>) {
 
 /// Resets the connection, as a machine does whose program was killed with data unread.
 fn reset(client: Client) {
-    rustix::net::sockopt::set_socket_linger(client.socket(), Some(Duration::ZERO)).unwrap();
+    rustix::net::sockopt::set_socket_linger(client.tcp_stream(), Some(Duration::ZERO)).unwrap();
 }
 
 /// Tells the server, as ffmpeg does, and closes.
 fn unpublish(mut client: Client, name: &str) {
-    client.command("FCUnpublish", Value::Null, vec![name.into()]).unwrap();
-    client.message(0, &delete_stream()).unwrap();
+    client.send_command("FCUnpublish", Value::Null, vec![name.into()]).unwrap();
+    client.send_message(0, &delete_stream()).unwrap();
     assert_eq!(next_status(&mut client), "NetStream.Unpublish.Success");
 }
 
@@ -45,14 +45,14 @@ fn delete_stream() -> Message {
 fn publish_when_free(server: &Server, name: &str) -> Client {
     wait_for("the name to be free", || {
         let mut client = Client::connect(&server.url("live")).expect("connects");
-        client.set_timeout(Some(PATIENCE)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.publish(name).ok().map(|()| client)
     })
 }
 
 fn refusal(server: &Server, name: &str) -> Option<String> {
     let mut client = Client::connect(&server.url("live")).expect("connects");
-    client.set_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     match client.publish(name) {
         Ok(()) => None,
         Err(Error::Refused { code, .. }) => Some(code.into_owned()),
@@ -158,7 +158,7 @@ fn when_the_grace_is_over_players_are_told_and_closed() {
     settle(&mut late);
 
     for player in [&mut early, &mut late] {
-        assert_eq!(player.next_event().unwrap(), ClientEvent::Event(UserControl::StreamEof(1)));
+        assert_eq!(player.next_event().unwrap(), ClientEvent::UserControl(UserControl::StreamEof(1)));
         assert!(left.elapsed() >= Duration::from_millis(900), "after {:?}", left.elapsed());
         assert_eq!(next_status(player), "NetStream.Play.UnpublishNotify");
         assert_eq!(next_status(player), "NetStream.Play.Stop");
@@ -215,7 +215,7 @@ fn a_publisher_that_ends_politely_may_publish_again_on_its_connection() {
     let server = Server::start(&["--replace-publisher", "never"]);
     let mut publisher = publisher(&server, "twice");
     send_all(&mut publisher, [video(0, KEY)]);
-    publisher.command("closeStream", Value::Null, Vec::new()).unwrap();
+    publisher.send_command("closeStream", Value::Null, Vec::new()).unwrap();
     assert_eq!(next_status(&mut publisher), "NetStream.Unpublish.Success");
     publisher.publish("other").unwrap();
     send_all(&mut publisher, [video(0, AAC)]);
@@ -421,7 +421,7 @@ fn a_publisher_may_say_publish_again() {
     settle(&mut player);
     let mut publisher = publisher(&server, "renewed");
     send_all(&mut publisher, [video(5_000, AVC_HEADER), video(5_000, KEY)]);
-    publisher.command("publish", Value::Null, vec!["renewed".into(), "live".into()]).unwrap();
+    publisher.send_command("publish", Value::Null, vec!["renewed".into(), "live".into()]).unwrap();
     assert_eq!(next_status(&mut publisher), "NetStream.Unpublish.Success");
     assert_eq!(next_status(&mut publisher), "NetStream.Publish.Start");
     send_all(&mut publisher, [video(0, AVC_HEADER), video(0, KEY)]);

@@ -78,7 +78,7 @@ fn start(server: &Server, name: &str) -> (Publisher, Client) {
     let mut slow = player(server, "live", name);
     assert_eq!(next_media(&mut slow).payload, AVC_HEADER);
     // A small window, so that the server's side feels it soon.
-    rustix::net::sockopt::set_socket_recv_buffer_size(slow.socket(), 64 * 1024).unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(slow.tcp_stream(), 64 * 1024).unwrap();
     let mut other = player(server, "live", name);
     assert_eq!(next_media(&mut other).payload, AVC_HEADER);
     let watching = frames(other);
@@ -91,7 +91,7 @@ fn a_player_that_takes_nothing_for_twenty_seconds_is_closed() {
     let mut publisher = publisher(&server, "dead");
     let mut dead = player(&server, "live", "dead");
     settle(&mut dead);
-    rustix::net::sockopt::set_socket_recv_buffer_size(dead.socket(), 16 * 1024).unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(dead.tcp_stream(), 16 * 1024).unwrap();
     let mut n = 0;
     let mut publish = |count: u32| {
         for _ in 0..count {
@@ -259,7 +259,7 @@ fn one_that_wants_no_video_gets_its_audio_again() {
     publisher.send(video(0, KEY)).unwrap();
     settle(&mut publisher);
     let mut slow = player(&server, "live", "listener");
-    slow.command("receiveVideo", Value::Null, vec![false.into()]).unwrap();
+    slow.send_command("receiveVideo", Value::Null, vec![false.into()]).unwrap();
     settle(&mut slow);
     for n in 0..400 {
         publisher.send(large_audio(n)).unwrap();
@@ -312,7 +312,7 @@ fn what_is_queued_at_a_pause_is_dropped() {
         // The other player has it, so the lane has come so far.
         assert_eq!(checked(&watcher.recv_timeout(PATIENCE).unwrap()), n);
     }
-    sleeper.command("pause", Value::Null, vec![true.into(), 0.0.into()]).unwrap();
+    sleeper.send_command("pause", Value::Null, vec![true.into(), 0.0.into()]).unwrap();
     let mut got = 0;
     loop {
         match sleeper.next_event().unwrap() {
@@ -325,6 +325,6 @@ fn what_is_queued_at_a_pause_is_dropped() {
         }
     }
     assert!(got < COUNT / 2, "{got} of {COUNT} frames still came, which is more than sockets hold");
-    let more = sleeper.set_timeout(Some(Duration::from_millis(300))).and_then(|()| sleeper.next_event());
+    let more = sleeper.set_read_timeout(Some(Duration::from_millis(300))).and_then(|()| sleeper.next_event());
     assert!(more.is_err(), "nothing follows: {more:?}");
 }

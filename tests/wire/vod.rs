@@ -48,7 +48,7 @@ fn folder(seconds: u32) -> TempDir {
 
 fn connect(server: &Server, app: &str) -> Client {
     let client = crate::support::connect(server, app).unwrap();
-    client.set_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     client
 }
 
@@ -56,8 +56,8 @@ fn connect(server: &Server, app: &str) -> Client {
 fn play(server: &Server, buffer_ms: u32, arguments: Vec<Value>) -> Client {
     let mut client = connect(server, "gortmp");
     let buffer = UserControl::SetBufferLength { stream_id: 1, buffer_ms };
-    client.message(0, &Message::UserControl(buffer)).unwrap();
-    client.command("play", Value::Null, arguments).unwrap();
+    client.send_message(0, &Message::UserControl(buffer)).unwrap();
+    client.send_command("play", Value::Null, arguments).unwrap();
     client
 }
 
@@ -103,7 +103,7 @@ fn a_whole_file_comes_byte_for_byte_and_its_end_is_told() {
             }
             Ok(ClientEvent::Media(packet)) => media.push(packet),
             Ok(ClientEvent::Status { code, .. }) => told.push(code.replace("NetStream.", "")),
-            Ok(ClientEvent::Event(event)) => told.push(format!("{event:?}")),
+            Ok(ClientEvent::UserControl(event)) => told.push(format!("{event:?}")),
             Ok(_) => {}
             Err(error) => {
                 assert!(error.is_disconnect(), "{error}");
@@ -174,7 +174,7 @@ fn seeking_goes_to_the_key_frame_before_with_headers_again() {
     let mut client = play(&server, 1_000, vec!["film".into()]);
     next_media(&mut client);
     for (target, key_frame) in [(20_500.0, 20_000), (3_999.0, 3_000), (29_000.0, 29_000), (0.0, 0), (1e9, 29_000)] {
-        client.command("seek", Value::Null, vec![Value::Number(target)]).unwrap();
+        client.send_command("seek", Value::Null, vec![Value::Number(target)]).unwrap();
         skip_to(&mut client, "NetStream.Seek.Notify");
         skip_to(&mut client, "NetStream.Play.Start");
         let expected = [video(key_frame, AVC_HEADER), audio(key_frame, AAC_HEADER), frame(key_frame)];
@@ -190,7 +190,7 @@ fn a_seek_after_the_end_plays_on() {
     let server = Server::with_videos(dir.path(), &[]);
     let mut client = play(&server, 30_000, vec!["film".into()]);
     media_to_the_end(&mut client);
-    client.command("seek", Value::Null, vec![1_000.0.into()]).unwrap();
+    client.send_command("seek", Value::Null, vec![1_000.0.into()]).unwrap();
     skip_to(&mut client, "NetStream.Seek.Notify");
     let again = media_to_the_end(&mut client);
     assert_eq!(again.len(), 2 + 2 * 50, "headers and two seconds");
@@ -202,7 +202,7 @@ fn a_pause_stops_and_goes_on_where_it_was() {
     let server = Server::with_videos(dir.path(), &[]);
     let mut client = play(&server, 1_000, vec!["film".into()]);
     next_media(&mut client);
-    client.command("pause", Value::Null, vec![true.into(), 500.0.into()]).unwrap();
+    client.send_command("pause", Value::Null, vec![true.into(), 500.0.into()]).unwrap();
     let mut before = Vec::new();
     loop {
         match client.next_event().unwrap() {
@@ -213,9 +213,9 @@ fn a_pause_stops_and_goes_on_where_it_was() {
     }
     // Nothing comes for longer than the pacing would wait.
     std::thread::sleep(Duration::from_millis(1_500));
-    client.command("pause", Value::Null, vec![false.into(), 500.0.into()]).unwrap();
+    client.send_command("pause", Value::Null, vec![false.into(), 500.0.into()]).unwrap();
     let first = client.next_event().unwrap();
-    assert!(matches!(first, ClientEvent::Event(UserControl::StreamBegin(1))), "{first:?} during the pause");
+    assert!(matches!(first, ClientEvent::UserControl(UserControl::StreamBegin(1))), "{first:?} during the pause");
     skip_to(&mut client, "NetStream.Unpause.Notify");
     let all = packets(30);
     let last = before.iter().rfind(|packet| packet.kind != PacketKind::Data).unwrap();
@@ -258,8 +258,8 @@ fn audio_or_video_can_be_left_out() {
     let dir = folder(30);
     let server = Server::with_videos(dir.path(), &[]);
     let mut client = play(&server, 1_000, vec!["film".into()]);
-    client.command("receiveAudio", Value::Null, vec![false.into()]).unwrap();
-    client.command("seek", Value::Null, vec![10_000.0.into()]).unwrap();
+    client.send_command("receiveAudio", Value::Null, vec![false.into()]).unwrap();
+    client.send_command("seek", Value::Null, vec![10_000.0.into()]).unwrap();
     skip_to(&mut client, "NetStream.Seek.Notify");
     for _ in 0..40 {
         let packet = next_media(&mut client);
@@ -270,7 +270,7 @@ fn audio_or_video_can_be_left_out() {
 /// What a name is answered with, by its `app` and `play` parts.
 fn answer(server: &Server, app: &str, name: &str) -> String {
     let mut client = connect(server, app);
-    client.command("play", Value::Null, vec![name.into()]).unwrap();
+    client.send_command("play", Value::Null, vec![name.into()]).unwrap();
     loop {
         let code = next_status(&mut client);
         if code != "NetStream.Play.Reset" {

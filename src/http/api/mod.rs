@@ -54,7 +54,7 @@ impl Admin {
             return Ok(true);
         }
         let status = if self.failures.lock().take(Instant::now()) { 401 } else { 429 };
-        Err(Error::Http { status, reason: "the admin key is another".into() })
+        Err(Error::Http { status, reason: "wrong admin key".into() })
     }
 
     /// Allows viewing connections: with the key, or from this machine if none is configured. A request forwarded by a

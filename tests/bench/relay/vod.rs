@@ -29,11 +29,11 @@ pub fn write_file(path: &Path, shape: Shape, seconds: u64) {
 pub fn seek_times(name: &str, length_ms: u32, videos: &Path) -> (f64, Vec<f64>) {
     let server = Server::start(&Target::Gortmp(Vec::new()), videos);
     let mut client = Client::connect(&format!("rtmp://{}/gortmp", server.address)).expect("a connection");
-    client.set_timeout(Some(Duration::from_secs(60))).expect("a socket option");
+    client.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket option");
     client.play(name, Some(0)).expect("the file plays");
     let mut seek = |position_ms: u32| {
         let started = Instant::now();
-        client.command("seek", Value::Null, vec![f64::from(position_ms).into()]).expect("a connection");
+        client.send_command("seek", Value::Null, vec![f64::from(position_ms).into()]).expect("a connection");
         let mut is_sought = false;
         loop {
             match client.next_event().expect("the server answers") {

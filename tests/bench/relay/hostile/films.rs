@@ -42,9 +42,9 @@ pub fn watch(group: &Group, server: SocketAddr, file: &[Packet], at_once: bool, 
 
 fn play(group: &Group, server: SocketAddr, file: &[Packet], at_once: bool, stage: &Stage) -> Result<()> {
     let mut client = Client::connect(&format!("rtmp://{server}/gortmp"))?;
-    client.set_timeout(Some(Duration::from_secs(30)))?;
+    client.set_read_timeout(Some(Duration::from_secs(30)))?;
     let buffer_ms = if at_once { AT_ONCE_MS } else { BUFFER_MS };
-    client.message(0, &Message::UserControl(UserControl::SetBufferLength { stream_id: 1, buffer_ms }))?;
+    client.send_message(0, &Message::UserControl(UserControl::SetBufferLength { stream_id: 1, buffer_ms }))?;
     client.play("sample", Some(0))?;
     let mut wanted = file.iter();
     while stage.others_go_on() {

@@ -85,7 +85,7 @@ pub fn publish(server: SocketAddr, stream: Stream, stage: &Stage, publications: 
 
 /// Leaves when the server has everything, in an orderly way or not.
 fn hang_up(client: Client, is_abrupt: bool) {
-    let mut socket = client.socket();
+    let mut socket = client.tcp_stream();
     if is_abrupt {
         // What the server has not read by now would be lost with the connection.
         std::thread::sleep(Duration::from_millis(500));

@@ -21,7 +21,7 @@ pub struct Seen {
 /// Plays for so long.
 pub fn watch(server: SocketAddr, name: &str, time: Duration) -> Seen {
     let mut client = Client::connect(&format!("rtmp://{server}/live")).expect("the server takes players");
-    let socket = client.socket().try_clone().expect("a socket");
+    let socket = client.tcp_stream().try_clone().expect("a socket");
     client.play(name, None).expect("the stream plays");
     let mut seen = Seen::default();
     std::thread::scope(|scope| {

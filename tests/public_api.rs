@@ -1,5 +1,5 @@
-//! The public face of the library, item by item, held against `tests/public_face.txt`: a change of it is seen in review.
-//! `ACCEPT_PUBLIC_FACE=1 cargo test --test public_face` writes the file anew.
+//! The public API of the library, item by item, held against `tests/public_api.txt`: a change of it is seen in review.
+//! `ACCEPT_PUBLIC_API=1 cargo test --test public_api` writes the file anew.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -61,7 +61,7 @@ fn declared(page: &str, path: &str) -> Vec<String> {
 }
 
 /// Every public item of the library as its documentation has it.
-fn public_face() -> BTreeSet<String> {
+fn public_api() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documented = Command::new(env!("CARGO"))
         .args(["doc", "--lib", "--no-deps", "--offline", "--quiet"])
@@ -99,11 +99,11 @@ fn public_face() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_public_face_is_the_one_on_file() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/public_face.txt");
-    let face = public_face();
+fn the_public_api_is_the_one_on_file() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/public_api.txt");
+    let face = public_api();
     assert!(face.iter().any(|line| line.starts_with("gortmp::Client: pub fn play(")), "{face:#?}");
-    if std::env::var_os("ACCEPT_PUBLIC_FACE").is_some() {
+    if std::env::var_os("ACCEPT_PUBLIC_API").is_some() {
         let text: String = face.iter().map(|line| format!("{line}\n")).collect();
         std::fs::write(&file, text).unwrap();
         return;
@@ -113,6 +113,6 @@ fn the_public_face_is_the_one_on_file() {
     let gone = known.difference(&face).map(|line| format!("- {line}\n"));
     let new = face.difference(&known).map(|line| format!("+ {line}\n"));
     let changes: String = gone.chain(new).collect();
-    let accept = "ACCEPT_PUBLIC_FACE=1 cargo test --test public_face";
-    assert!(changes.is_empty(), "the public face has changed; if it is meant to, run {accept}\n{changes}");
+    let accept = "ACCEPT_PUBLIC_API=1 cargo test --test public_api";
+    assert!(changes.is_empty(), "the public API has changed; if it is meant to, run {accept}\n{changes}");
 }
