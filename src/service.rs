@@ -30,7 +30,7 @@ pub(crate) struct Service {
     /// How long a publisher may send nothing.
     pub publish_timeout: Duration,
     /// The memory for unfinished messages of all connections, in bytes.
-    pub partial: Arc<Budget>,
+    pub partial_messages: Arc<Budget>,
     /// The rate-limited log of warnings about clients.
     pub client_log: ClientLog,
     /// The counters of refused requests.
@@ -47,7 +47,7 @@ impl Service {
         match self.live_apps.first() {
             _ if self.has_app(&path.app) => Ok(path),
             Some(live) if path.name.is_empty() => Ok(path.below(live)),
-            _ => Err(self.no_app(&path.app)),
+            _ => Err(self.unknown_app_reason(&path.app)),
         }
     }
 
@@ -57,7 +57,7 @@ impl Service {
     }
 
     /// Returns the text for an unknown application, which lists the known ones.
-    pub(crate) fn no_app(&self, app: &str) -> String {
+    pub(crate) fn unknown_app_reason(&self, app: &str) -> String {
         let apps = self.live_apps.iter().chain([&self.vod_app]).map(String::as_str).collect::<Vec<_>>();
         format!("there is no application \"{}\" here, only {}", app.escape_debug(), apps.join(" and "))
     }

@@ -257,7 +257,7 @@ impl Access {
         if !keys.are_required() {
             return Ok(());
         }
-        let name = format!("{}/{}", path.app, path.live_name());
+        let name = path.stream_key();
         let candidates = keys.for_stream(&name);
         // Most clients have verified nothing, and hashing all keys has its cost.
         if !verified.digests.is_empty() && candidates.clone().any(|key| verified.digests.contains(&key.digest())) {

@@ -9,8 +9,8 @@ use byteorder::{BigEndian, ByteOrder};
 use super::keyframe_index::{KeyFrame, has_key_frame_at};
 use super::tag::{PREVIOUS_TAG_SIZE_BYTES, TAG_HEADER_BYTES, TagHeader};
 use super::{Preamble, Reader};
+use crate::error::{Error, Result};
 use crate::media::Timestamp;
-use crate::{Error, Result};
 
 /// Tags to step back over from the end: the last ones need not be frames, nor have a valid timestamp.
 const LAST_TAGS: usize = 8;

@@ -3,9 +3,10 @@
 use std::io::{Read, Seek};
 
 use super::{Metadata, Preamble, Reader, SequenceHeaders, TagStart, TimeBase};
+use crate::error::{Error, Result};
+use crate::limits;
 use crate::media::tag_header::{Content, VideoTagHeader};
 use crate::media::{Packet, PacketKind, Timestamp};
-use crate::{Error, Result, limits};
 
 /// A position at which playback can start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

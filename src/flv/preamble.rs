@@ -3,8 +3,9 @@
 use std::io::{Read, Seek};
 
 use super::{Metadata, Reader, SequenceHeaders, TimeBase};
+use crate::error::{Error, Result};
+use crate::limits;
 use crate::media::{Packet, PacketKind, Timestamp};
-use crate::{Error, Result, limits};
 
 /// The metadata and sequence headers before the first frame, and the position of that frame.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@ use bytes::{Buf, Bytes};
 
 use super::source::Source;
 use super::tag::{FILE_HEADER_BYTES, FileHeader, PREVIOUS_TAG_SIZE_BYTES, SIGNATURE, TAG_HEADER_BYTES, TagHeader};
+use crate::error::{Error, Result};
 use crate::media::tag_header::{AudioTagHeader, VideoTagHeader};
 use crate::media::{Packet, PacketKind};
-use crate::{Error, Result};
 
 /// Reads the tags of an FLV file in sequence, with one tag in memory at a time.
 ///

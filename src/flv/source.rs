@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A buffered source that tracks its position, even across errors.
 #[derive(Debug)]

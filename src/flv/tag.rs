@@ -2,8 +2,9 @@
 
 use byteorder::{BigEndian, ByteOrder};
 
+use crate::error::{Error, Result};
+use crate::limits;
 use crate::media::{Packet, PacketKind, Timestamp};
-use crate::{Error, Result, limits};
 
 /// The signature at the start of an FLV file.
 pub const SIGNATURE: [u8; 3] = *b"FLV";

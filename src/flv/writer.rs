@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::tag::{self, TagHeader};
+use crate::error::{Error, Result};
 use crate::media::Packet;
-use crate::{Error, Result};
 
 /// Writes packets as the tags of an FLV file.
 ///

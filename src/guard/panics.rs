@@ -1,4 +1,4 @@
-//! Panics: a defect costs one connection and not the server.
+//! Panics: a bug costs one connection and not the server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,6 +17,6 @@ pub(crate) fn log_panics() {
         let payload = info.payload();
         let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
         let (name, text) = (thread.name().unwrap_or("?"), text.unwrap_or("no reason given").escape_debug());
-        log::error!("a defect: thread \"{name}\" panicked at {location}: {text}");
+        log::error!("internal error: thread \"{name}\" panicked at {location}: {text}");
     }));
 }

@@ -48,7 +48,7 @@ macro_rules! links {
 [publishing.md#key-frames]: self::publishing#key-frames
 [publishing.md#wi-fi-and-mobile-networks]: self::publishing#wi-fi-and-mobile-networks
 [reliability.md#limits]: self::reliability#limits
-[reliability.md#what-was-tried]: self::reliability#what-was-tried
+[reliability.md#how-it-was-tested]: self::reliability#how-it-was-tested
 [service.md]: self::service
 [service.md#systemd]: self::service#systemd
 [service.md#the-log]: self::service#the-log

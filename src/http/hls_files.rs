@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::body::{Body, Length};
-use super::live::{POLL_INTERVAL, not_published, stream_name};
+use super::live::{POLL_INTERVAL, not_published};
 use super::{Disposition, HttpConnection, Method, Request, Response, not_found};
 use crate::error::{Error, Result};
 use crate::fmp4::MuxerOutput;
@@ -19,7 +19,7 @@ const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 impl HttpConnection {
     /// Sends an HLS file of a live stream.
     pub(super) fn live_hls(&self, request: &Request, path: &StreamPath, name: Name) -> Result<Disposition> {
-        let stream_name = stream_name(path);
+        let stream_name = path.stream_key();
         let hls = self.http.forms.hls(&self.http.service, &stream_name).ok_or_else(|| not_published(&stream_name))?;
         hls.record_viewer(self.client.ip(), &self.client.agent());
         let (window, stream) = (hls.window(), hls.stream());

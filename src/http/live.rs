@@ -27,7 +27,7 @@ impl HttpConnection {
         path: &StreamPath,
         reader: &mut Reader<'_>,
     ) -> Result<Disposition> {
-        let name = stream_name(path);
+        let name = path.stream_key();
         let tracks = self.http.service.registry.with_published(&name, |stream| stream.tracks());
         let (has_audio, has_video) = tracks.ok_or_else(|| not_published(&name))?;
         let start = flv::tag::encode_file_header(has_audio, has_video);
@@ -55,7 +55,7 @@ impl HttpConnection {
             }
         };
         let Some(codecs) = codecs else {
-            let reason = format!("{} has no audio or video yet that MP4 could carry", stream_name(path).escape_debug());
+            let reason = format!("{} has no audio or video yet that MP4 could carry", path.stream_key().escape_debug());
             return Err(Error::Http { status: 503, reason: reason.into() });
         };
         let media_type = format!("video/mp4; codecs=\"{codecs}\"").into();
@@ -68,7 +68,7 @@ impl HttpConnection {
 
     /// Returns a live stream as fragments.
     pub(super) fn fragments(&self, path: &StreamPath) -> Result<Arc<FragmentStream>> {
-        let name = stream_name(path);
+        let name = path.stream_key();
         self.http.forms.fragments(&self.http.service, &name).ok_or_else(|| not_published(&name))
     }
 
@@ -98,14 +98,14 @@ impl HttpConnection {
         let accepted = web_socket::accept(request, self.http.settings.cors.as_deref())?;
         let wrapping = match &accepted {
             Some(_) => Wrapping::WebSocket,
-            None if request.supports_chunked => Wrapping::Chunk,
+            None if request.supports_chunked => Wrapping::HttpChunk,
             None => Wrapping::None,
         };
         let mut head = match accepted {
             Some(headers) => self.head(Some(request), 101, headers, Length::Unknown),
             None => {
                 let mut headers = response::unbounded(vec![("content-type", media_type.clone())]);
-                if wrapping == Wrapping::Chunk {
+                if wrapping == Wrapping::HttpChunk {
                     headers.push(("transfer-encoding", "chunked".into()));
                 }
                 // No request can follow.
@@ -123,7 +123,7 @@ impl HttpConnection {
         });
         let is_web_socket = wrapping == Wrapping::WebSocket;
         self.client.start_streaming(Framing::Http { as_tags, wrapping }, head);
-        self.client.set_activities(Vec::new(), vec![stream_name(path)]);
+        self.client.set_activities(Vec::new(), vec![path.stream_key()]);
         let started = Instant::now();
         let Some(subscription) = subscribe(self) else {
             self.client.end_streaming("the stream has ended");
@@ -161,11 +161,6 @@ fn wait_for_disconnect(reader: &mut Reader<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Returns the stream's name in the registry.
-pub(super) fn stream_name(path: &StreamPath) -> String {
-    format!("{}/{}", path.app, path.live_name())
-}
-
-pub(super) fn not_published(name: &str) -> crate::Error {
+pub(super) fn not_published(name: &str) -> Error {
     not_found(format!("nobody publishes {} now", name.escape_debug()))
 }

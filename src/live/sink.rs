@@ -38,7 +38,7 @@ pub trait Sink: Send + Sync {
     /// Called when the live stream has ended for good.
     fn ended(&self, stream_id: u32);
 
-    /// Closes the player's connection after a defect.
+    /// Closes the player's connection after an internal error.
     fn abandon(&self, reason: &str);
 
     /// Returns the player's address, for the log.

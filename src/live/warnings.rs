@@ -66,7 +66,7 @@ impl Warning {
             pace => format!("run at {pace:.2} times the pace of time"),
         };
         let text = format!(
-            "the publisher's timestamps {how}: players get the times of arrival in their place; set the encoder to send \
+            "the publisher's timestamps {how}: players get arrival times instead; set the encoder to send \
              milliseconds (--times changes what players get)"
         );
         Self { code: Self::WRONG_CLOCK, text }

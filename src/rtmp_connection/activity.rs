@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::RtmpConnection;
 use super::file_play::FilePlay;
+use super::live_play::LivePlay;
 use super::low_water::LowWater;
-use super::playing::LivePlay;
 use crate::access::{Admission, Operation};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -145,7 +145,7 @@ impl RtmpConnection {
             return Err(Self::refusal(StatusCode::ConnectRejected, reason.to_owned()));
         }
         service.refusals.connects.add(1);
-        let reason = service.no_app(app);
+        let reason = service.unknown_app_reason(app);
         service.client_log.warn(format_args!("{} rejected: {reason}", self.client));
         self.is_refusal_logged = true;
         self.client.reply(&self.session.refuse_connect(&reason));
@@ -195,7 +195,7 @@ impl RtmpConnection {
                         client.close(reason);
                     }
                 });
-                let key = format!("{}/{}", path.app, path.live_name());
+                let key = path.stream_key();
                 let published = self.service.registry.publish(&key, &self.client.to_string(), now, evict);
                 published.map_err(|refused| match refused {
                     PublishRefused::Taken(reason) => (StatusCode::PublishBadName, reason),

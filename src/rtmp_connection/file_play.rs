@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::playing::grace_after_file;
 use crate::error::{Error, Result};
 use crate::guard::catch_panic;
 use crate::limits;
@@ -158,4 +157,9 @@ impl Output for ClientOutput {
         }
         Ok(())
     }
+}
+
+/// Returns how long a file's player is kept after the end, while it plays what it has buffered and may seek back.
+fn grace_after_file(buffer_ms: u32) -> Duration {
+    Duration::from_millis(buffer_ms.min(limits::VOD_BUFFER_MAX_MS).into()) + limits::CLOSE_GRACE
 }

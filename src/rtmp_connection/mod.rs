@@ -4,6 +4,7 @@
 mod activity;
 mod connection_reader;
 mod file_play;
+mod live_play;
 mod low_water;
 mod playing;
 
@@ -150,7 +151,7 @@ impl RtmpConnection {
             if source.capacity() < PUBLISHER_READ_BUFFER && self.is_publishing() {
                 let connection_reader = ConnectionReader::new(&client, &hints).with_buffered(source.buffer().to_vec());
                 *source = BufReader::with_capacity(PUBLISHER_READ_BUFFER, connection_reader);
-                chunks.limit_partial(limits::PARTIAL_BYTES, Some(self.service.partial.share()));
+                chunks.limit_partial(limits::PARTIAL_BYTES, Some(self.service.partial_messages.share()));
                 if !client.socket().is_tls() {
                     chunks.report_missing(hints.missing.clone());
                 }

@@ -1,35 +1,23 @@
 //! Playback: live streams and files, pause, seek, and receiving audio or video only.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::RtmpConnection;
 use super::activity::Activity;
 use super::file_play::FilePlay;
+use super::live_play::LivePlay;
 use crate::access::Operation;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::live::{StartAt, Subscription, SubscriptionFilter};
+use crate::live::{StartAt, SubscriptionFilter};
 use crate::media::PacketKind;
 use crate::rtmp::status::StatusCode;
 use crate::session::{PlayRequest, Source, playing};
-use crate::transport::{ManagedConnection, Phase};
+use crate::transport::Phase;
 use crate::vod::{Control, Video};
 
 /// The status and description of a refusal.
 type Refusal = (StatusCode, String);
-
-/// A live stream played by a message stream.
-pub(super) struct LivePlay {
-    name: String,
-    since: Instant,
-    filter: SubscriptionFilter,
-    /// `None` while it is paused.
-    subscription: Option<Subscription>,
-    /// Messages dropped by earlier subscriptions.
-    dropped: u64,
-    /// Bytes sent on the connection before it started.
-    sent_before: u64,
-}
 
 impl RtmpConnection {
     /// # Errors
@@ -124,7 +112,7 @@ impl RtmpConnection {
         self.begin_playing(stream_id);
         self.client.reply(&playing::started(stream_id, Source::Live, &name));
         let mut play = LivePlay {
-            name: format!("{}/{name}", path.app),
+            name: path.stream_key(),
             since: Instant::now(),
             filter: SubscriptionFilter::default(),
             subscription: None,
@@ -221,34 +209,4 @@ impl RtmpConnection {
             }
         });
     }
-}
-
-impl LivePlay {
-    /// Returns the stream's name, application included.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether the client has paused it.
-    pub(super) fn is_paused(&self) -> bool {
-        self.subscription.is_none()
-    }
-
-    /// Returns duration, bytes sent and messages dropped, for the log.
-    pub(super) fn figures(&self, client: &ManagedConnection) -> String {
-        let dropped = self.dropped + self.subscription.as_ref().map_or(0, Subscription::dropped);
-        let (seconds, kib) = (self.since.elapsed().as_secs_f32(), (client.sent() - self.sent_before) / 1024);
-        format!("{seconds:.1} s, {kib} KiB sent, {dropped} messages dropped")
-    }
-
-    fn unsubscribe(&mut self) {
-        if let Some(subscription) = self.subscription.take() {
-            self.dropped += subscription.dropped();
-        }
-    }
-}
-
-/// Returns how long a file's player is kept after the end, while it plays what it has buffered and may seek back.
-pub(super) fn grace_after_file(buffer_ms: u32) -> Duration {
-    Duration::from_millis(buffer_ms.min(limits::VOD_BUFFER_MAX_MS).into()) + limits::CLOSE_GRACE
 }

@@ -157,7 +157,7 @@ impl Server {
             vod_app: config.vod_app.clone(),
             gop_cache: config.gop_cache,
             publish_timeout: config.publish_timeout,
-            partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
+            partial_messages: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
             client_log: ClientLog::default(),
             refusals: Refusals::default(),
         };

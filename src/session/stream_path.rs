@@ -58,6 +58,11 @@ impl StreamPath {
         pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
     }
 
+    /// Returns the key under which live streams are registered: `app/name`.
+    pub(crate) fn stream_key(&self) -> String {
+        format!("{}/{}", self.app, self.live_name())
+    }
+
     /// Returns the normalized name of a live stream, percent-decoded and without `.flv` in any case, because clients
     /// differ in both.
     pub(crate) fn live_name(&self) -> String {

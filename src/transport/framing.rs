@@ -27,7 +27,7 @@ pub(crate) enum Wrapping {
     /// None: the end of the connection is the end of the stream.
     None,
     /// A chunk each (RFC 9112 §7.1), so that an ended stream can be told from a broken one.
-    Chunk,
+    HttpChunk,
     /// A binary WebSocket message each.
     WebSocket,
 }
@@ -35,7 +35,7 @@ pub(crate) enum Wrapping {
 impl Wrapping {
     /// Returns what follows the last message of a stream that has ended properly.
     pub(crate) fn end(self) -> Option<&'static [u8]> {
-        (self == Self::Chunk).then_some(b"0\r\n\r\n")
+        (self == Self::HttpChunk).then_some(b"0\r\n\r\n")
     }
 
     /// Wraps bytes.
@@ -43,14 +43,14 @@ impl Wrapping {
         let (mut wrapped, mut trailer) = (Envelope::default(), &b""[..]);
         if !bytes.is_empty() {
             wrapped.push_length(self, bytes.len());
-            trailer = if self == Self::Chunk { CHUNK_END } else { b"" };
+            trailer = if self == Self::HttpChunk { HTTP_CHUNK_END } else { b"" };
         }
         [&wrapped.header[..wrapped.header_length], bytes, trailer].concat()
     }
 }
 
 /// What follows each chunk.
-const CHUNK_END: &[u8] = b"\r\n";
+const HTTP_CHUNK_END: &[u8] = b"\r\n";
 
 /// A live message and its framing.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub(super) enum Framed {
 const HEADER_CAPACITY: usize = 10 + TAG_HEADER_BYTES;
 
 /// The FLV previous tag size and the end of a chunk.
-const TRAILER_CAPACITY: usize = 4 + CHUNK_END.len();
+const TRAILER_CAPACITY: usize = 4 + HTTP_CHUNK_END.len();
 
 /// What goes around a message over HTTP.
 #[derive(Debug, Default)]
@@ -88,8 +88,8 @@ impl Envelope {
             envelope.push_header(&tag.encode());
             envelope.push_trailer(&tag.tag_size().to_be_bytes());
         }
-        if wrapping == Wrapping::Chunk {
-            envelope.push_trailer(CHUNK_END);
+        if wrapping == Wrapping::HttpChunk {
+            envelope.push_trailer(HTTP_CHUNK_END);
         }
         envelope
     }
@@ -98,7 +98,7 @@ impl Envelope {
     fn push_length(&mut self, wrapping: Wrapping, length: usize) {
         match wrapping {
             Wrapping::None => {}
-            Wrapping::Chunk => {
+            Wrapping::HttpChunk => {
                 let mut digits = [0; 8];
                 let mut rest = length;
                 let mut first = digits.len();
@@ -109,7 +109,7 @@ impl Envelope {
                     rest /= 16;
                 }
                 self.push_header(&digits[first..]);
-                self.push_header(CHUNK_END);
+                self.push_header(HTTP_CHUNK_END);
             }
             Wrapping::WebSocket => {
                 let (header, used) = web_socket_header(length);
@@ -248,8 +248,8 @@ mod tests {
         let wrapped = |wrapping| sent(Framing::Http { as_tags: true, wrapping }, &message);
         assert_eq!(wrapped(Wrapping::None), tag);
         assert_eq!(wrapped(Wrapping::WebSocket), [&[0x82, 126, 3, 0xf7], tag].concat());
-        assert_eq!(wrapped(Wrapping::Chunk), [b"3f7\r\n", tag, b"\r\n"].concat());
-        for wrapping in [Wrapping::None, Wrapping::WebSocket, Wrapping::Chunk] {
+        assert_eq!(wrapped(Wrapping::HttpChunk), [b"3f7\r\n", tag, b"\r\n"].concat());
+        for wrapping in [Wrapping::None, Wrapping::WebSocket, Wrapping::HttpChunk] {
             assert_eq!(wrapping.wrap(tag), wrapped(wrapping));
             assert_eq!(wrapping.wrap(b""), b"");
         }

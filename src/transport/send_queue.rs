@@ -53,9 +53,9 @@ pub(super) struct Entry {
 pub(super) enum Content {
     /// A message of a live stream.
     Live(Framed),
-    /// An answer.
+    /// Replies of RTMP, or bytes over HTTP between messages of a stream.
     Reply(Vec<u8>),
-    /// A rest of a file's data, whose thread waits for the socket.
+    /// The remainder of a file's data, whose thread waits for the socket.
     File(Vec<u8>),
 }
 

@@ -1,6 +1,6 @@
 //! The requests to a file player, and its events and output.
 
-use crate::Result;
+use crate::error::Result;
 use crate::media::Packet;
 
 /// The parameters of a `play`. Times are milliseconds since the start of the file.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Video;
 use super::source::{ReadOutcome, Source};
-use crate::Result;
+use crate::error::Result;
 use crate::flv::KeyFrame;
 use crate::fmp4::{Fragment, Muxer, MuxerOutput};
 use crate::media::PacketKind;

@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use super::open::open_below;
 use super::shared_file::{DamageLog, FileVersion, SharedFile};
 use super::{Video, name, not_found};
+use crate::error::{Error, Result};
 use crate::flv::{Metadata, Preamble};
-use crate::{Error, Result, limits};
+use crate::limits;
 
 /// A folder of FLV files, with a cache of their key frame indexes.
 ///

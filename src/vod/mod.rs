@@ -24,7 +24,7 @@ pub(crate) use player::play;
 pub(crate) use segments::{SegmentBoundary, segment_boundaries};
 pub(crate) use video::Video;
 
-use crate::Error;
+use crate::error::Error;
 
 /// The error for names without a video, or with one outside the library.
 fn not_found(reason: &'static str) -> Error {

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use crate::{Error, Result, limits};
+use crate::error::{Error, Result};
+use crate::limits;
 
 /// Format prefixes that clients put before names.
 const PREFIXES: [&[u8]; 4] = [b"flv:", b"mp4:", b"mp3:", b"f4v:"];

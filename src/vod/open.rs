@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::not_found;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Doesn't block on a FIFO and doesn't acquire a controlling terminal.
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);

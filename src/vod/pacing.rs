@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{flv, limits};
+use crate::flv;
+use crate::limits;
 
 /// The playback clock of one viewer.
 ///

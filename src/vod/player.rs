@@ -12,9 +12,10 @@ use super::source::{ReadOutcome, Source};
 use super::{
     Control, ControlReceiver, Output, Pacing, PlayRequest, PlaybackEvent, PlaybackSummary, Video, is_same_position,
 };
+use crate::error::Result;
 use crate::flv::KeyFrame;
+use crate::limits;
 use crate::media::{Packet, PacketKind};
-use crate::{Result, limits};
 
 /// Plays a file until the viewer stops or disconnects; dropping the [`ControlSender`](super::ControlSender) is a stop.
 /// Blocks, so it needs a thread of its own. Fails only with errors of the output.

@@ -3,7 +3,7 @@
 use super::Video;
 use super::fragments::{Fragments, find};
 use super::source::Source;
-use crate::Result;
+use crate::error::Result;
 use crate::flv::KeyFrame;
 use crate::fmp4::MuxerOutput;
 

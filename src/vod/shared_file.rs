@@ -6,8 +6,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::FileCursor;
+use crate::error::Result;
 use crate::flv::{Damage, Extent, KeyframeIndex, Metadata, Preamble};
-use crate::{Result, limits};
+use crate::limits;
 
 /// The shared state of one version of a file.
 #[derive(Debug)]

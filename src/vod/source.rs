@@ -1,9 +1,10 @@
 //! Reads the packets of a file with the times that viewers see.
 
 use super::{FileCursor, Video, is_same_position};
+use crate::error::{Error, Result};
 use crate::flv::{KeyFrame, Metadata, Reader, Search};
+use crate::limits;
 use crate::media::{Packet, PacketKind, Timestamp};
-use crate::{Error, Result, limits};
 
 /// Read buffer for skipping over tags; holds the starts of a few.
 const SCAN_BUFFER_BYTES: usize = 1024;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::FileCursor;
 use super::shared_file::SharedFile;
+use crate::error::{Error, Result};
 use crate::flv::{Damage, Metadata, Preamble, Reader};
 use crate::fmp4::Formats;
+use crate::limits;
 use crate::media::Packet;
-use crate::{Error, Result, limits};
 
 /// Read buffer for skipping over tags.
 const SCAN_BUFFER_BYTES: usize = 1024;

@@ -31,7 +31,9 @@ run(async (base) => {
   // Frames of a video are told apart by their times.
   await until("a first key frame", () => page.$eval(`${last} video`, (video) => video.videoWidth === 640 && video.currentTime > 0));
   const seen = new Set();
-  for (let i = 0; i < 65; i++) {
+  // On a busy machine each question takes a while, so time is counted and not the questions.
+  const started = performance.now();
+  while (performance.now() - started < 6500) {
     seen.add(await page.$eval(`${last} video`, (video) => video.currentTime));
     await pause(100);
   }

@@ -14,7 +14,7 @@ pub(super) fn render(http: &HttpService) -> String {
     let streams = http.service.registry.status();
     out.head("gortmp_build_info", "gauge", "The version.");
     out.line("gortmp_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    out.single("gortmp_uptime_seconds", "gauge", "How long the server runs.", http.started.elapsed().as_secs_f64());
+    out.single("gortmp_uptime_seconds", "gauge", "Time since start, in seconds.", http.started.elapsed().as_secs_f64());
     out.head("gortmp_connections", "gauge", "Connected clients.");
     let clients = connections::list(http);
     for protocol in ["rtmp", "rtmps", "http", "https"] {
@@ -22,7 +22,7 @@ pub(super) fn render(http: &HttpService) -> String {
         out.line("gortmp_connections", &[("protocol", protocol)], count as f64);
     }
     let refusals = &http.service.refusals;
-    out.head("gortmp_refusals_total", "counter", "What clients asked for in vain.");
+    out.head("gortmp_refusals_total", "counter", "Refused requests of clients.");
     for (what, count) in [
         ("connection", &refusals.connections),
         ("connect", &refusals.connects),
@@ -31,12 +31,12 @@ pub(super) fn render(http: &HttpService) -> String {
     ] {
         out.line("gortmp_refusals_total", &[("of", what)], count.get() as f64);
     }
-    out.head("gortmp_http_responses_total", "counter", "Answers over HTTP.");
+    out.head("gortmp_http_responses_total", "counter", "HTTP responses.");
     for (count, code) in http.responses.iter().zip(["1xx", "2xx", "3xx", "4xx", "5xx"]) {
         out.line("gortmp_http_responses_total", &[("code", code)], count.get() as f64);
     }
     let published = streams.iter().filter(|stream| stream.is_published).count();
-    out.single("gortmp_streams", "gauge", "Live streams that are published.", published as f64);
+    out.single("gortmp_streams", "gauge", "Published live streams.", published as f64);
     let total = http.service.registry.traffic();
     out.single("gortmp_received_bytes_total", "counter", "Bytes from publishers.", total.bytes_in as f64);
     out.single("gortmp_sent_bytes_total", "counter", "Bytes of live streams to players.", total.bytes_out as f64);
@@ -47,9 +47,9 @@ pub(super) fn render(http: &HttpService) -> String {
         "Messages of live streams to players.",
         total.messages_out as f64,
     );
-    let what = "Messages that players were too slow for.";
+    let what = "Messages dropped for slow players.";
     out.single("gortmp_dropped_messages_total", "counter", what, total.dropped as f64);
-    let what = "Times that players which were too slow went on at a later key frame.";
+    let what = "Skips of slow players to a later key frame.";
     out.single("gortmp_skips_total", "counter", what, total.skips as f64);
     let what = "Messages that are no frames, left out of MP4 and HLS.";
     out.single("gortmp_ignored_messages_total", "counter", what, total.ignored as f64);
@@ -61,11 +61,9 @@ pub(super) fn render(http: &HttpService) -> String {
 type Of = fn(&StreamStatus) -> f64;
 
 const PER_STREAM: [(&str, &str, &str, Of); 11] = [
-    ("gortmp_stream_published", "gauge", "Whether somebody publishes the stream.", |s| {
-        f64::from(u8::from(s.is_published))
-    }),
-    ("gortmp_stream_viewers", "gauge", "Who plays the stream or waits for it.", |s| s.players as f64),
-    ("gortmp_stream_bytes_per_second", "gauge", "What comes from its publisher.", |s| s.bits_per_second / 8.0),
+    ("gortmp_stream_published", "gauge", "Whether the stream is published.", |s| f64::from(u8::from(s.is_published))),
+    ("gortmp_stream_viewers", "gauge", "Players of the stream, waiting ones included.", |s| s.players as f64),
+    ("gortmp_stream_bytes_per_second", "gauge", "Bytes per second from its publisher.", |s| s.bits_per_second / 8.0),
     ("gortmp_stream_frames_per_second", "gauge", "Video frames from its publisher.", |s| s.frames_per_second),
     ("gortmp_stream_received_bytes_total", "counter", "Bytes from its publishers.", |s| s.traffic.bytes_in as f64),
     ("gortmp_stream_sent_bytes_total", "counter", "Bytes to its players.", |s| s.traffic.bytes_out as f64),
@@ -73,12 +71,10 @@ const PER_STREAM: [(&str, &str, &str, Of); 11] = [
         s.traffic.messages_in as f64
     }),
     ("gortmp_stream_sent_messages_total", "counter", "Messages to its players.", |s| s.traffic.messages_out as f64),
-    ("gortmp_stream_dropped_messages_total", "counter", "Messages its players were too slow for.", |s| {
+    ("gortmp_stream_dropped_messages_total", "counter", "Messages dropped for slow players.", |s| {
         s.traffic.dropped as f64
     }),
-    ("gortmp_stream_skips_total", "counter", "Times its players went on at a later key frame.", |s| {
-        s.traffic.skips as f64
-    }),
+    ("gortmp_stream_skips_total", "counter", "Skips of slow players to a later key frame.", |s| s.traffic.skips as f64),
     ("gortmp_stream_ignored_messages_total", "counter", "Messages that are no frames, left out of MP4 and HLS.", |s| {
         s.traffic.ignored as f64
     }),
@@ -90,7 +86,7 @@ fn per_stream(out: &mut Text, streams: &[StreamStatus], clients: &[Connection]) 
     let mut busiest: Vec<_> = streams.iter().collect();
     busiest.sort_by_key(|stream| std::cmp::Reverse(stream.traffic.bytes_in));
     let (named, others) = busiest.split_at(busiest.len().min(limits::METRICS_STREAMS));
-    out.head("gortmp_stream_info", "gauge", "How the stream's video and audio are coded.");
+    out.head("gortmp_stream_info", "gauge", "The codecs of the stream.");
     for stream in named {
         let video = stream.video.as_ref().map_or("", |video| &video.codec);
         let audio = stream.audio.as_ref().map_or("", |audio| &audio.codec);
@@ -101,7 +97,7 @@ fn per_stream(out: &mut Text, streams: &[StreamStatus], clients: &[Connection]) 
         players.map(|player| player.lag_seconds).fold(0.0, f64::max)
     };
     let name = "gortmp_stream_lag_seconds";
-    out.head(name, "gauge", "How long the oldest of what waits for its slowest player has waited.");
+    out.head(name, "gauge", "Age of the oldest message queued for its slowest player, in seconds.");
     for stream in named {
         out.line(name, &[("stream", &stream.name)], lag(stream));
     }
@@ -141,10 +137,10 @@ fn process(out: &mut Text, started: SystemTime) {
     }
     let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let used = used.tv_sec as f64 + used.tv_nsec as f64 / 1e9;
-    out.single("process_cpu_seconds_total", "counter", "Time on all cores.", used);
+    out.single("process_cpu_seconds_total", "counter", "CPU time.", used);
     let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     if let Some(most) = most {
-        out.single("process_max_fds", "gauge", "Descriptors that may be open.", most as f64);
+        out.single("process_max_fds", "gauge", "Maximum of open descriptors.", most as f64);
     }
 }
 

@@ -212,7 +212,7 @@ mod tests {
             vod_app: "gortmp".to_owned(),
             gop_cache: true,
             publish_timeout: limits::PUBLISHER_SILENCE,
-            partial: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
+            partial_messages: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
             client_log: ClientLog::default(),
             refusals: Refusals::default(),
         };

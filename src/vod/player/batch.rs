@@ -1,7 +1,7 @@
 //! Collects the packets of a playback into batches and sends them.
 
 use super::is_frame;
-use crate::Result;
+use crate::error::Result;
 use crate::media::{Packet, PacketKind};
 use crate::vod::{Output, PlaybackEvent, PlaybackSummary};
 

@@ -1,8 +1,8 @@
 //! Playback of files to a recording viewer.
 
 use super::*;
-use crate::Error;
 use crate::amf::Object;
+use crate::error::Error;
 use crate::flv::fixtures;
 use crate::media::Timestamp;
 use crate::vod::Library;
