@@ -69,6 +69,11 @@ impl<F: Form> FormTable<F> {
         Some(form)
     }
 
+    /// Returns for how many streams that have not ended it is made.
+    fn count(&self) -> usize {
+        self.0.lock().values().filter(|form| !form.has_ended()).count()
+    }
+
     fn get(&self, name: &str) -> Option<Arc<F>> {
         self.0.lock().get(name).cloned()
     }
@@ -118,6 +123,11 @@ impl Forms {
             Some(HlsStream::start(fragments, &service.lanes.pick(), self.hls_bytes.share()))
         };
         self.hls.get_or_start(name, start).or_else(|| self.hls.get(name))
+    }
+
+    /// Returns in which forms how many published streams are wanted at present.
+    pub(crate) fn counts(&self) -> [(&'static str, usize); 2] {
+        [("fragments", self.fragments.count()), ("hls", self.hls.count())]
     }
 
     /// Stops unused forms. To be called about every half second.

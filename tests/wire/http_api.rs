@@ -315,6 +315,27 @@ fn what_is_refused_is_counted() {
 }
 
 #[test]
+fn forms_of_streams_are_counted_while_somebody_wants_them() {
+    let (_dir, server) = server(&["--republish-grace", "0"]);
+    let forms = |form: &str, count: u32| {
+        let line = format!("gortmp_forms{{form=\"{form}\"}} {count}\n");
+        wait_for(&line, || get(&server, "/metrics").text().contains(&line).then_some(()));
+    };
+    let mut camera = publisher(&server, "cam");
+    camera.send(video(0, AVC_HEADER)).unwrap();
+    camera.send(video(0, KEY)).unwrap();
+    settle(&mut camera);
+    forms("fragments", 0);
+    // One frame is no segment yet, but somebody wants them now.
+    assert_eq!(get(&server, "/live/cam/index.m3u8").status, 503);
+    forms("fragments", 1);
+    forms("hls", 1);
+    drop(camera);
+    forms("fragments", 0);
+    forms("hls", 0);
+}
+
+#[test]
 fn totals_keep_what_went_through_streams_that_are_no_more() {
     let (_dir, server) = server(&["--republish-grace", "0"]);
     let figure = |name: &str| {

@@ -37,6 +37,10 @@ pub(super) fn render(http: &HttpService) -> String {
     }
     let published = streams.iter().filter(|stream| stream.is_published).count();
     out.single("gortmp_streams", "gauge", "Published live streams.", published as f64);
+    out.head("gortmp_forms", "gauge", "Published live streams that are made into another form at present.");
+    for (form, count) in http.forms.counts() {
+        out.line("gortmp_forms", &[("form", form)], count as f64);
+    }
     let total = http.service.registry.traffic();
     out.single("gortmp_received_bytes_total", "counter", "Bytes from publishers.", total.bytes_in as f64);
     out.single("gortmp_sent_bytes_total", "counter", "Bytes of live streams to players.", total.bytes_out as f64);
