@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::framing::{Envelope, Framing};
-use super::send_queue::{Content, Queue, Slices};
+use super::send_queue::{Content, Overflow, Queue, Slices};
 use super::socket::Socket;
 use crate::error::{Error, Result};
 use crate::limits;
@@ -122,7 +122,7 @@ impl Outgoing {
     fn enqueue(&self, queue: &mut Queue, bytes: Vec<u8>) -> bool {
         queue.push(Content::Reply(bytes), Instant::now());
         if queue.reply_bytes > limits::REPLY_QUEUE_BYTES {
-            queue.fail_overflow("unread replies exceed the limit");
+            queue.fail_overflow(Overflow::Replies);
         }
         self.flush_queue::<THREAD_SLICES>(queue);
         queue.claim_flush()
@@ -130,7 +130,7 @@ impl Outgoing {
 
     /// Returns why the connection was given up, if the queue was.
     pub(super) fn overflow(&self) -> Option<&'static str> {
-        self.queue.lock().overflow
+        self.queue.lock().overflow.map(Overflow::reason)
     }
 
     /// Enqueues live messages and sends what can be sent. The second value is as in [`reply`](Self::reply).
@@ -161,7 +161,7 @@ impl Outgoing {
         }
         queue.push_rest(framing, rest, taken, now);
         if queue.queued_bytes > limits::PLAYER_QUEUE_CAP_BYTES {
-            queue.fail_overflow("queued messages exceed the limit");
+            queue.fail_overflow(Overflow::Live);
         }
         self.flush_queue::<LIVE_SLICES>(&mut queue);
         (queue.backlog(now), queue.claim_flush())

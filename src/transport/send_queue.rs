@@ -29,7 +29,7 @@ pub(super) struct Queue {
     pub is_full: bool,
     pub is_broken: bool,
     /// Why it is, unless the socket failed.
-    pub overflow: Option<&'static str>,
+    pub overflow: Option<Overflow>,
     /// Nothing more will be sent.
     pub is_finished: bool,
     /// A lane is going to flush.
@@ -38,6 +38,23 @@ pub(super) struct Queue {
     pub is_socket_pending: bool,
     /// A file is being sent past the queue, whose entries follow after it.
     pub is_bypassed: bool,
+}
+
+/// What was queued beyond its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overflow {
+    Replies,
+    Live,
+}
+
+impl Overflow {
+    /// Returns why the connection is closed.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Replies => "unread replies exceed the limit",
+            Self::Live => "queued messages exceed the limit",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -245,8 +262,8 @@ impl Queue {
     }
 
     /// Gives the connection up, since more is queued than a limit allows.
-    pub(super) fn fail_overflow(&mut self, reason: &'static str) {
-        self.overflow.get_or_insert(reason);
+    pub(super) fn fail_overflow(&mut self, overflow: Overflow) {
+        self.overflow.get_or_insert(overflow);
         self.is_broken = true;
     }
 
