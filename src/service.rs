@@ -72,3 +72,27 @@ impl Service {
         }
     }
 }
+
+#[cfg(test)]
+impl Service {
+    /// Creates a service with default settings and without files.
+    pub(crate) fn for_tests() -> Self {
+        use crate::access::AccessConfig;
+        use crate::limits;
+        use crate::live::{MergeWindow, Settings};
+
+        Self {
+            registry: Registry::new(Settings::default()),
+            lanes: LanePool::start(1, MergeWindow::Auto).unwrap(),
+            library: Library::new("nowhere".into()),
+            access: Access::new(AccessConfig::default()).unwrap(),
+            live_apps: vec!["live".to_owned()],
+            vod_app: "gortmp".to_owned(),
+            gop_cache: true,
+            publish_timeout: limits::PUBLISHER_SILENCE,
+            partial_messages: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
+            client_log: ClientLog::default(),
+            refusals: Refusals::default(),
+        }
+    }
+}

@@ -122,27 +122,10 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::access::{Access, AccessConfig};
-    use crate::guard::Budget;
-    use crate::live::{LanePool, MergeWindow, Registry, Settings};
-    use crate::stats::Refusals;
-    use crate::vod::Library;
 
     #[test]
     fn a_panic_ends_one_connection_and_frees_its_stream() {
-        let service = Arc::new(Service {
-            registry: Registry::new(Settings::default()),
-            lanes: LanePool::start(1, MergeWindow::Auto).unwrap(),
-            library: Library::new("nowhere".into()),
-            access: Access::new(AccessConfig::default()).unwrap(),
-            live_apps: vec!["live".to_owned()],
-            vod_app: "gortmp".to_owned(),
-            gop_cache: true,
-            publish_timeout: limits::PUBLISHER_SILENCE,
-            partial_messages: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
-            client_log: ClientLog::default(),
-            refusals: Refusals::default(),
-        });
+        let service = Arc::new(Service::for_tests());
         let connections = Arc::new(ConnectionTable::new(10, 10));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -187,35 +187,17 @@ pub(super) fn encode_path(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::{IpAddr, Ipv4Addr};
 
-    use crate::access::{Access, AccessConfig};
-    use crate::guard::{Budget, ClientLog};
+    use super::*;
     use crate::http::HttpSettings;
-    use crate::limits;
-    use crate::live::{LanePool, MergeWindow, Registry, Settings};
     use crate::service::Service;
-    use crate::stats::Refusals;
     use crate::transport::ConnectionTable;
-    use crate::vod::Library;
 
     const HERE: Origin = Origin { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), is_http: true, is_tls: false };
 
     fn http() -> HttpService {
-        let service = Service {
-            registry: Registry::new(Settings::default()),
-            lanes: LanePool::start(1, MergeWindow::Auto).unwrap(),
-            library: Library::new("nowhere".into()),
-            access: Access::new(AccessConfig::default()).unwrap(),
-            live_apps: vec!["live".to_owned()],
-            vod_app: "gortmp".to_owned(),
-            gop_cache: true,
-            publish_timeout: limits::PUBLISHER_SILENCE,
-            partial_messages: Budget::new(limits::PARTIAL_BYTES_OF_ALL),
-            client_log: ClientLog::default(),
-            refusals: Refusals::default(),
-        };
+        let service = Service::for_tests();
         HttpService::new(Arc::new(service), Arc::new(ConnectionTable::new(10, 10)), HttpSettings::default())
     }
 
