@@ -62,10 +62,13 @@ impl<F: Form> FormTable<F> {
         let mut forms = self.0.lock();
         let form = match forms.get(name).filter(|known| !known.has_ended()) {
             Some(known) => known.clone(),
-            None => start()?,
+            None => {
+                let form = start()?;
+                forms.insert(name.to_owned(), form.clone());
+                form
+            }
         };
         form.record_request(Instant::now());
-        forms.insert(name.to_owned(), form.clone());
         Some(form)
     }
 

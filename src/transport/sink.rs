@@ -12,7 +12,7 @@ impl Sink for ManagedConnection {
     fn push(&self, stream_id: u32, messages: &[Arc<LiveMessage>]) -> Backlog {
         let mut state = self.state.lock();
         let is_ending = state.deadlines.is_ending();
-        let (framing, fitting) = state.delivery.select(stream_id, if is_ending { &[] } else { messages });
+        let (framing, fitting) = state.delivery.select(stream_id, messages, is_ending);
         drop(state);
         let (backlog, needed) = self.outgoing.send_live(framing, &messages[..fitting]);
         self.schedule_flush_if(needed);
